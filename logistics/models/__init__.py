@@ -1,0 +1,14 @@
+from logistics.models.exception import ShipmentException
+from logistics.models.shipment import CARRIERS, Shipment, ShipmentLine, ShipmentStatus, TrackingEvent
+from logistics.models.warehouse import CarrierAccount, Warehouse
+
+__all__ = [
+    "CARRIERS",
+    "CarrierAccount",
+    "Shipment",
+    "ShipmentException",
+    "ShipmentLine",
+    "ShipmentStatus",
+    "TrackingEvent",
+    "Warehouse",
+]

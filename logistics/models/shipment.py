@@ -1,0 +1,146 @@
+"""A parcel of an order and what is known of its way. Only the doors of this app change it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from django_fsm import FSMField, FSMModelMixin, transition
+
+from ordersite.lib.money import MoneyField
+
+
+class ShipmentStatus(models.TextChoices):
+    SHIPPED = "shipped", _("left the warehouse")
+    MOVING = "moving", _("under way")
+    DELIVERED = "delivered", _("signed for")
+    RETURNED = "returned", _("returned")
+
+
+S = ShipmentStatus
+CARRIERS = (
+    ("sf", _("SF Express")),
+    ("zto", _("ZTO")),
+    ("yto", _("YTO")),
+    ("sto", _("STO")),
+    ("yunda", _("Yunda")),
+    ("jtexpress", _("J&T")),
+    ("jd", _("JD Logistics")),
+    ("ems", _("EMS")),
+    ("deppon", _("Deppon")),
+    ("other", _("other carrier")),
+)
+
+
+class Shipment(FSMModelMixin, models.Model):
+    """One parcel. `next_check_at` (UTC) is when its route is asked for next; empty once it has arrived."""
+
+    order = models.ForeignKey("orders.Order", models.PROTECT, related_name="shipments", db_index=False, verbose_name=_("order"))
+    merchant = models.ForeignKey("orders.Merchant", models.PROTECT, db_index=False, verbose_name=_("merchant"))
+    warehouse = models.ForeignKey("logistics.Warehouse", models.PROTECT, db_index=False, verbose_name=_("warehouse"))
+    carrier = models.CharField(_("carrier"), max_length=20, choices=CARRIERS)
+    tracking_number = models.CharField(_("waybill number"), max_length=40)
+    status = FSMField(_("status"), max_length=12, default=S.SHIPPED, choices=S.choices, protected=True, db_index=False)
+    tracking_status = models.CharField(_("tracking status"), max_length=20, default="pending")
+    insured_value = MoneyField(_("insured value"), null=True, blank=True)
+    shipped_at = models.DateTimeField(_("shipped at"))
+    delivered_at = models.DateTimeField(_("delivered at"), null=True, editable=False)
+    created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
+    is_important = models.BooleanField(default=False, editable=False)
+
+    next_check_at = models.DateTimeField(_("checked next at"), null=True, editable=False)
+    leased_until = models.DateTimeField(null=True, editable=False)
+    last_checked_at = models.DateTimeField(_("last checked at"), null=True, editable=False)
+    last_event_at = models.DateTimeField(_("last event at"), null=True, editable=False)
+    checks = models.PositiveIntegerField(_("checks"), default=0, editable=False)
+    check_failures = models.PositiveSmallIntegerField(default=0, editable=False)
+    last_problem = models.CharField(_("last problem"), max_length=200, default="", editable=False)
+
+    class Meta:
+        verbose_name = _("shipment")
+        verbose_name_plural = _("shipments")
+        ordering: Sequence[str] = ["-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["carrier", "tracking_number"], name="shipment_waybill", opclasses=["varchar_ops", "varchar_pattern_ops"]
+            ),
+            models.CheckConstraint(condition=Q(status__in=S.values), name="shipment_status_known"),
+        ]
+        indexes = [
+            models.Index(fields=["order", "id"], name="shipment_of_order"),
+            models.Index(fields=["tracking_number"], name="shipment_number", opclasses=["varchar_pattern_ops"]),
+            models.Index(
+                fields=["-is_important", "next_check_at"], name="shipment_to_check", condition=Q(next_check_at__isnull=False)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.carrier} {self.tracking_number}"
+
+    def refresh_from_db(self, *args: Any, **kwargs: Any) -> None:
+        """See Order.refresh_from_db: the protection must not stay lifted after a failed refresh."""
+        try:
+            super().refresh_from_db(*args, **kwargs)
+        finally:
+            Shipment._meta.get_field("status").protected = True  # type: ignore[union-attr]
+
+    @transition(field=status, source=S.SHIPPED, target=S.MOVING)
+    def move(self) -> None:
+        """The carrier has seen the parcel."""
+
+    @transition(field=status, source=[S.SHIPPED, S.MOVING], target=S.DELIVERED)
+    def deliver(self, at: datetime) -> None:
+        self.delivered_at = at
+        self.next_check_at = None
+
+    @transition(field=status, source=[S.SHIPPED, S.MOVING], target=S.RETURNED)
+    def come_back(self) -> None:
+        self.next_check_at = None
+
+
+class ShipmentLine(models.Model):
+    """How much of an order line is in a parcel."""
+
+    shipment = models.ForeignKey(Shipment, models.PROTECT, related_name="lines", db_index=False)
+    order_line = models.ForeignKey("orders.OrderLine", models.PROTECT, related_name="shipped", verbose_name=_("order line"))
+    quantity = models.PositiveIntegerField(_("quantity"))
+
+    class Meta:
+        verbose_name = _("shipment line")
+        verbose_name_plural = _("shipment lines")
+        constraints = [
+            models.UniqueConstraint(fields=["shipment", "order_line"], name="shipment_line_once"),
+            models.CheckConstraint(condition=Q(quantity__gt=0), name="shipment_line_positive"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.order_line_id} ×{self.quantity}"
+
+
+class TrackingEvent(models.Model):
+    """One event of a parcel's way, as the carrier told it; de-duplicated by time and text, ordered by `at` (UTC)."""
+
+    shipment = models.ForeignKey(Shipment, models.PROTECT, related_name="events", db_index=False)
+    at = models.DateTimeField(_("time"))
+    status = models.CharField(_("status"), max_length=20)
+    text = models.CharField(_("text"), max_length=500)
+    location = models.CharField(_("place"), max_length=100, default="", blank=True)
+    provider_code = models.CharField(_("carrier's code"), max_length=20, default="", blank=True)
+    text_digest = models.CharField(max_length=32, editable=False)
+    received_at = models.DateTimeField(_("received at"), default=timezone.now)
+
+    class Meta:
+        verbose_name = _("tracking event")
+        verbose_name_plural = _("tracking events")
+        ordering: Sequence[str] = ["at", "id"]
+        constraints = [
+            models.UniqueConstraint(fields=["shipment", "at", "text_digest"], name="tracking_event_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.at:%Y-%m-%d %H:%M} {self.text}"

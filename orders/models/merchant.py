@@ -1,0 +1,67 @@
+"""Who sells, who may look, and which programs speak for the shop."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+
+class Merchant(models.Model):
+    """A shop and the company behind it."""
+
+    slug = models.SlugField(_("slug"), max_length=40, unique=True)
+    name = models.CharField(_("name"), max_length=80)
+    payment_timeout_minutes = models.PositiveIntegerField(
+        _("payment timeout (minutes)"),
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(60 * 24 * 15)],
+        help_text=_("Unpaid orders close after this time. Empty: the site's default."),
+    )
+    is_active = models.BooleanField(_("active"), default=True)
+    created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
+
+    class Meta:
+        verbose_name = _("merchant")
+        verbose_name_plural = _("merchants")
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class MerchantMember(models.Model):
+    """A person of the merchant's company; sees this shop's orders and no others."""
+
+    merchant = models.ForeignKey(Merchant, models.CASCADE, related_name="members", verbose_name=_("merchant"))
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, models.CASCADE, related_name="membership", verbose_name=_("user")
+    )
+
+    class Meta:
+        verbose_name = _("merchant member")
+        verbose_name_plural = _("merchant members")
+
+    def __str__(self) -> str:
+        return f"{self.user} · {self.merchant}"
+
+
+class ApiClient(models.Model):
+    """A program with a bearer token. Only the SHA-256 of the token is kept: it is shown once."""
+
+    merchant = models.ForeignKey(Merchant, models.PROTECT, related_name="api_clients", verbose_name=_("merchant"))
+    name = models.CharField(_("name"), max_length=80)
+    token_digest = models.CharField(max_length=64, unique=True, editable=False)
+    token_hint = models.CharField(_("token begins with"), max_length=12, editable=False)
+    scopes = models.JSONField(_("scopes"), default=list)
+    is_active = models.BooleanField(_("active"), default=True)
+    created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
+
+    class Meta:
+        verbose_name = _("API client")
+        verbose_name_plural = _("API clients")
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.merchant})"

@@ -1,0 +1,21 @@
+"""Who looked at personal data."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils import timezone
+
+
+class PhoneLook(models.Model):
+    """Somebody looked at a buyer's whole phone number."""
+
+    user_id = models.BigIntegerField()
+    username = models.CharField(max_length=150)
+    order_id = models.BigIntegerField()
+    looked_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        indexes = [models.Index(fields=["order_id", "id"], name="phone_look_order")]
+
+    def __str__(self) -> str:
+        return f"{self.username} → {self.order_id}"

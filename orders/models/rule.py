@@ -1,0 +1,28 @@
+"""Which trigger may fire which row of the state machine, as data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class TransitionRule(models.Model):
+    """One known row of the machine. Rows come from the code (`orders.machine`); only the switch is the staff's."""
+
+    from_status = models.CharField(_("from"), max_length=10)
+    action = models.CharField(_("action"), max_length=10)
+    trigger = models.CharField(_("trigger"), max_length=30)
+    is_enabled = models.BooleanField(_("switched on"), default=True)
+
+    class Meta:
+        verbose_name = _("transition rule")
+        verbose_name_plural = _("transition rules")
+        ordering: Sequence[str] = ["id"]
+        constraints = [
+            models.UniqueConstraint(fields=["from_status", "action", "trigger"], name="transition_rule_row")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.from_status} —{self.action}/{self.trigger}"

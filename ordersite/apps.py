@@ -1,0 +1,12 @@
+from django.apps import AppConfig
+from django.db.models.signals import post_migrate
+
+
+class OrdersiteConfig(AppConfig):
+    name = "ordersite"
+    label = "ordersite"
+
+    def ready(self) -> None:
+        from ordersite import roles  # models exist only from here on
+
+        post_migrate.connect(roles.make_groups, sender=self)

@@ -1,0 +1,12 @@
+"""The Celery application: its tasks call the same functions that `manage.py work` runs by the clock."""
+
+from __future__ import annotations
+
+import os
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ordersite.settings")
+app = Celery("ordersite")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()

@@ -1,0 +1,59 @@
+"""What an app hands to the composing rooms (order page, API, list search, diagnosis): plain, already readable data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of an order's timeline. `lane` is payment, parcel, people, message or order; `at` is UTC.
+
+    `tone` is good, waiting, bad or plain; `evidence` a short human text; `url_name` and `url_id` lead to the row.
+    """
+
+    at: datetime
+    lane: str
+    title: str
+    detail: str = ""
+    tone: str = "plain"
+    evidence: str = ""
+    url_name: str = ""
+    url_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One row of a panel: a title, its facts, a state with its tone, and where a click leads."""
+
+    title: str
+    facts: Sequence[tuple[str, str]] = ()
+    state: str = ""
+    tone: str = "plain"
+    url_name: str = ""
+    url_id: int | None = None
+    rows: Sequence[Entry] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """A box of the order page."""
+
+    title: str
+    items: Sequence[Item] = ()
+    empty: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One link of the chain that diagnosis walks. `state` is good, waiting, broken or not_applicable."""
+
+    name: str
+    state: str
+    at: datetime | None = None
+    evidence: str = ""
+    cause_code: str = ""
+    cause: str = ""
+    params: Mapping[str, str] = field(default_factory=dict)

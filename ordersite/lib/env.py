@@ -1,0 +1,88 @@
+"""Typed values from the environment; a missing or malformed one stops the start with one clear line."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn, TypeVar
+
+T = TypeVar("T")
+_WORDS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False, "": False}
+
+
+class BadEnvironment(SystemExit):
+    """Raised while settings load; carries one line for the operator and exit status 2."""
+
+
+def stop(name: str, problem: str) -> NoReturn:
+    sys.stderr.write(f"ordersite cannot start: {name} {problem}\n")
+    raise BadEnvironment(2)
+
+
+def load_file(path: Path) -> None:
+    """Take `NAME=value` lines from a file; what is already in the environment wins. Values are taken literally."""
+    if not path.is_file():
+        return
+    for number, raw in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        line = raw.strip()
+        if not line or line.startswith("#"):
+            continue
+        name, sign, value = line.partition("=")
+        if not sign or not name.strip().isidentifier():
+            stop(path.name, f"line {number} is not NAME=value")
+        os.environ.setdefault(name.strip(), value.strip().strip('"').strip("'"))
+
+
+def text(name: str, default: str | None = None) -> str:
+    value = os.environ.get(name, "").strip()
+    if value:
+        return value
+    if default is None:
+        stop(name, "is not set")
+    return default
+
+
+def flag(name: str, default: bool = False) -> bool:
+    raw = os.environ.get(name)
+    if raw is None:
+        return default
+    if raw.strip().lower() not in _WORDS:
+        stop(name, f"must be true or false, not {raw!r}")
+    return _WORDS[raw.strip().lower()]
+
+
+def _number(name: str, default: T, kind: Callable[[str], T], *, least: float) -> T:
+    raw = os.environ.get(name, "").strip()
+    if not raw:
+        return default
+    try:
+        value = kind(raw)
+    except ValueError:
+        stop(name, f"must be a number, not {raw!r}")
+    if not float(value) >= least:  # type: ignore[arg-type]  # also refuses NaN
+        stop(name, f"must be at least {least:g}, not {raw!r}")
+    return value
+
+
+def integer(name: str, default: int, *, least: int = 0) -> int:
+    return _number(name, default, int, least=least)
+
+
+def decimal_number(name: str, default: float, *, least: float = 0.0) -> float:
+    return _number(name, default, float, least=least)
+
+
+def words(name: str, default: str = "") -> list[str]:
+    """A comma-separated list; blanks around the items are dropped."""
+    return [word.strip() for word in os.environ.get(name, default).split(",") if word.strip()]
+
+
+def checked(name: str, parse: Callable[[str], T], default: str | None = None) -> T:
+    """A value that `parse` understands; its ValueError becomes the one clear line (the value itself is not shown)."""
+    raw = text(name, default)
+    try:
+        return parse(raw)
+    except ValueError as error:
+        stop(name, f"is malformed: {error}")

@@ -1,0 +1,39 @@
+"""Two families of errors: what the product refuses, and what failed outside of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.utils.functional import Promise
+
+
+class DomainError(Exception):
+    """A refusal with a stable code; `message` may be lazy and is formatted with `params` when it is shown."""
+
+    def __init__(self, code: str, message: str | Promise, **params: Any) -> None:
+        super().__init__(code)
+        self.code = code
+        self.template = message
+        self.params = params
+
+    @property
+    def message(self) -> str:
+        return str(self.template) % self.params if self.params else str(self.template)
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message}"
+
+
+class OutsideError(DomainError):
+    """A call to the outside failed.
+
+    `retryable`: the same call may succeed later. `outcome_known` is False when the other side may have acted on
+    the request all the same (a time-out after sending): then ask before trying again.
+    """
+
+    def __init__(
+        self, code: str, message: str | Promise, *, retryable: bool, outcome_known: bool = True, **params: Any
+    ) -> None:
+        super().__init__(code, message, **params)
+        self.retryable = retryable
+        self.outcome_known = outcome_known

@@ -1,0 +1,43 @@
+"""Log lines: one a record, with its extra fields, and without anybody's phone number."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+
+_PHONE = re.compile(r"(?<!\d)(1[3-9]\d)\d{4}(\d{4})(?!\d)")
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "data"}
+
+
+def mask(text: str) -> str:
+    """Replace the middle of Chinese mobile numbers: 138****8000."""
+    return _PHONE.sub(r"\1****\2", text)
+
+
+class MaskFilter(logging.Filter):
+    """Formats the record early and masks it, so that no handler sees a whole number."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = mask(record.getMessage()), ()
+        return True
+
+
+class LineFormatter(logging.Formatter):
+    """`2026-11-22T14:02:11+0800 INFO payments.drain applied {"rows": 200}`"""
+
+    default_time_format = "%Y-%m-%dT%H:%M:%S%z"
+    default_msec_format = ""
+
+    def format(self, record: logging.LogRecord) -> str:
+        extra = {key: value for key, value in vars(record).items() if key not in _STANDARD and _plain(value)}
+        line = f"{self.formatTime(record)} {record.levelname} {record.name} {record.getMessage()}"
+        if extra:
+            line += " " + mask(json.dumps(extra, ensure_ascii=False, default=str))
+        if record.exc_info:
+            line += "\n" + mask(self.formatException(record.exc_info))
+        return line
+
+
+def _plain(value: object) -> bool:
+    return isinstance(value, str | int | float | bool | type(None))

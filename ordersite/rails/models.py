@@ -1,0 +1,78 @@
+"""Queue rows: the database row is the queue, a hint only says that there is something to do."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+
+class QueueRow(models.Model):
+    """What every claimable row carries. `done_at` empty means there is still work; times are UTC."""
+
+    attempts = models.PositiveSmallIntegerField(default=0)
+    due_at = models.DateTimeField(default=timezone.now)
+    leased_until = models.DateTimeField(null=True)
+    done_at = models.DateTimeField(null=True)
+    last_error = models.CharField(max_length=500, default="", blank=True)
+
+    class Meta:
+        abstract = True
+
+
+class OutboxEntry(models.Model):
+    """An event that happened, written in the transaction that made it happen; the relay turns it into deliveries."""
+
+    name = models.CharField(max_length=60)
+    subject_id = models.BigIntegerField()
+    payload = models.JSONField(default=dict)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        verbose_name = _("outbox entry")
+        verbose_name_plural = _("outbox entries")
+
+    def __str__(self) -> str:
+        return f"{self.name} #{self.subject_id}"
+
+
+class Delivery(QueueRow):
+    """One event for one handler. Deleted when the handler is done; parked when nobody here knows the handler."""
+
+    handler = models.CharField(max_length=80)
+    event = models.CharField(max_length=60)
+    subject_id = models.BigIntegerField()
+    payload = models.JSONField(default=dict)
+    event_at = models.DateTimeField()
+    parked_at = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name = _("delivery")
+        verbose_name_plural = _("deliveries")
+        indexes = [
+            models.Index(fields=["handler", "id"], name="delivery_open", condition=Q(parked_at__isnull=True)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.event} → {self.handler}"
+
+
+class AuditEntry(models.Model):
+    """Written by database triggers alone, for every change of a watched column, whoever made it."""
+
+    table_name = models.CharField(max_length=60)
+    row_id = models.BigIntegerField()
+    column_name = models.CharField(max_length=60)
+    old_value = models.TextField(null=True)
+    new_value = models.TextField(null=True)
+    database_user = models.CharField(max_length=80)
+    changed_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name = _("audit entry")
+        verbose_name_plural = _("audit entries")
+        indexes = [models.Index(fields=["table_name", "row_id", "id"], name="audit_row")]
+
+    def __str__(self) -> str:
+        return f"{self.table_name}.{self.column_name} #{self.row_id}"

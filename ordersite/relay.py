@@ -1,0 +1,11 @@
+"""The relay with the table of this product."""
+
+from __future__ import annotations
+
+from ordersite.flow import FLOW
+from ordersite.rails import relay
+
+
+def run_relay() -> int:
+    """Deliver what is due; returns how many deliveries were finished."""
+    return relay.run(FLOW)

@@ -1,0 +1,279 @@
+"""All settings, from the environment (`.env` beside manage.py is read first). What is malformed stops the start."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import environ
+from celery.schedules import crontab
+from django.templatetags.static import static
+from django.urls import reverse_lazy
+from django.utils.translation import gettext_lazy as _
+
+from ordersite.lib import env
+from ordersite.lib.crypto import KeyRing
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+VAR_DIR = BASE_DIR / "var"
+env.load_file(BASE_DIR / ".env")
+
+SECRET_KEY = env.text("SECRET_KEY")
+KEY_RING = env.checked("FIELD_ENCRYPTION_KEYS", KeyRing.parse)
+DEBUG = env.flag("DEBUG")
+DEMO = env.flag("DEMO")
+
+# The seal over the history uses keys of its own, made from the encryption keys: neither is ever in the database.
+HISTORY_SEAL_KEYS = {
+    item.partition(":")[0]: hmac.new(item.encode(), b"ordersite history seal", hashlib.sha256).digest()
+    for item in env.words("FIELD_ENCRYPTION_KEYS")
+}
+HISTORY_ANCHOR_DIR = env.text("HISTORY_ANCHOR_DIR", str(VAR_DIR / "anchors"))
+
+PUBLIC_BASE_URL = env.text("PUBLIC_BASE_URL", "http://127.0.0.1:8000").rstrip("/")
+_public = urlsplit(PUBLIC_BASE_URL)
+if _public.scheme not in {"http", "https"} or not _public.hostname:
+    env.stop("PUBLIC_BASE_URL", "must be an http or https address")
+ALLOWED_HOSTS = [*env.words("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]"), _public.hostname]
+CSRF_TRUSTED_ORIGINS = [PUBLIC_BASE_URL]
+_https = _public.scheme == "https"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https
+SECURE_HSTS_SECONDS = 31_536_000 if _https else 0
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _https else None
+SESSION_COOKIE_HTTPONLY = True
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+
+INSTALLED_APPS = [
+    "unfold",
+    "unfold.contrib.filters",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "rest_framework",
+    "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "ordersite",
+    "ordersite.rails",
+    "orders",
+    "payments",
+    "logistics",
+]
+
+MIDDLEWARE = [
+    # First: provider calls are answered by it, and none of the others runs for them.
+    "payments.intake.NotifyMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "ordersite.language.ChosenLanguageMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "ordersite.urls"
+WSGI_APPLICATION = "ordersite.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.template.context_processors.i18n",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+
+# --- Database -------------------------------------------------------------------------------------------------
+
+
+def _database(url: str) -> dict[str, Any]:
+    try:
+        config = dict(environ.Env.db_url_config(url))
+    except (ValueError, KeyError) as error:
+        env.stop("DATABASE_URL", f"is malformed: {error}")
+    engine = config.get("ENGINE", "")
+    if engine == "django.db.backends.sqlite3":
+        # Deferred transactions fail at once when a lock is upgraded; FULL keeps the last commits on power loss.
+        config["OPTIONS"] = {
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
+        }
+    elif engine == "django.db.backends.postgresql":
+        config["OPTIONS"] = {
+            "connect_timeout": 2,
+            "options": "-c lock_timeout=5s -c statement_timeout=30s -c idle_in_transaction_session_timeout=60s",
+        }
+        # A connection for each request costs 7 ms of PostgreSQL's time (measured): keep them, and check them.
+        config["CONN_MAX_AGE"] = None
+        config["CONN_HEALTH_CHECKS"] = True
+    else:
+        env.stop("DATABASE_URL", "must begin with sqlite:// or postgres://")
+    return config
+
+
+# Migrations may run as the owner of the tables, so that the application's own role cannot change history.
+_migrating = "migrate" in sys.argv[1:2] and env.text("DATABASE_MIGRATION_URL", "") != ""
+VAR_DIR.mkdir(exist_ok=True)
+DATABASES = {
+    "default": _database(
+        env.text("DATABASE_MIGRATION_URL" if _migrating else "DATABASE_URL", f"sqlite:///{VAR_DIR}/ordersite.sqlite3")
+    )
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- Celery carries hints; the rows are the truth ------------------------------------------------------------
+
+REDIS_URL = env.text("REDIS_URL", "")
+CELERY_BROKER_URL = env.text("CELERY_BROKER_URL", "filesystem://")
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 10
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_TASK_DEFAULT_QUEUE = "ordersite"
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+# A silent broker must not hold anybody up: without both of these a publish blocks for 45 s and longer (measured).
+CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.1}
+if CELERY_BROKER_URL.startswith("filesystem"):
+    _broker = VAR_DIR / "broker"
+    for _name in ("queue", "processed", "control"):
+        (_broker / _name).mkdir(parents=True, exist_ok=True)
+    CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {
+        "data_folder_in": str(_broker / "queue"),
+        "data_folder_out": str(_broker / "queue"),
+        "processed_folder": str(_broker / "processed"),
+        "control_folder": str(_broker / "control"),
+        "polling_interval": 0.2,
+    }
+elif CELERY_BROKER_URL.startswith("redis"):
+    CELERY_BROKER_TRANSPORT_OPTIONS = {"max_retries": 1, "socket_timeout": 2, "socket_connect_timeout": 2}
+else:
+    CELERY_BROKER_TRANSPORT_OPTIONS = {"max_retries": 1, "socket_timeout": 2, "connect_timeout": 2, "read_timeout": 10}
+    CELERY_TASK_DEFAULT_QUEUE_TYPE = "quorum"
+    CELERY_TASK_DEFAULT_EXCHANGE_TYPE = "topic"  # a direct exchange switches native delayed delivery off
+
+
+def _every(task: str, seconds: float) -> dict[str, Any]:
+    # A message that waited longer than its rhythm is worthless: the next one says the same.
+    return {"task": task, "schedule": seconds, "options": {"expires": max(seconds, 5)}}
+
+
+CELERY_BEAT_SCHEDULE = {
+    "drain payment notifications": _every("payments.drain_notifications", 3),
+    "run the relay": _every("rails.run_relay", 3),
+    "ask payment providers": _every("payments.ask_providers", 3),
+    "close overdue orders": _every("orders.close_overdue", 15),
+    "poll tracking": _every("logistics.poll_tracking", 15),
+    "seal history": _every("orders.seal_history", 10),
+    "look for silent parcels": _every("logistics.find_silent_parcels", 900),
+    "forget old idempotency keys": _every("orders.forget_idempotency_keys", 3600),
+    "write the history's anchor": {"task": "orders.write_anchor", "schedule": crontab(minute=5, hour=0)},
+    "verify history": {"task": "orders.verify_history", "schedule": crontab(minute=30, hour=3)},
+}
+CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")
+
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
+    if REDIS_URL
+    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+}
+
+# --- The shop's rhythm -----------------------------------------------------------------------------------------
+
+PAYMENT_TIMEOUT_MINUTES = env.integer("PAYMENT_TIMEOUT_MINUTES", 30, least=1)
+TRACKING_POLL_HOURS = env.decimal_number("TRACKING_POLL_HOURS", 2, least=0.0001)
+PARCEL_SILENCE_DAYS = env.decimal_number("PARCEL_SILENCE_DAYS", 10, least=0.01)
+METRICS_TOKEN = env.text("METRICS_TOKEN", "")
+
+# --- Language, time, files ----------------------------------------------------------------------------------------
+
+LANGUAGE_CODE = env.text("LANGUAGE_CODE", "zh-hans")
+LANGUAGES = [("zh-hans", "简体中文"), ("en", "English")]
+if LANGUAGE_CODE not in dict(LANGUAGES):
+    env.stop("LANGUAGE_CODE", f"must be one of {', '.join(dict(LANGUAGES))}, not {LANGUAGE_CODE!r}")
+LOCALE_PATHS = [BASE_DIR / "locale"]
+USE_I18N = True
+USE_TZ = True
+TIME_ZONE = env.text("TIME_ZONE", "Asia/Shanghai")
+STATIC_URL = "static/"
+STATIC_ROOT = VAR_DIR / "static"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+WHITENOISE_USE_FINDERS = True
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2_500_000
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "home"
+LOGOUT_REDIRECT_URL = "login"
+
+# --- API -------------------------------------------------------------------------------------------------------------
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["orders.clients.BearerAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["orders.clients.HasScope"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "ordersite.lib.apierrors.handle",
+    "URL_FORMAT_OVERRIDE": None,
+    "UNAUTHENTICATED_USER": None,
+    "COERCE_DECIMAL_TO_STRING": True,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "ordersite",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "SERVE_AUTHENTICATION": [],
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SCHEMA_PATH_PREFIX": r"/api/v1",
+    "SCHEMA_PATH_PREFIX_INSERT": "",
+}
+
+UNFOLD = {
+    "SITE_TITLE": "ordersite",
+    "SITE_HEADER": "ordersite",
+    "SITE_SUBHEADER": _("the order back office"),
+    "SITE_URL": "/",
+    "SHOW_LANGUAGES": True,
+    "SHOW_HISTORY": False,
+    "SHOW_VIEW_ON_SITE": False,
+    "STYLES": [lambda _request: static("ordersite/admin.css")],
+    "LOGIN": {"redirect_after": lambda _request: reverse_lazy("admin:index")},
+    "SIDEBAR": {"show_search": True, "navigation": "ordersite.admin.sidebar"},
+}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"()": "ordersite.logs.LineFormatter"}},
+    "filters": {"mask": {"()": "ordersite.logs.MaskFilter"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["mask"]}},
+    "root": {"handlers": ["console"], "level": env.text("LOG_LEVEL", "INFO")},
+    "loggers": {"httpx2": {"level": "WARNING"}, "httpcore2": {"level": "WARNING"}},
+}

@@ -1,0 +1,12 @@
+"""Celery tasks of the assembled product; each bears the name that hints and the beat schedule use."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from ordersite import relay
+
+
+@shared_task(name="rails.run_relay")
+def run_relay() -> None:
+    relay.run_relay()

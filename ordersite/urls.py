@@ -1,0 +1,16 @@
+"""Every address of the product; provider calls under /notify/ are answered before this by a middleware."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.urls import include, path
+
+urlpatterns = [
+    path("admin/", admin.site.urls),
+    path("i18n/", include("django.conf.urls.i18n")),
+    path("", include("ordersite.health.urls")),
+    path("", include("orders.urls")),
+    path("", include("payments.urls")),
+    path("", include("logistics.urls")),
+    path("", include("ordersite.merchant.urls")),
+]

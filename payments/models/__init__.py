@@ -1,0 +1,15 @@
+from payments.models.account import PaymentAccount
+from payments.models.exception import PaymentException
+from payments.models.notification import NotificationBody, PaymentNotification, RefusedCall
+from payments.models.payment import Payment, PaymentStatus, Refund
+
+__all__ = [
+    "NotificationBody",
+    "Payment",
+    "PaymentAccount",
+    "PaymentException",
+    "PaymentNotification",
+    "PaymentStatus",
+    "Refund",
+    "RefusedCall",
+]

@@ -1,0 +1,64 @@
+"""A case for a person: money and order disagree in a way that a machine must not decide."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from ordersite.lib.money import MoneyField
+
+
+class PaymentException(models.Model):
+    """`dedup_key` names the fact (for example the trade), so that one fact makes one open case."""
+
+    class Kind(models.TextChoices):
+        UNKNOWN_ORDER = "unknown_order", _("paid, order unknown")
+        AMOUNT_MISMATCH = "amount_mismatch", _("amount differs")
+        WRONG_ACCOUNT = "wrong_account", _("wrong account")
+        ALREADY_PAID = "already_paid", _("paid twice")
+        ORDER_CLOSED = "order_closed", _("paid after closing")
+        REFUND_EVENT = "refund_event", _("refund not asked for")
+        REFERENCE_CONFLICT = "reference_conflict", _("trade used twice")
+        BAD_SIGNATURES = "bad_signatures", _("calls with bad signatures")
+        PROVIDER_SILENT = "provider_silent", _("provider does not answer")
+        POISON = "poison", _("cannot be processed")
+
+    kind = models.CharField(_("kind"), max_length=20, choices=Kind.choices)
+    dedup_key = models.CharField(max_length=160)
+    account = models.ForeignKey(
+        "payments.PaymentAccount", models.PROTECT, null=True, blank=True, verbose_name=_("payment account")
+    )
+    order = models.ForeignKey("orders.Order", models.PROTECT, null=True, blank=True, verbose_name=_("order"))
+    payment = models.ForeignKey("payments.Payment", models.PROTECT, null=True, blank=True, verbose_name=_("payment"))
+    notification = models.ForeignKey(
+        "payments.PaymentNotification", models.PROTECT, null=True, blank=True, verbose_name=_("payment notification")
+    )
+    amount = MoneyField(_("amount"), null=True, blank=True)
+    detail = models.JSONField(_("detail"), default=dict, blank=True)
+    created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+", verbose_name=_("owner")
+    )
+    resolved_at = models.DateTimeField(_("resolved at"), null=True, blank=True)
+    resolved_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+", verbose_name=_("resolved by")
+    )
+    resolution = models.CharField(_("resolution"), max_length=500, default="", blank=True)
+
+    class Meta:
+        verbose_name = _("payment exception")
+        verbose_name_plural = _("payment exceptions")
+        ordering: Sequence[str] = ["-id"]
+        permissions = [("resolve_paymentexception", _("Can resolve payment exceptions"))]
+        constraints = [
+            models.UniqueConstraint(fields=["kind", "dedup_key"], name="payment_exception_once", condition=Q(resolved_at__isnull=True)),
+        ]
+        indexes = [models.Index(fields=["kind", "id"], name="payment_exception_open", condition=Q(resolved_at__isnull=True))]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} #{self.pk}"

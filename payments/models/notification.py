@@ -1,0 +1,119 @@
+"""The inbox of payment providers. The row is the truth and the queue; the raw call stands apart, to keep it narrow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from ordersite.lib.money import MoneyField
+from ordersite.rails.models import QueueRow
+
+
+class PaymentNotification(QueueRow):
+    """One call that arrived. `verdict` is about the call itself, `outcome` about what it did to the order.
+
+    Uniqueness holds among verified rows only: a forged call never takes the place of the genuine one. A rejected row
+    has `done_at` from the start: nothing is to be done with it.
+    """
+
+    class Verdict(models.TextChoices):
+        VERIFIED = "verified", _("signature good")
+        REJECTED = "rejected", _("signature bad")
+
+    class Outcome(models.TextChoices):
+        WAITING = "", _("waiting")
+        APPLIED = "applied", _("applied")
+        DUPLICATE = "duplicate", _("duplicate")
+        REFUND_APPLIED = "refund_applied", _("refund applied")
+        CLOSED_NOTED = "closed_noted", _("closing noted")
+        NOTED = "noted", _("noted")
+        UNKNOWN_ORDER = "unknown_order", _("unknown order")
+        AMOUNT_MISMATCH = "amount_mismatch", _("amount differs")
+        WRONG_ACCOUNT = "wrong_account", _("wrong account")
+        ALREADY_PAID = "already_paid", _("already paid")
+        ORDER_CLOSED = "order_closed", _("order closed")
+        REFUND_EVENT = "refund_event", _("refund not asked for")
+        REFERENCE_CONFLICT = "reference_conflict", _("trade used twice")
+        POISON = "poison", _("cannot be processed")
+        REJECTED = "rejected", _("rejected")
+
+    account = models.ForeignKey(
+        "payments.PaymentAccount", models.PROTECT, db_index=False, verbose_name=_("payment account")
+    )
+    event_id = models.CharField(_("notification id"), max_length=200)
+    verdict = models.CharField(_("verdict"), max_length=10, choices=Verdict.choices)
+    reject_code = models.CharField(_("rejected because"), max_length=30, default="", blank=True)
+    kind = models.CharField(_("kind"), max_length=10, default="", blank=True)
+    reference = models.CharField(_("merchant reference"), max_length=64, default="", blank=True)
+    provider_reference = models.CharField(_("provider's reference"), max_length=64, default="", blank=True)
+    amount = MoneyField(_("amount"), null=True)
+    currency = models.CharField(max_length=3, default="", blank=True)
+    refund_reference = models.CharField(max_length=64, default="", blank=True)
+    refunded_total = MoneyField(_("refunded in all"), null=True)
+    full_refund = models.BooleanField(default=False)
+    account_problem = models.CharField(max_length=30, default="", blank=True)
+    provider_state = models.CharField(_("provider's word"), max_length=30, default="", blank=True)
+    occurred_at = models.DateTimeField(_("occurred at"), null=True)
+    body_digest = models.CharField(max_length=64)
+    remote_address = models.CharField(_("from"), max_length=45, default="", blank=True)
+    received_at = models.DateTimeField(_("received at"), default=timezone.now)
+    answered_ms = models.PositiveIntegerField(_("answered in (ms)"), default=0)
+    outcome = models.CharField(_("outcome"), max_length=20, choices=Outcome.choices, default=Outcome.WAITING, blank=True)
+
+    class Meta:
+        verbose_name = _("payment notification")
+        verbose_name_plural = _("payment notifications")
+        ordering: Sequence[str] = ["-id"]
+        permissions = [("replay_paymentnotification", _("Can replay payment notifications"))]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["account", "event_id"], name="notification_once", condition=Q(verdict="verified")
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["id"], name="notification_waiting", condition=Q(done_at__isnull=True)),
+            models.Index(fields=["reference", "id"], name="notification_reference", opclasses=["varchar_pattern_ops", "int8_ops"]),
+            models.Index(fields=["account", "received_at"], name="notification_rejected", condition=Q(verdict="rejected")),
+        ]
+
+    def __str__(self) -> str:
+        return f"#{self.pk} {self.reference}"
+
+
+class NotificationBody(models.Model):
+    """The call as it came: headers (secrets never sent by a provider are there, but masked on display) and raw body."""
+
+    notification = models.OneToOneField(
+        PaymentNotification, models.CASCADE, primary_key=True, related_name="raw", db_constraint=False
+    )
+    headers = models.JSONField(default=dict)
+    body = models.BinaryField()
+
+    class Meta:
+        verbose_name = _("raw notification")
+        verbose_name_plural = _("raw notifications")
+
+    def __str__(self) -> str:
+        return f"#{self.pk}"
+
+
+class RefusedCall(models.Model):
+    """Calls that are counted, not kept: too large, wrong method, unknown account, beyond the day's bound."""
+
+    day = models.DateField(_("day"))
+    path = models.CharField(_("path"), max_length=120)
+    reason = models.CharField(_("reason"), max_length=30)
+    calls = models.PositiveIntegerField(_("calls"), default=0)
+    last_at = models.DateTimeField(_("last at"))
+
+    class Meta:
+        verbose_name = _("refused call")
+        verbose_name_plural = _("refused calls")
+        constraints = [models.UniqueConstraint(fields=["day", "path", "reason"], name="refused_call_row")]
+
+    def __str__(self) -> str:
+        return f"{self.day} {self.path} {self.reason} ×{self.calls}"

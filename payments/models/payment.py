@@ -1,0 +1,151 @@
+"""One attempt to collect money for an order. Only `payments.settlement` calls a transition."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from django_fsm import FSMField, FSMModelMixin, transition
+
+from ordersite.lib.money import ZERO, MoneyField
+
+
+class PaymentStatus(models.TextChoices):
+    CREATED = "created", _("created")
+    OPEN = "open", _("open")
+    PAID = "paid", _("paid")
+    CLOSED = "closed", _("closed")
+    REFUNDED = "refunded", _("refunded")
+
+
+S = PaymentStatus
+
+
+class Payment(FSMModelMixin, models.Model):
+    """`reference` is our number sent out, `provider_reference` theirs. Committed before the provider is called.
+
+    `expires_at` is the provider's own expiry (UTC), `next_query_at` when the provider is asked next, `close_wanted_at`
+    is set while its order (or another attempt) waits for this one to be closed at the provider.
+    """
+
+    order = models.ForeignKey(
+        "orders.Order", models.PROTECT, related_name="payments", db_index=False, verbose_name=_("order")
+    )
+    account = models.ForeignKey(
+        "payments.PaymentAccount", models.PROTECT, db_index=False, verbose_name=_("payment account")
+    )
+    reference = models.CharField(_("merchant reference"), max_length=32)
+    provider_reference = models.CharField(_("provider's reference"), max_length=64, default="", blank=True)
+    amount = MoneyField(_("amount"))
+    refunded_amount = MoneyField(_("refunded"), default=ZERO)
+    currency = models.CharField(_("currency"), max_length=3, default="CNY")
+    status = FSMField(_("status"), max_length=10, default=S.CREATED, choices=S.choices, protected=True, db_index=False)
+    pay_url = models.TextField(_("payment page"), default="", blank=True)
+    code_url = models.CharField(_("payment code"), max_length=500, default="", blank=True)
+
+    created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
+    expires_at = models.DateTimeField(_("expires at"))
+    paid_at = models.DateTimeField(_("paid at"), null=True, editable=False)
+    closed_at = models.DateTimeField(_("closed at"), null=True, editable=False)
+
+    next_query_at = models.DateTimeField(_("asked next at"), null=True, editable=False)
+    queries = models.PositiveSmallIntegerField(_("times asked"), default=0, editable=False)
+    last_asked_at = models.DateTimeField(_("last asked at"), null=True, editable=False)
+    last_answer = models.CharField(_("last answer"), max_length=200, default="", editable=False)
+    close_wanted_at = models.DateTimeField(_("closing wanted since"), null=True, editable=False)
+
+    class Meta:
+        verbose_name = _("payment")
+        verbose_name_plural = _("payments")
+        ordering: Sequence[str] = ["-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["reference"], name="payment_reference", opclasses=["varchar_pattern_ops"]),
+            # One trade of a provider pays one attempt.
+            models.UniqueConstraint(
+                fields=["account", "provider_reference"],
+                name="payment_provider_reference",
+                condition=~Q(provider_reference=""),
+            ),
+            models.UniqueConstraint(
+                fields=["order", "account", "amount"],
+                name="payment_one_open_attempt",
+                condition=Q(status__in=[S.CREATED, S.OPEN]),
+            ),
+            models.CheckConstraint(condition=Q(amount__gt=ZERO), name="payment_amount_positive"),
+            models.CheckConstraint(condition=Q(status__in=S.values), name="payment_status_known"),
+            models.CheckConstraint(
+                condition=Q(refunded_amount__gte=ZERO, refunded_amount__lte=F("amount")),
+                name="payment_refund_within_amount",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["order", "id"], name="payment_of_order"),
+            models.Index(
+                fields=["next_query_at"],
+                name="payment_to_ask",
+                condition=Q(next_query_at__isnull=False),
+            ),
+            models.Index(
+                fields=["provider_reference"],
+                name="payment_by_provider_number",
+                condition=~Q(provider_reference=""),
+                opclasses=["varchar_pattern_ops"],
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.reference
+
+    def refresh_from_db(self, *args: Any, **kwargs: Any) -> None:
+        """See Order.refresh_from_db: the protection must not stay lifted after a failed refresh."""
+        try:
+            super().refresh_from_db(*args, **kwargs)
+        finally:
+            Payment._meta.get_field("status").protected = True  # type: ignore[union-attr]
+
+    @transition(field=status, source=S.CREATED, target=S.OPEN)
+    def open(self) -> None:
+        """The provider has the attempt, or the buyer has its address."""
+
+    @transition(field=status, source=[S.CREATED, S.OPEN, S.CLOSED], target=S.PAID)
+    def settle(self, at: datetime) -> None:
+        """The money is there. It may arrive after we closed: then the order has its own say."""
+        self.paid_at = at
+        self.next_query_at = None
+        self.close_wanted_at = None
+
+    @transition(field=status, source=[S.CREATED, S.OPEN], target=S.CLOSED)
+    def close(self, at: datetime) -> None:
+        self.closed_at = at
+        self.next_query_at = None
+        self.close_wanted_at = None
+
+    @transition(field=status, source=S.PAID, target=S.REFUNDED)
+    def refund(self) -> None:
+        self.refunded_amount = self.amount
+
+
+class Refund(models.Model):
+    """Money that went back, as the provider confirmed it; `refund_reference` is the provider-side request number."""
+
+    payment = models.ForeignKey(Payment, models.PROTECT, related_name="refunds", db_index=False)
+    refund_reference = models.CharField(_("refund reference"), max_length=64)
+    amount = MoneyField(_("amount"))
+    refunded_at = models.DateTimeField(_("refunded at"))
+    created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
+
+    class Meta:
+        verbose_name = _("refund")
+        verbose_name_plural = _("refunds")
+        constraints = [
+            models.UniqueConstraint(fields=["payment", "refund_reference"], name="refund_reference_once"),
+            models.CheckConstraint(condition=Q(amount__gt=ZERO), name="refund_amount_positive"),
+        ]
+
+    def __str__(self) -> str:
+        return self.refund_reference
