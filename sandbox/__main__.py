@@ -1,0 +1,42 @@
+"""`python -m sandbox` runs the outside world; `python -m sandbox keys` only makes its keys."""
+
+import logging
+import signal
+import sys
+import threading
+
+from sandbox.config import BadSetting, Settings, read_settings
+from sandbox.keys import make_keys
+from sandbox.server import Sandbox
+
+
+def main(arguments: list[str]) -> int:
+    """Returns the exit code: 0 after a normal stop, 1 for a trouble with setting up, 2 for a wrong call."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
+    try:
+        settings = read_settings()
+        if arguments == ["keys"]:
+            for path in make_keys(settings.folder):
+                print(path)
+            return 0
+        if arguments:
+            print("usage: python -m sandbox [keys]", file=sys.stderr)
+            return 2
+        return _serve(settings)
+    except (BadSetting, OSError) as error:
+        print(f"sandbox: {error}", file=sys.stderr)
+        return 1
+
+
+def _serve(settings: Settings) -> int:
+    sandbox = Sandbox(settings)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # shutdown() waits for the serving loop, which is the thread that the signal interrupts.
+        signal.signal(number, lambda *_: threading.Thread(target=sandbox.stop).start())
+    print(f"sandbox listens on http://{settings.host}:{sandbox.server.server_port}/", flush=True)
+    sandbox.run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

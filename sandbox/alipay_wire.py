@@ -1,0 +1,147 @@
+"""Alipay's gateway on the wire: reading signed requests, writing signed answers.
+
+Request: form or query parameters, signed over all of them but `sign`, sorted, empty ones left out. Answer:
+one JSON object whose node text is signed byte for byte as it stands.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sandbox.formats import from_beijing
+from sandbox.signing import rsa2_sign, rsa2_verify, sorted_pairs, spoil
+from sandbox.web import Request, Response, read_form
+from sandbox.world import World
+
+METHODS = frozenset(
+    {
+        "alipay.trade.page.pay",
+        "alipay.trade.query",
+        "alipay.trade.close",
+        "alipay.trade.refund",
+        "alipay.trade.fastpay.refund.query",
+    }
+)
+
+
+class GatewayError(Exception):
+    """An answer with an error code. `signed` is False where Alipay answers with a bare `error_response`."""
+
+    def __init__(self, sub_code: str, sub_msg: str, *, code: str = "40004", signed: bool = True) -> None:
+        super().__init__(sub_code)
+        self.sub_code, self.sub_msg, self.code, self.signed = sub_code, sub_msg, code, signed
+
+    def node(self) -> dict[str, object]:
+        """The error as a response node."""
+        words = {
+            "40004": "Business Failed",
+            "40001": "Missing Required Arguments",
+            "20000": "Service Unavailable",
+        }
+        msg = words.get(self.code, "Invalid Arguments")
+        return {"code": self.code, "msg": msg, "sub_code": self.sub_code, "sub_msg": self.sub_msg}
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A request whose signature was good. `biz` is the parsed biz_content."""
+
+    method: str
+    params: Mapping[str, str]
+    biz: Mapping[str, object]
+
+    def text(self, name: str) -> str:
+        """A business field as text, empty when missing."""
+        value = self.biz.get(name)
+        return "" if value is None else str(value)
+
+
+def read_params(request: Request) -> dict[str, str]:
+    """Parameters of the query and of the form together. Raises GatewayError."""
+    try:
+        charset = read_form(request.query, charset="utf-8").get("charset", "")
+        body = request.body.decode("ascii") if request.method == "POST" else ""
+        charset = charset or read_form(body, charset="gb18030").get("charset", "") or "utf-8"
+        query, form = read_form(request.query, charset=charset), read_form(body, charset=charset)
+    except (ValueError, UnicodeDecodeError):
+        raise GatewayError(
+            "isv.invalid-charset", "字符集错误或参数重复", code="40002", signed=False
+        ) from None
+    if query.keys() & form.keys():
+        raise GatewayError("isv.invalid-parameter", "参数重复", code="40002", signed=False)
+    return {**query, **form}
+
+
+def read_command(world: World, params: Mapping[str, str]) -> Command:
+    """Check the envelope and the signature. Raises GatewayError."""
+    method = params.get("method", "")
+    if method not in METHODS:
+        raise GatewayError("isv.invalid-method", "不存在的方法名", code="40002", signed=False)
+    if params.get("app_id") != world.settings.app_id:
+        raise GatewayError("isv.invalid-app-id", "无效的AppID参数", code="40002", signed=False)
+    if params.get("sign_type") != "RSA2":
+        raise GatewayError("isv.invalid-signature-type", "无效签名类型", code="40002")
+    _check_signature(world, params)
+    if params.get("version") != "1.0" or params.get("format", "JSON").upper() != "JSON":
+        raise GatewayError("isv.invalid-parameter", "version 或 format 参数无效", code="40002")
+    _check_time(params.get("timestamp", ""))
+    return Command(method, params, _biz(params.get("biz_content", "")))
+
+
+def _check_signature(world: World, params: Mapping[str, str]) -> None:
+    key = world.keys.app_public()
+    if key is None:
+        raise GatewayError(
+            "isv.missing-signature-key", "无应用公钥: 商户尚未上传 alipay_app_public.pem", code="40002"
+        )
+    filled = {name: value for name, value in params.items() if value}
+    content = sorted_pairs(filled, leave_out=frozenset({"sign"})).encode(params.get("charset", "utf-8"))
+    if not rsa2_verify(key, content=content, signature=params.get("sign", "")):
+        raise GatewayError(
+            "isv.invalid-signature", "验签出错, 请确认应用私钥与上传的应用公钥配对", code="40002"
+        )
+
+
+def _check_time(text: str) -> None:
+    try:
+        from_beijing(text)
+    except ValueError:
+        raise GatewayError("isv.invalid-timestamp", "非法的时间戳参数", code="40002") from None
+
+
+def _biz(text: str) -> Mapping[str, object]:
+    if not text:
+        raise GatewayError("isv.missing-parameter", "缺少必选参数 biz_content", code="40001")
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise GatewayError("isv.invalid-parameter", "biz_content 不是 JSON 对象", code="40002")
+    return value
+
+
+def write_answer(
+    world: World, *, params: Mapping[str, str], node: Mapping[str, object], active: Mapping[str, float]
+) -> Response:
+    """Sign the node's text and wrap it."""
+    charset = params.get("charset", "utf-8")
+    text = node_text(node)
+    sign = rsa2_sign(world.keys.alipay, text.encode(charset))
+    if "corrupt_signature" in active:
+        sign = spoil(sign)
+    name = params["method"].replace(".", "_") + "_response"
+    body = f'{{"{name}":{text},"sign":"{sign}"}}'.encode(charset)
+    return Response(200, body, f"text/html;charset={charset}")
+
+
+def write_bare_error(error: GatewayError) -> Response:
+    """An `error_response` without a signature: Alipay does not know for whom to sign."""
+    return Response(
+        200, f'{{"error_response":{node_text(error.node())}}}'.encode(), "text/html;charset=utf-8"
+    )
+
+
+def node_text(node: Mapping[str, object]) -> str:
+    """The node as Alipay prints it, slashes escaped: who re-serialises it loses the signature."""
+    return json.dumps(node, ensure_ascii=False, separators=(",", ":")).replace("/", "\\/")

@@ -1,0 +1,59 @@
+"""Settings of the sandbox, read from the environment once at the start."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+class BadSetting(Exception):
+    """An environment variable holds a value that cannot be used; the text names it."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where the sandbox listens and how fast its world turns. Durations are in seconds."""
+
+    host: str = "127.0.0.1"
+    port: int = 8900
+    folder: Path = Path("var/sandbox")
+    ordersite_url: str = "http://127.0.0.1:8000"
+    app_id: str = "2021000000000001"
+    seller_id: str = "2088000000000001"
+    parcel_seconds: float = 60.0
+    ship_seconds: float = 5.0
+    erp_poll_seconds: float = 2.0
+    notify_speed: float = 60.0
+
+
+def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
+    """Build the settings from the environment.
+
+    Raises BadSetting when a number is malformed or not positive.
+    """
+    port = environ.get("PORT", "8000")
+    return Settings(
+        host=environ.get("SANDBOX_HOST", Settings.host),
+        port=int(_number(environ, "SANDBOX_PORT", Settings.port)),
+        folder=Path(environ.get("SANDBOX_DIR", str(Settings.folder))),
+        ordersite_url=environ.get("ORDERSITE_URL", f"http://127.0.0.1:{port}").rstrip("/"),
+        app_id=environ.get("SANDBOX_ALIPAY_APP_ID", Settings.app_id),
+        seller_id=environ.get("SANDBOX_ALIPAY_SELLER_ID", Settings.seller_id),
+        parcel_seconds=_number(environ, "SANDBOX_PARCEL_SECONDS", Settings.parcel_seconds),
+        ship_seconds=_number(environ, "SANDBOX_SHIP_SECONDS", Settings.ship_seconds),
+        erp_poll_seconds=_number(environ, "SANDBOX_ERP_POLL_SECONDS", Settings.erp_poll_seconds),
+        notify_speed=_number(environ, "SANDBOX_NOTIFY_SPEED", Settings.notify_speed),
+    )
+
+
+def _number(environ: Mapping[str, str], name: str, default: float) -> float:
+    text = environ.get(name, "")
+    if not text:
+        return default
+    try:
+        value = float(text)
+    except ValueError:
+        raise BadSetting(f"{name} is not a number: {text!r}") from None
+    if not 0 < value < 10_000_000:
+        raise BadSetting(f"{name} must be greater than zero: {text!r}")
+    return value

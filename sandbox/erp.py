@@ -1,0 +1,192 @@
+"""The merchant's warehouse: asks his order API for paid orders and confirms their shipping after a while.
+
+It speaks the public HTTP API with a bearer token that it reads from `erp_token` in the sandbox's folder, and
+waits patiently while that file or the API is not there.
+"""
+
+import json
+import logging
+import re
+import secrets
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from urllib.parse import urlsplit
+
+from sandbox import parcels
+from sandbox.formats import iso, now
+from sandbox.outgoing import Answer, Call, send
+from sandbox.world import World
+
+TOKEN_FILE = "erp_token"  # noqa: S105 (the name of a file)
+WAREHOUSE = "main"
+BATCH = 500
+PAGES = 20
+CARRIERS = ("yto", "sf")
+COMS = {"yto": "yuantong", "sf": "shunfeng"}
+log = logging.getLogger(__name__)
+Order = Mapping[str, object]
+
+
+class Warehouse:
+    """Polls and ships until it is stopped."""
+
+    def __init__(self, world: World) -> None:
+        self._world, self._store = world, world.store
+        self._stop = threading.Event()
+        self._trouble = ""
+
+    def run(self) -> None:
+        """Loop; meant for a thread of its own."""
+        while not self._stop.wait(self._world.settings.erp_poll_seconds):
+            try:
+                self.work()
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                self._say(f"an answer was not understood: {error!r}")
+
+    def stop(self) -> None:
+        """End the loop."""
+        self._stop.set()
+
+    def work(self) -> None:
+        """One round: note new paid orders, confirm those whose time has come."""
+        token = self._token()
+        if not token:
+            self._say(f"waiting for {TOKEN_FILE}")
+            return
+        for order in self._paid_orders(token):
+            self._note(order)
+        due = self._store.rows(
+            "SELECT * FROM erp_orders WHERE state = 'seen' AND due_at <= ? ORDER BY serial LIMIT ?",
+            now(),
+            BATCH,
+        )
+        if due:
+            self._confirm(token, due)
+
+    def _token(self) -> str:
+        try:
+            return (self._world.settings.folder / TOKEN_FILE).read_text().strip()
+        except FileNotFoundError:
+            return ""
+
+    def _paid_orders(self, token: str) -> Iterator[Order]:
+        """All pages of the list; only the query of a `next` link is followed, never its host."""
+        query = "status=paid"
+        for _ in range(PAGES):
+            answer = self._call(token, "GET", f"/api/v1/orders/?{query}")
+            if answer is None:
+                return
+            page = json.loads(answer.body)
+            yield from page["results"] if isinstance(page, dict) else page
+            following = page.get("next") if isinstance(page, dict) else None
+            if not following:
+                return
+            query = urlsplit(following).query
+
+    def _note(self, order: Order) -> None:
+        """Keep a new order with the number that its parcel will bear; held ones are left alone."""
+        if order.get("held") or order.get("status") != "paid":
+            return
+        due = now() + self._store.tuned("ship_seconds", self._world.settings.ship_seconds)
+        with self._store.transaction():
+            if self._store.row("SELECT 1 FROM erp_orders WHERE number = ?", order["number"]):
+                return
+            last = self._store.row("SELECT coalesce(max(serial), 0) AS n FROM erp_orders")
+            serial = 1 + (last["n"] if last else 0)
+            carrier = CARRIERS[serial % len(CARRIERS)]
+            self._store.rows(
+                "INSERT INTO erp_orders VALUES (?, ?, ?, ?, ?, ?, ?, 'seen', '')",
+                order["number"], serial, due, _phone(order), carrier, new_number(carrier),
+                "500.00" if serial % 3 == 0 else "",
+            )  # fmt: skip
+
+    def _confirm(self, token: str, due: Sequence[sqlite3.Row]) -> None:
+        rows = [_confirmation(row) for row in due]
+        answer = self._call(token, "POST", "/api/v1/shipments/confirm/", {"confirmations": rows})
+        if answer is None:
+            return
+        results = json.loads(answer.body)["results"]
+        for row, result in zip(due, results, strict=True):
+            self._learn(row, result)
+
+    def _learn(self, row: sqlite3.Row, result: Mapping[str, object]) -> None:
+        """What the answer for one order means: shipped, later, with another number, or never."""
+        code, number = str(result.get("code")), row["number"]
+        if result.get("ok"):
+            parcels.take_parcel(
+                self._store,
+                number=row["tracking_number"],
+                com=COMS[row["carrier"]],
+                phone=row["phone"],
+                source="erp",
+            )
+            self._update(number, state="shipped", message=code)
+            log.info("shipped %s with %s", number, row["tracking_number"])
+        elif code == "not_paid":
+            self._store.rows("DELETE FROM erp_orders WHERE number = ?", number)
+        elif code == "tracking_number_used":
+            fresh = new_number(row["carrier"])
+            self._store.rows("UPDATE erp_orders SET tracking_number = ? WHERE number = ?", fresh, number)
+        elif code == "held":
+            self._store.rows(
+                "UPDATE erp_orders SET due_at = ?, message = ? WHERE number = ?", now() + 5, code, number
+            )
+        else:
+            self._update(number, state="refused", message=f"{code} {result.get('message') or ''}".strip())
+
+    def _update(self, number: str, *, state: str, message: str) -> None:
+        self._store.rows(
+            "UPDATE erp_orders SET state = ?, message = ? WHERE number = ?", state, message, number
+        )
+
+    def _call(self, token: str, method: str, path: str, body: object = None) -> Answer | None:
+        """None when the API is away or refuses; the next round tries again."""
+        headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
+        content = b""
+        if body is not None:
+            content = json.dumps(body).encode()
+            headers["Content-Type"] = "application/json"
+        answer = send(Call(method, self._world.settings.ordersite_url + path, content, headers))
+        if answer.status != 200:
+            self._say(f"{method} {path.partition('?')[0]} answered {answer.status}: {answer.body[:200]!r}")
+            if answer.status == 429:
+                self._stop.wait(_retry_after(answer))
+            return None
+        self._say("")
+        return answer
+
+    def _say(self, trouble: str) -> None:
+        """Log a trouble once, not every two seconds."""
+        if trouble and trouble != self._trouble:
+            log.warning("warehouse: %s", trouble)
+        self._trouble = trouble
+
+
+def new_number(carrier: str) -> str:
+    """Two letters and 13 digits, the form of both carriers."""
+    prefix = {"yto": "YT", "sf": "SF"}[carrier]
+    return f"{prefix}{secrets.choice('123456789')}{secrets.randbelow(10**12):012d}"
+
+
+def _confirmation(row: sqlite3.Row) -> dict[str, str]:
+    confirmation = {
+        "order": row["number"],
+        "warehouse": WAREHOUSE,
+        "carrier": row["carrier"],
+        "tracking_number": row["tracking_number"],
+        "shipped_at": iso(row["due_at"]),
+    }
+    return {**confirmation, "insured_value": row["insured_value"]} if row["insured_value"] else confirmation
+
+
+def _phone(order: Order) -> str:
+    """The receiver's phone when the API shows it whole; a masked one proves nothing."""
+    buyer = order.get("buyer")
+    phone = str(buyer.get("phone") or "") if isinstance(buyer, dict) else ""
+    return phone if re.fullmatch(r"\+?\d{6,15}", phone) else ""
+
+
+def _retry_after(answer: Answer) -> float:
+    text = answer.headers.get("retry-after", "")
+    return min(float(text), 60.0) if text.isdigit() else 5.0

@@ -1,0 +1,82 @@
+"""Faults on demand. A fault waits at a target and is used up call by call."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from sandbox.formats import now
+from sandbox.store import Store
+
+_NOTIFY = frozenset(
+    {"delay", "drop", "duplicate", "reorder", "corrupt_signature", "wrong_amount", "timeout", "status_500"}
+)
+_GATEWAY = frozenset({"delay", "drop", "timeout", "status_500", "corrupt_signature", "wrong_amount"})
+
+ALLOWED: Mapping[str, frozenset[str]] = {
+    "alipay.notify": _NOTIFY | {"wrong_app_id", "wrong_seller_id"},
+    "alipay.gateway": _GATEWAY,
+    "webhook.notify": _NOTIFY,
+    "webhook.gateway": _GATEWAY,
+    "kuaidi100.query": frozenset(
+        {"delay", "drop", "timeout", "status_500", "duplicate", "reorder", "return_code"}
+    ),
+}
+
+# Seconds for the waiting ones, copies in all for duplicate, the yuan shown for wrong_amount.
+DEFAULTS: Mapping[str, float] = {
+    "delay": 3, "reorder": 3, "timeout": 30, "duplicate": 2, "wrong_amount": 0.01, "return_code": 502,
+}  # fmt: skip
+LIMITS: Mapping[str, float] = {"delay": 3600, "reorder": 3600, "timeout": 600, "duplicate": 200}
+
+
+class BadFault(Exception):
+    """The asked fault does not exist at that target, or its numbers make no sense."""
+
+
+@dataclass(frozen=True, slots=True)
+class FaultOrder:
+    """A request for a fault. `times` None means until it is cleared."""
+
+    target: str
+    fault: str
+    value: float | None = None
+    times: int | None = 1
+
+
+def add(store: Store, order: FaultOrder) -> int:
+    """Put a fault in place and return its id. Raises BadFault."""
+    if order.fault not in ALLOWED.get(order.target, frozenset()):
+        raise BadFault(f"{order.fault!r} is not known at {order.target!r}")
+    value = DEFAULTS.get(order.fault, 0.0) if order.value is None else order.value
+    if not 0 <= value <= LIMITS.get(order.fault, 1_000_000_000) or (
+        order.times is not None and order.times < 1
+    ):
+        raise BadFault("value or times is out of range")
+    row = store.row(
+        "INSERT INTO faults (target, fault, value, remaining, created_at)"
+        " VALUES (?, ?, ?, ?, ?) RETURNING id",
+        order.target, order.fault, value, order.times, now(),
+    )  # fmt: skip
+    assert row is not None
+    return int(row["id"])
+
+
+def clear(store: Store, fault_id: int | None = None) -> None:
+    """Take one fault away, or all."""
+    store.rows("DELETE FROM faults WHERE ? IS NULL OR id = ?", fault_id, fault_id)
+
+
+def take(store: Store, *, target: str, names: Iterable[str]) -> dict[str, float]:
+    """Use up one call of each waiting fault of these names; returns name -> value."""
+    if store.row("SELECT 1 FROM faults WHERE target = ?", target) is None:
+        return {}
+    with store.transaction():
+        rows = store.rows(
+            "SELECT min(id) AS id, fault, value FROM faults"
+            " WHERE target = ? AND fault IN (SELECT value FROM json_each(?)) GROUP BY fault",
+            target, json.dumps(list(names)),
+        )  # fmt: skip
+        for row in rows:
+            store.rows("UPDATE faults SET remaining = remaining - 1 WHERE id = ?", row["id"])
+        store.rows("DELETE FROM faults WHERE remaining <= 0")
+    return {row["fault"]: float(row["value"]) for row in rows}

@@ -1,0 +1,172 @@
+"""The HTTP server of the sandbox and the threads that make its world move."""
+
+import logging
+import socket
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from sandbox import trades, webhook
+from sandbox.alipay import handle_gateway
+from sandbox.alipay_notices import AlipayForm
+from sandbox.cashier import handle_cashier
+from sandbox.config import Settings
+from sandbox.control import handle_control
+from sandbox.deliveries import Dispatcher, Form
+from sandbox.erp import Warehouse
+from sandbox.keys import Keys
+from sandbox.kuaidi100 import handle_query
+from sandbox.store import Store
+from sandbox.web import HangUp, Request, Response, json_response
+from sandbox.webhook_notices import WebhookForm, announce_closing
+from sandbox.world import World
+
+MAX_BODY = 1_000_000
+log = logging.getLogger(__name__)
+Handler = Callable[[World, Request], Response]
+
+
+def route(world: World, request: Request) -> Response:
+    """Find the part of the world that answers. Raises HangUp."""
+    handler = _EXACT.get(request.path)
+    if handler is not None:
+        return handler(world, request)
+    if request.path.startswith(("/alipay/cashier/", "/webhook/cashier/")):
+        return handle_cashier(world, request)
+    if request.path == "/" or request.path.startswith("/control/"):
+        return handle_control(world, request)
+    return json_response({"error": "not_found"}, status=404)
+
+
+def _only_post(handler: Handler) -> Handler:
+    def guarded(world: World, request: Request) -> Response:
+        return handler(world, request) if request.method == "POST" else Response(405, b"method not allowed")
+
+    return guarded
+
+
+def _health(world: World, request: Request) -> Response:
+    return Response(200, b"ok")
+
+
+_EXACT: Mapping[str, Handler] = {
+    "/healthz": _health,
+    "/alipay/gateway.do": handle_gateway,
+    "/kuaidi100/query.do": _only_post(handle_query),
+    **dict.fromkeys(webhook.PATHS, webhook.handle_call),
+}
+
+
+class Connection(BaseHTTPRequestHandler):
+    """One connection, kept alive over many requests."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = 65536
+    timeout = 75
+    server: "Server"
+
+    def handle_any(self) -> None:
+        """Read the whole request, route it, write the whole answer."""
+        try:
+            request = self._read()
+            response = Response(413, b"too large") if request is None else route(self.server.world, request)
+        except HangUp:
+            self.close_connection = True
+            return
+        except Exception:
+            log.exception("%s %s", self.command, self.path)
+            response = Response(500, b"the sandbox itself has failed; see its log")
+        self._write(response)
+
+    do_GET = do_POST = do_DELETE = do_PUT = do_HEAD = handle_any
+
+    def _read(self) -> Request | None:
+        """None when the body is too large or its length is not told."""
+        text = self.headers.get("Content-Length", "0")
+        length = int(text) if text.isascii() and text.isdigit() else -1
+        if not 0 <= length <= MAX_BODY or "Transfer-Encoding" in self.headers:
+            self.close_connection = True
+            return None
+        path, _, query = self.path.partition("?")
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        return Request(self.command, path, query, headers, self.rfile.read(length))
+
+    def _write(self, response: Response) -> None:
+        self.send_response(response.status)
+        self.send_header("Content-Type", response.content_type)
+        self.send_header("Content-Length", str(len(response.body)))
+        for name, value in response.headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(response.body)
+
+    def version_string(self) -> str:
+        """What stands in the Server header."""
+        return "sandbox"
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Requests are not logged: the control page shows what matters."""
+
+
+class Server(ThreadingHTTPServer):
+    """A thread per connection, and a queue long enough for a burst."""
+
+    daemon_threads = True
+    request_queue_size = 256
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        super().__init__((world.settings.host, world.settings.port), Connection)
+
+    def server_bind(self) -> None:
+        """Bind without asking a name server for our own name, which can take seconds."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.socket.bind(self.server_address)
+        self.server_name, self.server_port = self.socket.getsockname()[:2]
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A caller that hung up is no news; anything else is."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, ConnectionError | TimeoutError):
+            log.error("connection from %s: %r", client_address, error)
+
+
+class Sandbox:
+    """The whole: server, notifications, expiry, warehouse."""
+
+    def __init__(self, settings: Settings) -> None:
+        store = Store(settings.folder / "sandbox.sqlite3")
+        self.world = World(settings, store, Keys(settings.folder))
+        self.server = Server(self.world)
+        forms: Mapping[str, Form] = {
+            "alipay.notify": AlipayForm(self.world),
+            "webhook.notify": WebhookForm(self.world),
+        }
+        self.dispatcher = Dispatcher(store, forms=forms, speed=settings.notify_speed)
+        self.warehouse = Warehouse(self.world)
+        self._stop = threading.Event()
+
+    def run(self) -> None:
+        """Serve until `stop` is called from another thread."""
+        for loop in (self.dispatcher.run, self.warehouse.run, self._expire):
+            threading.Thread(target=loop, daemon=True).start()
+        self.server.serve_forever(poll_interval=0.1)
+        self.server.server_close()
+
+    def stop(self) -> None:
+        """End all loops and the server."""
+        self._stop.set()
+        self.dispatcher.stop()
+        self.warehouse.stop()
+        self.server.shutdown()
+
+    def _expire(self) -> None:
+        """Close what its time has run out for; the webhook provider tells it, Alipay's page pay does not."""
+        while not self._stop.wait(0.5):
+            with self.world.store.transaction():
+                for trade in trades.close_expired(self.world.store):
+                    if trade.provider == "webhook":
+                        announce_closing(self.world, trade)

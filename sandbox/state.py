@@ -1,0 +1,110 @@
+"""The whole world as data, newest first and bounded: `GET /control/state` and the control page."""
+
+from sandbox import parcels
+from sandbox.formats import iso, yuan
+from sandbox.store import Store
+from sandbox.world import World
+
+LATEST = 50
+
+
+def describe_state(world: World) -> dict[str, list[dict[str, object]] | dict[str, object]]:
+    """Trades, notifications with answers, parcels, faults, the warehouse, speeds. Times in ISO 8601 UTC."""
+    store = world.store
+    return {
+        "trades": _trades(store),
+        "notifications": _notifications(store),
+        "parcels": _parcels(world),
+        "faults": [dict(row) for row in store.rows("SELECT * FROM faults ORDER BY id")],
+        "warehouse": [
+            dict(row) for row in store.rows("SELECT * FROM erp_orders ORDER BY serial DESC LIMIT ?", LATEST)
+        ],
+        "speed": describe_speed(world),
+    }
+
+
+def describe_speed(world: World) -> dict[str, object]:
+    """Seconds of a journey and until shipping, the divisor of retry gaps, and whether parcels get locked."""
+    defaults = {
+        name: getattr(world.settings, name) for name in ("parcel_seconds", "ship_seconds", "notify_speed")
+    }
+    speeds: dict[str, object] = {name: world.store.tuned(name, value) for name, value in defaults.items()}
+    return {**speeds, "parcel_lock": bool(world.store.tuned("parcel_lock", 1))}
+
+
+def _trades(store: Store) -> list[dict[str, object]]:
+    rows = store.rows("SELECT * FROM trades ORDER BY id DESC LIMIT ?", LATEST)
+    return [
+        {
+            "provider": row["provider"],
+            "reference": row["reference"],
+            "provider_reference": row["provider_reference"],
+            "amount": yuan(row["fen"]),
+            "refunded": yuan(row["refunded_fen"]),
+            "subject": row["subject"],
+            "state": row["state"],
+            "opened": row["opened_at"] is not None,
+            "created_at": iso(row["created_at"]),
+            "expires_at": iso(row["expires_at"]),
+            "paid_at": None if row["paid_at"] is None else iso(row["paid_at"]),
+        }
+        for row in rows
+    ]
+
+
+def _notifications(store: Store) -> list[dict[str, object]]:
+    rows = store.rows(
+        "SELECT d.*, t.reference AS reference FROM deliveries d JOIN trades t ON t.id = d.trade_id"
+        " ORDER BY d.id DESC LIMIT ?",
+        LATEST,
+    )
+    return [
+        {
+            "id": row["id"],
+            "target": row["target"],
+            "kind": row["kind"],
+            "reference": row["reference"],
+            "event_id": row["event_id"],
+            "url": row["url"],
+            "state": row["state"],
+            "held": row["held"],
+            "due_at": iso(row["due_at"]),
+            "attempts": _attempts(store, row["id"]),
+        }
+        for row in rows
+    ]
+
+
+def _attempts(store: Store, delivery_id: int) -> list[dict[str, object]]:
+    rows = store.rows("SELECT * FROM attempts WHERE delivery_id = ? ORDER BY id DESC LIMIT 60", delivery_id)
+    return [
+        {
+            "number": row["number"],
+            "at": iso(row["at"]),
+            "status": row["status"],
+            "answer": row["answer"],
+            "duration_ms": row["duration_ms"],
+            "faults": row["faults"].split(),
+        }
+        for row in reversed(rows)
+    ]
+
+
+def _parcels(world: World) -> list[dict[str, object]]:
+    seconds = world.store.tuned("parcel_seconds", world.settings.parcel_seconds)
+    rows = world.store.rows("SELECT number FROM parcels ORDER BY created_at DESC, number LIMIT ?", LATEST)
+    moved = [parcels.move(world.store, row["number"], journey_seconds=seconds) for row in rows]
+    return [
+        {
+            "number": parcel.number,
+            "com": parcel.com,
+            "source": parcel.source,
+            "steps_done": len(parcel.times),
+            "steps": len(parcel.route),
+            "last": parcel.events[-1].step.text,
+            "last_at": iso(parcel.times[-1]),
+            "locked_until": iso(parcel.locked_until) if parcel.locked_until else None,
+        }
+        for parcel in moved
+        if parcel is not None
+    ]

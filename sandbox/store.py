@@ -1,0 +1,107 @@
+"""The sandbox's memory: one SQLite file, so that a restart goes on where it stopped."""
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS trades (
+    id INTEGER PRIMARY KEY, provider TEXT NOT NULL, merchant TEXT NOT NULL, reference TEXT NOT NULL,
+    provider_reference TEXT NOT NULL UNIQUE, token TEXT NOT NULL UNIQUE, fen INTEGER NOT NULL,
+    currency TEXT NOT NULL, subject TEXT NOT NULL, state TEXT NOT NULL, created_at REAL NOT NULL,
+    expires_at REAL NOT NULL, opened_at REAL, paid_at REAL, closed_at REAL,
+    refunded_fen INTEGER NOT NULL DEFAULT 0, notify_url TEXT NOT NULL, return_url TEXT NOT NULL,
+    extra TEXT NOT NULL, UNIQUE (provider, merchant, reference));
+CREATE INDEX IF NOT EXISTS trades_waiting ON trades (expires_at) WHERE state = 'waiting';
+CREATE INDEX IF NOT EXISTS trades_reference ON trades (reference);
+CREATE TABLE IF NOT EXISTS refunds (
+    id INTEGER PRIMARY KEY, trade_id INTEGER NOT NULL, reference TEXT NOT NULL, fen INTEGER NOT NULL,
+    total_fen INTEGER NOT NULL, reason TEXT NOT NULL, at REAL NOT NULL, UNIQUE (trade_id, reference));
+CREATE TABLE IF NOT EXISTS deliveries (
+    id INTEGER PRIMARY KEY, target TEXT NOT NULL, trade_id INTEGER NOT NULL, kind TEXT NOT NULL,
+    event_id TEXT NOT NULL, url TEXT NOT NULL, payload TEXT NOT NULL, created_at REAL NOT NULL,
+    due_at REAL NOT NULL, attempt INTEGER NOT NULL DEFAULT 0, state TEXT NOT NULL DEFAULT 'queued',
+    held TEXT NOT NULL DEFAULT '');
+CREATE INDEX IF NOT EXISTS deliveries_due ON deliveries (due_at) WHERE state = 'queued';
+CREATE INDEX IF NOT EXISTS deliveries_trade ON deliveries (trade_id);
+CREATE TABLE IF NOT EXISTS attempts (
+    id INTEGER PRIMARY KEY, delivery_id INTEGER NOT NULL, number INTEGER NOT NULL, at REAL NOT NULL,
+    status INTEGER NOT NULL, answer TEXT NOT NULL, duration_ms INTEGER NOT NULL, faults TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS attempts_delivery ON attempts (delivery_id);
+CREATE TABLE IF NOT EXISTS faults (
+    id INTEGER PRIMARY KEY, target TEXT NOT NULL, fault TEXT NOT NULL, value REAL NOT NULL,
+    remaining INTEGER, created_at REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS parcels (
+    number TEXT PRIMARY KEY, com TEXT NOT NULL, phone TEXT NOT NULL, source TEXT NOT NULL,
+    created_at REAL NOT NULL, times TEXT NOT NULL, locked_until REAL NOT NULL DEFAULT 0,
+    locked_steps INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE IF NOT EXISTS parcel_calls (number TEXT NOT NULL, at REAL NOT NULL);
+CREATE INDEX IF NOT EXISTS parcel_calls_number ON parcel_calls (number, at);
+CREATE TABLE IF NOT EXISTS erp_orders (
+    number TEXT PRIMARY KEY, serial INTEGER NOT NULL, due_at REAL NOT NULL, phone TEXT NOT NULL,
+    carrier TEXT NOT NULL, tracking_number TEXT NOT NULL, insured_value TEXT NOT NULL,
+    state TEXT NOT NULL, message TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS tunables (name TEXT PRIMARY KEY, value REAL NOT NULL);
+"""
+
+
+class Store:
+    """One connection behind one lock: statements take microseconds here, so nobody waits long."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = threading.RLock()
+        self._depth = 0
+        self._db = sqlite3.connect(path, timeout=20, isolation_level=None, check_same_thread=False)
+        self._db.row_factory = sqlite3.Row
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = NORMAL")
+        self._db.executescript(SCHEMA)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing; an inner call joins the outer transaction."""
+        with self._lock:
+            if self._depth == 0:
+                self._db.execute("BEGIN IMMEDIATE")
+            self._depth += 1
+            try:
+                yield
+            except BaseException:
+                self._depth -= 1
+                if self._depth == 0:
+                    self._db.execute("ROLLBACK")
+                raise
+            self._depth -= 1
+            if self._depth == 0:
+                self._db.execute("COMMIT")
+
+    def rows(self, sql: str, *values: object) -> list[sqlite3.Row]:
+        """Run one statement and return all its rows (also those of RETURNING)."""
+        with self._lock:
+            return self._db.execute(sql, values).fetchall()
+
+    def row(self, sql: str, *values: object) -> sqlite3.Row | None:
+        """Run one statement and return its first row."""
+        rows = self.rows(sql, *values)
+        return rows[0] if rows else None
+
+    def tune(self, name: str, value: float) -> None:
+        """Keep a setting that was changed at run time."""
+        self.rows(
+            "INSERT INTO tunables VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            name,
+            value,
+        )
+
+    def tuned(self, name: str, default: float) -> float:
+        """A setting changed at run time, else the default."""
+        row = self.row("SELECT value FROM tunables WHERE name = ?", name)
+        return default if row is None else float(row["value"])
+
+    def close(self) -> None:
+        """Close the file; later calls raise sqlite3.ProgrammingError."""
+        with self._lock:
+            self._db.close()

@@ -1,0 +1,232 @@
+"""The providers' ledger: trades and their refunds, and what may happen to them."""
+
+import json
+import secrets
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sandbox.formats import beijing, now
+from sandbox.store import Store
+
+
+class TradeRefused(Exception):
+    """The ledger does not allow it; `code` says why."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class NewTrade:
+    """What a merchant orders. `merchant` is his id at the provider; times are Unix seconds."""
+
+    provider: str
+    merchant: str
+    reference: str
+    fen: int
+    subject: str
+    expires_at: float
+    notify_url: str
+    return_url: str
+    extra: Mapping[str, str]
+    currency: str = "CNY"
+
+
+@dataclass(frozen=True, slots=True)
+class Trade:
+    """A trade as it stands; `state` is waiting, paid, closed or refunded (paid, then given back whole)."""
+
+    id: int
+    provider: str
+    merchant: str
+    reference: str
+    provider_reference: str
+    token: str
+    fen: int
+    currency: str
+    subject: str
+    state: str
+    created_at: float
+    expires_at: float
+    opened_at: float | None
+    paid_at: float | None
+    closed_at: float | None
+    refunded_fen: int
+    notify_url: str
+    return_url: str
+    extra: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Refund:
+    """One refund; `total_fen` is the sum given back with this one included."""
+
+    reference: str
+    fen: int
+    total_fen: int
+    at: float
+
+
+def open_trade(store: Store, new: NewTrade) -> Trade:
+    """Take a trade on, or return the waiting one of the same reference and amount.
+
+    Raises TradeRefused: already_expired, amount_differs, already_paid, closed.
+    """
+    if new.expires_at <= now():
+        raise TradeRefused("already_expired")
+    with store.transaction():
+        known = find_trade(store, provider=new.provider, merchant=new.merchant, reference=new.reference)
+        if known is None:
+            return _insert(store, new)
+        if known.state in ("paid", "refunded"):
+            raise TradeRefused("already_paid")
+        if known.state == "closed":
+            raise TradeRefused("closed")
+        if known.fen != new.fen:
+            raise TradeRefused("amount_differs")
+        return known
+
+
+def find_trade(store: Store, *, provider: str, merchant: str, reference: str) -> Trade | None:
+    """By the merchant's own reference."""
+    sql = "SELECT * FROM trades WHERE provider = ? AND merchant = ? AND reference = ?"
+    return _trade(store.row(sql, provider, merchant, reference))
+
+
+def find_provider_reference(store: Store, provider_reference: str) -> Trade | None:
+    """By the provider's number."""
+    return _trade(store.row("SELECT * FROM trades WHERE provider_reference = ?", provider_reference))
+
+
+def find_token(store: Store, token: str) -> Trade | None:
+    """By the unguessable part of the cashier's address."""
+    return _trade(store.row("SELECT * FROM trades WHERE token = ?", token))
+
+
+def latest_of(store: Store, reference: str) -> Trade | None:
+    """By reference alone, the youngest of all providers and merchants; for the control page."""
+    return _trade(store.row("SELECT * FROM trades WHERE reference = ? ORDER BY id DESC LIMIT 1", reference))
+
+
+def get_trade(store: Store, trade_id: int) -> Trade:
+    """By row id, which must exist."""
+    return _change(store, "SELECT * FROM trades WHERE id = ?", trade_id)
+
+
+def visit(store: Store, trade: Trade) -> Trade:
+    """The buyer has the cashier before him: from now on the trade exists for queries."""
+    sql = "UPDATE trades SET opened_at = coalesce(opened_at, ?) WHERE id = ? RETURNING *"
+    return _change(store, sql, now(), trade.id)
+
+
+def pay(store: Store, trade: Trade) -> Trade:
+    """The buyer pays. Raises TradeRefused: already_paid, closed."""
+    moment = now()
+    with store.transaction():
+        fresh = get_trade(store, trade.id)
+        if fresh.state in ("paid", "refunded"):
+            raise TradeRefused("already_paid")
+        if fresh.state == "closed" or fresh.expires_at <= moment:
+            raise TradeRefused("closed")
+        sql = (
+            "UPDATE trades SET state = 'paid', paid_at = ?1, opened_at = coalesce(opened_at, ?1)"
+            " WHERE id = ?2 RETURNING *"
+        )
+        return _change(store, sql, moment, trade.id)
+
+
+def close(store: Store, trade: Trade) -> Trade:
+    """The merchant closes an unpaid trade. Raises TradeRefused: already_paid, closed."""
+    with store.transaction():
+        fresh = get_trade(store, trade.id)
+        if fresh.state != "waiting":
+            raise TradeRefused("closed" if fresh.state == "closed" else "already_paid")
+        sql = "UPDATE trades SET state = 'closed', closed_at = ? WHERE id = ? RETURNING *"
+        return _change(store, sql, now(), trade.id)
+
+
+def close_expired(store: Store) -> list[Trade]:
+    """Close what its time has run out for; returns each closed trade once."""
+    rows = store.rows(
+        "UPDATE trades SET state = 'closed', closed_at = expires_at"
+        " WHERE state = 'waiting' AND expires_at <= ? RETURNING *",
+        now(),
+    )
+    return [_from_row(row) for row in rows]
+
+
+def refund(store: Store, trade: Trade, *, reference: str, fen: int, reason: str) -> Refund:
+    """Give money back. Raises TradeRefused: not_paid, fully_refunded, amount_too_large.
+
+    A repeated reference is answered by `find_refund`, which the caller asks first.
+    """
+    with store.transaction():
+        fresh = get_trade(store, trade.id)
+        if fresh.state == "refunded":
+            raise TradeRefused("fully_refunded")
+        if fresh.state != "paid":
+            raise TradeRefused("not_paid")
+        total = fresh.refunded_fen + fen
+        if not 0 < fen <= fresh.fen - fresh.refunded_fen:
+            raise TradeRefused("amount_too_large")
+        moment = now()
+        whole = total == fresh.fen
+        store.rows(
+            "INSERT INTO refunds (trade_id, reference, fen, total_fen, reason, at) VALUES (?, ?, ?, ?, ?, ?)",
+            trade.id, reference, fen, total, reason, moment,
+        )  # fmt: skip
+        store.rows(
+            "UPDATE trades SET refunded_fen = ?, state = ?, closed_at = ? WHERE id = ?",
+            total, "refunded" if whole else "paid", moment if whole else None, trade.id,
+        )  # fmt: skip
+        return Refund(reference, fen, total, moment)
+
+
+def find_refund(store: Store, trade: Trade, *, reference: str) -> Refund | None:
+    """By the merchant's refund reference."""
+    row = store.row("SELECT * FROM refunds WHERE trade_id = ? AND reference = ?", trade.id, reference)
+    return None if row is None else Refund(row["reference"], row["fen"], row["total_fen"], row["at"])
+
+
+def last_refund(store: Store, trade: Trade) -> Refund | None:
+    """The youngest refund of the trade."""
+    row = store.row("SELECT * FROM refunds WHERE trade_id = ? ORDER BY id DESC LIMIT 1", trade.id)
+    return None if row is None else Refund(row["reference"], row["fen"], row["total_fen"], row["at"])
+
+
+def _insert(store: Store, new: NewTrade) -> Trade:
+    moment = now()
+    return _change(
+        store,
+        "INSERT INTO trades (provider, merchant, reference, provider_reference, token, fen, currency, subject,"
+        " state, created_at, expires_at, notify_url, return_url, extra)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'waiting', ?, ?, ?, ?, ?) RETURNING *",
+        new.provider, new.merchant, new.reference, _number(new.provider, moment), secrets.token_urlsafe(18),
+        new.fen, new.currency, new.subject, moment, new.expires_at, new.notify_url, new.return_url,
+        json.dumps(dict(new.extra)),
+    )  # fmt: skip
+
+
+def _number(provider: str, moment: float) -> str:
+    """28 digits with the day in front at Alipay, a prefixed random word at the webhook provider."""
+    if provider == "alipay":
+        return beijing(moment)[:10].replace("-", "") + "22001" + f"{secrets.randbelow(10**15):015d}"
+    return "pay_" + secrets.token_hex(12)
+
+
+def _change(store: Store, sql: str, *values: object) -> Trade:
+    row = store.row(sql, *values)
+    if row is None:
+        raise LookupError("no such trade")
+    return _from_row(row)
+
+
+def _trade(row: sqlite3.Row | None) -> Trade | None:
+    return None if row is None else _from_row(row)
+
+
+def _from_row(row: sqlite3.Row) -> Trade:
+    values = dict(row)
+    return Trade(**{**values, "extra": json.loads(values["extra"])})
