@@ -21,13 +21,13 @@ def new_values() -> dict[str, str]:
 
 
 def ensure(path: Path = ROOT / ".env") -> bool:
-    """Write the file, readable by its owner only. True when it was made now; a file that is there is left alone."""
+    """Write the file, readable by its owner only. True when it was made now; one that is there stays."""
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         return False
     with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write("# Made on the first start; .env.example explains the names. Losing these keys loses stored secrets.\n")
+        file.write("# .env.example explains the names. Losing these keys loses the stored secrets.\n")
         file.writelines(f"{name}={value}\n" for name, value in new_values().items())
     return True
 

@@ -1,4 +1,4 @@
-"""`make lint`: style, types, missing migrations, missing translations. Runs all of them, then says which failed."""
+"""`make lint`: style, types, missing migrations, missing translations. Runs all, then says which failed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Compile the translations: every locale/<language>/LC_MESSAGES/*.po into its .mo, without GNU gettext's programs."""
+"""Compile the translations, every .po below locale/ into its .mo, without GNU gettext's programs."""
 
 from __future__ import annotations
 

@@ -1,0 +1,49 @@
+"""PostgreSQL with a private cluster; the machine's own clusters are left alone."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from scripts.services.server import Server, program
+
+# Safe against killed processes (WAL reaches the kernel before a commit returns), not against a power cut.
+QUICK = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "on"}
+DURABLE = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"}
+
+
+class Postgres(Server):
+    name = "PostgreSQL"
+    account = "postgres"
+    stop_signal = signal.SIGINT  # fast shutdown: roll back what is open, write a checkpoint
+
+    def __init__(self, folder: Path, port: int = 0, options: Mapping[str, str] = QUICK) -> None:
+        super().__init__(folder, port)
+        self.options = dict(options)
+
+    @property
+    def url(self) -> str:
+        return f"postgres://postgres@127.0.0.1:{self.port}/postgres"
+
+    def prepare(self) -> None:
+        if not (self.folder / "data" / "PG_VERSION").exists():
+            options = ["-U", "postgres", "--auth=trust", "--locale=C.UTF-8", "--encoding=UTF8", "--no-sync"]
+            self.run_tool([program("initdb"), "-D", "data", *options])
+
+    def command(self) -> list[str]:
+        options = {
+            "listen_addresses": "127.0.0.1",
+            "port": str(self.port),
+            "unix_socket_directories": str(self.folder),
+            "max_connections": "300",
+            "shared_buffers": "256MB",
+            "max_wal_size": "4GB",
+        }
+        pairs = [part for key, value in (options | self.options).items() for part in ("-c", f"{key}={value}")]
+        return [program("postgres"), "-D", "data", *pairs]
+
+    def is_ready(self) -> bool:
+        question = [program("pg_isready"), "-q", "-U", "postgres", "-h", "127.0.0.1", "-p", str(self.port)]
+        return subprocess.run(question, check=False, capture_output=True).returncode == 0
