@@ -9,7 +9,10 @@ BEIJING = timezone(timedelta(hours=8), "Asia/Shanghai")
 
 
 def read_beijing(text: str) -> datetime | None:
-    """UTC, or None where the text is no such time. A fraction of a second is allowed (Alipay's gmt_refund has one)."""
+    """UTC, or None where the text is no such time.
+
+    A fraction of a second is allowed (Alipay's gmt_refund has one).
+    """
     try:
         at = datetime.fromisoformat(text.strip())
         return (at if at.tzinfo else at.replace(tzinfo=BEIJING)).astimezone(UTC)

@@ -1,7 +1,7 @@
 """Secrets at rest (AES-256-GCM with key rotation), HMAC, tokens.
 
-A sealed text reads `v1:key id:base64(nonce + ciphertext)`. It is bound to the place where it stands (table, column
-and slug): copied to another row, it does not open.
+A sealed text reads `v1:key id:base64(nonce + ciphertext)`. It is bound to the place where it stands (table,
+column and slug): copied to another row, it does not open.
 """
 
 from __future__ import annotations

@@ -59,7 +59,10 @@ def is_web_address(url: str) -> bool:
 
 
 def is_loopback(url: str) -> bool:
-    """Whether the address is on this machine by its own words; a name other than localhost is not looked up."""
+    """Whether the address is on this machine by its own words.
+
+    A name other than localhost is not looked up.
+    """
     try:
         host = _host(url)
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
@@ -93,7 +96,10 @@ def _read_body(response: httpx2.Response, *, max_bytes: int, until: float) -> by
 
 
 class Gateway:
-    """A bounded HTTP client. Time-outs are seconds. Safe for threads; a forked child gets connections of its own."""
+    """A bounded HTTP client. Time-outs are seconds. Safe for threads.
+
+    A forked child gets connections of its own.
+    """
 
     def __init__(
         self,
@@ -117,8 +123,9 @@ class Gateway:
         return self._send("GET", url, content=b"", headers=headers or {})
 
     def _client(self) -> httpx2.Client:
-        # By process id: sockets shared with a parent would mix up answers. The parent's client stays referenced, so
-        # that the child does not close its connections. setdefault instead of a lock, which a fork could copy locked.
+        # By process id: sockets shared with a parent would mix up answers. The parent's client stays
+        # referenced, so that the child does not close its connections. setdefault instead of a lock, which a
+        # fork could copy locked.
         found = self._clients.get(os.getpid())
         return found or self._clients.setdefault(os.getpid(), self._new_client())
 

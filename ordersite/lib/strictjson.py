@@ -1,4 +1,7 @@
-"""JSON from outside, read without surprises: no repeated keys, no NaN, no NUL, no lone surrogates, no deep nesting."""
+"""JSON from outside, read without surprises.
+
+No repeated keys, no NaN, no NUL, no lone surrogates, no deep nesting.
+"""
 
 from __future__ import annotations
 
@@ -68,7 +71,10 @@ def _skip_blanks(text: str, at: int) -> int:
 
 
 def _decode(text: str, at: int) -> tuple[Any, int]:
-    """The value that begins at `at` and the place where it ends. The decoder itself is aware of quotes and braces."""
+    """The value that begins at `at` and the place where it ends.
+
+    The decoder itself is aware of quotes and braces.
+    """
     try:
         value, end = _DECODER.raw_decode(text, at)
     except RecursionError as error:
@@ -78,7 +84,10 @@ def _decode(text: str, at: int) -> tuple[Any, int]:
 
 
 def loads(raw: bytes | str) -> Any:
-    """One JSON value in UTF-8; numbers with a fraction come as `Decimal`. Raises ValueError, and only that."""
+    """One JSON value in UTF-8; numbers with a fraction come as `Decimal`.
+
+    Raises ValueError, and only that.
+    """
     text = _text(raw)
     value, end = _decode(text, _skip_blanks(text, 0))
     if _skip_blanks(text, end) != len(text):
@@ -90,7 +99,7 @@ def loads_object(raw: bytes | str) -> dict[str, Any]:
     """Like `loads`, and ValueError unless it is an object."""
     value = loads(raw)
     if not isinstance(value, dict):
-        raise ValueError("is not a JSON object")  # noqa: TRY004  (one error class for all faults of a message)
+        raise ValueError("is not a JSON object")
     return value
 
 

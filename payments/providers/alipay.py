@@ -1,0 +1,238 @@
+"""Alipay (支付宝), page pay, RSA2 in key mode."""
+
+from __future__ import annotations
+
+import re
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from ordersite.lib.chinatime import read_beijing, write_beijing
+from ordersite.lib.errors import OutsideError
+from ordersite.lib.http import Gateway, is_private_enough
+from payments.providers.alipay_calls import Answer, call, page_address, refused, signed_params
+from payments.providers.alipay_keys import private_key, public_key
+from payments.providers.alipay_notice import read_notice
+from payments.providers.base import (
+    FAILURE_STATUS,
+    AccountKeys,
+    Attempt,
+    Notice,
+    RawCall,
+    RefundAnswer,
+    RefundOrder,
+    RefundState,
+    Response,
+    Started,
+    TradeAnswer,
+    TradeState,
+    missing_keys,
+    read_amount,
+    write_amount,
+)
+
+# alipay.trade.page.pay takes up to 256 characters and refuses these three in a subject.
+_SUBJECT_LENGTH = 256
+_SUBJECT_BARRED = re.compile(r"[/=&]")
+_NOT_FOUND = "ACQ.TRADE_NOT_EXIST"
+# Closing came too late, or was done before: the query says which.
+_ASK_AFTER_CLOSE = frozenset(
+    ("ACQ.TRADE_HAS_SUCCESS", "ACQ.TRADE_STATUS_ERROR", "ACQ.REASON_TRADE_STATUS_INVALID")
+)
+_STATES = {
+    "WAIT_BUYER_PAY": TradeState.PENDING,
+    "TRADE_SUCCESS": TradeState.PAID,
+    "TRADE_FINISHED": TradeState.PAID,
+    "TRADE_CLOSED": TradeState.CLOSED,
+}
+_CERTIFICATE_KEYS = ("alipay_cert", "alipay_root_cert", "app_cert")
+
+
+class Alipay:
+    name = "alipay"
+    label: str | Promise = gettext_lazy("Alipay")
+    config_keys: tuple[str, ...] = ("app_id", "seller_id", "gateway_url")
+    secret_keys: tuple[str, ...] = ("app_private_key", "alipay_public_key")
+    optional_config_keys: tuple[str, ...] = ()
+    optional_secret_keys: tuple[str, ...] = ()
+
+    def check(self, keys: AccountKeys) -> list[str]:
+        """What is wrong with the account, as far as can be seen without asking Alipay."""
+        missing = [_("%(key)s is missing.") % {"key": name} for name in missing_keys(self, keys)]
+        return missing or _check_config(keys) + _check_keys(keys)
+
+    def verify(self, call: RawCall, keys: AccountKeys) -> Notice:
+        """Raises `Rejected`."""
+        return read_notice(call, keys)
+
+    def success(self) -> Response:
+        # Exactly these seven bytes; anything else counts as not received.
+        return Response(200, "text/plain", b"success")
+
+    def failure(self, code: str) -> Response:
+        # Alipay reads the body only; the status is for proxies and for people.
+        return Response(FAILURE_STATUS.get(code, 400), "text/plain", b"fail")
+
+    def can_query(self, keys: AccountKeys) -> bool:
+        return True
+
+    def can_close(self, keys: AccountKeys) -> bool:
+        return True
+
+    def can_refund(self, keys: AccountKeys) -> bool:
+        return True
+
+    def start(self, attempt: Attempt, keys: AccountKeys, gateway: Gateway) -> Started:
+        """No network: the signed address is what the buyer's browser takes to Alipay."""
+        content = {
+            "out_trade_no": attempt.reference,
+            "total_amount": write_amount(attempt.amount),
+            "subject": _SUBJECT_BARRED.sub(" ", attempt.subject)[:_SUBJECT_LENGTH] or attempt.reference,
+            "product_code": "FAST_INSTANT_TRADE_PAY",
+            "time_expire": write_beijing(attempt.expires_at),
+        }
+        addresses = {"notify_url": attempt.notify_url, "return_url": attempt.return_url}
+        params = signed_params("alipay.trade.page.pay", content, keys, extra=addresses)
+        return Started(pay_url=page_address(params, keys), raw=params["biz_content"])
+
+    def query(self, attempt: Attempt, keys: AccountKeys, gateway: Gateway) -> TradeAnswer:
+        """NOT_FOUND is normal until the buyer has logged in at the cashier. Raises `OutsideError`."""
+        answer = call("alipay.trade.query", {"out_trade_no": attempt.reference}, keys, gateway)
+        if answer.sub_code == _NOT_FOUND:
+            return TradeAnswer(state=TradeState.NOT_FOUND, raw=answer.raw)
+        if not answer.ok:
+            raise refused(answer)
+        return _trade(answer, attempt.reference)
+
+    def close(self, attempt: Attempt, keys: AccountKeys, gateway: Gateway) -> TradeAnswer:
+        """Asks when Alipay says that there is nothing left to close. Raises `OutsideError`."""
+        answer = call("alipay.trade.close", {"out_trade_no": attempt.reference}, keys, gateway)
+        if answer.sub_code == _NOT_FOUND:
+            return TradeAnswer(state=TradeState.NOT_FOUND, raw=answer.raw)
+        if answer.sub_code in _ASK_AFTER_CLOSE:
+            return self.query(attempt, keys, gateway)
+        if not answer.ok:
+            raise refused(answer)
+        _check_reference(answer, attempt.reference)
+        return TradeAnswer(
+            state=TradeState.CLOSED, provider_reference=answer.text("trade_no"), raw=answer.raw
+        )
+
+    def refund(self, order: RefundOrder, keys: AccountKeys, gateway: Gateway) -> RefundAnswer:
+        """Done only when fund_change is Y; a repeat of the same number moves no money, so then we ask."""
+        content = {
+            "out_trade_no": order.reference,
+            "refund_amount": write_amount(order.amount),
+            "out_request_no": order.refund_reference,
+            "refund_reason": order.reason[:_SUBJECT_LENGTH],
+        }
+        answer = call("alipay.trade.refund", content, keys, gateway)
+        if not answer.ok:
+            return _refund_refused(answer, order)
+        _check_reference(answer, order.reference)
+        if answer.text("fund_change") != "Y":
+            return self.query_refund(order, keys, gateway)
+        return RefundAnswer(
+            state=RefundState.SUCCEEDED,
+            refund_reference=order.refund_reference,
+            amount=order.amount,
+            refunded_total=read_amount(answer.text("refund_fee")),
+            raw=answer.raw,
+        )
+
+    def query_refund(self, order: RefundOrder, keys: AccountKeys, gateway: Gateway) -> RefundAnswer:
+        """Code 10000 says only that the question was understood; refund_status says whether money moved."""
+        content = {"out_trade_no": order.reference, "out_request_no": order.refund_reference}
+        answer = call("alipay.trade.fastpay.refund.query", content, keys, gateway)
+        if not answer.ok and answer.sub_code != _NOT_FOUND:
+            raise refused(answer)
+        done = answer.ok and answer.text("refund_status") == "REFUND_SUCCESS"
+        if done and answer.text("out_request_no") not in ("", order.refund_reference):
+            raise _mismatch("out_request_no")
+        return RefundAnswer(
+            state=RefundState.SUCCEEDED if done else RefundState.NOT_DONE,
+            refund_reference=order.refund_reference,
+            amount=read_amount(answer.text("refund_amount")),
+            raw=answer.raw,
+        )
+
+
+def _mismatch(name: str) -> OutsideError:
+    return OutsideError(
+        "provider_answer_refused",
+        gettext_lazy("The answer is about something else: %(name)s does not fit."),
+        retryable=True,
+        outcome_known=False,
+        name=name,
+    )
+
+
+def _check_reference(answer: Answer, reference: str) -> None:
+    if answer.text("out_trade_no") != reference:
+        raise _mismatch("out_trade_no")
+
+
+def _trade(answer: Answer, reference: str) -> TradeAnswer:
+    _check_reference(answer, reference)
+    amount = read_amount(answer.text("total_amount"))
+    state = _STATES.get(answer.text("trade_status"), TradeState.UNKNOWN)
+    # A trade closed without payment has no date on which money was sent; a fully refunded one keeps it.
+    if state is TradeState.CLOSED and answer.text("send_pay_date"):
+        state = TradeState.REFUNDED
+    if state in (TradeState.PAID, TradeState.REFUNDED) and amount is None:
+        raise _mismatch("total_amount")
+    return TradeAnswer(
+        state=state,
+        provider_reference=answer.text("trade_no"),
+        amount=amount,
+        paid_at=read_beijing(answer.text("send_pay_date")),
+        refunded_total=amount if state is TradeState.REFUNDED else None,
+        raw=answer.raw,
+    )
+
+
+def _refund_refused(answer: Answer, order: RefundOrder) -> RefundAnswer:
+    """A business refusal (40004) is an end that a person reads; anything else is our own configuration."""
+    if answer.fields.get("code") != "40004":
+        raise refused(answer)
+    return RefundAnswer(
+        state=RefundState.FAILED,
+        refund_reference=order.refund_reference,
+        amount=order.amount,
+        detail=f"{answer.sub_code} {answer.text('sub_msg')}".strip()[:200],
+        raw=answer.raw,
+    )
+
+
+def _check_config(keys: AccountKeys) -> list[str]:
+    problems = []
+    if not re.fullmatch(r"[0-9]{16,32}", keys.config["app_id"], re.ASCII):
+        problems.append(_("app_id must be 16 to 32 digits."))
+    if not re.fullmatch(r"2088[0-9]{12}", keys.config["seller_id"], re.ASCII):
+        problems.append(_("seller_id must be 16 digits and begin with 2088."))
+    if not is_private_enough(keys.config["gateway_url"]):
+        problems.append(_("%(key)s must be an https address.") % {"key": "gateway_url"})
+    if any(keys.config.get(name) or keys.secrets.get(name) for name in _CERTIFICATE_KEYS):
+        problems.append(_("Certificate mode is not offered yet; give the two keys instead."))
+    return problems
+
+
+def _check_keys(keys: AccountKeys) -> list[str]:
+    """The commonest fault in the field: our own application's public key where Alipay's belongs."""
+    own, theirs = keys.secret("app_private_key"), keys.secret("alipay_public_key")
+    if "CERTIFICATE" in theirs:
+        return [_("alipay_public_key is a certificate; certificate mode is not offered yet.")]
+    if "PRIVATE KEY" in theirs:
+        return [_("alipay_public_key holds a private key.")]
+    try:
+        own_numbers = private_key(own).public_key().public_numbers()
+    except ValueError:
+        return [_("app_private_key is not an RSA private key of 2048 bits or more.")]
+    try:
+        their_numbers = public_key(theirs).public_numbers()
+    except ValueError:
+        return [_("alipay_public_key is not an RSA public key of 2048 bits or more.")]
+    if own_numbers == their_numbers:
+        return [_("alipay_public_key belongs to app_private_key: it must be the key that Alipay shows.")]
+    return []

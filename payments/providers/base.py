@@ -1,0 +1,331 @@
+"""What a payment provider's adapter is: dataclasses in, dataclasses out.
+
+An adapter knows its provider's words and nothing of ours beyond this file: no models, no tasks, no settings.
+Amounts are `Decimal` yuan with two places, times are aware UTC, `reference` is our number for one attempt to
+collect money.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Protocol
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from ordersite.lib.http import Gateway
+
+MAX_BODY = 64 * 1024
+# Room for what a person needs as evidence, not for what an outsider wishes to store.
+MAX_EVIDENCE = 4000
+MAX_EVENT_ID = 200
+# Longest number of ours or theirs in any of the protocols (Alipay: out_trade_no and trade_no up to 64).
+MAX_REFERENCE = 64
+MAX_STATE = 30
+CURRENCY = "CNY"
+
+_CENT = Decimal("0.01")
+_AMOUNT = re.compile(r"[0-9]{1,9}(\.[0-9]{1,2})?", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class AccountKeys:
+    """One account's file, split: `config` may be shown, `secrets` never.
+
+    `version` changes when either does.
+    """
+
+    provider: str
+    slug: str
+    config: Mapping[str, str]
+    secrets: Mapping[str, str | list[str]] = field(repr=False)
+    version: str = ""
+
+    def secret(self, name: str) -> str:
+        """A single secret; empty when there is none of this name."""
+        value = self.secrets.get(name, "")
+        return value if isinstance(value, str) else ""
+
+    def secret_list(self, name: str) -> list[str]:
+        """A secret that may be several; a single text counts as a list of one."""
+        value = self.secrets.get(name) or []
+        return [value] if isinstance(value, str) else list(value)
+
+
+@dataclass(frozen=True, slots=True)
+class RawCall:
+    """An HTTP call as it arrived; header names in lower case, body untouched, `received_at` in UTC."""
+
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+    received_at: datetime
+
+
+class NoticeKind(StrEnum):
+    PAYMENT = "payment"
+    REFUND = "refund"
+    CLOSED = "closed"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """What a call with a good signature says. The caller still compares it with our own records.
+
+    `event_id`: the same for every retry of one notification, at most 200 characters, unique within the
+    account. `amount`: the whole payment's amount, also in a refund notice; None when absent or not readable
+    as an amount, which must never pay. `refund_amount`: of this one refund, None where the provider tells
+    only the sum. `refunded_total`: of all refunds so far; a lower bound where `refund_amount` is given: then
+    add up by `refund_reference`. `full_refund`: the provider itself says that nothing is left; where it is
+    False, compare the sums. `account_problem`: empty, or the name of the account fact that does
+    not fit (`wrong_app_id`, `wrong_seller_id`). `state`: the provider's own word, for display.
+    """
+
+    event_id: str
+    kind: NoticeKind
+    reference: str
+    provider_reference: str = ""
+    amount: Decimal | None = None
+    currency: str = CURRENCY
+    occurred_at: datetime | None = None
+    refund_reference: str = ""
+    refund_amount: Decimal | None = None
+    refunded_total: Decimal | None = None
+    full_refund: bool = False
+    account_problem: str = ""
+    state: str = ""
+    summary: Mapping[str, str] = field(default_factory=dict)
+
+
+REJECTIONS: Mapping[str, Promise] = {
+    "bad_signature": _("The signature does not fit the message."),
+    "wrong_sign_type": _("The message does not use the signature method that this account is bound to."),
+    "stale_timestamp": _("The time stamp is more than five minutes away from now."),
+    "bad_charset": _(
+        "The message is not in the character set that it names, or names one that is not taken."
+    ),
+    "duplicate_key": _("The message gives one field twice."),
+    "malformed": _("The message is not in the form of this provider."),
+    "missing_field": _("The message lacks a field that is needed to check it."),
+    "too_large": _("The message is larger than 64 KiB."),
+}
+
+
+class Rejected(Exception):
+    """A call that cannot be trusted or read. `code` is a key of `REJECTIONS`.
+
+    `detail` is for staff, in English.
+    """
+
+    def __init__(self, code: str, detail: str = "") -> None:
+        super().__init__(f"{code}: {detail}" if detail else code)
+        self.code = code
+        self.detail = detail
+
+    @property
+    def message(self) -> str:
+        text = str(REJECTIONS[self.code])
+        return f"{text} ({self.detail})" if self.detail else text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One attempt to collect money. After `expires_at` the provider itself must take no money."""
+
+    reference: str
+    amount: Decimal
+    subject: str
+    created_at: datetime
+    expires_at: datetime
+    notify_url: str
+    return_url: str = ""
+    currency: str = CURRENCY
+    provider_reference: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """Where the buyer pays: an address to open, or a text for a QR code.
+
+    Neither where the account has no such call.
+    """
+
+    pay_url: str = ""
+    code_url: str = ""
+    raw: str = ""
+
+
+class TradeState(StrEnum):
+    """PENDING: can still be paid. REFUNDED: was paid, all of it went back. UNKNOWN: the word is new to us.
+
+    NOT_FOUND is no proof that nobody will pay: Alipay knows a trade only once the buyer has opened the
+    cashier.
+    """
+
+    PENDING = "pending"
+    PAID = "paid"
+    CLOSED = "closed"
+    NOT_FOUND = "not_found"
+    REFUNDED = "refunded"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TradeAnswer:
+    """The answer to a question about one attempt; `raw` is bounded evidence text.
+
+    PAID and REFUNDED always come with an amount. `refunded_total` None: the provider did not say.
+    """
+
+    state: TradeState
+    provider_reference: str = ""
+    amount: Decimal | None = None
+    currency: str = CURRENCY
+    paid_at: datetime | None = None
+    refunded_total: Decimal | None = None
+    raw: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefundOrder:
+    """Money to give back. `refund_reference` is the idempotency key: a retry must carry the same."""
+
+    reference: str
+    refund_reference: str
+    amount: Decimal
+    reason: str = ""
+    currency: str = CURRENCY
+    provider_reference: str = ""
+
+
+class RefundState(StrEnum):
+    """NOT_DONE: the provider knows no such refund, or not as done.
+
+    Ask or order again with the same number.
+    """
+
+    SUCCEEDED = "succeeded"
+    PROCESSING = "processing"
+    FAILED = "failed"
+    NOT_DONE = "not_done"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefundAnswer:
+    state: RefundState
+    refund_reference: str
+    amount: Decimal | None = None
+    refunded_total: Decimal | None = None
+    detail: str = ""
+    raw: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What the provider is answered, in its own words."""
+
+    status: int
+    content_type: str
+    body: bytes
+
+
+# Causes of a failure answer that are not rejections, with their HTTP status. Anything else is 400.
+FAILURE_STATUS: Mapping[str, int] = {
+    "unknown_account": 404,
+    "method_not_allowed": 405,
+    "too_large": 413,
+    "unavailable": 503,
+}
+
+
+class Provider(Protocol):
+    """One provider. `config_keys` and `secret_keys` must be in an account file, the optional ones may be."""
+
+    name: str
+    label: str | Promise
+    config_keys: tuple[str, ...]
+    secret_keys: tuple[str, ...]
+    optional_config_keys: tuple[str, ...]
+    optional_secret_keys: tuple[str, ...]
+
+    def check(self, keys: AccountKeys) -> list[str]:
+        """Problems to show when an account is saved, in the reader's language; no network."""
+
+    def verify(self, call: RawCall, keys: AccountKeys) -> Notice:
+        """The notice of a genuine call; raises `Rejected`. No network, no database."""
+
+    def success(self) -> Response:
+        """Said only when the row is durable and the signature is good."""
+
+    def failure(self, code: str) -> Response:
+        """`code`: of `Rejected`, or a key of `FAILURE_STATUS`."""
+
+    def start(self, attempt: Attempt, keys: AccountKeys, gateway: Gateway) -> Started:
+        """Raises `OutsideError`. The attempt must be committed before."""
+
+    def can_query(self, keys: AccountKeys) -> bool:
+        """Whether this account can be asked."""
+
+    def can_close(self, keys: AccountKeys) -> bool:
+        """Whether this account can be told to take no more money."""
+
+    def can_refund(self, keys: AccountKeys) -> bool:
+        """Whether this account can be told to give money back."""
+
+    def query(self, attempt: Attempt, keys: AccountKeys, gateway: Gateway) -> TradeAnswer:
+        """Raises `OutsideError`."""
+
+    def close(self, attempt: Attempt, keys: AccountKeys, gateway: Gateway) -> TradeAnswer:
+        """The state after closing: PAID where the buyer was faster. Raises `OutsideError`."""
+
+    def refund(self, order: RefundOrder, keys: AccountKeys, gateway: Gateway) -> RefundAnswer:
+        """Raises `OutsideError`.
+
+        With `outcome_known` False ask with `query_refund` or repeat with the same number.
+        """
+
+    def query_refund(self, order: RefundOrder, keys: AccountKeys, gateway: Gateway) -> RefundAnswer:
+        """Raises `OutsideError`."""
+
+
+def known_keys(provider: Provider) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """All config keys and all secret keys that an account file of this provider may hold."""
+    return (
+        provider.config_keys + provider.optional_config_keys,
+        provider.secret_keys + provider.optional_secret_keys,
+    )
+
+
+def missing_keys(provider: Provider, keys: AccountKeys) -> list[str]:
+    """Names of required keys that are absent or empty."""
+    given = {**keys.config, **keys.secrets}
+    return [name for name in provider.config_keys + provider.secret_keys if not given.get(name)]
+
+
+def read_amount(text: str) -> Decimal | None:
+    """A positive or zero amount in yuan, ASCII digits and at most two decimals; None for any other text."""
+    return Decimal(text).quantize(_CENT) if _AMOUNT.fullmatch(text) else None
+
+
+def write_amount(amount: Decimal) -> str:
+    return f"{amount:.2f}"
+
+
+def event_id(*parts: str) -> str:
+    """The parts as one key; a hash where they are too long for the column."""
+    joined = "|".join(parts)
+    if len(joined) <= MAX_EVENT_ID:
+        return joined
+    return f"sha256:{hashlib.sha256(json.dumps(parts).encode()).hexdigest()}"
+
+
+def evidence(text: str) -> str:
+    """Text bounded for storing."""
+    return text[:MAX_EVIDENCE]

@@ -1,0 +1,27 @@
+"""All payment providers by name. A new one is a module beside this file and one line here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from django.utils.translation import gettext_lazy as _
+
+from ordersite.lib.errors import DomainError
+from payments.providers.alipay import Alipay
+from payments.providers.base import Provider
+from payments.providers.webhook import Webhook
+
+PROVIDERS: Mapping[str, Provider] = {provider.name: provider for provider in (Alipay(), Webhook())}
+
+
+def get_provider(name: str) -> Provider:
+    """Raises `DomainError` unknown_provider."""
+    found = PROVIDERS.get(name)
+    if found is None:
+        raise DomainError("unknown_provider", _("There is no payment provider “%(name)s”."), name=name)
+    return found
+
+
+def provider_choices() -> list[tuple[str, str]]:
+    """Names and labels, for forms."""
+    return [(name, str(provider.label)) for name, provider in PROVIDERS.items()]
