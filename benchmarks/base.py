@@ -1,0 +1,66 @@
+"""What every benchmark is written with: its results, its surroundings, a stop-watch that knows of strangers.
+
+A benchmark is a module with `def run(context: Context) -> list[Result]`. It runs in a process of its own, on a freshly
+migrated database of its own (`context.database_url`, which is also Django's default one), with Django set up.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from benchmarks import machine
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One line of the report. `ratio` is value to floor; `foreign_cpu` is in cores, used by others meanwhile."""
+
+    id: str
+    name: str
+    value: float
+    unit: str
+    floor: float | None = None
+    ratio: float | None = None
+    goal: str = ""
+    met: bool | None = None
+    foreign_cpu: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """`folder` is for scratch files; it is removed afterwards."""
+
+    database_url: str
+    folder: Path
+    runs: int = 3
+
+
+@dataclass(slots=True)
+class Watch:
+    """Filled when the measured block ends: seconds of wall clock, cores used by strangers."""
+
+    seconds: float = 0.0
+    foreign_cpu: float = 0.0
+    marks: dict[str, float] = field(default_factory=dict)
+
+
+@contextmanager
+def measured() -> Iterator[Watch]:
+    """Time a block and see how much processor was used by what does not belong to this run."""
+    watch = Watch()
+    before, started = machine.usage(), time.perf_counter()
+    yield watch
+    watch.seconds = time.perf_counter() - started
+    watch.foreign_cpu = machine.foreign_cores(before, machine.usage(), watch.seconds)
+
+
+def best_of(runs: int, measure: Callable[[], T], score: Callable[[T], float]) -> T:
+    """Run several times and keep the outcome with the highest score: noise only ever makes it worse."""
+    return max((measure() for _ in range(runs)), key=score)

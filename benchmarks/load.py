@@ -1,0 +1,136 @@
+"""Load from outside: a granian server of the product, wrk in front of it, pgbench for the bare database."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+LUA = Path(__file__).resolve().parent / "requests.lua"
+
+
+class Missing(RuntimeError):
+    """A tool that the benchmark needs is not installed; the message names the package."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What wrk saw. Latencies in milliseconds; `refused` counts answers of 400 and above, `broken` socket errors."""
+
+    requests: int
+    seconds: float
+    refused: int
+    broken: int
+    p50: float
+    p99: float
+
+    @property
+    def rate(self) -> float:
+        """Good answers a second."""
+        return (self.requests - self.refused) / self.seconds
+
+
+def tool(name: str, package: str) -> str:
+    """The path of a program; raises Missing with the package that brings it."""
+    found = shutil.which(name) or next(
+        (str(p) for p in Path("/usr/lib/postgresql").glob(f"*/bin/{name}")), ""
+    )
+    if not found:
+        raise Missing(f"{name} is not installed (apt-get install {package})")
+    return found
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@contextlib.contextmanager
+def serve(
+    application: str = "ordersite.wsgi:application",
+    *,
+    ready_path: str = "/healthz",
+    env: Mapping[str, str] | None = None,
+    workers: int = 2,
+    threads: int = 8,
+) -> Iterator[str]:
+    """Granian with the given WSGI application on a free port of the loopback; yields its address without a slash."""
+    port = free_port()
+    command = [
+        sys.executable, "-m", "granian", "--interface", "wsgi", application, "--host", "127.0.0.1",
+        "--port", str(port), "--workers", str(workers), "--blocking-threads", str(threads), "--no-ws",
+        "--log-level", "error",
+    ]  # fmt: skip
+    server = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "LOG_LEVEL": "ERROR", **(env or {})})
+    try:
+        _wait_until_up(f"http://127.0.0.1:{port}{ready_path}", server)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            server.wait(10)
+        server.kill()
+        server.wait()
+
+
+def _wait_until_up(url: str, server: subprocess.Popen[bytes]) -> None:
+    """Any HTTP answer will do: a benchmark's server may know no other address."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            urllib.request.urlopen(url, timeout=5).close()  # noqa: S310
+        except urllib.error.HTTPError:
+            return
+        except OSError:
+            time.sleep(0.1)
+        else:
+            return
+    raise RuntimeError(f"the server did not answer at {url}")
+
+
+def raw_request(path: str, body: bytes, headers: Mapping[str, str], *, method: str = "POST") -> bytes:
+    """One HTTP/1.1 request as bytes, for `fire`."""
+    lines = [f"{method} {path} HTTP/1.1", "Host: 127.0.0.1", f"Content-Length: {len(body)}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+def fire(url: str, requests: Sequence[bytes], folder: Path, *, connections: int = 16) -> Load:
+    """Send each request once, over keep-alive connections, as fast as the server answers; ends when all are sent."""
+    path = folder / "requests.bin"
+    with path.open("wb") as file:
+        for request in requests:
+            file.write(b"%d\n" % len(request) + request)
+    threads = min(2, connections)
+    command = [
+        tool("wrk", "wrk"), "-t", str(threads), "-c", str(connections), "-d", "600s", "--timeout", "30s",
+        "-s", str(LUA), url, "--", str(path), str(threads),
+    ]  # fmt: skip
+    output = subprocess.run(command, capture_output=True, text=True, check=True, timeout=700).stdout
+    seen = json.loads(output[output.rindex("{") :])
+    return Load(**seen)
+
+
+def pgbench(script: str, database_url: str, folder: Path, *, clients: int = 16, seconds: int = 4) -> float:
+    """Transactions a second of a pgbench script (prepared protocol) against the given database."""
+    path = folder / "floor.sql"
+    path.write_text(script, encoding="utf-8")
+    command = [
+        tool("pgbench", "postgresql-contrib"), "-n", "-M", "prepared", "-c", str(clients), "-j", "2",
+        "-T", str(seconds), "-f", str(path), database_url,
+    ]  # fmt: skip
+    output = subprocess.run(command, capture_output=True, text=True, check=True, timeout=seconds + 60).stdout
+    line = next(line for line in output.splitlines() if line.startswith("tps"))
+    return float(line.split("=")[1].split()[0])
