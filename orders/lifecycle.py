@@ -90,7 +90,12 @@ class Outcome:
 
 def lock(ids: Iterable[int]) -> dict[int, Order]:
     """Lock these orders by primary key for the rest of the transaction; unknown ids are simply not in the answer."""
-    rows = Order.objects.select_for_update(no_key=True).filter(pk__in=sorted(set(ids))).only(*_JUDGED).order_by("pk")
+    rows = (
+        Order.objects.select_for_update(no_key=True)
+        .filter(pk__in=sorted(set(ids)))
+        .only(*_JUDGED)
+        .order_by("pk")
+    )
     return {order.pk: order for order in rows}
 
 
@@ -154,7 +159,12 @@ def _make(orders: Mapping[int, Order], moves: Sequence[Move]) -> None:
     written.save()
     outbox.publish(
         [
-            outbox.Event(_EVENTS[move.action], move.order_id, now, {"trigger": move.trigger, "number": orders[move.order_id].number})
+            outbox.Event(
+                _EVENTS[move.action],
+                move.order_id,
+                now,
+                {"trigger": move.trigger, "number": orders[move.order_id].number},
+            )
             for move in moves
         ]
     )
@@ -221,7 +231,9 @@ def give_up_closing(orders: Sequence[Order]) -> None:
     bulk.update_rows(Order, orders, ("closing_at",))
 
 
-def note_refund(order: Order, *, refunded_total: Decimal, actor: Actor, evidence: Evidence, at: datetime) -> None:
+def note_refund(
+    order: Order, *, refunded_total: Decimal, actor: Actor, evidence: Evidence, at: datetime
+) -> None:
     """Raise the refunded sum (yuan) of a locked order by a partial refund; the state stays. Never lowers it."""
     if refunded_total <= order.refunded_amount:
         return
@@ -251,12 +263,16 @@ def release(order: Order, *, actor: Actor, reason: str) -> bool:
     if not order.held:
         return False
     order.held, order.hold_reason = False, ""
-    fact = Fact(kind=OrderEvent.Kind.RELEASE, trigger="release", actor=actor, at=timezone.now(), reason=reason)
+    fact = Fact(
+        kind=OrderEvent.Kind.RELEASE, trigger="release", actor=actor, at=timezone.now(), reason=reason
+    )
     record([order], [fact], columns=["held", "hold_reason"])
     return True
 
 
-def note_waybills(orders: Sequence[Order], evidences: Sequence[Evidence], *, actor: Actor, at: datetime) -> None:
+def note_waybills(
+    orders: Sequence[Order], evidences: Sequence[Evidence], *, actor: Actor, at: datetime
+) -> None:
     """A line for each locked order that a parcel was given a waybill number (`evidence.id` is carrier and number)."""
     facts = [
         Fact(kind=OrderEvent.Kind.WAYBILL, trigger=machine.WAREHOUSE, actor=actor, at=at, evidence=evidence)

@@ -102,7 +102,7 @@ TEMPLATES = [
 ]
 
 
-# --- Database -------------------------------------------------------------------------------------------------
+# --- Database ---
 
 
 def _database(url: str) -> dict[str, Any]:
@@ -136,12 +136,15 @@ _migrating = "migrate" in sys.argv[1:2] and env.text("DATABASE_MIGRATION_URL", "
 VAR_DIR.mkdir(exist_ok=True)
 DATABASES = {
     "default": _database(
-        env.text("DATABASE_MIGRATION_URL" if _migrating else "DATABASE_URL", f"sqlite:///{VAR_DIR}/ordersite.sqlite3")
+        env.text(
+            "DATABASE_MIGRATION_URL" if _migrating else "DATABASE_URL",
+            f"sqlite:///{VAR_DIR}/ordersite.sqlite3",
+        )
     )
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# --- Celery carries hints; the rows are the truth ------------------------------------------------------------
+# --- Celery carries hints; the rows are the truth ---
 
 REDIS_URL = env.text("REDIS_URL", "")
 CELERY_BROKER_URL = env.text("CELERY_BROKER_URL", "filesystem://")
@@ -154,7 +157,12 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TASK_DEFAULT_QUEUE = "ordersite"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 # A silent broker must not hold anybody up: without both of these a publish blocks for 45 s and longer (measured).
-CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.1}
+CELERY_TASK_PUBLISH_RETRY_POLICY = {
+    "max_retries": 1,
+    "interval_start": 0,
+    "interval_step": 0.1,
+    "interval_max": 0.1,
+}
 if CELERY_BROKER_URL.startswith("filesystem"):
     _broker = VAR_DIR / "broker"
     for _name in ("queue", "processed", "control"):
@@ -169,7 +177,12 @@ if CELERY_BROKER_URL.startswith("filesystem"):
 elif CELERY_BROKER_URL.startswith("redis"):
     CELERY_BROKER_TRANSPORT_OPTIONS = {"max_retries": 1, "socket_timeout": 2, "socket_connect_timeout": 2}
 else:
-    CELERY_BROKER_TRANSPORT_OPTIONS = {"max_retries": 1, "socket_timeout": 2, "connect_timeout": 2, "read_timeout": 10}
+    CELERY_BROKER_TRANSPORT_OPTIONS = {
+        "max_retries": 1,
+        "socket_timeout": 2,
+        "connect_timeout": 2,
+        "read_timeout": 10,
+    }
     CELERY_TASK_DEFAULT_QUEUE_TYPE = "quorum"
     CELERY_TASK_DEFAULT_EXCHANGE_TYPE = "topic"  # a direct exchange switches native delayed delivery off
 
@@ -199,14 +212,14 @@ CACHES = {
     else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
 }
 
-# --- The shop's rhythm -----------------------------------------------------------------------------------------
+# --- The shop's rhythm ---
 
 PAYMENT_TIMEOUT_MINUTES = env.integer("PAYMENT_TIMEOUT_MINUTES", 30, least=1)
 TRACKING_POLL_HOURS = env.decimal_number("TRACKING_POLL_HOURS", 2, least=0.0001)
 PARCEL_SILENCE_DAYS = env.decimal_number("PARCEL_SILENCE_DAYS", 10, least=0.01)
 METRICS_TOKEN = env.text("METRICS_TOKEN", "")
 
-# --- Language, time, files ----------------------------------------------------------------------------------------
+# --- Language, time, files ---
 
 LANGUAGE_CODE = env.text("LANGUAGE_CODE", "zh-hans")
 LANGUAGES = [("zh-hans", "简体中文"), ("en", "English")]

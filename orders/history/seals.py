@@ -30,16 +30,19 @@ WAIT_SECONDS = 5.0
 logger = logging.getLogger(__name__)
 
 
-def seal_history() -> int:
-    """Seal all lines that are surely complete; returns how many. Safe to run twice at the same time."""
-    highest = _settled_highest_id()
+def seal_history(*, patience: float = WAIT_SECONDS) -> int:
+    """Seal all lines that are surely complete; returns how many. Safe to run twice at the same time.
+
+    `patience` is how many seconds it waits for transactions that were open when it looked.
+    """
+    highest = _settled_highest_id(patience)
     sealed = 0
     while highest and (count := _seal_next(highest)):
         sealed += count
     return sealed
 
 
-def _settled_highest_id() -> int:
+def _settled_highest_id(patience: float) -> int:
     if connection.vendor != "postgresql":
         return OrderEvent.objects.order_by("-id").values_list("id", flat=True).first() or 0
     with connection.cursor() as cursor:
@@ -47,7 +50,7 @@ def _settled_highest_id() -> int:
             "SELECT coalesce(max(id), 0), pg_snapshot_xmax(pg_current_snapshot())::text::bigint FROM orders_orderevent"
         )
         highest, xmax = cursor.fetchone()
-        deadline = time.monotonic() + WAIT_SECONDS
+        deadline = time.monotonic() + patience
         while True:
             cursor.execute("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
             if cursor.fetchone()[0] >= xmax:
@@ -61,7 +64,9 @@ def _seal_next(highest: int) -> int:
     last = HistorySeal.objects.order_by("-first_id").first()
     first_id = last.last_id + 1 if last else 1
     rows = list(
-        OrderEvent.objects.filter(id__gte=first_id, id__lte=highest).order_by("id").values_list("id", "hash")[:BATCH]
+        OrderEvent.objects.filter(id__gte=first_id, id__lte=highest)
+        .order_by("id")
+        .values_list("id", "hash")[:BATCH]
     )
     if not rows:
         return 0
@@ -91,7 +96,14 @@ def digest_lines(rows: Iterable[tuple[int, str]]) -> str:
 
 def compute_mac(seal: HistorySeal, key: bytes) -> str:
     """HMAC-SHA256 over the seal and the one before it."""
-    parts = [seal.first_id, seal.last_id, seal.lines, seal.digest, seal.prev_mac, microseconds(seal.sealed_at)]
+    parts = [
+        seal.first_id,
+        seal.last_id,
+        seal.lines,
+        seal.digest,
+        seal.prev_mac,
+        microseconds(seal.sealed_at),
+    ]
     return hmac.new(key, json.dumps(parts).encode(), hashlib.sha256).hexdigest()
 
 

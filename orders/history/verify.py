@@ -57,7 +57,9 @@ def _chunks() -> Iterator[list[OrderEvent]]:
 def _check_hashes() -> int:
     count = 0
     for chunk in _chunks():
-        numbers = dict(Order.objects.filter(pk__in={line.order_id for line in chunk}).values_list("pk", "number"))
+        numbers = dict(
+            Order.objects.filter(pk__in={line.order_id for line in chunk}).values_list("pk", "number")
+        )
         for line in chunk:
             if line.order_id not in numbers:
                 raise Broken(f"line {line.pk}: its order {line.order_id} is gone")
@@ -128,10 +130,16 @@ def _check_seal(seal: HistorySeal, previous: HistorySeal | None) -> None:
         raise Broken(f"seal {seal.pk}: a seal before it is missing")
     if not hmac.compare_digest(seals.compute_mac(seal, key), seal.mac):
         raise Broken(f"seal {seal.pk} was altered")
-    rows = OrderEvent.objects.filter(id__gte=seal.first_id, id__lte=seal.last_id).order_by("id").values_list("id", "hash")
+    rows = (
+        OrderEvent.objects.filter(id__gte=seal.first_id, id__lte=seal.last_id)
+        .order_by("id")
+        .values_list("id", "hash")
+    )
     found = list(rows)
     if len(found) != seal.lines or seals.digest_lines(found) != seal.digest:
-        raise Broken(f"seal {seal.pk}: lines {seal.first_id} to {seal.last_id} are not those that were sealed")
+        raise Broken(
+            f"seal {seal.pk}: lines {seal.first_id} to {seal.last_id} are not those that were sealed"
+        )
 
 
 def _check_anchors() -> None:

@@ -65,7 +65,9 @@ def insert_rows(
         tail += " RETURNING " + ", ".join(_quote(f.column) for f in _fields(model, tuple(returning)))
     head = f"INSERT INTO {_quote(model._meta.db_table)} ({names}) "
     if connection.vendor == "postgresql":
-        return _run(head + f"SELECT * FROM unnest({_arrays(fields)})" + tail, _columns(fields, rows), bool(returning))
+        return _run(
+            head + f"SELECT * FROM unnest({_arrays(fields)})" + tail, _columns(fields, rows), bool(returning)
+        )
     found: list[tuple[Any, ...]] = []
     size = _SQLITE_VARIABLES // len(fields)
     for start in range(0, len(rows), size):

@@ -32,7 +32,9 @@ def publish(events: Sequence[Event]) -> None:
     bulk.insert_rows(
         OutboxEntry,
         [
-            OutboxEntry(name=event.name, subject_id=event.subject_id, payload=dict(event.payload), created_at=event.at)
+            OutboxEntry(
+                name=event.name, subject_id=event.subject_id, payload=dict(event.payload), created_at=event.at
+            )
             for event in events
         ],
     )

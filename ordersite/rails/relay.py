@@ -113,13 +113,18 @@ def _deliver(key: str, handler: Handler) -> int:
 
 def _hand_over(handler: Handler, ids: Sequence[int]) -> int:
     rows = list(Delivery.objects.filter(pk__in=ids).order_by("id"))
-    answers = handler([Delivered(row.pk, row.event, row.subject_id, row.event_at, row.payload) for row in rows])
+    answers = handler(
+        [Delivered(row.pk, row.event, row.subject_id, row.event_at, row.payload) for row in rows]
+    )
     finished = [row.pk for row, answer in zip(rows, answers, strict=True) if answer is None]
     Delivery.objects.filter(pk__in=finished).delete()
     for row, answer in zip(rows, answers, strict=True):
         if answer is not None:
             Delivery.objects.filter(pk=row.pk).update(
-                due_at=timezone.now() + answer.after, leased_until=None, attempts=0, last_error=answer.why[:500]
+                due_at=timezone.now() + answer.after,
+                leased_until=None,
+                attempts=0,
+                last_error=answer.why[:500],
             )
     return len(finished)
 

@@ -1,0 +1,86 @@
+"""`/metrics`: counts read from the database when asked, so that every process tells the same truth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+
+from django.conf import settings
+from django.db.models import Min
+from django.http import HttpRequest, HttpResponse, HttpResponseForbidden
+from django.utils import timezone
+from django.utils.crypto import constant_time_compare
+from django.views.decorators.http import require_safe
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+
+from logistics.models import ShipmentException
+from orders.models import Order
+from ordersite.rails import claims
+from ordersite.rails.models import Delivery, OutboxEntry
+from payments.models import PaymentException, PaymentNotification
+
+_CAP = 10_000
+
+
+class Queues:
+    """Depth and age of what waits. Depths are counted up to 10,000: nobody needs more, and it stays cheap."""
+
+    def collect(self) -> Iterable[Metric]:
+        depth = GaugeMetricFamily(
+            "ordersite_queue_depth", "Rows that wait, counted up to 10,000", labels=["queue"]
+        )
+        age = GaugeMetricFamily(
+            "ordersite_queue_age_seconds", "Age of the oldest waiting row", labels=["queue"]
+        )
+        for name, count, oldest in _queues():
+            depth.add_metric([name], count)
+            age.add_metric([name], max(0.0, (timezone.now() - oldest).total_seconds()) if oldest else 0.0)
+        yield depth
+        yield age
+        yield _open_cases()
+
+
+def _queues() -> Iterator[tuple[str, int, datetime | None]]:
+    waiting = claims.depth(PaymentNotification)
+    yield "notifications", waiting[:_CAP].count(), waiting.aggregate(oldest=Min("received_at"))["oldest"]
+    deliveries = claims.depth(Delivery).filter(parked_at__isnull=True)
+    yield "deliveries", deliveries[:_CAP].count(), deliveries.aggregate(oldest=Min("event_at"))["oldest"]
+    entries = OutboxEntry.objects.all()
+    yield "outbox", entries[:_CAP].count(), entries.aggregate(oldest=Min("created_at"))["oldest"]
+    overdue = Order.objects.filter(
+        status="pending", payment_started_at__isnull=True, close_due_at__lte=timezone.now()
+    )
+    yield "overdue_orders", overdue[:_CAP].count(), overdue.aggregate(oldest=Min("close_due_at"))["oldest"]
+
+
+def _open_cases() -> Metric:
+    cases = GaugeMetricFamily("ordersite_open_exceptions", "Cases that wait for a person", labels=["desk"])
+    cases.add_metric(["payments"], PaymentException.objects.filter(resolved_at__isnull=True)[:_CAP].count())
+    cases.add_metric(["logistics"], ShipmentException.objects.filter(resolved_at__isnull=True)[:_CAP].count())
+    return cases
+
+
+_registry = CollectorRegistry()
+_registry.register(Queues())  # type: ignore[arg-type]  # a collector is whatever can collect()
+
+
+@require_safe
+def metrics(request: HttpRequest) -> HttpResponse:
+    """Prometheus text for loopback callers, or for whoever brings METRICS_TOKEN as a bearer token.
+
+    Behind a proxy every call comes from loopback; a forwarded one therefore needs the token.
+    """
+    if not (_has_token(request) or _is_local(request)):
+        return HttpResponseForbidden("forbidden\n", content_type="text/plain")
+    return HttpResponse(generate_latest(_registry), content_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _has_token(request: HttpRequest) -> bool:
+    given = request.headers.get("Authorization", "").removeprefix("Bearer ")
+    return bool(settings.METRICS_TOKEN) and constant_time_compare(given, settings.METRICS_TOKEN)
+
+
+def _is_local(request: HttpRequest) -> bool:
+    forwarded = "X-Forwarded-For" in request.headers or "Forwarded" in request.headers
+    return request.META.get("REMOTE_ADDR") in {"127.0.0.1", "::1"} and not forwarded

@@ -1,0 +1,41 @@
+"""`work`: drainers, relay, closer, lanes and sealer in one process, on its own clock, with no broker at all."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from logistics.tracking import poll_tracking
+from orders.closing import close_overdue
+from orders.history.seals import seal_history
+from ordersite.rails.loops import Loop, run_for_ever
+from ordersite.relay import run_relay
+from payments.notifications import drain_notifications
+from payments.query import ask_providers
+
+
+class Command(BaseCommand):
+    help = "Does the work of the queues by the clock until it is told to stop (SIGTERM or Ctrl-C)."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--drainers", type=int, default=1, help="threads that apply notifications")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        stop = threading.Event()
+        for name in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(name, lambda *_: stop.set())
+        drainers = [Loop(f"drain-{n}", drain_notifications, 0.2) for n in range(options["drainers"])]
+        run_for_ever(
+            [
+                *drainers,
+                Loop("relay", run_relay, 0.5),
+                Loop("ask", ask_providers, 1),
+                Loop("close", close_overdue, 10),
+                Loop("track", poll_tracking, 10),
+                Loop("seal", seal_history, 5),
+            ],
+            stop=stop,
+        )
