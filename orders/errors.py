@@ -17,7 +17,10 @@ def already_paid(number: str) -> DomainError:
 
 def order_not_payable(number: str, status: str) -> DomainError:
     return DomainError(
-        "order_not_payable", _("Order %(number)s cannot be paid: it is %(status)s."), number=number, status=status
+        "order_not_payable",
+        _("Order %(number)s cannot be paid: it is %(status)s."),
+        number=number,
+        status=status,
     )
 
 

@@ -21,14 +21,28 @@ class ShipmentException(models.Model):
         ORDER_NOT_COMPLETED = "order_not_completed", _("signed for, order not completed")
 
     kind = models.CharField(_("kind"), max_length=20, choices=Kind.choices)
-    shipment = models.ForeignKey("logistics.Shipment", models.PROTECT, related_name="exceptions", verbose_name=_("shipment"))
+    shipment = models.ForeignKey(
+        "logistics.Shipment", models.PROTECT, related_name="exceptions", verbose_name=_("shipment")
+    )
     order = models.ForeignKey("orders.Order", models.PROTECT, verbose_name=_("order"))
     detail = models.JSONField(_("detail"), default=dict, blank=True)
     created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
-    owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+", verbose_name=_("owner"))
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("owner"),
+    )
     resolved_at = models.DateTimeField(_("resolved at"), null=True, blank=True)
     resolved_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+", verbose_name=_("resolved by")
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("resolved by"),
     )
     resolution = models.CharField(_("resolution"), max_length=500, default="", blank=True)
 
@@ -38,7 +52,11 @@ class ShipmentException(models.Model):
         ordering: Sequence[str] = ["-id"]
         permissions = [("resolve_shipmentexception", _("Can resolve shipment exceptions"))]
         constraints = [
-            models.UniqueConstraint(fields=["shipment", "kind"], name="shipment_exception_once", condition=Q(resolved_at__isnull=True)),
+            models.UniqueConstraint(
+                fields=["shipment", "kind"],
+                name="shipment_exception_once",
+                condition=Q(resolved_at__isnull=True),
+            ),
         ]
 
     def __str__(self) -> str:

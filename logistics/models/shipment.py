@@ -38,14 +38,26 @@ CARRIERS = (
 
 
 class Shipment(FSMModelMixin, models.Model):
-    """One parcel. `next_check_at` (UTC) is when its route is asked for next; empty once it has arrived."""
+    """One parcel. `next_check_at` (UTC) is when its route is asked for next; empty once it has arrived.
 
-    order = models.ForeignKey("orders.Order", models.PROTECT, related_name="shipments", db_index=False, verbose_name=_("order"))
-    merchant = models.ForeignKey("orders.Merchant", models.PROTECT, db_index=False, verbose_name=_("merchant"))
-    warehouse = models.ForeignKey("logistics.Warehouse", models.PROTECT, db_index=False, verbose_name=_("warehouse"))
+    `last_asked_at` is when the carrier was asked (its floor counts from there), `last_checked_at` when it answered.
+    The three cities are those of the route strip, empty where the carrier does not say.
+    """
+
+    order = models.ForeignKey(
+        "orders.Order", models.PROTECT, related_name="shipments", db_index=False, verbose_name=_("order")
+    )
+    merchant = models.ForeignKey(
+        "orders.Merchant", models.PROTECT, db_index=False, verbose_name=_("merchant")
+    )
+    warehouse = models.ForeignKey(
+        "logistics.Warehouse", models.PROTECT, db_index=False, verbose_name=_("warehouse")
+    )
     carrier = models.CharField(_("carrier"), max_length=20, choices=CARRIERS)
     tracking_number = models.CharField(_("waybill number"), max_length=40)
-    status = FSMField(_("status"), max_length=12, default=S.SHIPPED, choices=S.choices, protected=True, db_index=False)
+    status = FSMField(
+        _("status"), max_length=12, default=S.SHIPPED, choices=S.choices, protected=True, db_index=False
+    )
     tracking_status = models.CharField(_("tracking status"), max_length=20, default="pending")
     insured_value = MoneyField(_("insured value"), null=True, blank=True)
     shipped_at = models.DateTimeField(_("shipped at"))
@@ -55,11 +67,15 @@ class Shipment(FSMModelMixin, models.Model):
 
     next_check_at = models.DateTimeField(_("checked next at"), null=True, editable=False)
     leased_until = models.DateTimeField(null=True, editable=False)
+    last_asked_at = models.DateTimeField(_("last asked at"), null=True, editable=False)
     last_checked_at = models.DateTimeField(_("last checked at"), null=True, editable=False)
     last_event_at = models.DateTimeField(_("last event at"), null=True, editable=False)
     checks = models.PositiveIntegerField(_("checks"), default=0, editable=False)
     check_failures = models.PositiveSmallIntegerField(default=0, editable=False)
     last_problem = models.CharField(_("last problem"), max_length=200, default="", editable=False)
+    origin_city = models.CharField(_("from city"), max_length=40, default="", editable=False)
+    current_city = models.CharField(_("current city"), max_length=40, default="", editable=False)
+    destination_city = models.CharField(_("to city"), max_length=40, default="", editable=False)
 
     class Meta:
         verbose_name = _("shipment")
@@ -67,15 +83,21 @@ class Shipment(FSMModelMixin, models.Model):
         ordering: Sequence[str] = ["-id"]
         constraints = [
             models.UniqueConstraint(
-                fields=["carrier", "tracking_number"], name="shipment_waybill", opclasses=["varchar_ops", "varchar_pattern_ops"]
+                fields=["carrier", "tracking_number"],
+                name="shipment_waybill",
+                opclasses=["varchar_ops", "varchar_pattern_ops"],
             ),
             models.CheckConstraint(condition=Q(status__in=S.values), name="shipment_status_known"),
         ]
         indexes = [
             models.Index(fields=["order", "id"], name="shipment_of_order"),
-            models.Index(fields=["tracking_number"], name="shipment_number", opclasses=["varchar_pattern_ops"]),
             models.Index(
-                fields=["-is_important", "next_check_at"], name="shipment_to_check", condition=Q(next_check_at__isnull=False)
+                fields=["tracking_number"], name="shipment_number", opclasses=["varchar_pattern_ops"]
+            ),
+            models.Index(
+                fields=["-is_important", "next_check_at"],
+                name="shipment_to_check",
+                condition=Q(next_check_at__isnull=False),
             ),
         ]
 
@@ -98,7 +120,7 @@ class Shipment(FSMModelMixin, models.Model):
         self.delivered_at = at
         self.next_check_at = None
 
-    @transition(field=status, source=[S.SHIPPED, S.MOVING], target=S.RETURNED)
+    @transition(field=status, source=[S.SHIPPED, S.MOVING, S.DELIVERED], target=S.RETURNED)
     def come_back(self) -> None:
         self.next_check_at = None
 
@@ -107,7 +129,9 @@ class ShipmentLine(models.Model):
     """How much of an order line is in a parcel."""
 
     shipment = models.ForeignKey(Shipment, models.PROTECT, related_name="lines", db_index=False)
-    order_line = models.ForeignKey("orders.OrderLine", models.PROTECT, related_name="shipped", verbose_name=_("order line"))
+    order_line = models.ForeignKey(
+        "orders.OrderLine", models.PROTECT, related_name="shipped", verbose_name=_("order line")
+    )
     quantity = models.PositiveIntegerField(_("quantity"))
 
     class Meta:

@@ -13,7 +13,9 @@ class Buyer(models.Model):
         NORMAL = "normal", _("normal")
         IMPORTANT = "important", _("important customer")
 
-    merchant = models.ForeignKey("orders.Merchant", models.PROTECT, db_index=False, verbose_name=_("merchant"))
+    merchant = models.ForeignKey(
+        "orders.Merchant", models.PROTECT, db_index=False, verbose_name=_("merchant")
+    )
     outside_id = models.CharField(_("buyer id"), max_length=64)
     name = models.CharField(_("name"), max_length=80)
     phone = models.CharField(_("phone"), max_length=20)

@@ -51,7 +51,9 @@ class MerchantMember(models.Model):
 class ApiClient(models.Model):
     """A program with a bearer token. Only the SHA-256 of the token is kept: it is shown once."""
 
-    merchant = models.ForeignKey(Merchant, models.PROTECT, related_name="api_clients", verbose_name=_("merchant"))
+    merchant = models.ForeignKey(
+        Merchant, models.PROTECT, related_name="api_clients", verbose_name=_("merchant")
+    )
     name = models.CharField(_("name"), max_length=80)
     token_digest = models.CharField(max_length=64, unique=True, editable=False)
     token_hint = models.CharField(_("token begins with"), max_length=12, editable=False)

@@ -31,9 +31,13 @@ class Order(FSMModelMixin, models.Model):
     """One purchase. Times are UTC, money is yuan, the address and the buyer's names are as they were when ordered."""
 
     number = models.CharField(_("order number"), max_length=24)
-    merchant = models.ForeignKey("orders.Merchant", models.PROTECT, db_index=False, verbose_name=_("merchant"))
+    merchant = models.ForeignKey(
+        "orders.Merchant", models.PROTECT, db_index=False, verbose_name=_("merchant")
+    )
     buyer = models.ForeignKey("orders.Buyer", models.PROTECT, db_index=False, verbose_name=_("buyer"))
-    status = FSMField(_("status"), max_length=10, default=S.PENDING, choices=S.choices, protected=True, db_index=False)
+    status = FSMField(
+        _("status"), max_length=10, default=S.PENDING, choices=S.choices, protected=True, db_index=False
+    )
     held = models.BooleanField(_("held"), default=False)
     hold_reason = models.CharField(_("hold reason"), max_length=200, default="", blank=True)
 
@@ -85,7 +89,9 @@ class Order(FSMModelMixin, models.Model):
             ("hold_order", _("Can hold and release orders")),
         ]
         constraints = [
-            models.UniqueConstraint(fields=["number"], name="order_number", opclasses=["varchar_pattern_ops"]),
+            models.UniqueConstraint(
+                fields=["number"], name="order_number", opclasses=["varchar_pattern_ops"]
+            ),
             models.UniqueConstraint(fields=["tracking_token"], name="order_tracking_token"),
             models.UniqueConstraint(
                 fields=["buyer", "product_set", "minute", "twin_number"], name="order_minute_twin"
@@ -101,14 +107,19 @@ class Order(FSMModelMixin, models.Model):
                 name="order_refund_within_total",
             ),
             models.CheckConstraint(
-                condition=~Q(status__in=[S.PAID, S.SHIPPED, S.COMPLETED, S.REFUNDED]) | Q(paid_at__isnull=False),
+                condition=~Q(status__in=[S.PAID, S.SHIPPED, S.COMPLETED, S.REFUNDED])
+                | Q(paid_at__isnull=False),
                 name="order_paid_has_time",
             ),
         ]
         indexes = [
             models.Index(fields=["status", "-id"], name="order_by_status"),
             models.Index(fields=["merchant", "-id"], name="order_by_merchant"),
-            models.Index(fields=["buyer_phone", "-id"], name="order_by_phone", opclasses=["varchar_pattern_ops", "int8_ops"]),
+            models.Index(
+                fields=["buyer_phone", "-id"],
+                name="order_by_phone",
+                opclasses=["varchar_pattern_ops", "int8_ops"],
+            ),
             models.Index(
                 fields=["close_due_at", "id"],
                 name="order_due_untried",
@@ -164,7 +175,9 @@ class Order(FSMModelMixin, models.Model):
 class OrderLine(models.Model):
     """One product of an order; `amount` is quantity times unit price, in yuan."""
 
-    order = models.ForeignKey(Order, models.PROTECT, related_name="lines", db_index=False, verbose_name=_("order"))
+    order = models.ForeignKey(
+        Order, models.PROTECT, related_name="lines", db_index=False, verbose_name=_("order")
+    )
     position = models.PositiveSmallIntegerField(_("position"))
     product_id = models.CharField(_("product"), max_length=64)
     name = models.CharField(_("name"), max_length=200)
@@ -179,7 +192,9 @@ class OrderLine(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["order", "position"], name="order_line_position"),
             models.CheckConstraint(condition=Q(quantity__gt=0), name="order_line_quantity_positive"),
-            models.CheckConstraint(condition=Q(amount=F("unit_price") * F("quantity")), name="order_line_adds_up"),
+            models.CheckConstraint(
+                condition=Q(amount=F("unit_price") * F("quantity")), name="order_line_adds_up"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -9,7 +9,17 @@ from pathlib import Path
 from typing import NoReturn, TypeVar
 
 T = TypeVar("T")
-_WORDS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False, "": False}
+_WORDS = {
+    "1": True,
+    "true": True,
+    "yes": True,
+    "on": True,
+    "0": False,
+    "false": False,
+    "no": False,
+    "off": False,
+    "": False,
+}
 
 
 class BadEnvironment(SystemExit):

@@ -34,19 +34,35 @@ class PaymentException(models.Model):
         "payments.PaymentAccount", models.PROTECT, null=True, blank=True, verbose_name=_("payment account")
     )
     order = models.ForeignKey("orders.Order", models.PROTECT, null=True, blank=True, verbose_name=_("order"))
-    payment = models.ForeignKey("payments.Payment", models.PROTECT, null=True, blank=True, verbose_name=_("payment"))
+    payment = models.ForeignKey(
+        "payments.Payment", models.PROTECT, null=True, blank=True, verbose_name=_("payment")
+    )
     notification = models.ForeignKey(
-        "payments.PaymentNotification", models.PROTECT, null=True, blank=True, verbose_name=_("payment notification")
+        "payments.PaymentNotification",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        verbose_name=_("payment notification"),
     )
     amount = MoneyField(_("amount"), null=True, blank=True)
     detail = models.JSONField(_("detail"), default=dict, blank=True)
     created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
     owner = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+", verbose_name=_("owner")
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("owner"),
     )
     resolved_at = models.DateTimeField(_("resolved at"), null=True, blank=True)
     resolved_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+", verbose_name=_("resolved by")
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("resolved by"),
     )
     resolution = models.CharField(_("resolution"), max_length=500, default="", blank=True)
 
@@ -56,9 +72,17 @@ class PaymentException(models.Model):
         ordering: Sequence[str] = ["-id"]
         permissions = [("resolve_paymentexception", _("Can resolve payment exceptions"))]
         constraints = [
-            models.UniqueConstraint(fields=["kind", "dedup_key"], name="payment_exception_once", condition=Q(resolved_at__isnull=True)),
+            models.UniqueConstraint(
+                fields=["kind", "dedup_key"],
+                name="payment_exception_once",
+                condition=Q(resolved_at__isnull=True),
+            ),
         ]
-        indexes = [models.Index(fields=["kind", "id"], name="payment_exception_open", condition=Q(resolved_at__isnull=True))]
+        indexes = [
+            models.Index(
+                fields=["kind", "id"], name="payment_exception_open", condition=Q(resolved_at__isnull=True)
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} #{self.pk}"

@@ -62,7 +62,9 @@ class PaymentNotification(QueueRow):
     remote_address = models.CharField(_("from"), max_length=45, default="", blank=True)
     received_at = models.DateTimeField(_("received at"), default=timezone.now)
     answered_ms = models.PositiveIntegerField(_("answered in (ms)"), default=0)
-    outcome = models.CharField(_("outcome"), max_length=20, choices=Outcome.choices, default=Outcome.WAITING, blank=True)
+    outcome = models.CharField(
+        _("outcome"), max_length=20, choices=Outcome.choices, default=Outcome.WAITING, blank=True
+    )
 
     class Meta:
         verbose_name = _("payment notification")
@@ -76,8 +78,16 @@ class PaymentNotification(QueueRow):
         ]
         indexes = [
             models.Index(fields=["id"], name="notification_waiting", condition=Q(done_at__isnull=True)),
-            models.Index(fields=["reference", "id"], name="notification_reference", opclasses=["varchar_pattern_ops", "int8_ops"]),
-            models.Index(fields=["account", "received_at"], name="notification_rejected", condition=Q(verdict="rejected")),
+            models.Index(
+                fields=["reference", "id"],
+                name="notification_reference",
+                opclasses=["varchar_pattern_ops", "int8_ops"],
+            ),
+            models.Index(
+                fields=["account", "received_at"],
+                name="notification_rejected",
+                condition=Q(verdict="rejected"),
+            ),
         ]
 
     def __str__(self) -> str:

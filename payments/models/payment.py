@@ -44,7 +44,9 @@ class Payment(FSMModelMixin, models.Model):
     amount = MoneyField(_("amount"))
     refunded_amount = MoneyField(_("refunded"), default=ZERO)
     currency = models.CharField(_("currency"), max_length=3, default="CNY")
-    status = FSMField(_("status"), max_length=10, default=S.CREATED, choices=S.choices, protected=True, db_index=False)
+    status = FSMField(
+        _("status"), max_length=10, default=S.CREATED, choices=S.choices, protected=True, db_index=False
+    )
     pay_url = models.TextField(_("payment page"), default="", blank=True)
     code_url = models.CharField(_("payment code"), max_length=500, default="", blank=True)
 
@@ -64,7 +66,9 @@ class Payment(FSMModelMixin, models.Model):
         verbose_name_plural = _("payments")
         ordering: Sequence[str] = ["-id"]
         constraints = [
-            models.UniqueConstraint(fields=["reference"], name="payment_reference", opclasses=["varchar_pattern_ops"]),
+            models.UniqueConstraint(
+                fields=["reference"], name="payment_reference", opclasses=["varchar_pattern_ops"]
+            ),
             # One trade of a provider pays one attempt.
             models.UniqueConstraint(
                 fields=["account", "provider_reference"],
