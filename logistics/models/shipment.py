@@ -95,9 +95,14 @@ class Shipment(FSMModelMixin, models.Model):
                 fields=["tracking_number"], name="shipment_number", opclasses=["varchar_pattern_ops"]
             ),
             models.Index(
-                fields=["-is_important", "next_check_at"],
+                fields=["merchant", "-is_important", "next_check_at"],
                 name="shipment_to_check",
                 condition=Q(next_check_at__isnull=False),
+            ),
+            models.Index(
+                fields=["shipped_at"],
+                name="shipment_under_way",
+                condition=Q(status__in=[S.SHIPPED, S.MOVING]),
             ),
         ]
 

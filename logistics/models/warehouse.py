@@ -47,7 +47,9 @@ class CarrierAccount(models.Model):
     class Meta:
         verbose_name = _("carrier account")
         verbose_name_plural = _("carrier accounts")
-        constraints = [models.UniqueConstraint(fields=["push_token_digest"], name="carrier_account_push_token")]
+        constraints = [
+            models.UniqueConstraint(fields=["push_token_digest"], name="carrier_account_push_token")
+        ]
 
     def __str__(self) -> str:
         return self.slug
