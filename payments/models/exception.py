@@ -24,6 +24,7 @@ class PaymentException(models.Model):
         ORDER_CLOSED = "order_closed", _("paid after closing")
         REFUND_EVENT = "refund_event", _("refund not asked for")
         REFERENCE_CONFLICT = "reference_conflict", _("trade used twice")
+        ORDER_REFUSED = "order_refused", _("paid, order refused it")
         BAD_SIGNATURES = "bad_signatures", _("calls with bad signatures")
         PROVIDER_SILENT = "provider_silent", _("provider does not answer")
         POISON = "poison", _("cannot be processed")

@@ -38,11 +38,17 @@ class PaymentNotification(QueueRow):
         ORDER_CLOSED = "order_closed", _("order closed")
         REFUND_EVENT = "refund_event", _("refund not asked for")
         REFERENCE_CONFLICT = "reference_conflict", _("trade used twice")
+        ORDER_REFUSED = "order_refused", _("order refused it")
         POISON = "poison", _("cannot be processed")
         REJECTED = "rejected", _("rejected")
 
+    # No database constraint: its check would lock the one account row that all notifications of a shop share.
     account = models.ForeignKey(
-        "payments.PaymentAccount", models.PROTECT, db_index=False, verbose_name=_("payment account")
+        "payments.PaymentAccount",
+        models.PROTECT,
+        db_index=False,
+        db_constraint=False,
+        verbose_name=_("payment account"),
     )
     event_id = models.CharField(_("notification id"), max_length=200)
     verdict = models.CharField(_("verdict"), max_length=10, choices=Verdict.choices)
@@ -53,6 +59,7 @@ class PaymentNotification(QueueRow):
     amount = MoneyField(_("amount"), null=True)
     currency = models.CharField(max_length=3, default="", blank=True)
     refund_reference = models.CharField(max_length=64, default="", blank=True)
+    refund_amount = MoneyField(_("refunded by this"), null=True)
     refunded_total = MoneyField(_("refunded in all"), null=True)
     full_refund = models.BooleanField(default=False)
     account_problem = models.CharField(max_length=30, default="", blank=True)

@@ -30,7 +30,8 @@ class Payment(FSMModelMixin, models.Model):
     """`reference` is our number sent out, `provider_reference` theirs. Committed before the provider is called.
 
     `expires_at` is the provider's own expiry (UTC), `next_query_at` when the provider is asked next, `close_wanted_at`
-    is set while its order (or another attempt) waits for this one to be closed at the provider.
+    is set while its order (or another attempt) waits for this one to be closed at the provider. `is_surplus`: the
+    money came, but another attempt had paid the order or the order was closed; giving it back changes no order.
     """
 
     order = models.ForeignKey(
@@ -43,6 +44,7 @@ class Payment(FSMModelMixin, models.Model):
     provider_reference = models.CharField(_("provider's reference"), max_length=64, default="", blank=True)
     amount = MoneyField(_("amount"))
     refunded_amount = MoneyField(_("refunded"), default=ZERO)
+    is_surplus = models.BooleanField(_("surplus"), default=False, editable=False)
     currency = models.CharField(_("currency"), max_length=3, default="CNY")
     status = FSMField(
         _("status"), max_length=10, default=S.CREATED, choices=S.choices, protected=True, db_index=False
@@ -69,11 +71,12 @@ class Payment(FSMModelMixin, models.Model):
             models.UniqueConstraint(
                 fields=["reference"], name="payment_reference", opclasses=["varchar_pattern_ops"]
             ),
-            # One trade of a provider pays one attempt.
+            # One trade of a provider pays one attempt. The number comes first, so that a search uses it as well.
             models.UniqueConstraint(
-                fields=["account", "provider_reference"],
+                fields=["provider_reference", "account"],
                 name="payment_provider_reference",
                 condition=~Q(provider_reference=""),
+                opclasses=["varchar_pattern_ops", "int8_ops"],
             ),
             models.UniqueConstraint(
                 fields=["order", "account", "amount"],
@@ -93,12 +96,6 @@ class Payment(FSMModelMixin, models.Model):
                 fields=["next_query_at"],
                 name="payment_to_ask",
                 condition=Q(next_query_at__isnull=False),
-            ),
-            models.Index(
-                fields=["provider_reference"],
-                name="payment_by_provider_number",
-                condition=~Q(provider_reference=""),
-                opclasses=["varchar_pattern_ops"],
             ),
         ]
 
