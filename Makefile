@@ -1,11 +1,6 @@
 # The commands of this project; README.md tells what they are for.
 # `make run PORT=8001`, `make test ARGS="-x orders"`, `make bench ONLY=B1,B3` and the like work.
 
-PORT ?=
-SANDBOX_PORT ?=
-ONLY ?=
-ARGS ?=
-export PORT SANDBOX_PORT ONLY
 python := .venv/bin/python
 
 .PHONY: run test long bench lint pins messages

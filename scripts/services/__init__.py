@@ -8,7 +8,7 @@ of the machine alone. Its number is in the folder, so another process may take i
     redis.start()     # again, same folder, same port
     redis.stop()
 
-`python -m scripts.services up FOLDER --postgres PORT --redis PORT --rabbitmq PORT` and `down FOLDER` do the same
+`python -m scripts.services up FOLDER --postgres PORT --redis PORT` and `down FOLDER` do the same
 by hand. When root starts them, PostgreSQL and RabbitMQ run as the users that Debian's packages made for them.
 """
 

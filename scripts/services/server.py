@@ -147,7 +147,7 @@ def program(name: str) -> str:
 
 
 def answer(port: int, question: bytes) -> bytes:
-    """The first bytes that a server on loopback replies within a second; empty when it is silent or not there."""
+    """The first bytes that a server on loopback replies within a second; empty when there are none."""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=1) as line:
             line.settimeout(1)
