@@ -58,6 +58,9 @@ class ApiClient(models.Model):
     token_digest = models.CharField(max_length=64, unique=True, editable=False)
     token_hint = models.CharField(_("token begins with"), max_length=12, editable=False)
     scopes = models.JSONField(_("scopes"), default=list)
+    requests_per_second = models.PositiveIntegerField(
+        _("requests per second"), default=1000, validators=[MinValueValidator(1)]
+    )
     is_active = models.BooleanField(_("active"), default=True)
     created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
 

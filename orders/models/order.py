@@ -114,7 +114,9 @@ class Order(FSMModelMixin, models.Model):
         ]
         indexes = [
             models.Index(fields=["status", "-id"], name="order_by_status"),
-            models.Index(fields=["merchant", "-id"], name="order_by_merchant"),
+            # By time, because the lists of a shop are filtered by it: newest first is the order of this index, too.
+            models.Index(fields=["merchant", "-created_at", "-id"], name="order_by_merchant"),
+            models.Index(fields=["-created_at", "-id"], name="order_by_time"),
             models.Index(
                 fields=["buyer_phone", "-id"],
                 name="order_by_phone",
@@ -130,6 +132,7 @@ class Order(FSMModelMixin, models.Model):
                 name="order_due_tried",
                 condition=Q(status=S.PENDING, payment_started_at__isnull=False, closing_at__isnull=True),
             ),
+            models.Index(fields=["closing_at"], name="order_closing", condition=Q(closing_at__isnull=False)),
             models.Index(fields=["id"], name="order_held", condition=Q(held=True)),
         ]
 
