@@ -50,7 +50,7 @@ _REACHED: dict[str, frozenset[str]] = {
     "revive": frozenset({S.PAID, S.SHIPPED, S.COMPLETED}),
     "refund": frozenset({S.REFUNDED}),
 }
-_EVENTS = {
+EVENTS = {
     "pay": "order.paid",
     "ship": "order.shipped",
     "complete": "order.completed",
@@ -160,7 +160,7 @@ def _make(orders: Mapping[int, Order], moves: Sequence[Move]) -> None:
     outbox.publish(
         [
             outbox.Event(
-                _EVENTS[move.action],
+                EVENTS[move.action],
                 move.order_id,
                 now,
                 {"trigger": move.trigger, "number": orders[move.order_id].number},
@@ -184,11 +184,15 @@ def _fact(move: Move, source: str, target: str, now: datetime) -> Fact:
 
 
 def record(orders: Sequence[Order], facts: Sequence[Fact], *, columns: Sequence[str] = ()) -> None:
-    """Write a line for each locked order and, with it, the named columns that the caller has set on the instances."""
+    """Write a line for each locked order and, with it, the named columns that the caller has set on the instances.
+
+    An order may stand here more than once (several parcels): each time is a line, its head is written once.
+    """
     written = lines.chain(list(zip(orders, facts, strict=True)), now=timezone.now())
-    count = bulk.update_rows(Order, orders, ("history_seq", "history_hash", *columns))
-    if count != len(orders):
-        raise RuntimeError(f"{count} of {len(orders)} locked orders were changed")
+    heads = list({order.pk: order for order in orders}.values())
+    count = bulk.update_rows(Order, heads, ("history_seq", "history_hash", *columns))
+    if count != len(heads):
+        raise RuntimeError(f"{count} of {len(heads)} locked orders were changed")
     written.save()
 
 
