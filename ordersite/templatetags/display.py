@@ -1,0 +1,54 @@
+"""How money, states, phones and times are shown, the same on every page."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+
+from django import template
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from orders.models import Order
+from ordersite.lib import masking
+
+register = template.Library()
+register.filter("mask_phone", masking.mask_phone)
+register.filter("mask_name", masking.mask_name)
+
+TONES = {
+    "pending": "waiting",
+    "paid": "info",
+    "shipped": "info",
+    "completed": "good",
+    "closed": "plain",
+    "refunded": "bad",
+}
+
+
+@register.filter
+def yuan(amount: Decimal | None) -> str:
+    """`¥1,266.40`; empty for nothing."""
+    return "" if amount is None else f"¥{amount:,.2f}"
+
+
+@register.filter
+def status_badge(order: Order) -> SafeString:
+    """The state as a word with a colour."""
+    tone = TONES.get(str(order.status), "plain")
+    return format_html('<span class="badge {}">{}</span>', tone, order.get_status_display())
+
+
+@register.filter
+def exact_time(moment: datetime | None) -> SafeString | str:
+    """Shop time to the second, machine-readable beside it."""
+    if moment is None:
+        return ""
+    local = timezone.localtime(moment)
+    return format_html(
+        '<time datetime="{}">{}</time>',
+        local.isoformat(timespec="seconds"),
+        date_format(local, "Y-m-d H:i:s"),
+    )
