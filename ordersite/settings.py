@@ -19,7 +19,7 @@ from ordersite.lib import env
 from ordersite.lib.crypto import KeyRing
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-VAR_DIR = BASE_DIR / "var"
+VAR_DIR = Path(env.text("VAR_DIR", str(BASE_DIR / "var")))
 env.load_file(BASE_DIR / ".env")
 
 SECRET_KEY = env.text("SECRET_KEY")
@@ -142,6 +142,8 @@ DATABASES = {
         )
     )
 }
+# The demonstration shop belongs to the embedded database, or to one that was asked for it; never to any other.
+DEMO_SHOP = DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3" or DEMO
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Celery carries hints; the rows are the truth ---
