@@ -74,7 +74,7 @@ _ERRORS = {
 # 400 also stands for an empty account; only the words tell.
 _FUNDS = re.compile("余额|充值|欠费|单量|次数")
 _NUMBER = re.compile(r"[0-9A-Z-]{6,32}", re.ASCII)
-_PHONE_WANTED = ("sf", "zto")
+_PHONE_WANTED = ("shunfeng", "zhongtong")
 
 
 def sign_query(param: str, *, key: str, customer: str) -> str:
@@ -132,7 +132,7 @@ def _param(question: ParcelQuestion, number: str) -> str:
     company = COMPANIES.get(question.carrier) or COMPANIES.get(recognise(number) or "")
     if company is None or not _NUMBER.fullmatch(number):
         raise CarrierError("not_accepted", f"{question.carrier} {number}")
-    if question.carrier in _PHONE_WANTED and not question.phone_last4:
+    if company in _PHONE_WANTED and not question.phone_last4:
         raise CarrierError("phone_needed")
     content = {
         "com": company,
