@@ -117,6 +117,11 @@ def _notify(world: World, body: Body) -> Response:
     return json_response({"queued": "again"}, status=202)
 
 
+def _quiet(world: World, body: Body) -> Response:
+    """Give up every notification that waits for another try."""
+    return json_response({"given_up": deliveries.give_up_all(world.store)})
+
+
 def _announce(world: World, trade: Trade, kind: str) -> None:
     plain: Mapping[tuple[str, str], Callable[[World, Trade], None]] = {
         ("alipay", "payment"): alipay_notices.announce_payment,
@@ -183,6 +188,7 @@ _HANDLERS: Mapping[tuple[str, str], Callable[[World, Body], Response]] = {
     ("POST", "/control/pay"): _pay,
     ("POST", "/control/refund"): _refund,
     ("POST", "/control/notify"): _notify,
+    ("DELETE", "/control/notifications"): _quiet,
     ("POST", "/control/parcel"): _parcel,
     ("POST", "/control/speed"): _speed,
 }

@@ -78,6 +78,12 @@ def send_again(store: Store, *, trade_id: int) -> int | None:
     return None if row is None else int(row["id"])
 
 
+def give_up_all(store: Store) -> int:
+    """Try nothing again that is still on its way; returns how many notifications that were."""
+    sql = "UPDATE deliveries SET state = 'given_up' WHERE state IN ('queued', 'sending') RETURNING id"
+    return len(store.rows(sql))
+
+
 class Dispatcher:
     """Sends what is due until it is stopped. `speed` divides the waits between tries."""
 
@@ -173,7 +179,8 @@ class Dispatcher:
         speed = self._store.tuned("notify_speed", self._speed)
         with self._store.transaction():
             self._store.rows(
-                "UPDATE deliveries SET state = ?, attempt = ?, due_at = ?, held = '' WHERE id = ?",
+                "UPDATE deliveries SET state = ?, attempt = ?, due_at = ?, held = ''"
+                " WHERE id = ? AND state = 'sending'",
                 state, number, now() + (gap or 0) / speed, delivery.id,
             )  # fmt: skip
             self._store.rows(

@@ -1,0 +1,21 @@
+from collections.abc import Iterator
+
+import pytest
+
+from sandbox.tests.running import Running, started
+
+
+@pytest.fixture(scope="module")
+def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """One sandbox process for the tests of a module; each test uses references of its own."""
+    with started(tmp_path_factory.mktemp("sandbox")) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    yield
+    if "box" in request.fixturenames:
+        box: Running = request.getfixturevalue("box")
+        box.control("faults", "DELETE")
+        box.control("notifications", "DELETE")

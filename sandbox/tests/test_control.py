@@ -1,0 +1,153 @@
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pytest_httpserver import HTTPServer
+
+from sandbox.tests.running import ROOT, Running, call, started, wait_for
+from sandbox.tests.test_alipay import listen, open_cashier, pay_url, received
+from sandbox.tests.test_webhook import order
+
+
+def test_the_page_and_its_panel_show_what_happened(box: Running) -> None:
+    box.control("pay", pay_url=pay_url(box, "PANEL000000000001", subject="<b>杯 & 壶</b>"))
+    page = call("GET", f"{box.url}/").text
+    assert "沙箱控制台" in page
+    assert '"alipay.notify": ["corrupt_signature"' in page
+    panel = call("GET", f"{box.url}/control/panel").text
+    assert "PANEL000000000001" in panel
+    assert "&lt;b&gt;杯 &amp; 壶&lt;/b&gt;" in panel
+    assert "<b>杯" not in panel
+
+
+def test_the_cashier_escapes_what_the_merchant_sent(box: Running) -> None:
+    url = pay_url(
+        box, "ESCAPE00000000001", subject="<script>alert(1)</script>", return_url="javascript:alert(1)"
+    )
+    address = box.url + call("GET", url).headers["location"]
+    page = call("GET", address).text
+    assert "&lt;script&gt;alert(1)" in page
+    assert "javascript:" not in page
+
+
+def test_cancel_leads_back_and_leaves_the_trade_open(box: Running) -> None:
+    address = open_cashier(box, pay_url(box, "CANCEL00000000001", return_url="http://shop.test/back"))
+    assert 'id="cancel" href="http://shop.test/back"' in call("GET", address).text
+    assert box.trade("CANCEL00000000001")["state"] == "waiting"
+
+
+def test_pay_twice_is_refused(box: Running) -> None:
+    url = pay_url(box, "TWICE000000000001")
+    assert box.control("pay", pay_url=url).json["state"] == "paid"
+    again = box.control("pay", reference="TWICE000000000001")
+    assert (again.status, again.json) == (409, {"error": "already_paid"})
+    assert box.control("pay", pay_url=url).json == {"error": "ACQ.TRADE_HAS_SUCCESS"}
+
+
+def test_pay_by_the_cashiers_address(box: Running) -> None:
+    address = box.webhook("pay", order("WADDRESS00000001")).json["pay_url"]
+    assert box.control("pay", pay_url=address).json["reference"] == "WADDRESS00000001"
+
+
+def test_refund_at_the_provider_tells_the_merchant(box: Running, httpserver: HTTPServer) -> None:
+    box.control("pay", pay_url=pay_url(box, "AREFUND0000000001", notify_url=listen(httpserver, "/c/refund")))
+    box.control("refund", reference="AREFUND0000000001", amount="9.00")
+    rest = box.control("refund", reference="AREFUND0000000001")
+    assert rest.json["state"] == "refunded"
+    wait_for(lambda: len(received(httpserver, "/c/refund")) == 3)
+    sums = {fields.get("refund_fee"): fields["trade_status"] for fields in received(httpserver, "/c/refund")}
+    assert sums == {None: "TRADE_SUCCESS", "9.00": "TRADE_SUCCESS", "199.00": "TRADE_CLOSED"}
+
+
+def test_notify_sends_the_same_again_or_a_new_one(box: Running, httpserver: HTTPServer) -> None:
+    box.control("pay", pay_url=pay_url(box, "NOTIFY00000000001", notify_url=listen(httpserver, "/c/notify")))
+    wait_for(lambda: len(received(httpserver, "/c/notify")) == 1)
+    wait_for(lambda: box.notices("NOTIFY00000000001")[0]["state"] == "done")
+    assert box.control("notify", reference="NOTIFY00000000001").status == 202
+    wait_for(lambda: len(received(httpserver, "/c/notify")) == 2)
+    assert box.control("notify", reference="NOTIFY00000000001", kind="finished").status == 202
+    wait_for(lambda: len(received(httpserver, "/c/notify")) == 3)
+    first, again, finished = received(httpserver, "/c/notify")
+    assert first["notify_id"] == again["notify_id"] != finished["notify_id"]
+    assert finished["trade_status"] == "TRADE_FINISHED"
+    assert box.control("notify", reference="NOTIFY00000000001", kind="refund").status == 400
+    assert box.control("notify", reference="NOBODY").json == {"error": "unknown reference"}
+
+
+def test_retries_can_be_stopped(box: Running) -> None:
+    box.control("pay", pay_url=pay_url(box, "QUIET000000000001", notify_url="http://127.0.0.1:1/notify"))
+    wait_for(lambda: len(box.notices("QUIET000000000001")[0]["attempts"]) >= 4)
+    assert box.control("notifications", "DELETE").json == {"given_up": 1}
+    assert box.notices("QUIET000000000001")[0]["state"] == "given_up"
+
+
+def test_speed_is_kept(box: Running) -> None:
+    assert box.control("speed", parcel_seconds=7).json["parcel_seconds"] == 7
+    assert box.control("speed", parcel_seconds=0).status == 400
+    assert box.control("speed", parcel_seconds="fast").status == 400
+    assert box.state["speed"]["parcel_seconds"] == 7
+    box.control("speed", parcel_seconds=60)
+
+
+def test_parcels_are_made_and_moved(box: Running) -> None:
+    assert box.control("parcel", number="YT9000000000001").json == {"error": "unknown parcel"}
+    assert box.control("parcel", number="YT9000000000001", com="yuantong").json["steps_done"] == 1
+    assert box.control("parcel", number="YT9000000000001", advance=True).json["steps_done"] == 2
+
+
+@pytest.mark.parametrize(("body", "status"), [(b"[]", 400), (b"{", 400), (b"\xff", 400)])
+def test_broken_bodies_are_refused(box: Running, body: bytes, status: int) -> None:
+    assert call("POST", f"{box.url}/control/pay", body=body).status == status
+
+
+def test_another_site_may_not_press_our_buttons(box: Running) -> None:
+    answer = call("DELETE", f"{box.url}/control/faults", headers={"Origin": "http://evil.test"})
+    assert (answer.status, answer.json) == (403, {"error": "foreign_origin"})
+
+
+def test_unknown_paths_and_large_bodies(box: Running) -> None:
+    assert call("GET", f"{box.url}/nothing").status == 404
+    assert call("GET", f"{box.url}/kuaidi100/query.do").status == 405
+    assert call("GET", f"{box.url}/alipay/cashier/unknown").status == 404
+    assert call("POST", f"{box.url}/control/pay", body=b" " * 1_000_001).status == 413
+
+
+def test_keys_are_made_once_and_private(tmp_path: Path) -> None:
+    def make() -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [sys.executable, "-m", "sandbox", "keys"], cwd=ROOT, env={"SANDBOX_DIR": str(tmp_path)},
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+
+    assert make().stdout.split() == [str(tmp_path / "alipay_public.pem"), str(tmp_path / "webhook_secret")]
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert set(before) == {"alipay_private.pem", "alipay_public.pem", "webhook_secret"}
+    make()
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    assert modes == {"alipay_private.pem": 0o600, "alipay_public.pem": 0o644, "webhook_secret": 0o600}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_cleanly(tmp_path: Path, number: signal.Signals) -> None:
+    with started(tmp_path) as box:
+        box.process.send_signal(number)
+        assert box.process.wait(timeout=5) == 0
+
+
+def test_a_taken_port_is_one_clear_line(box: Running, tmp_path: Path) -> None:
+    port = box.url.rpartition(":")[2]
+    ended = subprocess.run(
+        [sys.executable, "-m", "sandbox"], cwd=ROOT, env={"SANDBOX_DIR": str(tmp_path), "SANDBOX_PORT": port},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[-1].startswith("sandbox: [Errno 98]")
+
+
+def test_the_state_is_json_with_all_parts(box: Running) -> None:
+    state = json.loads(call("GET", f"{box.url}/control/state").body)
+    assert set(state) == {"trades", "notifications", "parcels", "faults", "warehouse", "speed"}
