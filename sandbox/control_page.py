@@ -139,7 +139,7 @@ def _notification(row: Row) -> str:
     )
     return _cells(
         _say(row["reference"]), _say(row["kind"]), _tag(row["state"]), str(len(attempts)), answer,
-        f"{_say(last['duration_ms'])} ms", _say(row["url"]),
+        f"{_say(last['duration_ms'])} ms" if attempts else "", _say(row["url"]),
     )  # fmt: skip
 
 

@@ -139,7 +139,7 @@ def test_more_than_48_calls_a_day_lock_the_number(box: Running) -> None:
 @pytest.mark.parametrize(
     ("name", "more"), [("duplicate", {"value": 3}), ("reorder", {}), ("return_code", {"value": 601})]
 )
-def test_faults_of_the_answer(box: Running, name: str, more: dict[str, float]) -> None:
+def test_faults_of_the_answer(box: Running, name: str, more: dict[str, Any]) -> None:
     number = f"YT20000000{len(name):05d}"
     ask(box, number)
     step(box, number, 4)
