@@ -74,7 +74,7 @@ class Warehouse:
         """All pages of the list; only the query of a `next` link is followed, never its host."""
         query = "status=paid"
         for _ in range(PAGES):
-            answer = self._call(token, "GET", f"/api/v1/orders/?{query}")
+            answer = self._call(token, method="GET", path=f"/api/v1/orders/?{query}")
             if answer is None:
                 return
             page = json.loads(answer.body)
@@ -103,7 +103,9 @@ class Warehouse:
 
     def _confirm(self, token: str, due: Sequence[sqlite3.Row]) -> None:
         rows = [_confirmation(row) for row in due]
-        answer = self._call(token, "POST", "/api/v1/shipments/confirm/", {"confirmations": rows})
+        answer = self._call(
+            token, method="POST", path="/api/v1/shipments/confirm/", body={"confirmations": rows}
+        )
         if answer is None:
             return
         results = json.loads(answer.body)["results"]
@@ -140,7 +142,7 @@ class Warehouse:
             "UPDATE erp_orders SET state = ?, message = ? WHERE number = ?", state, message, number
         )
 
-    def _call(self, token: str, method: str, path: str, body: object = None) -> Answer | None:
+    def _call(self, token: str, *, method: str, path: str, body: object = None) -> Answer | None:
         """None when the API is away or refuses; the next round tries again."""
         headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
         content = b""
