@@ -1,0 +1,192 @@
+"""What this app knows of orders: the only face that composed pages read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from logistics import words
+from logistics.cards import Card, card, parcels_of
+from logistics.carriers.base import CARRIER_ERRORS
+from logistics.carriers.numbers import tidy_number
+from logistics.models import Shipment, ShipmentException, ShipmentStatus, TrackingEvent
+from orders.models import Order
+from orders.models import OrderStatus as S
+from ordersite.lib.composing import Entry, Item, Link, Panel
+from ordersite.lib.money import format_amount
+
+__all__ = ["Card", "card", "explain", "find", "panel", "parts", "timeline"]
+
+MOST_FOUND = 50
+_NUMBER = re.compile(r"[0-9A-Z-]{6,40}", re.ASCII)
+_PAGE = "admin:logistics_shipment_change"
+_UNDER_WAY = frozenset({ShipmentStatus.SHIPPED, ShipmentStatus.MOVING})
+
+
+def find(term: str) -> list[int]:
+    """Ids of orders with a parcel of this waybill number, or one that begins so."""
+    number = tidy_number(term)
+    if not _NUMBER.fullmatch(number):
+        return []
+    exact = _orders(Shipment.objects.filter(tracking_number=number))
+    return exact or _orders(Shipment.objects.filter(tracking_number__startswith=number))
+
+
+def _orders(parcels: Any) -> list[int]:
+    ids = parcels.order_by("tracking_number", "pk").values_list("order_id", flat=True)[:MOST_FOUND]
+    return list(dict.fromkeys(ids))
+
+
+def parts(orders: Sequence[Order]) -> dict[int, list[dict[str, Any]]]:
+    """The API's `shipments` for each order id, in two queries; events oldest first, times in the shop's zone."""
+    found: dict[int, list[dict[str, Any]]] = {order.pk: [] for order in orders}
+    parcels = Shipment.objects.filter(order_id__in=found).order_by("pk").prefetch_related("events")
+    for parcel in parcels:
+        found[parcel.order_id].append(_part(parcel))
+    return found
+
+
+def _part(parcel: Shipment) -> dict[str, Any]:
+    insured = parcel.insured_value
+    return {
+        "carrier": parcel.carrier,
+        "tracking_number": parcel.tracking_number,
+        "status": str(parcel.status),
+        "insured_value": None if insured is None else format_amount(insured),
+        "shipped_at": _iso(parcel.shipped_at),
+        "events": [
+            {"at": _iso(event.at), "status": event.status, "text": event.text, "location": event.location}
+            for event in parcel.events.all()
+        ],
+    }
+
+
+def _iso(at: datetime) -> str:
+    return timezone.localtime(at).isoformat()
+
+
+def panel(order: Order) -> Panel:
+    """The parcels' box of the order page."""
+    return Panel(
+        title=_("Parcels"),
+        items=[_item(parcel) for parcel in parcels_of(order)],
+        empty=_("No parcel yet."),
+    )
+
+
+def _item(parcel: Shipment) -> Item:
+    word = words.tracking_word(parcel.tracking_status)
+    facts = [(_("shipped"), _moment(parcel.shipped_at))]
+    if parcel.insured_value is not None:
+        facts.append((_("insured value"), f"¥{format_amount(parcel.insured_value)}"))
+    facts.append(
+        (_("last checked"), _moment(parcel.last_checked_at) if parcel.last_checked_at else _("not yet"))
+    )
+    if parcel.last_problem:
+        facts.append((_("problem"), problem_text(parcel)))
+    return Item(
+        title=f"{words.carrier_name(parcel.carrier)} {parcel.tracking_number}",
+        facts=facts,
+        state=str(word.text),
+        tone=word.tone,
+        url_name=_PAGE,
+        url_id=parcel.pk,
+        rows=[_entry(parcel, event) for event in parcel.events.all()],
+    )
+
+
+def _moment(at: datetime) -> str:
+    return f"{timezone.localtime(at):%m-%d %H:%M}"
+
+
+def problem_text(parcel: Shipment) -> str:
+    """Why the last question brought nothing, in the reader's language; empty when it did."""
+    code, _sep, detail = parcel.last_problem.partition(": ")
+    text = str(CARRIER_ERRORS.get(code, code))
+    return f"{text} ({detail})" if detail else text
+
+
+def _entry(parcel: Shipment, event: TrackingEvent) -> Entry:
+    word = words.tracking_word(event.status)
+    return Entry(
+        at=event.at,
+        lane="parcel",
+        title=str(word.text),
+        detail=" ".join(filter(None, (event.text, event.provider_code if event.status == "unknown" else ""))),
+        tone=word.tone,
+        evidence=parcel.tracking_number,
+        url_name=_PAGE,
+        url_id=parcel.pk,
+    )
+
+
+def timeline(order: Order) -> list[Entry]:
+    """Every tracking event and every case of the order's parcels; confirmations are lines of the history."""
+    entries = [_entry(parcel, event) for parcel in parcels_of(order) for event in parcel.events.all()]
+    cases = ShipmentException.objects.filter(order_id=order.pk).select_related("resolved_by")
+    for case in cases:
+        url = {"url_name": "admin:logistics_shipmentexception_change", "url_id": case.pk}
+        entries.append(Entry(case.created_at, "parcel", case.get_kind_display(), tone="bad", **url))  # type: ignore[arg-type]
+        if case.resolved_at:
+            title = _("Case resolved: %(kind)s") % {"kind": case.get_kind_display()}
+            entries.append(Entry(case.resolved_at, "people", title, case.resolution, "good", **url))  # type: ignore[arg-type]
+    return sorted(entries, key=lambda entry: entry.at)
+
+
+def explain(order: Order) -> list[Link]:
+    """The chain from the warehouse to the signature."""
+    parcels = parcels_of(order)
+    return [_shipped_link(order, parcels), _known_link(parcels), _signed_link(order, parcels)]
+
+
+def _shipped_link(order: Order, parcels: Sequence[Shipment]) -> Link:
+    name = "shipped"
+    if parcels and order.status != S.PAID:
+        return Link(name, "good", parcels[-1].shipped_at, parcels[-1].tracking_number)
+    if order.status != S.PAID:
+        return Link(name, "not_applicable")
+    if order.held:
+        return Link(name, "broken", cause_code="held", cause=_("The order is held and must not ship."))
+    cause = _("The warehouse has sent a part.") if parcels else _("The warehouse has not confirmed yet.")
+    return Link(name, "waiting", order.paid_at, cause_code="not_shipped", cause=cause)
+
+
+def _known_link(parcels: Sequence[Shipment]) -> Link:
+    if not parcels:
+        return Link("tracked", "not_applicable")
+    worst = next((parcel for parcel in parcels if parcel.last_problem and parcel.status in _UNDER_WAY), None)
+    if worst is not None:
+        return Link(
+            "tracked",
+            "waiting" if worst.last_problem.startswith("nothing_found") else "broken",
+            worst.last_asked_at,
+            worst.tracking_number,
+            worst.last_problem.partition(":")[0],
+            problem_text(worst),
+        )
+    unasked = next((parcel for parcel in parcels if parcel.last_checked_at is None), None)
+    if unasked is not None:
+        return Link("tracked", "waiting", None, unasked.tracking_number, "not_asked", _("Not asked for yet."))
+    return Link("tracked", "good", parcels[-1].last_checked_at, parcels[-1].tracking_number)
+
+
+def _signed_link(order: Order, parcels: Sequence[Shipment]) -> Link:
+    if not parcels:
+        return Link("signed", "not_applicable")
+    back = next((parcel for parcel in parcels if parcel.status == ShipmentStatus.RETURNED), None)
+    if back is not None:
+        cause = _("The parcel went back to the sender.")
+        return Link("signed", "broken", back.last_event_at, back.tracking_number, "returned", cause)
+    open_ones = [parcel for parcel in parcels if parcel.status in _UNDER_WAY]
+    if open_ones:
+        word = words.tracking_word(open_ones[0].tracking_status)
+        return Link("signed", "waiting", None, open_ones[0].tracking_number, "under_way", str(word.text))
+    if order.status == S.SHIPPED:
+        cause = _("Every parcel is signed for, but the order was not completed.")
+        return Link("signed", "broken", parcels[-1].delivered_at, "", "order_not_completed", cause)
+    return Link("signed", "good", parcels[-1].delivered_at, parcels[-1].tracking_number)

@@ -1,0 +1,41 @@
+"""What this app refuses, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from ordersite.lib.errors import DomainError
+
+# The codes of a confirmation's result (docs of POST /api/v1/shipments/confirm/); the first two are successes.
+CONFIRMATIONS: Mapping[str, str | Promise] = {
+    "ok": _("Confirmed."),
+    "already_confirmed": _("This parcel was confirmed before; nothing was changed."),
+    "unknown_order": _("There is no such order in this shop."),
+    "not_paid": _("The order is not paid."),
+    "held": _("The order is held; it must not ship until it is released."),
+    "over_shipped": _("More than what is left of the order."),
+    "unknown_carrier": _("This carrier is not known."),
+    "unknown_warehouse": _("This warehouse is not known."),
+    "tracking_number_used": _("The waybill number belongs to another parcel."),
+}
+
+
+def bad_account(slug: str, problems: Sequence[str]) -> DomainError:
+    """An account file that cannot be used; `problems` are whole sentences."""
+    return DomainError(
+        "bad_account",
+        _("Account %(slug)s cannot be saved: %(problems)s"),
+        slug=slug,
+        problems=" ".join(problems),
+    )
+
+
+def account_of_another(slug: str) -> DomainError:
+    return DomainError(
+        "account_of_another",
+        _("Account %(slug)s exists already with another carrier or merchant."),
+        slug=slug,
+    )

@@ -1,0 +1,51 @@
+"""Make or change a carrier account from a file and print the address for the carrier's pushes."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from logistics.accounts import save_account
+from orders.models import Merchant
+from ordersite.lib import strictjson
+from ordersite.lib.errors import DomainError
+
+MOST_BYTES = 64 * 1024
+
+
+class Command(BaseCommand):
+    help = "Make or change a carrier account from a JSON file; prints the push URL."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("carrier")
+        parser.add_argument("slug")
+        parser.add_argument("--merchant", required=True, metavar="SLUG")
+        parser.add_argument(
+            "--from-json", required=True, metavar="FILE", help="a file, or - for standard input"
+        )
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        merchant = Merchant.objects.filter(slug=options["merchant"]).first()
+        if merchant is None:
+            raise CommandError(f"there is no merchant {options['merchant']}")
+        data = _read(options["from_json"])
+        try:
+            saved = save_account(options["slug"], carrier=options["carrier"], merchant=merchant, data=data)
+        except DomainError as error:
+            raise CommandError(error.message) from error
+        self.stdout.write(saved.push_url)
+
+
+def _read(name: str) -> dict[str, Any]:
+    path = Path("/dev/stdin" if name == "-" else name)
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MOST_BYTES)
+        return strictjson.loads_object(raw)
+    except OSError as error:
+        raise CommandError(f"{name} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise CommandError(f"{name}: {error}") from error

@@ -1,0 +1,66 @@
+"""The public tracking page behind an unguessable link, and its QR code. Works from the moment of the order."""
+
+from __future__ import annotations
+
+import io
+
+import segno
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_http_methods, require_safe
+
+from logistics import tracking
+from logistics.cards import card, parcels_of
+from orders.models import Order
+from ordersite.lib import crypto
+
+_QR_AGE_SECONDS = 86_400
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def track(request: HttpRequest, token: str) -> HttpResponse:
+    """Show the parcels; a POST asks the carrier anew as soon as its floor allows. Unknown tokens are 404."""
+    order = _order(token)
+    if request.method == "POST":
+        tracking.ask_soon(parcels_of(order))
+        return HttpResponseRedirect(_back(request, token))
+    response = render(request, "logistics/track.html", {"order": order, "card": card(order)})
+    # The link is the key: no cache in between, no search engine, no referrer with it.
+    response.headers["Cache-Control"] = "private, no-store"
+    response.headers["X-Robots-Tag"] = "noindex, nofollow"
+    response.headers["Referrer-Policy"] = "no-referrer"
+    return response
+
+
+@require_safe
+def track_qr(_request: HttpRequest, token: str) -> HttpResponse:
+    """The page's address as a QR code."""
+    order = _order(token)
+    address = settings.PUBLIC_BASE_URL + reverse("track", args=[order.tracking_token])
+    drawn = io.BytesIO()
+    segno.make(address, error="m", micro=False).save(
+        drawn, kind="svg", scale=8, border=2, dark="#17211f", light="#fff"
+    )
+    response = HttpResponse(drawn.getvalue(), content_type="image/svg+xml")
+    response.headers["Cache-Control"] = f"private, max-age={_QR_AGE_SECONDS}"
+    response.headers["X-Robots-Tag"] = "noindex"
+    return response
+
+
+def _order(token: str) -> Order:
+    """One look-up by index whatever the token, and a comparison that tells nothing by its time."""
+    order = Order.objects.select_related("merchant").filter(tracking_token=token).first()
+    if order is None or not crypto.same(order.tracking_token, token):
+        raise Http404
+    return order
+
+
+def _back(request: HttpRequest, token: str) -> str:
+    """To the page from which the button was pressed, if it is one of ours."""
+    wanted = request.POST.get("next", "")
+    if url_has_allowed_host_and_scheme(wanted, allowed_hosts=None):
+        return wanted
+    return reverse("track", args=[token])

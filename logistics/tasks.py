@@ -1,0 +1,17 @@
+"""Celery tasks; each bears the name that hints and the beat schedule use."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from logistics import silence, tracking
+
+
+@shared_task(name="logistics.poll_tracking")
+def poll_tracking() -> None:
+    tracking.poll_tracking()
+
+
+@shared_task(name="logistics.find_silent_parcels")
+def find_silent_parcels() -> None:
+    silence.find_silent_parcels()

@@ -1,0 +1,88 @@
+"""Builders for tests of parcels."""
+
+from __future__ import annotations
+
+import itertools
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from django.utils import timezone
+
+from logistics.accounts import save_account
+from logistics.carriers.base import CityStrip, RouteAnswer, RouteEvent, TrackingStatus
+from logistics.dispatch.confirm import Answer, Confirmation, Wanted, confirm_shipments
+from logistics.models import CarrierAccount, Shipment, Warehouse
+from orders import machine
+from orders.lifecycle import Actor
+from orders.models import Merchant, Order, OrderLine
+from orders.tests.builders import build_merchant, build_order, move
+
+ERP = Actor("client", "erp")
+_serial = itertools.count(1000000000001)
+
+
+def build_warehouse(merchant: Merchant | None = None, *, slug: str = "main") -> Warehouse:
+    shop = merchant or build_merchant()
+    return Warehouse.objects.get_or_create(merchant=shop, slug=slug, defaults={"name": slug})[0]
+
+
+def build_paid(*, merchant: Merchant | None = None, cups: int = 1, lids: int = 0) -> Order:
+    """A paid order of `cups` of cup-1 and, if wanted, `lids` of lid-1; its warehouse is there, too."""
+    order = build_order(merchant=merchant, quantity=cups, total=f"{cups * 10}.00")
+    if lids:
+        OrderLine.objects.create(
+            order=order, position=2, product_id="lid-1", name="杯盖", quantity=lids,
+            unit_price=Decimal("0.00"), amount=Decimal("0.00"),
+        )  # fmt: skip
+    build_warehouse(order.merchant)
+    move(order, "pay", machine.NOTIFICATION)
+    return Order.objects.get(pk=order.pk)
+
+
+def new_number(prefix: str = "YT") -> str:
+    return f"{prefix}{next(_serial)}"
+
+
+def parcel_of(order: Order, *, number: str = "", carrier: str = "yto", cups: int = 0) -> Confirmation:
+    """A confirmation; `cups` 0 means all that is left."""
+    return Confirmation(
+        order=order.number,
+        warehouse="main",
+        carrier=carrier,
+        tracking_number=number or new_number(),
+        lines=(Wanted("cup-1", cups),) if cups else (),
+    )
+
+
+def confirm(merchant: Merchant, *rows: Confirmation) -> list[Answer]:
+    return confirm_shipments(merchant, rows, actor=ERP, digest="ab" * 32)
+
+
+def build_shipment(*, order: Order | None = None, carrier: str = "yto", number: str = "") -> Shipment:
+    """A parcel with all of a paid order in it."""
+    paid = order or build_paid()
+    answer = confirm(paid.merchant, parcel_of(paid, number=number, carrier=carrier))[0]
+    return Shipment.objects.get(pk=answer.shipment)
+
+
+def build_account(
+    url: str, *, merchant: Merchant | None = None, floor: int = 0, slug: str = "k100"
+) -> CarrierAccount:
+    data = {"customer": "CUSTOMER", "key": "KEY", "query_url": url, "min_interval_seconds": floor}
+    return save_account(slug, carrier="kuaidi100", merchant=merchant or build_merchant(), data=data).account
+
+
+def event(minute: int, status: TrackingStatus, text: str, *, code: str = "") -> RouteEvent:
+    """An event `minute` minutes after one o'clock of a day in the past."""
+    at = datetime(2026, 11, 1, 1, 0, tzinfo=UTC) + timedelta(minutes=minute)
+    return RouteEvent(at=at, status=status, text=text, location="杭州市", provider_code=code)
+
+
+def route_of(*events: RouteEvent, cities: CityStrip | None = None) -> RouteAnswer:
+    return RouteAnswer(events=tuple(events), status=events[-1].status, cities=cities or CityStrip(), raw="{}")
+
+
+def age(shipment: Shipment, by: timedelta) -> None:
+    """Let the parcel have left earlier, last heard of when it left."""
+    then = timezone.now() - by
+    Shipment.objects.filter(pk=shipment.pk).update(shipped_at=then, created_at=then, last_asked_at=then)
