@@ -235,21 +235,43 @@ def give_up_closing(orders: Sequence[Order]) -> None:
     bulk.update_rows(Order, orders, ("closing_at",))
 
 
+@dataclass(frozen=True, slots=True)
+class PartialRefund:
+    """Part of the money went back: `total` is the sum of all of it so far, in yuan, `at` (UTC) when it happened."""
+
+    order: Order
+    total: Decimal
+    actor: Actor
+    evidence: Evidence
+    at: datetime
+
+
+def note_refunds(refunds: Sequence[PartialRefund]) -> None:
+    """Raise the refunded sums of locked orders, each once in a batch; the states stay. Never lowers a sum."""
+    risen = [refund for refund in refunds if refund.total > refund.order.refunded_amount]
+    if not risen:
+        return
+    for refund in risen:
+        refund.order.refunded_amount = refund.total
+    facts = [_refund_fact(refund) for refund in risen]
+    record([refund.order for refund in risen], facts, columns=["refunded_amount"])
+
+
+def _refund_fact(refund: PartialRefund) -> Fact:
+    return Fact(
+        kind=OrderEvent.Kind.PARTIAL_REFUND,
+        trigger=machine.REFUND_CONFIRMED,
+        actor=refund.actor,
+        at=refund.at,
+        evidence=refund.evidence,
+    )
+
+
 def note_refund(
     order: Order, *, refunded_total: Decimal, actor: Actor, evidence: Evidence, at: datetime
 ) -> None:
-    """Raise the refunded sum (yuan) of a locked order by a partial refund; the state stays. Never lowers it."""
-    if refunded_total <= order.refunded_amount:
-        return
-    order.refunded_amount = refunded_total
-    fact = Fact(
-        kind=OrderEvent.Kind.PARTIAL_REFUND,
-        trigger=machine.REFUND_CONFIRMED,
-        actor=actor,
-        at=at,
-        evidence=evidence,
-    )
-    record([order], [fact], columns=["refunded_amount"])
+    """The same for one order."""
+    note_refunds([PartialRefund(order, refunded_total, actor, evidence, at)])
 
 
 def hold(order: Order, *, actor: Actor, reason: str) -> bool:

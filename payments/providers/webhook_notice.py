@@ -89,8 +89,8 @@ def _notice(message_id: str, payload: Mapping[str, Any], data: Mapping[str, Any]
     if not reference:
         raise Rejected("missing_field", "data.reference")
     amount, refund = read_money(data, "amount"), kind is NoticeKind.REFUND
-    # A sender that does not keep the sum sends its first refund's amount, which is the sum.
-    refunded = (read_money(data, "refunded_amount") or amount) if refund else None
+    # A sender that does not keep the sum says only what this refund is; the sum is then ours to add up.
+    refunded = read_money(data, "refunded_amount") if refund else None
     return Notice(
         event_id=event_id(message_id),
         kind=kind,

@@ -1,0 +1,198 @@
+"""Payment accounts: taken from a file, sealed, opened for an adapter, and kept parsed for the notify view."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from django.conf import settings
+from django.core.validators import slug_re
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from orders.models import Merchant
+from payments import errors
+from payments.models import PaymentAccount
+from payments.providers.base import AccountKeys, Provider, known_keys
+from payments.providers.registry import get_provider
+
+CACHE_SECONDS = 10.0
+RELOAD_SECONDS = 1.0
+_SLUG_LENGTH = 40
+
+
+def save_account(
+    slug: str, *, provider: str, merchant: Merchant, values: Mapping[str, Any]
+) -> PaymentAccount:
+    """Make or change an account from the keys of its file; keys that the file does not name are gone.
+
+    Raises `DomainError`: unknown_provider, bad_account (with what is wrong), account_of_another.
+    """
+    keys = _checked(slug, get_provider(provider), values)
+    with transaction.atomic():
+        account = PaymentAccount.objects.select_for_update().filter(slug=slug).first()
+        if account and (account.provider, account.merchant_id) != (provider, merchant.pk):
+            raise errors.account_of_another(slug)
+        account = account or PaymentAccount(slug=slug, provider=provider, merchant=merchant)
+        _write(account, keys)
+    return account
+
+
+def change_account(account: PaymentAccount, values: Mapping[str, Any]) -> PaymentAccount:
+    """Change the named keys of an account and keep the others; an empty value removes its key.
+
+    Raises `DomainError` bad_account. For forms, where secrets are write-only.
+    """
+    with transaction.atomic():
+        account = PaymentAccount.objects.select_for_update().get(pk=account.pk)
+        merged = {**account.config, **_open(account), **values}
+        keys = _checked(
+            account.slug,
+            get_provider(account.provider),
+            {name: value for name, value in merged.items() if value not in ("", [], None)},
+        )
+        _write(account, keys)
+    return account
+
+
+def _write(account: PaymentAccount, keys: AccountKeys) -> None:
+    account.config = dict(keys.config)
+    sealed = settings.KEY_RING.seal(json.dumps(dict(keys.secrets)), bound_to=_bound_to(account.slug))
+    account.sealed_secrets = sealed
+    account.changed_at = timezone.now()
+    # A new key deserves a new trial.
+    account.failures_in_a_row, account.resting_until = 0, None
+    account.save()
+    known_accounts.forget(account.provider, account.slug)
+    transaction.on_commit(lambda: known_accounts.forget(account.provider, account.slug))
+
+
+def _checked(slug: str, provider: Provider, values: Mapping[str, Any]) -> AccountKeys:
+    keys = _split(slug, provider, values)
+    problems = provider.check(keys)
+    if not slug_re.match(slug) or len(slug) > _SLUG_LENGTH:
+        problems = [_("The slug must be up to 40 letters, digits, - and _."), *problems]
+    if problems:
+        raise errors.bad_account(slug, problems)
+    return keys
+
+
+def _split(slug: str, provider: Provider, values: Mapping[str, Any]) -> AccountKeys:
+    config_keys, secret_keys = known_keys(provider)
+    problems = [
+        _("%(key)s is not a key of this provider.") % {"key": name}
+        for name in sorted(set(values) - set(config_keys) - set(secret_keys))
+    ]
+    problems += [
+        _("%(key)s must be text.") % {"key": name}
+        for name, value in values.items()
+        if not _is_text(value, or_list=name in secret_keys)
+    ]
+    if problems:
+        raise errors.bad_account(slug, problems)
+    given = {name: value.strip() if isinstance(value, str) else value for name, value in values.items()}
+    return AccountKeys(
+        provider=provider.name,
+        slug=slug,
+        config={name: given[name] for name in config_keys if given.get(name)},
+        secrets={name: given[name] for name in secret_keys if given.get(name)},
+    )
+
+
+def _is_text(value: Any, *, or_list: bool) -> bool:
+    if or_list and isinstance(value, list):
+        return all(isinstance(item, str) for item in value)
+    return isinstance(value, str)
+
+
+def _bound_to(slug: str) -> str:
+    return f"payments_paymentaccount.secrets.{slug}"
+
+
+def _open(account: PaymentAccount) -> dict[str, str | list[str]]:
+    opened = settings.KEY_RING.open(account.sealed_secrets, bound_to=_bound_to(account.slug))
+    secrets: dict[str, str | list[str]] = json.loads(opened)
+    return secrets
+
+
+def keys_of(account: PaymentAccount) -> AccountKeys:
+    """The account as its adapter wants it. Raises `CannotDecrypt`."""
+    return AccountKeys(
+        provider=account.provider,
+        slug=account.slug,
+        config=account.config,
+        secrets=_open(account),
+        version=_version(account),
+    )
+
+
+def _version(account: PaymentAccount) -> str:
+    text = json.dumps(account.config, sort_keys=True) + account.sealed_secrets
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def notify_url(account: PaymentAccount) -> str:
+    """The address that the provider calls, absolute."""
+    return f"{settings.PUBLIC_BASE_URL}/notify/{account.provider}/{account.slug}/"
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """An account as the notify view keeps it; `loaded_at` on the monotonic clock."""
+
+    id: int
+    keys: AccountKeys
+    loaded_at: float
+
+
+class AccountCache:
+    """Opened accounts of one process, each for CACHE_SECONDS. Only accounts that exist are kept: its size is theirs."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._known: dict[tuple[str, str], Known] = {}
+
+    def get(self, provider: str, slug: str) -> Known | None:
+        """None when there is no such account. Raises database errors and `CannotDecrypt`."""
+        known = self._known.get((provider, slug))
+        if known is not None and time.monotonic() - known.loaded_at < CACHE_SECONDS:
+            return known
+        return self._load(provider, slug)
+
+    def reload(self, known: Known) -> Known | None:
+        """After a failed signature: the account as it is now, or None where it is the same or was just loaded."""
+        if time.monotonic() - known.loaded_at < RELOAD_SECONDS:
+            return None
+        fresh = self._load(known.keys.provider, known.keys.slug)
+        return fresh if fresh is not None and fresh.keys.version != known.keys.version else None
+
+    def forget(self, provider: str, slug: str) -> None:
+        """This process sees a change at once, the others within CACHE_SECONDS."""
+        self._keep((provider, slug), None)
+
+    def _load(self, provider: str, slug: str) -> Known | None:
+        account = PaymentAccount.objects.filter(provider=provider, slug=slug).first()
+        old = self._known.get((provider, slug))
+        known = None
+        if account is not None and old is not None and old.keys.version == _version(account):
+            known = replace(old, id=account.pk, loaded_at=time.monotonic())
+        elif account is not None:
+            known = Known(account.pk, keys_of(account), time.monotonic())
+        self._keep((provider, slug), known)
+        return known
+
+    def _keep(self, name: tuple[str, str], known: Known | None) -> None:
+        with self._lock:
+            if known is None:
+                self._known.pop(name, None)
+            else:
+                self._known[name] = known
+
+
+known_accounts = AccountCache()

@@ -1,0 +1,39 @@
+"""Make or change a payment account from a JSON file and print its notify URL."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from orders.models import Merchant
+from ordersite.lib.errors import DomainError
+from ordersite.lib.strictjson import loads_object
+from payments.accounts import notify_url, save_account
+
+
+class Command(BaseCommand):
+    help = "Makes or changes a payment account and prints its notify URL."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("provider")
+        parser.add_argument("slug")
+        parser.add_argument("--merchant", required=True, metavar="SLUG")
+        parser.add_argument("--from-json", required=True, type=Path, metavar="FILE")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        try:
+            merchant = Merchant.objects.get(slug=options["merchant"])
+            values = loads_object(options["from_json"].read_bytes())
+            account = save_account(
+                options["slug"], provider=options["provider"], merchant=merchant, values=values
+            )
+        except Merchant.DoesNotExist as error:
+            raise CommandError(f"There is no merchant {options['merchant']}.") from error
+        except DomainError as error:
+            raise CommandError(error.message) from error
+        except (OSError, ValueError) as error:
+            raise CommandError(f"{options['from_json']}: {error}") from error
+        self.stdout.write(notify_url(account))

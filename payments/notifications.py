@@ -1,0 +1,135 @@
+"""The drainer: verified notifications become findings, in batches of one transaction each, until the inbox is dry.
+
+Any number of drainers may run. Fresh rows go together; a row that was claimed before goes alone and one at a time, so
+that even a row that kills its process takes nobody with it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime
+
+from django.db import transaction
+from django.utils import timezone
+
+from orders import machine
+from orders.history.lines import Evidence
+from ordersite.rails import bulk, claims
+from payments.exceptions import Case, raise_exceptions
+from payments.findings import Finding, Outcome, Verdict
+from payments.models import PaymentException, PaymentNotification
+from payments.providers.base import NoticeKind
+from payments.settlement import apply_round
+
+BATCH = 200
+_FRESH = claims.Filter(" AND attempts = 0")
+_SUSPECT = claims.Filter(" AND attempts > 0")
+_WRITTEN = ("outcome", "done_at", "due_at", "leased_until", "attempts", "last_error")
+_NEEDED = (
+    "id", "account_id", "kind", "reference", "provider_reference", "amount", "currency", "refund_reference",
+    "refund_amount", "refunded_total", "full_refund", "account_problem", "occurred_at", "body_digest", "received_at",
+    "due_at", "outcome", "done_at", "leased_until", "attempts", "last_error",
+)  # fmt: skip
+
+logger = logging.getLogger(__name__)
+
+
+def drain_notifications() -> int:
+    """Apply all waiting notifications; returns how many rows were claimed. Ends when the inbox is dry.
+
+    Walks by keyset from the start again as long as a walk finds something: rows that stood back behind another
+    event of their order are due at once.
+    """
+    claimed = 0
+    while count := _walk():
+        claimed += count
+    return claimed
+
+
+def _walk() -> int:
+    count = 0
+    for batch in claims.walk(PaymentNotification, size=BATCH, extra=_FRESH):
+        claims.run_batch(batch, apply_batch, _failed)
+        count += len(batch)
+    for batch in claims.walk(PaymentNotification, size=1, extra=_SUSPECT):
+        # The claim is counted before the work: whoever was claimed so often and is not done kills its process.
+        if batch[0].attempts > claims.MOST_ATTEMPTS:
+            _give_up(batch[0].id, "the process died each time")
+        else:
+            claims.run_batch(batch, apply_batch, _failed)
+        count += 1
+    return count
+
+
+def apply_batch(ids: Sequence[int]) -> None:
+    """Apply these notifications; rows that are done already stay as they are. Call inside a transaction."""
+    found = PaymentNotification.objects.filter(pk__in=ids, done_at__isnull=True).only(*_NEEDED)
+    rows = list(found.order_by("pk"))
+    verdicts = apply_round([finding_of(row) for row in rows])
+    now = timezone.now()
+    for row, verdict in zip(rows, verdicts, strict=True):
+        _note(row, verdict, now)
+    # The guard leaves a row alone that another drainer has finished meanwhile.
+    bulk.update_rows(PaymentNotification, rows, _WRITTEN, guard={"outcome": Outcome.WAITING})
+
+
+def finding_of(row: PaymentNotification) -> Finding:
+    """What a verified row says."""
+    return Finding(
+        account_id=row.account_id,
+        kind=NoticeKind(row.kind),
+        reference=row.reference,
+        evidence=Evidence("notification", str(row.pk), row.body_digest),
+        seen_at=row.received_at,
+        trigger=machine.NOTIFICATION,
+        provider_reference=row.provider_reference,
+        amount=row.amount,
+        currency=row.currency,
+        occurred_at=row.occurred_at,
+        refund_reference=row.refund_reference,
+        refund_amount=row.refund_amount,
+        refunded_total=row.refunded_total,
+        full_refund=row.full_refund,
+        account_problem=row.account_problem,
+        notification_id=row.pk,
+    )
+
+
+def _note(row: PaymentNotification, verdict: Verdict | None, now: datetime) -> None:
+    row.leased_until, row.attempts, row.last_error = None, 0, ""
+    if verdict is None:
+        return  # stands back: due as before, for the next walk
+    if verdict.retry_after is not None:
+        row.due_at = now + verdict.retry_after
+        return
+    row.outcome, row.done_at = verdict.outcome, now
+
+
+def _failed(claimed: claims.Claim, error: Exception) -> None:
+    if claimed.attempts < claims.MOST_ATTEMPTS:
+        claims.postpone(PaymentNotification, claimed, error)
+    else:
+        _give_up(claimed.id, repr(error))
+
+
+def _give_up(pk: int, why: str) -> None:
+    """Park a row that cannot be processed: a person looks at it and may replay it."""
+    logger.error("notification given up", extra={"notification": pk})
+    with transaction.atomic():
+        changed = PaymentNotification.objects.filter(pk=pk, done_at__isnull=True).update(
+            outcome=Outcome.POISON, done_at=timezone.now(), leased_until=None, last_error=why[:500]
+        )
+        if changed:
+            raise_exceptions([_poison(PaymentNotification.objects.get(pk=pk))])
+
+
+def _poison(row: PaymentNotification) -> Case:
+    return Case(
+        kind=PaymentException.Kind.POISON,
+        dedup_key=str(row.pk),
+        account_id=row.account_id,
+        notification_id=row.pk,
+        amount=row.amount,
+        detail={"reference": row.reference, "error": row.last_error},
+    )

@@ -1,0 +1,357 @@
+"""The payment door: the only code that settles, closes and refunds attempts, whoever brings the fact.
+
+A notification, a provider's answer and the page to which a buyer returns all come as findings. A round is one batch
+with a constant number of statements: read whose they are, lock the orders, lock the attempts, judge, try the orders'
+door, write. It holds at most one finding per order: one UPDATE would apply one of two silently.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from decimal import Decimal
+
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from orders import lifecycle, machine
+from orders.lifecycle import Actor, Move, Result
+from orders.models import Order
+from ordersite.lib.money import ZERO
+from ordersite.rails import bulk, hints
+from payments import closing
+from payments.exceptions import Case, fact_key, raise_exceptions
+from payments.findings import Finding, Outcome, Verdict
+from payments.judging import RETRY_AFTER, Ruling, Seen, judge, judge_stranger
+from payments.models import Payment, PaymentAccount, PaymentException, PaymentStatus, Refund
+from payments.providers.base import NoticeKind
+
+_JUDGED = (
+    "id", "order_id", "account_id", "reference", "provider_reference", "amount", "refunded_amount", "is_surplus",
+    "currency", "status", "paid_at", "closed_at", "next_query_at", "close_wanted_at",
+)  # fmt: skip
+_WRITTEN = (
+    "status", "provider_reference", "refunded_amount", "is_surplus", "paid_at", "closed_at", "next_query_at",
+    "close_wanted_at",
+)  # fmt: skip
+
+
+@dataclass(slots=True)
+class Work:
+    """One finding on its way through a round."""
+
+    finding: Finding
+    ruling: Ruling
+    payment: Payment | None = None
+    order: Order | None = None
+    risen: Decimal = ZERO  # by how much the attempt's refunded sum rose
+
+
+@dataclass(slots=True)
+class Round:
+    """What a round has read and locked."""
+
+    now: datetime
+    payments: dict[str, Payment]
+    orders: dict[int, Order]
+    slugs: dict[int, str] = field(default_factory=dict)
+
+
+def apply_findings(findings: Sequence[Finding]) -> list[Verdict]:
+    """Apply all findings in one transaction, those of one order one after another; a verdict each, in their order.
+
+    Applying a finding again, or at the same time elsewhere, changes nothing and is answered DUPLICATE.
+    """
+    verdicts: dict[int, Verdict] = {}
+    with transaction.atomic():
+        left = list(range(len(findings)))
+        while left:
+            answers = apply_round([findings[index] for index in left])
+            verdicts.update(
+                (index, verdict) for index, verdict in zip(left, answers, strict=True) if verdict is not None
+            )
+            left = [index for index in left if index not in verdicts]
+    return [verdicts[index] for index in range(len(findings))]
+
+
+def apply_round(findings: Sequence[Finding]) -> list[Verdict | None]:
+    """Apply at most one finding per order; None for those that have to come again. Call inside a transaction."""
+    owners = _owners({finding.reference for finding in findings})
+    chosen = _one_per_order(findings, owners)
+    found = _lock(chosen, owners)
+    works = _judge_all(chosen, found)
+    _try_orders(works, found)
+    _change_payments(works, found)
+    _write(works, found)
+    verdicts = {id(work.finding): _verdict(work) for work in works}
+    return [verdicts.get(id(finding)) for finding in findings]
+
+
+def _owners(references: Iterable[str]) -> dict[str, int]:
+    """The order of each known reference: read before the locks, and it never changes."""
+    rows = Payment.objects.filter(reference__in=sorted(references)).values_list("reference", "order_id")
+    return dict(rows)
+
+
+def _one_per_order(findings: Sequence[Finding], owners: Mapping[str, int]) -> list[Finding]:
+    taken: set[int] = set()
+    chosen = []
+    for finding in findings:
+        order_id = owners.get(finding.reference)
+        if order_id is None or order_id not in taken:
+            chosen.append(finding)
+        if order_id is not None:
+            taken.add(order_id)
+    return chosen
+
+
+def _lock(findings: Sequence[Finding], owners: Mapping[str, int]) -> Round:
+    """Orders first, then their attempts, each by primary key."""
+    references = [finding.reference for finding in findings if finding.reference in owners]
+    orders = lifecycle.lock(owners[reference] for reference in references)
+    attempts = Payment.objects.select_for_update(no_key=True).filter(reference__in=references).only(*_JUDGED)
+    payments = {payment.reference: payment for payment in attempts.order_by("pk")}
+    accounts = {payment.account_id for payment in payments.values()}
+    slugs = dict(PaymentAccount.objects.filter(pk__in=accounts).values_list("pk", "slug"))
+    return Round(timezone.now(), payments, orders, slugs)
+
+
+def _judge_all(findings: Sequence[Finding], found: Round) -> list[Work]:
+    holders = _holders(findings)
+    known_refunds = _known_refunds(findings, found)
+    works = []
+    for finding in findings:
+        payment = found.payments.get(finding.reference)
+        if payment is None:
+            works.append(Work(finding, judge_stranger(finding, now=found.now)))
+            continue
+        order = found.orders[payment.order_id]
+        trade = (finding.account_id, finding.provider_reference)
+        conflict = holders.get(trade, payment.pk) != payment.pk
+        known = (payment.pk, finding.refund_reference) in known_refunds
+        ruling = judge(finding, Seen(payment, order, conflict, known), now=found.now)
+        if ruling.settle and finding.provider_reference:
+            holders[trade] = payment.pk
+        works.append(Work(finding, ruling, payment, order))
+    return works
+
+
+def _holders(findings: Sequence[Finding]) -> dict[tuple[int, str], int]:
+    """Which attempt holds each of the trades that these findings pay with."""
+    numbers = {
+        f.provider_reference for f in findings if f.kind is NoticeKind.PAYMENT and f.provider_reference
+    }
+    rows = Payment.objects.filter(~Q(provider_reference=""), provider_reference__in=sorted(numbers))
+    return {
+        (account, number): pk
+        for account, number, pk in rows.values_list("account_id", "provider_reference", "pk")
+    }
+
+
+def _known_refunds(findings: Sequence[Finding], found: Round) -> set[tuple[int, str]]:
+    refunds = [f for f in findings if f.kind is NoticeKind.REFUND and f.reference in found.payments]
+    if not refunds:
+        return set()
+    rows = Refund.objects.filter(payment_id__in=[found.payments[f.reference].pk for f in refunds])
+    return set(rows.values_list("payment_id", "refund_reference"))
+
+
+def _try_orders(works: Sequence[Work], found: Round) -> None:
+    """Fire what the findings ask for; what the order says of it may change the ruling."""
+    acting = [work for work in works if work.ruling.action]
+    if not acting:
+        return
+    outcomes = lifecycle.fire(found.orders, [_move(work, found) for work in acting])
+    for work, outcome in zip(acting, outcomes, strict=True):
+        if outcome.result is not Result.DONE:
+            work.ruling = _refused(work, outcome)
+
+
+def _move(work: Work, found: Round) -> Move:
+    assert work.payment
+    finding, action = work.finding, work.ruling.action
+    return Move(
+        order_id=work.payment.order_id,
+        action=action,
+        trigger=finding.trigger if action == "pay" else machine.REFUND_CONFIRMED,
+        actor=_actor(work, found),
+        evidence=finding.evidence,
+        at=finding.at,
+    )
+
+
+def _actor(work: Work, found: Round) -> Actor:
+    assert work.payment
+    return Actor("provider", found.slugs.get(work.payment.account_id, ""))
+
+
+def _refused(work: Work, outcome: lifecycle.Outcome) -> Ruling:
+    """The money came or went all the same: the attempt says so, and a person decides about the order."""
+    if work.ruling.action == "refund":
+        already = outcome.result is Result.ALREADY
+        return replace(work.ruling, action="") if already else _with_case(work.ruling, Outcome.REFUND_EVENT)
+    if outcome.result is Result.ALREADY:
+        return _with_case(work.ruling, Outcome.ALREADY_PAID)
+    closed = outcome.code == "order_closed"
+    return _with_case(work.ruling, Outcome.ORDER_CLOSED if closed else Outcome.ORDER_REFUSED)
+
+
+def _with_case(ruling: Ruling, outcome: Outcome) -> Ruling:
+    return replace(ruling, outcome=outcome, action="", case=True)
+
+
+def _change_payments(works: Sequence[Work], found: Round) -> None:
+    """The attempts' transitions, written with one guarded UPDATE per state that they came from."""
+    groups: dict[str, list[Payment]] = {}
+    for work in works:
+        if work.payment is not None:
+            source = str(work.payment.status)
+            if _change(work, work.payment, found.now):
+                groups.setdefault(source, []).append(work.payment)
+    for source, changed in sorted(groups.items()):
+        count = bulk.update_rows(Payment, changed, _WRITTEN, guard={"status": source})
+        if count != len(changed):
+            raise RuntimeError(f"{count} of {len(changed)} locked payments were changed")
+
+
+def _change(work: Work, payment: Payment, now: datetime) -> bool:
+    ruling, finding = work.ruling, work.finding
+    if ruling.settle:
+        payment.settle(finding.at)
+        payment.provider_reference = finding.provider_reference or payment.provider_reference
+        payment.is_surplus = ruling.outcome in (Outcome.ALREADY_PAID, Outcome.ORDER_CLOSED)
+    elif ruling.close:
+        payment.close(finding.at)
+    elif ruling.refunded is not None:
+        _refund(work, payment)
+    elif ruling.ask:
+        payment.next_query_at = now
+    return ruling.settle or ruling.close or ruling.refunded is not None or ruling.ask
+
+
+def _refund(work: Work, payment: Payment) -> None:
+    total = work.ruling.refunded or ZERO
+    work.risen = total - payment.refunded_amount
+    payment.refunded_amount = total
+    if total == payment.amount:
+        payment.refund()
+
+
+def _write(works: Sequence[Work], found: Round) -> None:
+    _write_refunds(works, found)
+    _close_waiting_orders(works, found)
+    cases = [_case(work) for work in works if work.ruling.case]
+    if cases:
+        raise_exceptions(cases)
+    if any(work.ruling.ask for work in works):
+        transaction.on_commit(lambda: hints.hint(closing.ASK_HINT))
+
+
+def _write_refunds(works: Sequence[Work], found: Round) -> None:
+    """A row for each part that went back. A partial refund also raises the order's sum; the state stays."""
+    refunded = [work for work in works if work.risen]
+    rows = [_refund_row(work) for work in refunded]
+    rows.sort(key=lambda row: (row.payment_id, row.refund_reference))
+    bulk.insert_rows(Refund, rows, ignore_conflicts=True)
+    lifecycle.note_refunds([_partial(work, found) for work in refunded if _is_partial(work)])
+
+
+def _refund_row(work: Work) -> Refund:
+    assert work.payment
+    return Refund(
+        payment_id=work.payment.pk,
+        # Alipay names the trade itself where we sent no number; others may send none at all.
+        refund_reference=work.finding.refund_reference or f"to {work.payment.refunded_amount}",
+        amount=work.risen,
+        refunded_at=work.finding.at,
+    )
+
+
+def _is_partial(work: Work) -> bool:
+    return (
+        work.payment is not None and work.payment.status == PaymentStatus.PAID and not work.payment.is_surplus
+    )
+
+
+def _partial(work: Work, found: Round) -> lifecycle.PartialRefund:
+    assert work.payment
+    assert work.order
+    finding, total = work.finding, work.payment.refunded_amount
+    return lifecycle.PartialRefund(work.order, total, _actor(work, found), finding.evidence, finding.at)
+
+
+def _close_waiting_orders(works: Sequence[Work], found: Round) -> None:
+    """An order that waits to be closed closes with its last attempt."""
+    closed = {work.payment.order_id for work in works if work.payment and work.ruling.close}
+    waiting = {pk: found.orders[pk] for pk in closed if found.orders[pk].closing_at}
+    moves = closing.close_moves(waiting) if waiting else []
+    if moves:
+        lifecycle.fire(waiting, moves)
+
+
+def _case(work: Work) -> Case:
+    """What was said stands beside what we know, so that a person sees the difference."""
+    finding, payment = work.finding, work.payment
+    numbers = (finding.reference, finding.provider_reference, finding.refund_reference)
+    return Case(
+        kind=PaymentException.Kind(work.ruling.outcome.value),
+        dedup_key=fact_key(finding.account_id, *numbers),
+        account_id=finding.account_id,
+        order_id=payment.order_id if payment else None,
+        payment_id=payment.pk if payment else None,
+        notification_id=finding.notification_id,
+        amount=finding.refund_amount if finding.amount is None else finding.amount,
+        detail={**_said(finding), **_known(payment)},
+    )
+
+
+def _said(finding: Finding) -> dict[str, object]:
+    said = {
+        "kind": str(finding.kind),
+        "reference": finding.reference,
+        "provider_reference": finding.provider_reference,
+        "amount": finding.amount,
+        "currency": finding.currency,
+        "refund_reference": finding.refund_reference,
+        "refunded_total": finding.refunded_total,
+        "account_problem": finding.account_problem,
+    }
+    return {name: value for name, value in said.items() if value not in (None, "")}
+
+
+def _known(payment: Payment | None) -> dict[str, object]:
+    if payment is None:
+        return {}
+    return {
+        "expected_amount": payment.amount,
+        "expected_currency": payment.currency,
+        "known_provider_reference": payment.provider_reference,
+    }
+
+
+def _verdict(work: Work) -> Verdict:
+    return Verdict(
+        outcome=work.ruling.outcome,
+        payment_id=work.payment.pk if work.payment else None,
+        order_id=work.payment.order_id if work.payment else None,
+        retry_after=RETRY_AFTER if work.ruling.retry else None,
+    )
+
+
+def open_attempt(payment_id: int, *, pay_url: str = "", code_url: str = "") -> Payment:
+    """The provider has the attempt, or the buyer has its address; one that has moved on meanwhile stays as it is.
+
+    Returns the attempt as it is now, with its order and account.
+    """
+    with transaction.atomic():
+        payment = Payment.objects.select_for_update(no_key=True).get(pk=payment_id)
+        if payment.status == PaymentStatus.CREATED:
+            payment.open()
+            payment.pay_url = pay_url or payment.pay_url
+            payment.code_url = code_url or payment.code_url
+            bulk.update_rows(
+                Payment, [payment], ("status", "pay_url", "code_url"), guard={"status": PaymentStatus.CREATED}
+            )
+    return Payment.objects.select_related("account", "order").get(pk=payment_id)
