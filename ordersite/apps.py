@@ -9,4 +9,5 @@ class OrdersiteConfig(AppConfig):
     def ready(self) -> None:
         from ordersite import roles  # models exist only from here on
 
-        post_migrate.connect(roles.make_groups, sender=self)
+        # For every app: the permissions of an app are there only after its own turn.
+        post_migrate.connect(roles.make_groups)

@@ -1,0 +1,3 @@
+from orders.admin import clients, history, machine, merchant
+
+__all__ = ["clients", "history", "machine", "merchant"]

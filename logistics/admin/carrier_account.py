@@ -1,0 +1,137 @@
+"""Carrier accounts: settings are shown, secrets go in and never come out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.utils.functional import Promise
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from logistics import accounts
+from logistics.carriers import registry
+from logistics.models import CarrierAccount
+from orders.models import Merchant
+from ordersite.lib.adminkit import badges, fields
+from ordersite.lib.adminkit.add_form import AddByFormMixin
+from ordersite.lib.adminkit.confirmed import Confirmed, ConfirmedActionsMixin
+from ordersite.lib.adminkit.read_only import ReadOnlyAdmin
+from ordersite.lib.crypto import CannotDecrypt
+from ordersite.lib.errors import DomainError
+
+CHANGE = "logistics.change_carrieraccount"
+
+
+class KeysForm(forms.Form):
+    keys = fields.KeysField(
+        label=_("Account file (JSON)"), help_text=_("All keys of the file. Secrets are not shown again.")
+    )
+
+
+class AddAccountForm(KeysForm):
+    carrier = forms.ChoiceField(label=_("carrier"), choices=registry.carrier_choices, widget=fields.select())
+    slug = forms.SlugField(label=_("slug"), max_length=40, widget=fields.text_input())
+    merchant = forms.ModelChoiceField(Merchant.objects.all(), label=_("merchant"), widget=fields.select())
+    field_order = ("carrier", "slug", "merchant", "keys")
+
+
+def _replace_keys(_request: HttpRequest, account: CarrierAccount, data: Mapping[str, Any]) -> str:
+    saved = accounts.save_account(
+        account.slug, carrier=account.carrier, merchant=account.merchant, data=data["keys"]
+    )
+    return str(_("Saved. Push address: %(url)s") % {"url": saved.push_url})
+
+
+def _check(_request: HttpRequest, account: CarrierAccount, _data: Mapping[str, Any]) -> Promise:
+    try:
+        keys = accounts.keys_of(account)
+    except CannotDecrypt as error:
+        raise DomainError(
+            "cannot_decrypt", _("The secrets cannot be opened with the keys of this machine.")
+        ) from error
+    if problems := registry.get_carrier(account.carrier).check(keys):
+        raise DomainError("bad_account", " ".join(problems))
+    return _("The keys fit together. No call was made.")
+
+
+def _switch(active: bool) -> Any:
+    def run(_request: HttpRequest, account: CarrierAccount, _data: Mapping[str, Any]) -> Promise:
+        CarrierAccount.objects.filter(pk=account.pk).update(is_active=active)
+        return _("The account is on.") if active else _("The account is off.")
+
+    return run
+
+
+@admin.register(CarrierAccount)
+class CarrierAccountAdmin(AddByFormMixin, ConfirmedActionsMixin, ReadOnlyAdmin):
+    list_display = ("slug", "carrier", "merchant", "state", "changed")
+    list_filter = ("is_active", "merchant")
+    list_select_related = ("merchant",)
+    fields = ("slug", "carrier", "merchant", "config", "is_active", "changed_at", "resting_until")
+    add_by = AddAccountForm
+    add_title = _("Add carrier account")
+    confirmed = (
+        Confirmed(
+            "keys",
+            _("Replace keys"),
+            CHANGE,
+            _("All keys of the account are replaced by those of the file."),
+            _replace_keys,
+            form=KeysForm,
+            icon="key",
+        ),
+        Confirmed(
+            "check",
+            _("Self-check"),
+            CHANGE,
+            _("Looks whether the keys fit together. No call is made."),
+            _check,
+            icon="rule",
+        ),
+        Confirmed(
+            "off",
+            _("Switch off"),
+            CHANGE,
+            _("Parcels are no longer asked for through this account."),
+            _switch(False),
+            fits=lambda account: account.is_active,
+            tone="bad",
+            icon="toggle_off",
+        ),
+        Confirmed(
+            "on",
+            _("Switch on"),
+            CHANGE,
+            _("Parcels are asked for through this account again."),
+            _switch(True),
+            fits=lambda account: not account.is_active,
+            icon="toggle_on",
+        ),
+    )
+
+    def create(self, request: HttpRequest, data: Mapping[str, Any]) -> HttpResponse:
+        saved = accounts.save_account(
+            data["slug"], carrier=data["carrier"], merchant=data["merchant"], data=data["keys"]
+        )
+        self.log_addition(request, saved.account, "add")
+        return self.desk_page(
+            request, "admin/desk/shown_once.html", {"label": _("Push address"), "value": saved.push_url}
+        )
+
+    @admin.display(description=_("status"))
+    def state(self, account: CarrierAccount) -> SafeString:
+        if not account.is_active:
+            return badges.badge(_("off"))
+        return (
+            badges.badge(_("resting"), tone="bad")
+            if account.resting_until
+            else badges.badge(_("on"), tone="good")
+        )
+
+    @admin.display(description=_("changed at"))
+    def changed(self, account: CarrierAccount) -> SafeString:
+        return badges.ago(account.changed_at)

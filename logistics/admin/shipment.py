@@ -1,0 +1,125 @@
+"""Parcels and their way, to be read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Model
+from django.http import HttpRequest
+from django.utils.functional import Promise
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from logistics import tracking
+from logistics.carriers.base import CARRIER_ERRORS
+from logistics.models import Shipment, ShipmentLine, ShipmentStatus, TrackingEvent
+from ordersite.lib.adminkit import badges
+from ordersite.lib.adminkit.confirmed import Confirmed, ConfirmedActionsMixin
+from ordersite.lib.adminkit.read_only import ReadOnlyAdmin, ReadOnlyInline
+from ordersite.lib.adminkit.search import ShapeSearchMixin, column
+from ordersite.lib.errors import DomainError
+
+TONES = {
+    ShipmentStatus.SHIPPED: "waiting",
+    ShipmentStatus.MOVING: "moving",
+    ShipmentStatus.DELIVERED: "good",
+    ShipmentStatus.RETURNED: "bad",
+}
+
+
+REFRESH_WORDS: Mapping[str, Promise] = {
+    "too_soon": _("The carrier was asked a moment ago; its limit allows the next question later."),
+    "arrived": _("The parcel has arrived; nothing is left to ask."),
+    "no_account": _("There is no carrier account through which this parcel can be asked for."),
+    "resting": _("The carrier account failed often and rests for a while."),
+    "failed": _("The carrier did not answer."),
+}
+
+
+def _refresh(_request: HttpRequest, parcel: Shipment, _data: Mapping[str, Any]) -> Promise:
+    """Asks the carrier within its limits; a refusal is told, the parcel stays as it was."""
+    told = tracking.refresh_now(parcel).code
+    if told != "refreshed":
+        raise DomainError(told, REFRESH_WORDS.get(told) or CARRIER_ERRORS.get(told) or told)
+    return _("The carrier was asked; the route is up to date.")
+
+
+class EventInline(ReadOnlyInline):
+    model = TrackingEvent
+    fields = ("at", "status", "text", "location", "provider_code")
+    ordering = ("-at", "-id")
+
+
+class LineInline(ReadOnlyInline):
+    model = ShipmentLine
+    fields = ("order_line", "quantity")
+
+
+@admin.register(Shipment)
+class ShipmentAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnlyAdmin):
+    list_display = (
+        "number",
+        "carrier",
+        "state",
+        "order_link",
+        "insured",
+        "shipped",
+        "checked",
+        "last_problem",
+    )
+    list_display_links = ("number",)
+    list_filter = ("status", "carrier", "merchant")
+    list_select_related = ("order",)
+    search_fields = ("tracking_number",)
+    search_help_text = _("Waybill number or order number")
+    shapes = (
+        column(r"[0-9A-Za-z-]{6,40}", "tracking_number"),
+        column(r"[0-9]{8}-[0-9A-Z]{4}-[0-9A-Z]{4}", "order__number"),
+    )
+    inlines = (EventInline, LineInline)
+    confirmed = (
+        Confirmed(
+            "refresh",
+            _("Ask the carrier"),
+            "logistics.resolve_shipmentexception",
+            _("The carrier is asked for the route now, if its limit allows."),
+            _refresh,
+            fits=lambda parcel: parcel.next_check_at is not None,
+            icon="refresh",
+        ),
+    )
+    fields = (
+        "order", "merchant", "warehouse", "carrier", "tracking_number", "status", "tracking_status", "insured_value",
+        "shipped_at", "delivered_at", "next_check_at", "last_checked_at", "last_event_at", "checks", "last_problem",
+    )  # fmt: skip
+
+    def after_action(self, row: Model) -> str:
+        """Back to the order: that is where people come from."""
+        return badges.address_of("admin:orders_order_change", getattr(row, "order_id", None))
+
+    @admin.display(description=_("waybill number"))
+    def number(self, parcel: Shipment) -> str:
+        return parcel.tracking_number
+
+    @admin.display(description=_("status"))
+    def state(self, parcel: Shipment) -> SafeString:
+        status = ShipmentStatus(parcel.status)
+        return badges.badge(status.label, tone=TONES[status])
+
+    @admin.display(description=_("order"))
+    def order_link(self, parcel: Shipment) -> SafeString:
+        return badges.link(parcel.order.number, "admin:orders_order_change", parcel.order_id)
+
+    @admin.display(description=_("insured value"))
+    def insured(self, parcel: Shipment) -> SafeString:
+        return badges.money(parcel.insured_value)
+
+    @admin.display(description=_("shipped at"))
+    def shipped(self, parcel: Shipment) -> SafeString:
+        return badges.ago(parcel.shipped_at)
+
+    @admin.display(description=_("last checked at"))
+    def checked(self, parcel: Shipment) -> SafeString:
+        return badges.ago(parcel.last_checked_at)

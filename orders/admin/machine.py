@@ -1,0 +1,97 @@
+"""The state machine's rows: which trigger may fire which. Only the switch is the staff's; each switching is audited."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.functional import Promise
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from orders import machine
+from orders.models import OrderStatus, TransitionRule
+from ordersite.lib.adminkit import badges
+from ordersite.lib.adminkit.confirmed import Confirmed, ConfirmedActionsMixin, ReasonForm
+from ordersite.lib.adminkit.read_only import ReadOnlyAdmin
+
+ACTIONS = {
+    "pay": _("pay"),
+    "ship": _("ship"),
+    "complete": _("complete"),
+    "close": _("close"),
+    "revive": _("revive"),
+    "refund": _("refund"),
+}
+TRIGGERS = {
+    machine.NOTIFICATION: _("provider's notification"),
+    machine.QUERY: _("provider's answer"),
+    machine.STATEMENT: _("matched statement line"),
+    machine.MANUAL: _("approved manual settlement"),
+    machine.WAREHOUSE: _("warehouse confirmation"),
+    machine.CARRIER: _("carrier's signed-for event"),
+    machine.TIMEOUT: _("payment timeout"),
+    machine.BUYER_CANCEL: _("buyer's cancel"),
+    machine.STAFF_CANCEL: _("staff's cancel"),
+    machine.LATE_PAYMENT: _("approved late payment"),
+    machine.REFUND_CONFIRMED: _("provider's refund confirmation"),
+}
+
+
+def _switch_off(_request: HttpRequest, rule: TransitionRule, _data: Mapping[str, Any]) -> Promise:
+    TransitionRule.objects.filter(pk=rule.pk).update(is_enabled=False)
+    return _("The row is switched off. It holds from the next order on.")
+
+
+def _switch_on(_request: HttpRequest, rule: TransitionRule, _data: Mapping[str, Any]) -> Promise:
+    TransitionRule.objects.filter(pk=rule.pk).update(is_enabled=True)
+    return _("The row is switched on.")
+
+
+@admin.register(TransitionRule)
+class TransitionRuleAdmin(ConfirmedActionsMixin, ReadOnlyAdmin):
+    list_display = ("row_name", "trigger_name", "switch")
+    list_filter = ("is_enabled",)
+    ordering = ("id",)
+    fields = ("from_status", "action", "trigger", "is_enabled")
+    confirmed = (
+        Confirmed(
+            code="off",
+            label=_("Switch off"),
+            permission="orders.change_transitionrule",
+            explain=_(
+                "This trigger can no longer make this change. Events that arrive are kept and refused by name."
+            ),
+            run=_switch_off,
+            form=ReasonForm,
+            fits=lambda rule: rule.is_enabled,
+            tone="bad",
+            icon="toggle_off",
+        ),
+        Confirmed(
+            code="on",
+            label=_("Switch on"),
+            permission="orders.change_transitionrule",
+            explain=_("This trigger can make this change again, at once and in every process."),
+            run=_switch_on,
+            form=ReasonForm,
+            fits=lambda rule: not rule.is_enabled,
+            icon="toggle_on",
+        ),
+    )
+
+    @admin.display(description=_("change of state"))
+    def row_name(self, rule: TransitionRule) -> str:
+        labels = dict(OrderStatus.choices)
+        target = labels[machine.TARGETS[rule.action]]
+        return f"{labels[rule.from_status]} → {target} ({ACTIONS.get(rule.action, rule.action)})"
+
+    @admin.display(description=_("trigger"))
+    def trigger_name(self, rule: TransitionRule) -> str | Promise:
+        return TRIGGERS.get(rule.trigger, rule.trigger)
+
+    @admin.display(description=_("switched on"))
+    def switch(self, rule: TransitionRule) -> SafeString:
+        return badges.badge(_("on"), tone="good") if rule.is_enabled else badges.badge(_("off"), tone="bad")

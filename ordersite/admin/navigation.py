@@ -1,0 +1,109 @@
+"""The navigation: what this person may see, in the order in which it is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A list of the back office; `badge` names a callable that counts what waits there."""
+
+    title: str | Promise
+    model: str
+    icon: str
+    badge: str = ""
+
+    @property
+    def url_name(self) -> str:
+        return f"admin:{self.model.replace('.', '_')}_changelist"
+
+    def is_open_to(self, request: HttpRequest) -> bool:
+        app, model = self.model.split(".")
+        return bool(request.user.has_perm(f"{app}.view_{model}"))
+
+
+_COUNTS = "ordersite.admin.home"
+GROUPS: tuple[tuple[str | Promise, tuple[Place, ...]], ...] = (
+    (
+        _("Orders"),
+        (
+            Place(_("Orders"), "orders.order", "receipt_long"),
+            Place(_("State history"), "orders.orderevent", "history"),
+        ),
+    ),
+    (
+        _("Payments"),
+        (
+            Place(
+                _("Payment exceptions"),
+                "payments.paymentexception",
+                "error",
+                f"{_COUNTS}.open_payment_exceptions",
+            ),
+            Place(_("Payment notifications"), "payments.paymentnotification", "inbox"),
+            Place(_("Payments"), "payments.payment", "payments"),
+            Place(_("Refunds"), "payments.refund", "undo"),
+            Place(_("Payment accounts"), "payments.paymentaccount", "account_balance"),
+            Place(_("Refused calls"), "payments.refusedcall", "block"),
+        ),
+    ),
+    (
+        _("Logistics"),
+        (
+            Place(
+                _("Shipment exceptions"),
+                "logistics.shipmentexception",
+                "report",
+                f"{_COUNTS}.open_shipment_exceptions",
+            ),
+            Place(_("Shipments"), "logistics.shipment", "local_shipping"),
+            Place(_("Warehouses"), "logistics.warehouse", "warehouse"),
+            Place(_("Carrier accounts"), "logistics.carrieraccount", "key"),
+        ),
+    ),
+    (
+        _("Shops"),
+        (
+            Place(_("Merchants"), "orders.merchant", "storefront"),
+            Place(_("API clients"), "orders.apiclient", "api"),
+        ),
+    ),
+    (
+        _("Machine room"),
+        (
+            Place(_("Transition rules"), "orders.transitionrule", "account_tree"),
+            Place(_("Deliveries"), "rails.delivery", "outbox"),
+            Place(_("Audit"), "rails.auditentry", "fact_check"),
+            Place(_("Staff actions"), "admin.logentry", "badge"),
+            Place(_("Seals"), "orders.historyseal", "verified"),
+            Place(_("Phone numbers looked at"), "orders.phonelook", "visibility"),
+            Place(_("Users"), "auth.user", "person"),
+            Place(_("Roles"), "auth.group", "group"),
+        ),
+    ),
+)
+
+
+def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
+    """The groups in unfold's form; a group without an open place is left out."""
+    groups = (
+        (title, [_item(place) for place in places if place.is_open_to(request)]) for title, places in GROUPS
+    )
+    return [{"title": title, "separator": True, "items": items} for title, items in _filled(groups)]
+
+
+def _filled(groups: Iterable[tuple[Any, list[dict[str, Any]]]]) -> Iterable[tuple[Any, list[dict[str, Any]]]]:
+    return (pair for pair in groups if pair[1])
+
+
+def _item(place: Place) -> dict[str, Any]:
+    item = {"title": place.title, "icon": place.icon, "link": reverse(place.url_name)}
+    return {**item, "badge": place.badge, "badge_variant": "danger"} if place.badge else item

@@ -1,0 +1,89 @@
+"""What staff may do with an order. Each goes through the order's door, which judges again under its lock."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import transaction
+from django.http import HttpRequest
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from orders import closing, lifecycle, machine
+from orders.errors import refused
+from orders.models import Order, OrderStatus
+from ordersite.lib.adminkit.confirmed import Confirmed, ReasonForm
+
+CLOSE, HOLD = "orders.close_order", "orders.hold_order"
+UNSHIPPED = (OrderStatus.PENDING, OrderStatus.PAID)
+
+
+def staff(request: HttpRequest) -> lifecycle.Actor:
+    """The person as history names them."""
+    return lifecycle.Actor("staff", request.user.get_username())
+
+
+def _close(request: HttpRequest, order: Order, data: Mapping[str, Any]) -> Promise:
+    done = closing.cancel(
+        order.number, reason=data["reason"], actor=staff(request), trigger=machine.STAFF_CANCEL
+    )
+    if done == closing.ASKING:
+        return _("The payment provider is asked first; the order closes as soon as it has answered.")
+    return _("The order is closed.")
+
+
+def _hold(request: HttpRequest, order: Order, data: Mapping[str, Any]) -> Promise:
+    with transaction.atomic():
+        locked = lifecycle.lock([order.pk])[order.pk]
+        if locked.status not in UNSHIPPED:
+            raise refused(f"order_{locked.status}", order.number)
+        if not lifecycle.hold(locked, actor=staff(request), reason=data["reason"]):
+            raise refused("already_held", order.number)
+    return _("The order is held. It does not ship until somebody releases it.")
+
+
+def _release(request: HttpRequest, order: Order, data: Mapping[str, Any]) -> Promise:
+    with transaction.atomic():
+        locked = lifecycle.lock([order.pk])[order.pk]
+        if not lifecycle.release(locked, actor=staff(request), reason=data["reason"]):
+            raise refused("not_held", order.number)
+    return _("The order is released.")
+
+
+ACTIONS = (
+    Confirmed(
+        "close",
+        _("Close order"),
+        CLOSE,
+        _(
+            "An unpaid order is closed. If a payment was begun, the provider is asked first: a payment that is there wins."
+        ),
+        _close,
+        form=ReasonForm,
+        fits=lambda order: order.status == OrderStatus.PENDING and not order.closing_at,
+        tone="bad",
+        icon="cancel",
+    ),
+    Confirmed(
+        "hold",
+        _("Hold"),
+        HOLD,
+        _("The order may be paid, but does not ship until somebody releases it."),
+        _hold,
+        form=ReasonForm,
+        fits=lambda order: order.status in UNSHIPPED and not order.held,
+        tone="bad",
+        icon="front_hand",
+    ),
+    Confirmed(
+        "release",
+        _("Release"),
+        HOLD,
+        _("The order may ship."),
+        _release,
+        form=ReasonForm,
+        fits=lambda order: order.held,
+        icon="play_arrow",
+    ),
+)

@@ -1,0 +1,173 @@
+"""One page that answers: what is this order, is it all right, what can be done. Composed from the apps' about.py."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Max
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from logistics import about as logistics_about
+from orders import about as orders_about
+from orders.admin.machine import TRIGGERS
+from orders.models import HistorySeal, Order, OrderEvent, OrderStatus
+from ordersite.admin.order_words import STATUS_TONES, next_step
+from ordersite.lib.adminkit import badges
+from ordersite.lib.composing import Entry, Item, Panel
+from payments import about as payments_about
+
+ROOMS = (orders_about, payments_about, logistics_about)
+LANES: tuple[tuple[str, str | Promise], ...] = (
+    ("all", _("all of it")),
+    ("order", _("order")),
+    ("payment", _("payments")),
+    ("parcel", _("parcels")),
+    ("people", _("people")),
+    ("message", _("messages")),
+)
+
+
+# What an evidence's kind is called. Its id follows.
+EVIDENCE: dict[str, Promise] = {
+    "notification": _("payment notification"),
+    "query": _("provider's answer on"),
+    "waybill": _("waybill"),
+    "tracking": _("route of"),
+}
+ACTORS: dict[str, Promise] = {
+    "provider": _("payment provider"),
+    "staff": _("staff"),
+    "buyer": _("buyer"),
+    "warehouse": _("warehouse"),
+    "carrier": _("carrier"),
+    "client": _("API client"),
+    "system": _("system"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RowAction:
+    """An action of a panel's row: asked for on a page of its own, like every action."""
+
+    label: str | Promise
+    url: str
+
+
+# Actions offered beside a panel's row: page of the row → code of the action, its label, the right it needs.
+ROW_ACTIONS: dict[str, tuple[str, str, Promise, str]] = {
+    "payments_payment_change": (
+        "payments_payment_do",
+        "ask",
+        _("Ask the provider"),
+        "payments.replay_paymentnotification",
+    ),
+    "logistics_shipment_change": (
+        "logistics_shipment_do",
+        "refresh",
+        _("Refresh"),
+        "logistics.resolve_shipmentexception",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    item: Item
+    url: str
+    actions: Sequence[RowAction]
+
+
+def find(term: str) -> list[int]:
+    """Ids of the orders that any app knows for a term, each once."""
+    found: dict[int, None] = {}
+    for room in ROOMS:
+        found.update(dict.fromkeys(room.find(term)))
+    return list(found)
+
+
+def compose(request: HttpRequest, order: Order) -> dict[str, Any]:
+    """Everything that the template shows, in a number of queries that does not grow with the order."""
+    links = [link for room in ROOMS for link in room.explain(order)]
+    return {
+        "order": order,
+        "status_label": OrderStatus(order.status).label,
+        "status_tone": STATUS_TONES[order.status],
+        "next_step": next_step(order, links),
+        "lanes": LANES,
+        "timeline": timeline(order),
+        "panels": [_panel(request, room.panel(order)) for room in (payments_about, logistics_about)],
+        "lines": list(order.lines.all()),
+        **history(order),
+    }
+
+
+def timeline(order: Order) -> list[tuple[Entry, str, str]]:
+    """All that happened, newest first, with the words and the address of its evidence."""
+    entries = sorted(
+        (entry for room in ROOMS for entry in room.timeline(order)), key=lambda entry: entry.at, reverse=True
+    )
+    return [(entry, *proof(entry)) for entry in entries]
+
+
+def proof(entry: Entry) -> tuple[str, str]:
+    """What proves an entry, in words, and where it can be read."""
+    kind, _blank, name = entry.evidence.partition(" ")
+    words = f"{EVIDENCE[kind]} {name}" if kind in EVIDENCE else entry.evidence
+    if kind == "notification" and name.isdigit():
+        return f"{EVIDENCE[kind]} #{name}", badges.address_of(
+            "payments_paymentnotification_change", int(name)
+        )
+    return words, badges.address_of(entry.url_name, entry.url_id)
+
+
+def _panel(request: HttpRequest, panel: Panel) -> dict[str, Any]:
+    return {"title": panel.title, "empty": panel.empty, "rows": [_row(request, item) for item in panel.items]}
+
+
+def _row(request: HttpRequest, item: Item) -> Row:
+    known = ROW_ACTIONS.get(item.url_name.removeprefix("admin:"))
+    actions = []
+    if known and item.url_id is not None and item.tone != "good" and request.user.has_perm(known[3]):
+        actions.append(RowAction(known[2], _action_address(known, item.url_id)))
+    return Row(item, badges.address_of(item.url_name, item.url_id), actions)
+
+
+def _action_address(known: tuple[str, str, Promise, str], pk: int) -> str:
+    return reverse(f"admin:{known[0]}", args=[pk, known[1]])
+
+
+def history(order: Order) -> dict[str, Any]:
+    """The immutable lines, and whether a seal covers the last of them."""
+    lines = list(OrderEvent.objects.filter(order_id=order.pk).order_by("seq"))
+    sealed_to = HistorySeal.objects.aggregate(last=Max("last_id"))["last"] or 0
+    shown = [
+        {
+            "line": line,
+            "change": _change(line),
+            "trigger": TRIGGERS.get(line.trigger, line.trigger),
+            "actor": f"{ACTORS.get(line.actor_kind, line.actor_kind)} {line.actor_id}".strip(),
+            "evidence": _evidence(line.evidence),
+            "is_sealed": line.pk <= sealed_to,
+        }
+        for line in lines
+    ]
+    return {"history": shown, "is_sealed": bool(shown) and shown[-1]["is_sealed"]}
+
+
+def _change(line: OrderEvent) -> str:
+    labels = {value: str(label) for value, label in OrderStatus.choices}
+    words = [labels.get(status, status) for status in (line.from_status, line.to_status) if status]
+    return " → ".join(words) or line.get_kind_display()
+
+
+def _evidence(text: str) -> str:
+    if not text:
+        return ""
+    parts = json.loads(text)
+    return f"{EVIDENCE.get(parts['kind'], parts['kind'])} {parts['id']}".strip()

@@ -1,0 +1,169 @@
+"""The list of orders and the page of one."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import Model, Q, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from orders.models import Order, OrderStatus, PhoneLook
+from ordersite.admin import order_page
+from ordersite.admin.order_actions import ACTIONS
+from ordersite.admin.order_words import STATUS_TONES
+from ordersite.lib import masking
+from ordersite.lib.adminkit import badges
+from ordersite.lib.adminkit.confirmed import ConfirmedActionsMixin
+from ordersite.lib.adminkit.read_only import ReadOnlyAdmin
+
+PHONE = "orders.view_buyer_phone"
+
+
+class CreatedFilter(admin.SimpleListFilter):
+    """By day. An order's number begins with its day in the shop's zone, and numbers have an index; times have none."""
+
+    title = _("created at")
+    parameter_name = "day"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [
+            ("today", _("today")),
+            ("yesterday", _("yesterday")),
+            ("week", _("last 7 days")),
+            ("month", _("this month")),
+        ]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Model]) -> QuerySet[Model]:
+        today = timezone.localdate()
+        starts = self._starts(today).get(self.value() or "", [])
+        chosen = Q()
+        for start in starts:
+            chosen |= Q(number__startswith=start)
+        return queryset.filter(chosen)
+
+    @staticmethod
+    def _starts(today: date) -> dict[str, list[str]]:
+        days = [f"{today - timedelta(days=back):%Y%m%d}" for back in range(7)]
+        return {"today": days[:1], "yesterday": days[1:2], "week": days, "month": [f"{today:%Y%m}"]}
+
+
+@admin.register(Order)
+class OrderAdmin(ConfirmedActionsMixin, ReadOnlyAdmin):
+    list_display = ("number_and_marks", "state", "total", "buyer_masked", "phone", "shop", "created")
+    list_display_links = None
+    list_filter = ("status", "held", CreatedFilter, "merchant")
+    list_select_related = ("merchant",)
+    search_fields = ("number",)
+    search_help_text = _("Order number, merchant reference, provider's reference, waybill number or phone")
+    confirmed = ACTIONS
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view
+        return [
+            path("find/", view(self.find_view), name="orders_order_find"),
+            path("<int:object_id>/phone/", view(self.phone_view), name="orders_order_phone"),
+            *super().get_urls(),
+        ]
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Model], search_term: str
+    ) -> tuple[QuerySet[Model], bool]:
+        term = search_term.strip().replace("\x00", "")
+        return (queryset.filter(pk__in=order_page.find(term)) if term else queryset), False
+
+    def find_view(self, request: HttpRequest) -> HttpResponse:
+        """From any page: straight to the order when the term means one, else to the list."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        term = request.GET.get("q", "").strip().replace("\x00", "")[:100]
+        found = order_page.find(term) if term else []
+        if len(found) == 1:
+            return HttpResponseRedirect(reverse("admin:orders_order_change", args=[found[0]]))
+        return HttpResponseRedirect(f"{reverse('admin:orders_order_changelist')}?{urlencode({'q': term})}")
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """The composed page. It takes no POST: nothing of an order is changed by a form."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        if request.method not in {"GET", "HEAD"}:
+            return HttpResponseNotAllowed(["GET", "HEAD"])
+        order = self._order(request, object_id)
+        return self._page(request, order, phone=masking.mask_phone(order.buyer_phone))
+
+    def phone_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """The page with the whole phone number, once; the look is recorded first."""
+        if not (self.has_view_permission(request) and request.user.has_perm(PHONE)):
+            raise PermissionDenied
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        order = self._order(request, str(object_id))
+        PhoneLook.objects.create(
+            user_id=request.user.pk, username=request.user.get_username(), order_id=order.pk
+        )
+        return self._page(request, order, phone=order.buyer_phone)
+
+    def _order(self, request: HttpRequest, object_id: str) -> Order:
+        order = self.get_object(request, object_id)
+        if order is None:
+            raise Http404
+        return order
+
+    def _page(self, request: HttpRequest, order: Order, *, phone: str) -> TemplateResponse:
+        context = {
+            **self.admin_site.each_context(request),
+            **order_page.compose(request, order),
+            "title": order.number,
+            "opts": self.opts,
+            "phone": phone,
+            "may_see_phone": request.user.has_perm(PHONE) and phone != order.buyer_phone,
+            "confirmed_actions": self.buttons(request, order),
+        }
+        return TemplateResponse(request, "admin/desk/order.html", context)
+
+    @admin.display(description=_("order number"))
+    def number_and_marks(self, order: Order) -> SafeString:
+        mark = badges.badge(_("held"), tone="bad") if order.held else ""
+        star = badges.badge(_("important"), tone="waiting") if order.is_important else ""
+        return format_html(
+            "{} {}{}", badges.link(order.number, "admin:orders_order_change", order.pk), mark, star
+        )
+
+    @admin.display(description=_("status"))
+    def state(self, order: Order) -> SafeString:
+        return badges.badge(OrderStatus(order.status).label, tone=STATUS_TONES[order.status])
+
+    @admin.display(description=_("total"))
+    def total(self, order: Order) -> SafeString:
+        return badges.money(order.total_amount)
+
+    @admin.display(description=_("buyer"))
+    def buyer_masked(self, order: Order) -> str:
+        return masking.mask_name(order.buyer_name)
+
+    @admin.display(description=_("phone"))
+    def phone(self, order: Order) -> str:
+        return masking.mask_phone(order.buyer_phone)
+
+    @admin.display(description=_("merchant"))
+    def shop(self, order: Order) -> str:
+        return order.merchant.name
+
+    @admin.display(description=_("created at"))
+    def created(self, order: Order) -> SafeString:
+        return badges.ago(order.created_at)

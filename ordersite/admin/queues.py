@@ -1,0 +1,100 @@
+"""The rails as staff see them: deliveries that wait or are parked, and what the database's triggers wrote down."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from ordersite.flow import FLOW
+from ordersite.lib.adminkit import badges
+from ordersite.lib.adminkit.confirmed import Confirmed, ConfirmedActionsMixin
+from ordersite.lib.adminkit.read_only import ReadOnlyAdmin
+from ordersite.lib.adminkit.search import Shape, ShapeSearchMixin, column, row_id
+from ordersite.lib.errors import DomainError
+from ordersite.rails.models import AuditEntry, Delivery
+
+
+def _retry(_request: HttpRequest, delivery: Delivery, _data: Mapping[str, Any]) -> Promise:
+    """Only what somebody here can take: an unknown handler would leave it lying for ever."""
+    if delivery.handler not in {key for handlers in FLOW.values() for key in handlers}:
+        raise DomainError("unknown_handler", _("Nobody here takes “%(handler)s”."), handler=delivery.handler)
+    Delivery.objects.filter(pk=delivery.pk).update(
+        parked_at=None, attempts=0, due_at=timezone.now(), leased_until=None
+    )
+    return _("The delivery is in the queue again.")
+
+
+class ParkedFilter(admin.SimpleListFilter):
+    title = _("status")
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("parked", _("parked")), ("waiting", _("waiting"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Model]) -> QuerySet[Model]:
+        return queryset.filter(parked_at__isnull=self.value() == "waiting") if self.value() else queryset
+
+
+@admin.register(Delivery)
+class DeliveryAdmin(ConfirmedActionsMixin, ReadOnlyAdmin):
+    """Done deliveries are gone: what is here waits, is tried again, or is parked."""
+
+    list_display = ("event", "handler", "subject_id", "state", "attempts", "happened", "last_error")
+    list_filter = (ParkedFilter,)
+    fields = (
+        "event", "handler", "subject_id", "payload", "event_at", "attempts", "due_at", "parked_at", "last_error",
+    )  # fmt: skip
+    confirmed = (
+        Confirmed(
+            "retry",
+            _("Try again"),
+            "rails.change_delivery",
+            _("The parked delivery is handed to its handler again."),
+            _retry,
+            fits=lambda delivery: delivery.parked_at is not None,
+            icon="replay",
+        ),
+    )
+
+    @admin.display(description=_("status"))
+    def state(self, delivery: Delivery) -> SafeString:
+        if delivery.parked_at:
+            return badges.badge(_("parked"), tone="bad")
+        return badges.badge(_("waiting"), tone="waiting")
+
+    @admin.display(description=_("time"))
+    def happened(self, delivery: Delivery) -> SafeString:
+        return badges.ago(delivery.event_at)
+
+
+def _row_of_table() -> Shape:
+    return column(r"[a-z_]{3,60}", "table_name")
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(ShapeSearchMixin, ReadOnlyAdmin):
+    list_display = (
+        "changed",
+        "table_name",
+        "row_id",
+        "column_name",
+        "old_value",
+        "new_value",
+        "database_user",
+    )
+    search_fields = ("table_name",)
+    search_help_text = _("Table name or #entry")
+    shapes = (row_id(), _row_of_table())
+    fields = ("table_name", "row_id", "column_name", "old_value", "new_value", "database_user", "changed_at")
+
+    @admin.display(description=_("changed at"))
+    def changed(self, entry: AuditEntry) -> SafeString:
+        return badges.ago(entry.changed_at)

@@ -1,0 +1,60 @@
+"""Adding a row by a form of its own that calls a function of the app: for rows that a model form must not write."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django import forms
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.functional import Promise
+
+from ordersite.lib.errors import DomainError
+
+
+class AddByFormMixin:
+    """`create` gets the form's data and answers with the page to show; a DomainError goes back into the form.
+
+    The right to add is the model's own; nothing of the form is written by Django.
+    """
+
+    add_by: type[forms.Form]
+    add_title: str | Promise
+    add_explain: str | Promise = ""
+    opts: Any
+    admin_site: Any
+
+    def create(self, request: HttpRequest, data: Mapping[str, Any]) -> HttpResponse:
+        raise NotImplementedError
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.has_perm(f"{self.opts.app_label}.add_{self.opts.model_name}"))
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        form = self.add_by(request.POST if request.method == "POST" else None)
+        if request.method == "POST" and form.is_valid():
+            try:
+                return self.create(request, form.cleaned_data)
+            except DomainError as refused:
+                form.add_error(None, refused.message)
+        return self.desk_page(request, "admin/desk/add.html", {"form": form, **(extra_context or {})})
+
+    def desk_page(self, request: HttpRequest, template: str, context: Mapping[str, Any]) -> TemplateResponse:
+        """A page in the frame of the back office."""
+        frame = {
+            **self.admin_site.each_context(request),
+            "title": self.add_title,
+            "explain": self.add_explain,
+            "opts": self.opts,
+            "back": reverse(
+                f"{self.admin_site.name}:{self.opts.app_label}_{self.opts.model_name}_changelist"
+            ),
+        }
+        return TemplateResponse(request, template, {**frame, **context})

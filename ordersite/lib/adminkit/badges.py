@@ -1,0 +1,67 @@
+"""Small pieces of lists and pages: a state is a word with a colour, money is right-aligned, times are relative."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+
+from django.contrib.humanize.templatetags.humanize import naturaltime
+from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
+
+Text = str | Promise
+
+NOTHING = mark_safe('<span class="os-none">–</span>')  # a constant
+TONES = frozenset({"good", "moving", "waiting", "bad", "plain"})
+
+
+def badge(text: Text, *, tone: str = "plain") -> SafeString:
+    """A word with a colour. `tone` is good, moving, waiting, bad or plain."""
+    return format_html('<span class="os-badge os-{}">{}</span>', tone if tone in TONES else "plain", text)
+
+
+def money(amount: Decimal | None) -> SafeString:
+    """Yuan with two decimals, in tabular figures, aligned to the right."""
+    if amount is None:
+        return NOTHING
+    return format_html('<span class="os-money">¥{}</span>', f"{amount:,.2f}")
+
+
+def number(value: int | None) -> SafeString:
+    return NOTHING if value is None else format_html('<span class="os-money">{}</span>', f"{value:,}")
+
+
+def ago(at: datetime | None) -> SafeString:
+    """How long ago, with the exact time of the shop on hover."""
+    if at is None:
+        return NOTHING
+    exact = timezone.localtime(at)
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>',
+        exact.isoformat(timespec="seconds"),
+        exact.strftime("%Y-%m-%d %H:%M:%S"),
+        naturaltime(at),
+    )
+
+
+def link(text: Text, url_name: str, pk: int | str | None) -> SafeString:
+    """A link to a page of the back office, or the bare text where there is no such page or row."""
+    address = address_of(url_name, pk)
+    return (
+        format_html('<a class="os-link" href="{}">{}</a>', address, text)
+        if address
+        else format_html("{}", text)
+    )
+
+
+def address_of(url_name: str, pk: int | str | None) -> str:
+    """The address of a named page for a row; empty when either is unknown."""
+    if not url_name or pk is None:
+        return ""
+    try:
+        return reverse(url_name if ":" in url_name else f"admin:{url_name}", args=[pk])
+    except NoReverseMatch:
+        return ""

@@ -1,0 +1,171 @@
+"""Actions that change something: a page that says what will happen, then a POST; the right is checked both times."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.auth.models import User
+from django.contrib.contenttypes.models import ContentType
+from django.core.exceptions import PermissionDenied
+from django.db import models
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+from unfold.widgets import UnfoldAdminTextareaWidget
+
+from ordersite.lib.errors import DomainError
+
+
+class NothingForm(forms.Form):
+    """A confirmation that asks for nothing but the click."""
+
+
+class ReasonForm(forms.Form):
+    """A confirmation that asks why."""
+
+    reason = forms.CharField(
+        label=_("Reason"),
+        max_length=200,
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 3, "autofocus": True}),
+    )
+
+
+def always(_row: models.Model) -> bool:
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """`run` gets the request, the row and the form's data, does it through a door and returns what to tell the person.
+
+    `permission` is checked by the server for the page and again for the POST; `fits` says for which rows it makes sense
+    (the door judges again). A DomainError is shown, nothing is changed. `tone` is bad for what cannot be taken back.
+    """
+
+    code: str
+    label: str | Promise
+    permission: str
+    explain: str | Promise
+    run: Callable[[HttpRequest, Any, Mapping[str, Any]], str | Promise]
+    form: type[forms.Form] = NothingForm
+    fits: Callable[[Any], bool] = always
+    tone: str = "plain"
+    icon: str = "check"
+
+
+class ConfirmedActionsMixin:
+    """Adds `confirmed` actions to an admin page: buttons on the row's page, each with a page of its own."""
+
+    confirmed: Sequence[Confirmed] = ()
+    change_form_outer_before_template = "admin/desk/actions.html"
+    model: type[models.Model]
+    opts: Any
+    admin_site: Any
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.confirmed_view)
+        own = path("<int:object_id>/do/<slug:code>/", view, name=f"{self._url_stem}_do")
+        return [own, *super().get_urls()]  # type: ignore[misc]  # the admin class beside this mixin has it
+
+    @property
+    def _url_stem(self) -> str:
+        return f"{self.opts.app_label}_{self.opts.model_name}"
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        row = self.get_object(request, object_id)  # type: ignore[attr-defined]
+        context = {"confirmed_actions": self.buttons(request, row) if row else [], **(extra_context or {})}
+        return super().change_view(request, object_id, form_url, context)  # type: ignore[misc]
+
+    def buttons(self, request: HttpRequest, row: models.Model) -> list[dict[str, Any]]:
+        """What this person may do with this row now."""
+        return [
+            {"action": one, "url": self._address(row, one)}
+            for one in self.confirmed
+            if request.user.has_perm(one.permission) and one.fits(row)
+        ]
+
+    def _address(self, row: models.Model, action: Confirmed) -> str:
+        return reverse(f"{self.admin_site.name}:{self._url_stem}_do", args=[row.pk, action.code])
+
+    def confirmed_view(self, request: HttpRequest, object_id: int, code: str) -> HttpResponse:
+        """GET asks, POST does. 404 for an unknown action or row, 403 without the right to see or to do."""
+        action = next((one for one in self.confirmed if one.code == code), None)
+        if action is None:
+            raise Http404
+        row = self._visible_row(request, object_id)
+        if not request.user.has_perm(action.permission):
+            raise PermissionDenied
+        form = action.form(request.POST if request.method == "POST" else None)
+        if request.method == "POST" and form.is_valid():
+            return self._do(request, row, action, form.cleaned_data)
+        return self._ask(request, row, action, form)
+
+    def _visible_row(self, request: HttpRequest, object_id: int) -> models.Model:
+        if not self.has_view_permission(request):  # type: ignore[attr-defined]
+            raise PermissionDenied
+        row = self.get_object(request, str(object_id))  # type: ignore[attr-defined]
+        if row is None:
+            raise Http404
+        return row
+
+    def _do(
+        self, request: HttpRequest, row: models.Model, action: Confirmed, data: Mapping[str, Any]
+    ) -> HttpResponse:
+        try:
+            told = action.run(request, row, data)
+        except DomainError as refused:
+            messages.error(request, refused.message)
+        else:
+            messages.success(request, str(told))
+            log_action(request, row, f"{action.code}: {data.get('reason', '')}".rstrip(": "))
+        return HttpResponseRedirect(self.after_action(row))
+
+    def after_action(self, row: models.Model) -> str:
+        return reverse(f"{self.admin_site.name}:{self._url_stem}_change", args=[row.pk])
+
+    def _ask(
+        self, request: HttpRequest, row: models.Model, action: Confirmed, form: forms.Form
+    ) -> HttpResponse:
+        context = {
+            **self.admin_site.each_context(request),
+            "title": action.label,
+            "subtitle": str(row),
+            "opts": self.opts,
+            "row": row,
+            "action": action,
+            "form": form,
+            "back": self.after_action(row),
+        }
+        return TemplateResponse(request, "admin/desk/confirm.html", context)
+
+
+def person(request: HttpRequest) -> User:
+    """Who is logged in; behind the back office's log-in there is always somebody."""
+    if not isinstance(request.user, User):
+        raise PermissionDenied
+    return request.user
+
+
+def log_action(request: HttpRequest, row: models.Model, message: str) -> None:
+    """A line in the audit of what staff did."""
+    LogEntry.objects.create(
+        user_id=person(request).pk,
+        content_type=ContentType.objects.get_for_model(row, for_concrete_model=False),
+        object_id=str(row.pk),
+        object_repr=str(row)[:200],
+        action_flag=CHANGE,
+        change_message=message,
+    )

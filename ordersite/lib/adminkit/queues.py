@@ -1,0 +1,46 @@
+"""What the work queues of cases share: the open ones first, an owner, a resolution."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from django.contrib.admin import SimpleListFilter
+from django.contrib.admin.views.main import ChangeList
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+
+class OpenCasesFilter(SimpleListFilter):
+    """Shows the open cases unless another choice is made: a queue is what is still to do."""
+
+    title = _("open cases")
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("open", _("open")), ("resolved", _("resolved")), ("all", _("all of them"))]
+
+    def choices(self, changelist: ChangeList) -> Iterator[Any]:
+        chosen = self.value() or "open"
+        for value, label in self.lookup_choices:
+            yield {
+                "selected": str(value) == chosen,
+                "query_string": changelist.get_query_string({self.parameter_name: value}),
+                "display": label,
+            }
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Model]) -> QuerySet[Model]:
+        value = self.value() or "open"
+        return queryset if value == "all" else queryset.filter(resolved_at__isnull=value == "open")
+
+
+def is_open(case: Any) -> bool:
+    return case.resolved_at is None
+
+
+def take(request: HttpRequest, case: Any, _data: Mapping[str, Any]) -> Promise:
+    """Make this person the owner of an open case."""
+    type(case).objects.filter(pk=case.pk, resolved_at__isnull=True).update(owner=request.user)
+    return _("The case is yours.")

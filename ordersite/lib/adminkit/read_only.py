@@ -1,0 +1,87 @@
+"""Admin pages that show and cannot change: nothing here adds, edits or deletes a row through a form."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.db import models
+from django.http import HttpRequest
+from unfold.admin import ModelAdmin, TabularInline
+from unfold.views import ChangeList
+
+from ordersite.lib.adminkit.paginator import BothEndsPaginator
+
+
+class DeskChangeList(ChangeList):
+    """The count stands below the list, with what it is worth; the frame does not repeat it above."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        self.full_result_count = self.result_count
+
+
+class DeskAdmin(ModelAdmin):
+    """The ground of every list: capped counts, no sorting by what has no index, and no lookup that is not named."""
+
+    paginator = BothEndsPaginator
+    show_full_result_count = False
+    list_per_page = 50
+    list_max_show_all = 0
+    list_fullwidth = True
+    ordering: Sequence[str] = ("-id",)
+    sortable_by: Sequence[str] = ()
+    list_filter_sheet = True
+    list_disable_select_all = True
+    actions: Sequence[Any] = ()
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        """Only the filters of the list: `?phone__regex=` and the like would read the table whole, or worse."""
+        names = [item[0] if isinstance(item, tuple) else item for item in self.get_list_filter(request)]
+        endings = ("", "__exact", "__id__exact", "__isnull")
+        return any(
+            lookup == f"{name}{ending}" for name in names if isinstance(name, str) for ending in endings
+        )
+
+    def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+        """Nothing that took part in an order is deleted from the back office."""
+        return False
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return DeskChangeList
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        return {
+            name: found for name, found in super().get_actions(request).items() if name != "delete_selected"
+        }
+
+
+class ReadOnlyAdmin(DeskAdmin):
+    """Shows rows to those with the view permission; state changes only through confirmed actions, never a form."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+        return False
+
+    def has_view_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+        """The view permission alone: 'change' must not open a page that 'view' does not."""
+        return bool(request.user.has_perm(f"{self.opts.app_label}.view_{self.opts.model_name}"))
+
+
+class ReadOnlyInline(TabularInline):
+    """Rows of a parent, to be read."""
+
+    extra = 0
+    max_num = 0
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+        return False

@@ -1,0 +1,45 @@
+"""Filters of the back-office pages."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+
+from django import template
+from django.utils.safestring import SafeString
+
+from ordersite.lib import masking
+from ordersite.lib.adminkit import badges
+
+register = template.Library()
+
+
+@register.filter
+def yuan(amount: Decimal | None) -> SafeString:
+    return badges.money(amount)
+
+
+@register.filter
+def ago(at: datetime | None) -> SafeString:
+    return badges.ago(at)
+
+
+@register.filter
+def badge(text: str, tone: str = "plain") -> SafeString:
+    return badges.badge(text, tone=tone)
+
+
+@register.filter
+def masked_phone(phone: str) -> str:
+    return masking.mask_phone(phone)
+
+
+@register.filter
+def masked_name(name: str) -> str:
+    return masking.mask_name(name)
+
+
+@register.simple_tag
+def row_url(url_name: str, pk: int | None) -> str:
+    """The address of a row's page, or nothing."""
+    return badges.address_of(url_name, pk)

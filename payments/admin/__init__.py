@@ -1,0 +1,3 @@
+from payments.admin import account, exception, notification, payment
+
+__all__ = ["account", "exception", "notification", "payment"]

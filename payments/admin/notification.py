@@ -1,0 +1,173 @@
+"""The log of payment notifications: verdict, outcome, the raw call one click away, and a working replay."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from django.contrib import admin
+from django.core.exceptions import ObjectDoesNotExist
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.utils.functional import Promise
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from ordersite.lib import masking
+from ordersite.lib.adminkit import badges
+from ordersite.lib.adminkit.confirmed import Confirmed, ConfirmedActionsMixin
+from ordersite.lib.adminkit.read_only import ReadOnlyAdmin
+from ordersite.lib.adminkit.search import ShapeSearchMixin, column, row_id
+from ordersite.logs import mask
+from payments import notifications
+from payments.models import PaymentNotification, RefusedCall
+from payments.models.payment import Payment
+
+V, O = PaymentNotification.Verdict, PaymentNotification.Outcome  # noqa: E741  # read beside each other below
+TONES: dict[str, str] = {
+    O.WAITING: "waiting",
+    O.APPLIED: "good",
+    O.DUPLICATE: "plain",
+    O.REFUND_APPLIED: "good",
+    O.CLOSED_NOTED: "plain",
+    O.NOTED: "plain",
+    O.UNKNOWN_ORDER: "waiting",
+}
+# The value of a signature proves nothing to a reader; its beginning is enough to compare two calls.
+_FORM_SIGNATURE = re.compile(r"((?:^|&)sign=)([^&]{8})[^&]*")
+_SECRET_HEADERS = ("authorization", "cookie", "x-api-key", "proxy-authorization")
+_LONG_HEADERS = ("signature",)
+
+
+def masked_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Headers to show: what may open a door is hidden, signatures are shortened."""
+    shown = {}
+    for name, value in headers.items():
+        text = str(value)
+        if name.lower() in _SECRET_HEADERS:
+            text = "••••••"
+        elif any(word in name.lower() for word in _LONG_HEADERS):
+            text = masking.shorten_secret(text, keep=16)
+        shown[name] = mask(text)
+    return shown
+
+
+def masked_body(body: bytes) -> str:
+    """The body as text, its signature shortened and phone numbers masked; undecodable bytes are shown as \\x.."""
+    text = body.decode("utf-8", errors="backslashreplace")
+    return mask(_FORM_SIGNATURE.sub(r"\1\2…", text))
+
+
+def _replay(request: HttpRequest, row: PaymentNotification, _data: Mapping[str, Any]) -> Promise:
+    notifications.replay([row.pk], actor=request.user.get_username())
+    return _("The notification is in the queue again.")
+
+
+@admin.register(PaymentNotification)
+class PaymentNotificationAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnlyAdmin):
+    list_display = (
+        "row", "arrived", "account", "verdict_badge", "outcome_badge", "reference", "provider_reference", "sum",
+        "remote_address", "answered", "applied",
+    )  # fmt: skip
+    list_filter = ("verdict", "outcome", "account")
+    list_select_related = ("account",)
+    search_fields = ("reference",)
+    search_help_text = _("Merchant reference, provider's reference, order number or #row")
+    shapes = (row_id(), column(r"[0-9A-Za-z_-]{6,64}", "reference"))
+    fields = (
+        "account", "event_id", "verdict", "reject_code", "outcome", "kind", "provider_state", "reference",
+        "provider_reference", "amount", "refunded_total", "occurred_at", "remote_address", "received_at",
+        "answered_ms", "attempts", "due_at", "done_at", "last_error", "headers", "body",
+    )  # fmt: skip
+    readonly_fields = ("headers", "body")
+    confirmed = (
+        Confirmed(
+            "replay",
+            _("Replay"),
+            "payments.replay_paymentnotification",
+            _("The stored call is checked and applied again. What was applied already is not applied twice."),
+            _replay,
+            icon="replay",
+        ),
+    )
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Model], search_term: str
+    ) -> tuple[QuerySet[Model], bool]:
+        """A provider's number or an order's leads to the references that were sent out for it."""
+        term = search_term.strip().replace("\x00", "")
+        attempts = Payment.objects.filter(provider_reference=term) | Payment.objects.filter(
+            order__number=term
+        )
+        references = list(attempts.values_list("reference", flat=True)[:50]) if len(term) >= 6 else []
+        if references:
+            return queryset.filter(reference__in=references), False
+        return super().get_search_results(request, queryset, search_term)
+
+    @admin.display(description="#")
+    def row(self, notice: PaymentNotification) -> str:
+        return f"#{notice.pk}"
+
+    @admin.display(description=_("received at"))
+    def arrived(self, notice: PaymentNotification) -> SafeString:
+        return badges.ago(notice.received_at)
+
+    @admin.display(description=_("verdict"))
+    def verdict_badge(self, notice: PaymentNotification) -> SafeString:
+        return badges.badge(V(notice.verdict).label, tone="good" if notice.verdict == V.VERIFIED else "bad")
+
+    @admin.display(description=_("outcome"))
+    def outcome_badge(self, notice: PaymentNotification) -> SafeString:
+        return badges.badge(O(notice.outcome).label, tone=TONES.get(notice.outcome, "bad"))
+
+    @admin.display(description=_("amount"))
+    def sum(self, notice: PaymentNotification) -> SafeString:
+        return badges.money(notice.amount)
+
+    @admin.display(description=_("answered in (ms)"))
+    def answered(self, notice: PaymentNotification) -> SafeString:
+        return badges.number(notice.answered_ms)
+
+    @admin.display(description=_("applied in (ms)"))
+    def applied(self, notice: PaymentNotification) -> SafeString:
+        if notice.done_at is None or notice.verdict != V.VERIFIED:
+            return badges.NOTHING
+        return badges.number(int((notice.done_at - notice.received_at).total_seconds() * 1000))
+
+    @admin.display(description=_("headers"))
+    def headers(self, notice: PaymentNotification) -> SafeString:
+        raw = _raw(notice)
+        text = json.dumps(masked_headers(raw.headers), ensure_ascii=False, indent=1) if raw else "–"
+        return format_html('<pre class="os-raw">{}</pre>', text)
+
+    @admin.display(description=_("raw body"))
+    def body(self, notice: PaymentNotification) -> SafeString:
+        raw = _raw(notice)
+        return format_html('<pre class="os-raw">{}</pre>', masked_body(bytes(raw.body)) if raw else "–")
+
+
+def _raw(notice: PaymentNotification) -> Any:
+    try:
+        return notice.raw
+    except ObjectDoesNotExist:
+        return None
+
+
+@admin.register(RefusedCall)
+class RefusedCallAdmin(ReadOnlyAdmin):
+    """Calls that were counted, not kept."""
+
+    list_display = ("day", "path", "reason", "count", "last")
+    list_filter = ("reason",)
+    fields = ("day", "path", "reason", "calls", "last_at")
+
+    @admin.display(description=_("calls"))
+    def count(self, refused: RefusedCall) -> SafeString:
+        return badges.number(refused.calls)
+
+    @admin.display(description=_("last at"))
+    def last(self, refused: RefusedCall) -> SafeString:
+        return badges.ago(refused.last_at)

@@ -1,0 +1,132 @@
+"""Payment attempts and refunds, to be read: no state and no amount is ever changed here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Model
+from django.http import HttpRequest
+from django.utils.functional import Promise
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from ordersite.lib.adminkit import badges
+from ordersite.lib.adminkit.confirmed import Confirmed, ConfirmedActionsMixin
+from ordersite.lib.adminkit.read_only import ReadOnlyAdmin, ReadOnlyInline
+from ordersite.lib.adminkit.search import ShapeSearchMixin, column
+from payments import query
+from payments.models import Payment, PaymentStatus, Refund
+
+TONES = {
+    PaymentStatus.CREATED: "waiting",
+    PaymentStatus.OPEN: "waiting",
+    PaymentStatus.PAID: "good",
+    PaymentStatus.CLOSED: "plain",
+    PaymentStatus.REFUNDED: "bad",
+}
+
+
+UNDECIDED = (PaymentStatus.CREATED, PaymentStatus.OPEN)
+
+
+class RefundInline(ReadOnlyInline):
+    model = Refund
+    fields = ("refund_reference", "amount", "refunded_at")
+
+
+def _ask(_request: HttpRequest, payment: Payment, _data: Mapping[str, Any]) -> Promise:
+    """Asking changes nothing by itself; what the provider says goes through the payment door."""
+    if not query.ask_now(payment):
+        return _("The provider was asked a moment ago, or rests after failures. Try again in a few seconds.")
+    fresh = Payment.objects.get(pk=payment.pk)
+    return _("The provider was asked. The payment is now: %(status)s") % {
+        "status": PaymentStatus(fresh.status).label
+    }
+
+
+@admin.register(Payment)
+class PaymentAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnlyAdmin):
+    list_display = (
+        "reference",
+        "order_link",
+        "account",
+        "state",
+        "sum",
+        "provider_reference",
+        "created",
+        "asked",
+    )
+    list_filter = ("status", "account")
+    list_select_related = ("order", "account")
+    search_fields = ("reference",)
+    search_help_text = _("Merchant reference, provider's reference or order number")
+    shapes = (
+        column(r"[0-9A-Za-z_-]{6,64}", "reference", "provider_reference"),
+        column(r"[0-9]{8}-[0-9A-Z]{4}-[0-9A-Z]{4}", "order__number"),
+    )
+    inlines = (RefundInline,)
+    confirmed = (
+        Confirmed(
+            "ask",
+            _("Ask the provider"),
+            "payments.replay_paymentnotification",
+            _("The provider is asked what became of this payment. If the money is there, the order is paid."),
+            _ask,
+            fits=lambda payment: payment.status in UNDECIDED,
+            icon="contact_support",
+        ),
+    )
+    fields = (
+        "order", "account", "reference", "provider_reference", "amount", "refunded_amount", "currency", "status",
+        "created_at", "expires_at", "paid_at", "closed_at", "next_query_at", "queries", "last_asked_at",
+        "last_answer", "close_wanted_at",
+    )  # fmt: skip
+
+    def after_action(self, row: Model) -> str:
+        """Back to the order: that is where people come from."""
+        return badges.address_of("admin:orders_order_change", getattr(row, "order_id", None))
+
+    @admin.display(description=_("order"))
+    def order_link(self, payment: Payment) -> SafeString:
+        return badges.link(payment.order.number, "admin:orders_order_change", payment.order_id)
+
+    @admin.display(description=_("status"))
+    def state(self, payment: Payment) -> SafeString:
+        status = PaymentStatus(payment.status)
+        return badges.badge(status.label, tone=TONES[status])
+
+    @admin.display(description=_("amount"))
+    def sum(self, payment: Payment) -> SafeString:
+        return badges.money(payment.amount)
+
+    @admin.display(description=_("created at"))
+    def created(self, payment: Payment) -> SafeString:
+        return badges.ago(payment.created_at)
+
+    @admin.display(description=_("last asked at"))
+    def asked(self, payment: Payment) -> SafeString:
+        return badges.ago(payment.last_asked_at)
+
+
+@admin.register(Refund)
+class RefundAdmin(ShapeSearchMixin, ReadOnlyAdmin):
+    list_display = ("refund_reference", "payment_link", "sum", "refunded")
+    list_select_related = ("payment",)
+    search_fields = ("payment__reference",)
+    search_help_text = _("Merchant reference")
+    shapes = (column(r"[0-9A-Z]{16,32}", "payment__reference"),)
+    fields = ("payment", "refund_reference", "amount", "refunded_at", "created_at")
+
+    @admin.display(description=_("payment"))
+    def payment_link(self, refund: Refund) -> SafeString:
+        return badges.link(refund.payment.reference, "admin:payments_payment_change", refund.payment_id)
+
+    @admin.display(description=_("amount"))
+    def sum(self, refund: Refund) -> SafeString:
+        return badges.money(refund.amount)
+
+    @admin.display(description=_("refunded at"))
+    def refunded(self, refund: Refund) -> SafeString:
+        return badges.ago(refund.refunded_at)
