@@ -250,6 +250,7 @@ LOGOUT_REDIRECT_URL = "login"
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["orders.clients.BearerAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["orders.clients.HasScope"],
+    "DEFAULT_THROTTLE_CLASSES": ["orders.clients.ClientRate"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
@@ -278,6 +279,7 @@ UNFOLD = {
     "SHOW_LANGUAGES": True,
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,
+    "DASHBOARD_CALLBACK": "ordersite.admin.fill_home",
     "STYLES": [lambda _request: static("ordersite/admin.css")],
     "LOGIN": {"redirect_after": lambda _request: reverse_lazy("admin:index")},
     "SIDEBAR": {"show_search": True, "navigation": "ordersite.admin.sidebar"},

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from logistics import exceptions
 from logistics.models import ShipmentException
 from ordersite.lib.adminkit import badges
-from ordersite.lib.adminkit.confirmed import Confirmed, ConfirmedActionsMixin, ReasonForm
+from ordersite.lib.adminkit.confirmed import Confirmed, ConfirmedActionsMixin, ReasonForm, person
 from ordersite.lib.adminkit.queues import OpenCasesFilter, is_open, take
 from ordersite.lib.adminkit.read_only import ReadOnlyAdmin
 from ordersite.lib.adminkit.search import ShapeSearchMixin, column, row_id
@@ -23,7 +23,7 @@ RESOLVE = "logistics.resolve_shipmentexception"
 
 
 def _resolve(request: HttpRequest, case: ShipmentException, data: Mapping[str, Any]) -> Promise:
-    exceptions.resolve(case, user=request.user, note=data["reason"])
+    exceptions.resolve(case, user=person(request), note=data["reason"])
     return _("The case is resolved.")
 
 

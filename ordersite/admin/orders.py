@@ -23,7 +23,7 @@ from ordersite.admin.order_actions import ACTIONS
 from ordersite.admin.order_words import STATUS_TONES
 from ordersite.lib import masking
 from ordersite.lib.adminkit import badges
-from ordersite.lib.adminkit.confirmed import ConfirmedActionsMixin
+from ordersite.lib.adminkit.confirmed import ConfirmedActionsMixin, person
 from ordersite.lib.adminkit.read_only import ReadOnlyAdmin
 
 PHONE = "orders.view_buyer_phone"
@@ -113,9 +113,8 @@ class OrderAdmin(ConfirmedActionsMixin, ReadOnlyAdmin):
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         order = self._order(request, str(object_id))
-        PhoneLook.objects.create(
-            user_id=request.user.pk, username=request.user.get_username(), order_id=order.pk
-        )
+        who = person(request)
+        PhoneLook.objects.create(user_id=who.pk, username=who.get_username(), order_id=order.pk)
         return self._page(request, order, phone=order.buyer_phone)
 
     def _order(self, request: HttpRequest, object_id: str) -> Order:

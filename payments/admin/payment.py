@@ -36,7 +36,7 @@ class RefundInline(ReadOnlyInline):
     fields = ("refund_reference", "amount", "refunded_at")
 
 
-def _ask(_request: HttpRequest, payment: Payment, _data: Mapping[str, Any]) -> Promise:
+def _ask(_request: HttpRequest, payment: Payment, _data: Mapping[str, Any]) -> str | Promise:
     """Asking changes nothing by itself; what the provider says goes through the payment door."""
     if not query.ask_now(payment):
         return _("The provider was asked a moment ago, or rests after failures. Try again in a few seconds.")
