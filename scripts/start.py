@@ -21,8 +21,6 @@ from scripts.messages import compile_catalogues
 from scripts.processes import is_port_taken, wait_until
 
 ROOT = env_file.ROOT
-LOG = ROOT / "var" / "start.log"
-KEPT_LOGINS = ROOT / "var" / "demo-logins.txt"
 
 
 class CannotStart(Exception):
@@ -35,8 +33,8 @@ class Place:
 
     port: int
     sandbox_port: int
-    embedded: bool
     demo: bool
+    files: Path
 
     @classmethod
     def from_environment(cls) -> Place:
@@ -44,8 +42,8 @@ class Place:
         return cls(
             port=env.integer("PORT", 8000, least=1),
             sandbox_port=env.integer("SANDBOX_PORT", 8900, least=1),
-            embedded=embedded,
             demo=embedded or env.flag("DEMO"),
+            files=Path(env.text("VAR_DIR", str(ROOT / "var"))).resolve(),
         )
 
     @property
@@ -55,6 +53,11 @@ class Place:
     @property
     def sandbox(self) -> str:
         return f"http://127.0.0.1:{self.sandbox_port}"
+
+    @property
+    def log(self) -> Path:
+        """What the preparing programs said."""
+        return self.files / "start.log"
 
 
 def check_ports(place: Place) -> None:
@@ -77,35 +80,34 @@ def set_environment(place: Place) -> None:
     os.environ["PYTHONUNBUFFERED"] = "1"
     os.environ["PORT"], os.environ["SANDBOX_PORT"] = str(place.port), str(place.sandbox_port)
     os.environ["ORDERSITE_URL"], os.environ["SANDBOX_URL"] = place.site, place.sandbox
-    os.environ.setdefault("PUBLIC_BASE_URL", place.site)
+    os.environ["VAR_DIR"], os.environ["SANDBOX_DIR"] = str(place.files), str(place.files / "sandbox")
+    os.environ["PUBLIC_BASE_URL"] = env.text("PUBLIC_BASE_URL", place.site)
 
 
-def run_step(saying: str, *arguments: str) -> str:
+def run_step(log: Path, saying: str, *arguments: str) -> str:
     """Run a Python program of the project to its end and return what it printed. Raises CannotStart."""
     print(saying, flush=True)
     done = subprocess.run(
         [sys.executable, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )
-    with LOG.open("a", encoding="utf-8") as log:
-        log.write(f"$ {shlex.join(arguments)}\n{done.stderr}")
+    with log.open("a", encoding="utf-8") as file:
+        file.write(f"$ {shlex.join(arguments)}\n{done.stderr}")
     if done.returncode:
         words = (done.stderr or done.stdout).strip().splitlines() or [f"status {done.returncode}"]
-        raise CannotStart(
-            f"`{shlex.join(arguments)}` failed: {words[-1]} (all of it: {LOG.relative_to(ROOT)})"
-        )
+        raise CannotStart(f"`{shlex.join(arguments)}` failed: {words[-1]} (all of it: {log})")
     return done.stdout
 
 
 def prepare(place: Place) -> str:
     """Translations, tables and, where they belong, demonstration data; returns the log-ins made now."""
-    LOG.parent.mkdir(exist_ok=True)
-    LOG.write_text("")
+    place.files.mkdir(parents=True, exist_ok=True)
+    place.log.write_text("")
     compile_catalogues()
-    run_step("Preparing the database ...", "manage.py", "migrate", "--no-input")
+    run_step(place.log, "Preparing the database ...", "manage.py", "migrate", "--no-input")
     if not place.demo:
         return ""
-    run_step("Preparing the sandbox ...", "-m", "sandbox", "keys")
-    return run_step("Preparing the demonstration shop ...", "manage.py", "seed_demo")
+    run_step(place.log, "Preparing the sandbox ...", "-m", "sandbox", "keys")
+    return run_step(place.log, "Preparing the demonstration shop ...", "manage.py", "seed_demo")
 
 
 def is_answering(url: str) -> bool:
@@ -130,9 +132,9 @@ def announce(place: Place, logins: str) -> None:
     lines = ["", "ordersite is running.", *addresses(place)]
     if logins.strip():
         lines += ["", logins.strip()]
-    elif KEPT_LOGINS.exists():
-        lines += [f"  log-ins    {KEPT_LOGINS.relative_to(ROOT)}"]
-    elif not place.demo:
+    elif place.demo:
+        lines += [f"  log-ins    in {place.files / 'demo-logins.txt'}"]
+    else:
         lines += ["  log-ins    make the first one: .venv/bin/python manage.py createsuperuser"]
     print("\n".join([*lines, "", "Ctrl-C stops everything.", ""]), flush=True)
 
