@@ -5,12 +5,16 @@ from __future__ import annotations
 from django.contrib import admin
 from django.urls import include, path
 
+from ordersite.api_urls import not_found_urlpatterns
+
 urlpatterns = [
     path("admin/", admin.site.urls),
     path("i18n/", include("django.conf.urls.i18n")),
     path("", include("ordersite.health.urls")),
-    path("", include("orders.urls")),
+    path("", include("ordersite.api_urls")),
     path("", include("payments.urls")),
     path("", include("logistics.urls")),
     path("", include("ordersite.merchant.urls")),
+    path("", include("ordersite.demo.urls")),
+    *not_found_urlpatterns,
 ]

@@ -1,0 +1,162 @@
+"""What this app tells the composing rooms about an order."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from django.db.models import prefetch_related_objects
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from orders.intake import numbers
+from orders.models import Order, OrderEvent, OrderEventText, OrderStatus
+from ordersite.lib.composing import Entry, Item, Link, Panel
+from ordersite.lib.money import format_amount
+
+MOST_FOUND = 50
+# Shorter beginnings of a number or a phone fit too many orders to be of use to anybody.
+_SHORTEST_PREFIX = 8
+_TRIGGERS = {
+    "api": _("through the API"),
+    "checkout": _("at the checkout"),
+    "demo": _("demonstration data"),
+    "notification": _("the provider's notification"),
+    "query": _("the provider's answer"),
+    "statement": _("a statement line"),
+    "manual": _("an approved manual settlement"),
+    "warehouse": _("the warehouse's confirmation"),
+    "carrier": _("the carrier's signed-for event"),
+    "timeout": _("the payment timeout"),
+    "buyer_cancel": _("the buyer's wish"),
+    "staff_cancel": _("a member of staff"),
+    "late_payment": _("an approved late payment"),
+    "refund_confirmed": _("the provider's refund confirmation"),
+    "hold": _("a hold"),
+    "release": _("a release"),
+}
+_ACTORS = {
+    "provider": _("payment provider"),
+    "staff": _("staff"),
+    "buyer": _("buyer"),
+    "warehouse": _("warehouse"),
+    "carrier": _("carrier"),
+    "client": _("API client"),
+    "system": _("system"),
+}
+_TONES = {OrderStatus.CLOSED: "bad", OrderStatus.REFUNDED: "bad", OrderStatus.PENDING: "waiting"}
+_PEOPLE = frozenset({"staff", "buyer"})
+
+
+def find(term: str) -> list[int]:
+    """Orders by number (or its beginning) or by the buyer's phone, newest first, at most 50; indexed look-ups only."""
+    text = term.strip().upper()
+    rows = Order.objects.order_by("-id").values_list("id", flat=True)
+    if numbers.is_number(text):
+        return list(rows.filter(number=text))
+    if len(text) > 8 and text[:8].isdigit() and text[8] == "-":
+        return list(rows.filter(number__startswith=text)[:MOST_FOUND])
+    digits = text.removeprefix("+").replace("-", "").replace(" ", "")
+    if not digits.isdigit() or len(digits) < _SHORTEST_PREFIX:
+        return []
+    exact = list(rows.filter(buyer_phone__in={text, digits})[:MOST_FOUND])
+    return exact or list(rows.filter(buyer_phone__startswith=digits)[:MOST_FOUND])
+
+
+def parts(orders: Sequence[Order]) -> dict[int, list[dict[str, Any]]]:
+    """The lines of each order as the API shows them: one query."""
+    prefetch_related_objects(list(orders), "lines")
+    return {order.pk: [_line(line) for line in order.lines.all()] for order in orders}
+
+
+def _line(line: Any) -> dict[str, Any]:
+    return {
+        "product_id": line.product_id,
+        "name": line.name,
+        "quantity": line.quantity,
+        "unit_price": format_amount(line.unit_price),
+        "amount": format_amount(line.amount),
+    }
+
+
+def panel(order: Order) -> Panel:
+    """The lines with their amounts, and what makes up the total."""
+    rows = [
+        Item(
+            title=f"{line.name} ×{line.quantity}",
+            facts=((gettext("unit price"), f"¥{line.unit_price}"), (gettext("amount"), f"¥{line.amount}")),
+        )
+        for line in order.lines.all()
+    ]
+    sums = [(gettext("goods"), order.goods_amount), (gettext("shipping fee"), order.shipping_fee)]
+    sums += [(gettext("discount"), -order.discount), (gettext("total"), order.total_amount)]
+    total = Item(title=gettext("total"), facts=tuple((name, f"¥{amount}") for name, amount in sums if amount))
+    return Panel(title=gettext("Lines"), items=(*rows, total))
+
+
+def timeline(order: Order) -> list[Entry]:
+    """The history of the order, oldest first, with the words that are kept beside it: two queries."""
+    events = list(OrderEvent.objects.filter(order_id=order.pk).order_by("seq"))
+    texts = dict(OrderEventText.objects.filter(order_id=order.pk).values_list("seq", "text"))
+    return [_entry(event, texts.get(event.seq, "")) for event in events]
+
+
+def _entry(event: OrderEvent, reason: str) -> Entry:
+    return Entry(
+        at=event.at,
+        lane="people" if event.actor_kind in _PEOPLE else "order",
+        title=_title(event),
+        detail=" · ".join(
+            filter(None, [str(_TRIGGERS.get(event.trigger, event.trigger)), _who(event), reason])
+        ),
+        tone=_tone(event),
+        evidence=_evidence(event.evidence),
+    )
+
+
+def _title(event: OrderEvent) -> str:
+    if event.kind == OrderEvent.Kind.TRANSITION:
+        before, after = OrderStatus(event.from_status).label, OrderStatus(event.to_status).label
+        return f"{before} → {after}"
+    return str(OrderEvent.Kind(event.kind).label)
+
+
+def _tone(event: OrderEvent) -> str:
+    if event.kind == OrderEvent.Kind.TRANSITION:
+        return _TONES.get(OrderStatus(event.to_status), "good")
+    return {"hold": "bad", "close_requested": "waiting"}.get(event.kind, "plain")
+
+
+def _who(event: OrderEvent) -> str:
+    kind = str(_ACTORS.get(event.actor_kind, event.actor_kind))
+    return f"{kind} {event.actor_id}".strip()
+
+
+def _evidence(text: str) -> str:
+    if not text:
+        return ""
+    evidence = json.loads(text)
+    return f"{evidence['kind']} {evidence['id']}".strip()
+
+
+def explain(order: Order) -> list[Link]:
+    """The first link of the chain: the order is there, and whether something keeps it where it is."""
+    links = [Link(name="order", state="good", at=order.created_at, evidence=order.number)]
+    if order.held:
+        cause = gettext("The order is held: %(reason)s") % {"reason": order.hold_reason}
+        links.append(Link(name="hold", state="broken", cause_code="held", cause=cause))
+    if order.status == OrderStatus.CLOSED:
+        links.append(_closed(order))
+    return links
+
+
+def _closed(order: Order) -> Link:
+    event = (
+        OrderEvent.objects.filter(order_id=order.pk, to_status=OrderStatus.CLOSED).order_by("-seq").first()
+    )
+    trigger = event.trigger if event else ""
+    cause = gettext("The order was closed by %(trigger)s.") % {"trigger": _TRIGGERS.get(trigger, trigger)}
+    return Link(
+        name="closing", state="broken", at=order.closed_at, cause_code=f"closed_{trigger}", cause=cause
+    )

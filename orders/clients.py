@@ -1,0 +1,119 @@
+"""Programs that speak for a shop: who they are, what they may, how often."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from django.core.cache import cache
+from django.utils.translation import gettext_lazy as _
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+from rest_framework.throttling import BaseThrottle
+
+from orders.models import ApiClient, Merchant
+
+if (
+    TYPE_CHECKING
+):  # DRF's views read the settings, which name this module: a cycle where this is imported first
+    from rest_framework.views import APIView
+
+SCOPES = ("orders:read", "orders:write", "shipments:write")
+# A cache that does not answer must not stop orders: it is left alone for a while.
+CACHE_REST_SECONDS = 5.0
+
+logger = logging.getLogger(__name__)
+
+
+def digest_token(token: str) -> str:
+    """What is kept of a token. A token is 256 random bits, so a plain SHA-256 cannot be guessed back."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def add_client(merchant: Merchant, *, name: str, scopes: Sequence[str]) -> tuple[ApiClient, str]:
+    """Make a client; the token is returned this once and kept nowhere. ValueError for an unknown scope."""
+    if unknown := sorted(set(scopes) - set(SCOPES)):
+        raise ValueError(f"there is no scope {', '.join(unknown)}; there are {', '.join(SCOPES)}")
+    token = secrets.token_urlsafe(32)
+    client = ApiClient.objects.create(
+        merchant=merchant,
+        name=name,
+        token_digest=digest_token(token),
+        token_hint=token[:6],
+        scopes=sorted(set(scopes)),
+    )
+    return client, token
+
+
+class BearerAuthentication(BaseAuthentication):
+    """`Authorization: Bearer TOKEN`; `request.auth` is the ApiClient with its merchant."""
+
+    def authenticate(self, request: Request) -> tuple[None, ApiClient] | None:  # type: ignore[override]
+        kind, _blank, token = request.headers.get("Authorization", "").partition(" ")
+        if kind.lower() != "bearer" or not token.strip():
+            return None
+        found = ApiClient.objects.select_related("merchant").filter(
+            token_digest=digest_token(token.strip()), is_active=True, merchant__is_active=True
+        )
+        client = found.first()
+        if client is None:
+            raise AuthenticationFailed(_("This token is not known."))
+        return None, client
+
+    def authenticate_header(self, request: Request) -> str:
+        return 'Bearer realm="api"'
+
+
+class HasScope(BasePermission):
+    """The client has the scope that the view's `required_scopes` names for the method; HEAD needs that of GET."""
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        if not isinstance(request.auth, ApiClient):
+            return False
+        required: Mapping[str, str] = getattr(view, "required_scopes", {})
+        scope = required.get("GET" if request.method == "HEAD" else str(request.method))
+        return scope is None or scope in request.auth.scopes
+
+
+class ClientRate(BaseThrottle):
+    """At most `requests_per_second` of a client in a second of the clock.
+
+    Counted in the cache: with Redis for all processes together, without it for each process alone.
+    """
+
+    _resting_until = 0.0
+
+    def allow_request(self, request: Request, view: APIView) -> bool:
+        client = request.auth
+        if not isinstance(client, ApiClient) or time.monotonic() < ClientRate._resting_until:
+            return True
+        return self._count(f"api-rate:{client.pk}:{int(time.time())}") <= client.requests_per_second
+
+    def _count(self, key: str) -> int:
+        try:
+            if cache.add(key, 1, timeout=5):
+                return 1
+            return int(cache.incr(key))
+        except ValueError:  # it expired between the two
+            return 1
+        except Exception as error:  # the edge: whatever the cache's client raises when its server is away
+            logger.warning("requests are not counted: %s", error.__class__.__name__)
+            ClientRate._resting_until = time.monotonic() + CACHE_REST_SECONDS
+            return 0
+
+    def wait(self) -> float:
+        return 1.0
+
+
+def client_of(request: Request) -> ApiClient:
+    """The authenticated client of a view that HasScope guards."""
+    client: Any = request.auth
+    if not isinstance(client, ApiClient):
+        raise AuthenticationFailed
+    return client

@@ -1,0 +1,89 @@
+"""What a creation is asked for: plain data, already checked field by field."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from orders import errors
+from orders.history.lines import Actor, Evidence
+from orders.models import Buyer
+from ordersite.lib.money import LARGEST, ZERO
+
+
+@dataclass(frozen=True, slots=True)
+class BuyerDraft:
+    """`id` is the shop's own number for the buyer. Empty `openid`, `email` and `tier` leave what is known."""
+
+    id: str
+    name: str
+    phone: str
+    openid: str = ""
+    email: str = ""
+    tier: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LineDraft:
+    product_id: str
+    name: str
+    quantity: int
+    unit_price: Decimal
+
+    @property
+    def amount(self) -> Decimal:
+        return self.unit_price * self.quantity
+
+
+@dataclass(frozen=True, slots=True)
+class AddressDraft:
+    province: str
+    city: str
+    district: str
+    street: str
+    postcode: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderDraft:
+    """`actor` and `evidence` say in the history who ordered and by which request; money is yuan."""
+
+    buyer: BuyerDraft
+    lines: tuple[LineDraft, ...]
+    address: AddressDraft
+    actor: Actor
+    evidence: Evidence | None = None
+    shipping_fee: Decimal = ZERO
+    discount: Decimal = ZERO
+    note: str = ""
+    device_id: str = ""
+    client_ip: str = ""
+    confirm_duplicate: bool = False
+    trigger: str = field(default="api")
+
+    @property
+    def goods_amount(self) -> Decimal:
+        return sum((line.amount for line in self.lines), ZERO)
+
+    @property
+    def total_amount(self) -> Decimal:
+        return self.goods_amount + self.shipping_fee - self.discount
+
+    @property
+    def product_set(self) -> str:
+        """A digest of which products were ordered; order and quantities do not matter."""
+        products = sorted({line.product_id for line in self.lines})
+        return hashlib.sha256(json.dumps(products).encode()).hexdigest()
+
+    def check(self) -> None:
+        """Raises `invalid` with the field named when the parts do not add up to a payable order."""
+        if not self.lines:
+            raise errors.invalid(lines="an order has at least one line")
+        if self.buyer.tier and self.buyer.tier not in Buyer.Tier.values:
+            raise errors.invalid(buyer=f"there is no tier {self.buyer.tier}")
+        if self.goods_amount + self.shipping_fee > LARGEST:
+            raise errors.invalid(total_amount=f"more than {LARGEST} cannot be paid at once")
+        if self.total_amount <= ZERO:
+            raise errors.invalid(total_amount="the total must be more than zero")

@@ -1,0 +1,144 @@
+"""Idempotency keys: a call with one key makes one thing, however often and however parallel it comes.
+
+The key is claimed, the thing made and both committed in one transaction. A refused or failed call, and a process
+that died, roll the claim back with everything else: nothing is left that could block the honest retry.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db import OperationalError, connection, transaction
+from django.utils import timezone
+
+from orders import errors
+from orders.models import ApiClient, IdempotencyKey
+from ordersite.rails import bulk
+
+KEPT = timedelta(hours=24)
+LOCK_TIMEOUT = "2s"
+# One call runs, two may wait for it in this process; more would only fill its threads.
+MOST_AT_ONCE = 3
+_SHAPE = re.compile(r"[\x20-\x7e]{1,255}")
+_FORGET_BATCH = 5_000
+_LOCK_NOT_AVAILABLE = "55P03"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`subject_id` is what the key made; `replayed` when an earlier call made it."""
+
+    subject_id: int
+    replayed: bool
+
+
+class _Queue:
+    """How many calls of this process are under way for each key."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: Counter[tuple[int, str]] = Counter()
+
+    @contextmanager
+    def place(self, slot: tuple[int, str]) -> Iterator[None]:
+        with self._lock:
+            if self._counts[slot] >= MOST_AT_ONCE:
+                raise errors.RequestInProgress
+            self._counts[slot] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._counts[slot] -= 1
+                if not self._counts[slot]:
+                    del self._counts[slot]
+
+
+_queue = _Queue()
+
+
+def check_key(key: str | None) -> str:
+    """The header's value; raises idempotency_key_missing unless it is 1 to 255 printable ASCII characters."""
+    if key is None or not _SHAPE.fullmatch(key):
+        raise errors.idempotency_key_missing()
+    return key
+
+
+def digest(path: str, body: bytes) -> str:
+    """What makes two calls the same: the address and the raw body."""
+    return hashlib.sha256(path.encode() + b"\n" + body).hexdigest()
+
+
+def run(client: ApiClient, key: str, body_digest: str, make: Callable[[], int]) -> Answer:
+    """Call `make` once for this key; it writes in the transaction opened here and returns the id of what it made.
+
+    Raises idempotency_key_reused for another body, RequestInProgress when the first call is not done after 2 s or
+    when too many wait already, and whatever `make` raises (then the key is free again).
+    """
+    if found := _recall(client, key, body_digest):
+        return found
+    with _queue.place((client.pk, key)), _lock_errors():
+        with transaction.atomic():
+            if claim_id := _claim(client, key, body_digest):
+                subject_id = make()
+                IdempotencyKey.objects.filter(pk=claim_id).update(subject_id=subject_id)
+                return Answer(subject_id, replayed=False)
+        found = _recall(client, key, body_digest)
+    if found is None:  # it expired in this very moment
+        raise errors.RequestInProgress
+    return found
+
+
+def _recall(client: ApiClient, key: str, body_digest: str) -> Answer | None:
+    row = IdempotencyKey.objects.filter(client=client, key=key).first()
+    if row is None or row.subject_id is None:
+        return None
+    if row.created_at < timezone.now() - KEPT:
+        row.delete()
+        return None
+    if row.body_digest != body_digest:
+        raise errors.idempotency_key_reused()
+    return Answer(row.subject_id, replayed=True)
+
+
+def _claim(client: ApiClient, key: str, body_digest: str) -> int | None:
+    """Claim the key, waiting at most LOCK_TIMEOUT for whoever holds it; None when it committed meanwhile.
+
+    SQLite has one writer at a time: the wait for it is that of the whole transaction.
+    """
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
+    row = IdempotencyKey(client=client, key=key, body_digest=body_digest)
+    inserted = bulk.insert_rows(IdempotencyKey, [row], ignore_conflicts=True, returning=["id"])
+    return int(inserted[0][0]) if inserted else None
+
+
+@contextmanager
+def _lock_errors() -> Iterator[None]:
+    try:
+        yield
+    except OperationalError as error:
+        if getattr(error.__cause__, "sqlstate", "") == _LOCK_NOT_AVAILABLE:
+            raise errors.RequestInProgress from error
+        raise
+
+
+def forget_idempotency_keys() -> int:
+    """Delete keys older than 24 h in bounded batches; returns how many."""
+    limit = timezone.now() - KEPT
+    forgotten = 0
+    while ids := list(
+        IdempotencyKey.objects.filter(created_at__lt=limit)
+        .order_by("created_at")
+        .values_list("pk", flat=True)[:_FORGET_BATCH]
+    ):
+        forgotten += IdempotencyKey.objects.filter(pk__in=ids).delete()[0]
+    return forgotten

@@ -1,0 +1,29 @@
+"""Order numbers: `YYYYMMDD-XXXX-XXXX`, the day in the shop's time zone, the rest random."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from datetime import datetime
+
+from django.utils import timezone
+
+# Crockford's base 32: no I, L, O, U, so that a number can be read out on the phone.
+ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+SHAPE = re.compile(r"[0-9]{8}-[0-9A-HJKMNP-TV-Z]{4}-[0-9A-HJKMNP-TV-Z]{4}")
+
+
+def new_number(at: datetime) -> str:
+    """A number for an order made at `at` (UTC): 40 random bits a day; the database has the last word on clashes."""
+    bits = secrets.randbits(40)
+    letters = "".join(ALPHABET[(bits >> shift) & 31] for shift in range(0, 40, 5))
+    return f"{timezone.localtime(at, timezone.get_default_timezone()):%Y%m%d}-{letters[:4]}-{letters[4:]}"
+
+
+def new_tracking_token() -> str:
+    """144 random bits: the link is the only key to the tracking page."""
+    return secrets.token_urlsafe(18)
+
+
+def is_number(text: str) -> bool:
+    return bool(SHAPE.fullmatch(text))

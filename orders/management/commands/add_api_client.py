@@ -1,0 +1,27 @@
+"""`add_api_client --merchant SLUG --scope SCOPE…`: a program's token, shown once as the last word."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from orders import clients
+from orders.models import Merchant
+
+
+class Command(BaseCommand):
+    help = "Make an API client of a merchant and print its bearer token, once, as the last word."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--merchant", required=True, metavar="SLUG")
+        parser.add_argument("--scope", required=True, action="append", nargs="+", choices=clients.SCOPES)
+        parser.add_argument("--name", default="API", help="what the program is called in lists")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        merchant = Merchant.objects.filter(slug=options["merchant"]).first()
+        if merchant is None:
+            raise CommandError(f"there is no merchant {options['merchant']}")
+        scopes = [scope for group in options["scope"] for scope in group]
+        client, token = clients.add_client(merchant, name=options["name"], scopes=scopes)
+        self.stdout.write(f"{client} ({' '.join(client.scopes)}), shown only now: {token}")

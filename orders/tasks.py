@@ -1,0 +1,35 @@
+"""Celery tasks; each bears the name of the plain function that it calls."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from orders import closing
+from orders.history import seals, verify
+from orders.intake import idempotency
+
+
+@shared_task(name="orders.close_overdue")
+def close_overdue() -> None:
+    closing.close_overdue()
+
+
+@shared_task(name="orders.seal_history")
+def seal_history() -> None:
+    seals.seal_history()
+
+
+@shared_task(name="orders.write_anchor")
+def write_anchor() -> None:
+    seals.write_anchor()
+
+
+@shared_task(name="orders.verify_history")
+def verify_history() -> None:
+    """A broken chain fails the task loudly: the line is in its error."""
+    verify.verify_history()
+
+
+@shared_task(name="orders.forget_idempotency_keys")
+def forget_idempotency_keys() -> None:
+    idempotency.forget_idempotency_keys()
