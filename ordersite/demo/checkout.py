@@ -1,0 +1,203 @@
+"""The demonstration checkout: one purchase is one order, however often the button is pressed.
+
+The page makes a UUID when it opens; it travels as `Idempotency-Key` (and as a hidden field, so that the page also works
+without a script). The page uses the same creation and the same payment attempt as the API.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from dataclasses import asdict, dataclass, replace
+from decimal import Decimal
+from typing import Any
+
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods
+
+from orders.intake import idempotency
+from orders.intake.create import AddressDraft, BuyerDraft, LineDraft, OrderDraft, place
+from orders.lifecycle import Actor, Evidence
+from orders.models import ApiClient, Order
+from ordersite.demo.seed import CHECKOUT_CLIENT, SLUG
+from ordersite.lib.errors import DomainError
+from payments.attempts import start_attempt
+from payments.models import PaymentAccount
+
+QUANTITIES = tuple(range(1, 10))
+_PHONE = re.compile(r"1[3-9][0-9]{9}", re.ASCII)
+_SESSION = "demo-buyer"
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    product_id: str
+    name: str | Promise
+    price: Decimal
+    shipping_fee: Decimal
+
+
+CUP = Product("thermos-500", gettext_lazy("Thermos cup 500 ml"), Decimal("88.80"), Decimal("8.00"))
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What the buyer filled in."""
+
+    name: str = "王小明"
+    phone: str = "13800138000"
+    province: str = "浙江省"
+    city: str = "杭州市"
+    district: str = "西湖区"
+    street: str = "文三路 138 号东方通信大厦 7 楼"
+    quantity: int = 1
+    account: str = "demo-alipay"
+    confirm_duplicate: bool = False
+
+    def problem(self) -> str:
+        """What is wrong with it in one sentence, or nothing."""
+        texts = (self.name, self.province, self.city, self.district, self.street)
+        if not all(text and "\x00" not in text and len(text) <= 200 for text in texts) or len(self.name) > 40:
+            return _("Please fill in the recipient and the whole address.")
+        if not _PHONE.fullmatch(self.phone):
+            return _("Please give a mobile phone number of 11 digits.")
+        if self.quantity not in QUANTITIES:
+            return _("Please choose a quantity from 1 to 9.")
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why the page is shown again; `twin` is the number of an order that looks the same."""
+
+    problem: str = ""
+    twin: str = ""
+    status: int = 200
+
+
+NO_TROUBLE = Trouble()
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def checkout(request: HttpRequest) -> HttpResponse:
+    client = (
+        ApiClient.objects.filter(merchant__slug=SLUG, name=CHECKOUT_CLIENT, is_active=True)
+        .select_related("merchant")
+        .first()
+    )
+    if not settings.DEMO_SHOP or client is None:
+        raise Http404
+    if request.method != "POST":
+        return show(request, client, Form())
+    form = read_form(request)
+    try:
+        next_url = submit(request, client, form)
+    except DomainError as error:
+        return refuse(request, client, form, error)
+    return JsonResponse({"next": next_url}, status=201) if wants_json(request) else redirect(next_url)
+
+
+def wants_json(request: HttpRequest) -> bool:
+    return "application/json" in request.headers.get("Accept", "")
+
+
+def read_form(request: HttpRequest) -> Form:
+    posted = request.POST
+    quantity = posted.get("quantity", "")
+    texts = {
+        name: posted.get(name, "").strip()
+        for name in ("name", "phone", "province", "city", "district", "street")
+    }
+    return Form(
+        **texts,
+        quantity=int(quantity) if quantity in {str(n) for n in QUANTITIES} else 0,
+        account=posted.get("account", "")[:40],
+        confirm_duplicate=posted.get("confirm_duplicate") == "1",
+    )
+
+
+def submit(request: HttpRequest, client: ApiClient, form: Form) -> str:
+    """Create the order (once) and begin to collect; returns where the buyer goes next. Raises DomainError."""
+    if problem := form.problem():
+        raise DomainError("invalid", "%(problem)s", problem=problem)
+    key = idempotency.check_key(request.headers.get("Idempotency-Key") or request.POST.get("idempotency_key"))
+    body = json.dumps(asdict(form), sort_keys=True).encode()
+    draft = draft_of(request, form, key)
+    made = idempotency.run(
+        client,
+        key,
+        idempotency.digest(request.path, body),
+        lambda: place(draft, merchant=client.merchant).pk,
+    )
+    order = Order.objects.get(pk=made.subject_id)
+    return collect(order, client, form.account)
+
+
+def draft_of(request: HttpRequest, form: Form, key: str) -> OrderDraft:
+    buyer = request.session.setdefault(_SESSION, f"web-{uuid.uuid4().hex[:12]}")
+    return OrderDraft(
+        buyer=BuyerDraft(id=buyer, name=form.name, phone=form.phone),
+        lines=(LineDraft(CUP.product_id, str(CUP.name), form.quantity, CUP.price),),
+        address=AddressDraft(form.province, form.city, form.district, form.street),
+        actor=Actor("buyer", buyer),
+        evidence=Evidence("idempotency_key", key[:64]),
+        shipping_fee=CUP.shipping_fee,
+        client_ip=request.META.get("REMOTE_ADDR", ""),
+        confirm_duplicate=form.confirm_duplicate,
+        trigger="checkout",
+    )
+
+
+def collect(order: Order, client: ApiClient, account_slug: str) -> str:
+    """The cashier's address; the tracking page when the order needs no payment any more."""
+    tracking = reverse("track", args=[order.tracking_token])
+    if order.status != "pending":
+        return tracking
+    account = PaymentAccount.objects.filter(
+        merchant=client.merchant, slug=account_slug, is_active=True
+    ).first()
+    if account is None:
+        raise DomainError("invalid", gettext_lazy("Please choose how to pay."))
+    payment = start_attempt(order, account).payment
+    return payment.pay_url or tracking
+
+
+def refuse(request: HttpRequest, client: ApiClient, form: Form, error: DomainError) -> HttpResponse:
+    """Say why in the buyer's language. A key whose body was refused is spent for that body only in the page."""
+    status = getattr(error, "status", 409 if error.code == "duplicate_suspected" else 422)
+    if wants_json(request):
+        answer: dict[str, Any] = {"code": error.code, "message": error.message}
+        if error.code == "idempotency_key_reused":
+            answer["new_key"] = str(uuid.uuid4())
+        return JsonResponse(answer, status=status)
+    twin = error.params.get("order_number", "") if error.code == "duplicate_suspected" else ""
+    return show(request, client, form, Trouble(error.message, twin, status))
+
+
+def show(request: HttpRequest, client: ApiClient, form: Form, trouble: Trouble = NO_TROUBLE) -> HttpResponse:
+    shown = replace(form, quantity=form.quantity or 1)
+    goods = CUP.price * shown.quantity
+    context = {
+        "merchant": client.merchant,
+        "product": CUP,
+        "quantities": QUANTITIES,
+        "draft": shown,
+        "key": str(uuid.uuid4()),
+        "problem": trouble.problem,
+        "twin": trouble.twin,
+        "totals": {"goods": goods, "total": goods + CUP.shipping_fee},
+        "accounts": [
+            {"slug": "demo-alipay", "label": _("Alipay")},
+            {"slug": "demo-webhook", "label": _("Any other provider (Standard Webhooks)")},
+        ],
+    }
+    return render(request, "demo/checkout.html", context, status=trouble.status)

@@ -1,0 +1,155 @@
+"""Demonstration data: one shop, its people, and its accounts at the sandbox. Running it again keeps what is there."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from django.conf import settings
+from django.contrib.auth.models import Group, User
+from django.db import transaction
+from django.utils.translation import gettext_lazy as _
+
+from logistics import accounts as carrier_accounts
+from logistics.models import Warehouse
+from orders.clients import add_client
+from orders.models import ApiClient, Merchant, MerchantMember
+from ordersite.lib.errors import DomainError
+from payments import accounts as payment_accounts
+
+SLUG = "demo"
+CHECKOUT_CLIENT = "demonstration checkout"
+ERP_CLIENT = "demonstration warehouse"
+ALIPAY_APP_ID = "2021000000000001"
+ALIPAY_SELLER_ID = "2088000000000001"
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """A log-in as it is shown once."""
+
+    role: str
+    username: str
+    password: str
+
+
+STAFF: Sequence[tuple[str, str]] = (("agent", "agent"), ("supervisor", "supervisor"), ("finance", "finance"))
+
+
+def seed(*, sandbox_url: str, folder: Path) -> list[Login]:
+    """Make what is missing of the demonstration; returns the log-ins made now.
+
+    `folder` is where the sandbox left its public keys, and where our own public key and the warehouse's token go.
+    Raises DomainError when the database belongs to somebody else.
+    """
+    if not settings.DEMO_SHOP or Merchant.objects.exclude(slug=SLUG).exists():
+        raise DomainError(
+            "not_for_this_database", _("This database belongs to real shops: no demonstration here.")
+        )
+    with transaction.atomic():
+        merchant = Merchant.objects.get_or_create(slug=SLUG, defaults={"name": "拾光家居（演示店铺）"})[0]
+        Warehouse.objects.get_or_create(merchant=merchant, slug="main", defaults={"name": "杭州主仓"})
+        save_accounts(merchant, sandbox_url=sandbox_url, folder=folder)
+        make_clients(merchant, folder=folder)
+        return make_people(merchant)
+
+
+def save_accounts(merchant: Merchant, *, sandbox_url: str, folder: Path) -> None:
+    """Accounts at the sandbox; saved anew at each start, because its port may have moved."""
+    payment_accounts.save_account(
+        "demo-alipay",
+        provider="alipay",
+        merchant=merchant,
+        values={
+            "app_id": ALIPAY_APP_ID,
+            "seller_id": ALIPAY_SELLER_ID,
+            "gateway_url": f"{sandbox_url}/alipay/gateway.do",
+            "app_private_key": app_key(folder),
+            "alipay_public_key": (folder / "alipay_public.pem").read_text(encoding="ascii"),
+        },
+    )
+    pages = {f"{word}_url": f"{sandbox_url}/webhook/{word}" for word in ("pay", "query", "close", "refund")}
+    payment_accounts.save_account(
+        "demo-webhook",
+        provider="webhook",
+        merchant=merchant,
+        values={"secret": (folder / "webhook_secret").read_text(encoding="ascii").strip(), **pages},
+    )
+    carrier_accounts.save_account(
+        "demo-kuaidi100",
+        carrier="kuaidi100",
+        merchant=merchant,
+        data={
+            "customer": "SANDBOXCUSTOMER",
+            "key": "SANDBOXKEY",
+            "query_url": f"{sandbox_url}/kuaidi100/query.do",
+            "min_interval_seconds": "5",
+        },
+    )
+
+
+def app_key(folder: Path) -> str:
+    """The shop's own Alipay key, made once; its public half is handed to the sandbox, as one would in the console."""
+    path = folder.parent / "demo_app_private.pem"
+    if path.exists():
+        key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+    else:
+        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        pem = key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        write_private(path, pem.decode())
+    public = key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    (folder / "alipay_app_public.pem").write_bytes(public)
+    return path.read_text(encoding="ascii")
+
+
+def write_private(path: Path, text: str) -> None:
+    """A file that nobody else can read."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with os.fdopen(
+        os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8"
+    ) as file:
+        file.write(text)
+
+
+def make_clients(merchant: Merchant, *, folder: Path) -> None:
+    """The checkout's own client (its token is never shown), and the warehouse's with a token in the folder."""
+    if not ApiClient.objects.filter(merchant=merchant, name=CHECKOUT_CLIENT).exists():
+        add_client(merchant, name=CHECKOUT_CLIENT, scopes=["orders:write", "orders:read"])
+    token_file = folder / "erp_token"
+    if not ApiClient.objects.filter(merchant=merchant, name=ERP_CLIENT).exists() or not token_file.exists():
+        ApiClient.objects.filter(merchant=merchant, name=ERP_CLIENT).update(is_active=False)
+        _client, token = add_client(merchant, name=ERP_CLIENT, scopes=["orders:read", "shipments:write"])
+        write_private(token_file, token + "\n")
+
+
+def make_people(merchant: Merchant) -> list[Login]:
+    """An administrator, one person for each of the roles of the day, and one of the shop's own people."""
+    logins = [make_person("admin", role="administrator", is_superuser=True)]
+    for username, group in STAFF:
+        logins.append(make_person(username, role=group))
+        User.objects.get(username=username).groups.add(Group.objects.get(name=group))
+    logins.append(make_person("shop", role="merchant", is_staff=False))
+    MerchantMember.objects.get_or_create(
+        user=User.objects.get(username="shop"), defaults={"merchant": merchant}
+    )
+    return [login for login in logins if login]
+
+
+def make_person(
+    username: str, *, role: str, is_superuser: bool = False, is_staff: bool = True
+) -> Login | None:
+    """None for a person that is there already."""
+    if User.objects.filter(username=username).exists():
+        return None
+    password = secrets.token_urlsafe(9)
+    User.objects.create_user(username, password=password, is_staff=is_staff, is_superuser=is_superuser)
+    return Login(role, username, password)

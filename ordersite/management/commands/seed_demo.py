@@ -1,0 +1,36 @@
+"""`seed_demo`: the demonstration shop, on the embedded database or on an empty one with DEMO=1."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from ordersite.demo.seed import Login, seed, write_private
+from ordersite.lib.errors import DomainError
+
+
+class Command(BaseCommand):
+    help = "Makes the demonstration shop; prints the log-ins that it made, and keeps them in var/demo-logins.txt."
+
+    def handle(self, *_args: Any, **_options: Any) -> None:
+        port = os.environ.get("SANDBOX_PORT", "8900")
+        sandbox_url = os.environ.get("SANDBOX_URL", f"http://127.0.0.1:{port}").rstrip("/")
+        try:
+            logins = seed(sandbox_url=sandbox_url, folder=Path(settings.VAR_DIR) / "sandbox")
+        except DomainError as error:
+            raise CommandError(error.message) from error
+        except FileNotFoundError as error:
+            raise CommandError(f"{error.filename} is missing: run `python -m sandbox keys` first") from error
+        if logins:
+            text = table(logins)
+            write_private(Path(settings.VAR_DIR) / "demo-logins.txt", text)
+            self.stdout.write(text)
+
+
+def table(logins: list[Login]) -> str:
+    """One line each, aligned."""
+    return "\n".join(f"{login.role:<14} {login.username:<12} {login.password}" for login in logins) + "\n"
