@@ -1,5 +1,13 @@
 from __future__ import annotations
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, path, re_path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from payments import api, pages
+
+_REFERENCE = r"(?P<reference>[0-9A-Z]{16,32})"
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("api/v1/orders/<slug:number>/payments/", api.OrderPayments.as_view(), name="order-payments"),
+    re_path(rf"^pay/return/{_REFERENCE}/$", pages.show_return, name="pay-return"),
+    re_path(rf"^pay/return/{_REFERENCE}/state/$", pages.show_state, name="pay-state"),
+]

@@ -1,0 +1,147 @@
+"""The lane to each provider account: whose turn it is, how fast, and when it rests.
+
+An account's `resting_until` paces it over all processes: a turn is taken by moving it into the future with a guarded
+UPDATE, so one process at a time calls an account, and a process that dies holding a turn is overtaken after
+TURN_LEASE. The same column holds the rest after failures in a row.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import connection
+from django.db.models import Count, Exists, F, OuterRef, Q
+from django.utils import timezone
+
+from payments.models import Payment, PaymentAccount
+
+WORKERS = 8
+# No account takes more than half of the workers, however silent it is.
+TURN_SIZE = WORKERS // 2
+PAYMENTS_PER_SECOND = 20
+# Longer than the longest turn: up to three calls of at most 20 s each.
+TURN_LEASE = timedelta(seconds=75)
+BREAKS_AFTER = 5
+FIRST_REST = timedelta(seconds=30)
+LONGEST_REST = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One account's turn. `lease` stands in the account and in its payments while the turn lasts."""
+
+    account: PaymentAccount
+    payments: list[Payment]
+    began_at: datetime
+    lease: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """How long an account's lane will take: `waiting` payments are due, about `seconds` for all of them."""
+
+    waiting: int
+    seconds: int
+    failures_in_a_row: int
+    resting_until: datetime | None
+
+
+def due_accounts(*, before: datetime) -> list[PaymentAccount]:
+    """Accounts that may be called before this time (UTC) and have a payment to ask now, longest waiting first.
+
+    Disabled ones too: an attempt made while the account was active may still be paid.
+    """
+    due = Payment.objects.filter(account=OuterRef("pk"), next_query_at__lte=timezone.now())
+    accounts = PaymentAccount.objects.filter(_free(before)).filter(Exists(due))
+    return list(accounts.order_by(F("resting_until").asc(nulls_first=True), "pk"))
+
+
+def _free(at: datetime) -> Q:
+    return Q(resting_until__isnull=True) | Q(resting_until__lte=at)
+
+
+def take_turn(account: PaymentAccount) -> Turn | None:
+    """The account for this process alone, with up to TURN_SIZE due payments (one while it is on trial after a rest).
+
+    None when another process was faster. `end_turn` gives it back.
+    """
+    now = timezone.now()
+    lease = now + TURN_LEASE
+    if not PaymentAccount.objects.filter(_free(now), pk=account.pk).update(resting_until=lease):
+        return None
+    size = TURN_SIZE if account.failures_in_a_row < BREAKS_AFTER else 1
+    return Turn(account, _claim(account.pk, size, now=now, lease=lease), now, lease)
+
+
+def _claim(account_id: int, size: int, *, now: datetime, lease: datetime) -> list[Payment]:
+    table = connection.ops.quote_name(Payment._meta.db_table)
+    skip = " FOR UPDATE SKIP LOCKED" if connection.features.has_select_for_update_skip_locked else ""
+    sql = (
+        f"UPDATE {table} SET next_query_at = %s, last_asked_at = %s, queries = queries + 1 WHERE id IN ("  # noqa: S608
+        f"SELECT id FROM {table} WHERE account_id = %s AND next_query_at <= %s "
+        f"ORDER BY next_query_at LIMIT %s{skip}) RETURNING id"
+    )
+    moment, until = (connection.ops.adapt_datetimefield_value(at) for at in (now, lease))
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [until, moment, account_id, moment, size])
+        ids = [row[0] for row in cursor.fetchall()]
+    return list(Payment.objects.filter(pk__in=ids).select_related("account").order_by("pk"))
+
+
+def end_turn(turn: Turn, outages: Sequence[bool]) -> None:
+    """Give the turn back: pace the next one, or rest where too many calls in a row have failed."""
+    failures = note_calls(turn.account.pk, outages)
+    pace = turn.began_at + timedelta(seconds=len(turn.payments) / PAYMENTS_PER_SECOND)
+    free_at = timezone.now() + rest_after(failures) if failures >= BREAKS_AFTER else pace
+    PaymentAccount.objects.filter(pk=turn.account.pk, resting_until=turn.lease).update(resting_until=free_at)
+
+
+def note_calls(account_id: int, outages: Sequence[bool]) -> int:
+    """Count calls that failed in a row, one that worked sets the count back; returns the count."""
+    account = PaymentAccount.objects.filter(pk=account_id)
+    if outages and all(outages):
+        account.update(failures_in_a_row=F("failures_in_a_row") + len(outages))
+    elif outages:
+        account.exclude(failures_in_a_row=0).update(failures_in_a_row=0)
+    return account.values_list("failures_in_a_row", flat=True).get()
+
+
+def rest_if_failing(account_id: int, failures: int) -> None:
+    """For calls made out of turn: let the account rest after too many failures, unless a turn or a rest is on."""
+    if failures >= BREAKS_AFTER:
+        now = timezone.now()
+        account = PaymentAccount.objects.filter(_free(now), pk=account_id)
+        account.update(resting_until=now + rest_after(failures))
+
+
+def rest_after(failures: int) -> timedelta:
+    """30 seconds after BREAKS_AFTER failures in a row, doubling with each further one up to 10 minutes."""
+    doublings = min(max(failures - BREAKS_AFTER, 0), 10)
+    return min(FIRST_REST * 2**doublings, LONGEST_REST)
+
+
+def is_resting(account: PaymentAccount) -> bool:
+    """Whether nobody should call the account now because its last calls failed."""
+    return (
+        account.failures_in_a_row >= BREAKS_AFTER
+        and account.resting_until is not None
+        and account.resting_until > timezone.now()
+    )
+
+
+def waits(account_ids: Sequence[int]) -> dict[int, Wait]:
+    """How long the lane of each account will take for what is due now. One query."""
+    due = Count("payment", filter=Q(payment__next_query_at__lte=timezone.now()))
+    accounts = PaymentAccount.objects.filter(pk__in=account_ids).annotate(waiting=due)
+    return {account.pk: _wait(account, account.waiting) for account in accounts}
+
+
+def _wait(account: PaymentAccount, waiting: int) -> Wait:
+    seconds = math.ceil(waiting / PAYMENTS_PER_SECOND)
+    rests_until = account.resting_until if is_resting(account) else None
+    if rests_until:
+        seconds += math.ceil((rests_until - timezone.now()).total_seconds())
+    return Wait(waiting, seconds, account.failures_in_a_row, rests_until)
