@@ -5,15 +5,28 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from logistics.dispatch.confirm import Answer, confirm_shipments
 from logistics.serializers import ConfirmationsSerializer, ResultsSerializer
+from orders.clients import client_of
 from orders.lifecycle import Actor
+from orders.serializers import ErrorView
 from ordersite.lib.apijson import StrictJSONParser, body_of
+
+_REFUSALS = {
+    400: "A field is not right; `details` names it. Nothing was confirmed.",
+    401: "No token, or an unknown one.",
+    403: "The token has not the scope `shipments:write`.",
+    406: "Only JSON is spoken here.",
+    413: "The body is too large.",
+    415: "The body is not application/json.",
+    429: "More requests than this client may make; see Retry-After.",
+    503: "The database is busy or away; see Retry-After.",
+}
 
 
 class ConfirmShipments(APIView):
@@ -23,17 +36,22 @@ class ConfirmShipments(APIView):
     required_scopes: Mapping[str, str] = {"POST": "shipments:write"}
 
     @extend_schema(
-        operation_id="confirm_shipments", request=ConfirmationsSerializer, responses={200: ResultsSerializer}
+        operation_id="confirm_shipments",
+        summary="Confirm what has left the warehouse",
+        request=ConfirmationsSerializer,
+        responses={
+            200: ResultsSerializer,
+            **{status: OpenApiResponse(ErrorView, text) for status, text in _REFUSALS.items()},
+        },
     )
     def post(self, request: Request) -> Response:
-        body = body_of(request)
+        client, body = client_of(request), body_of(request)
         given = ConfirmationsSerializer(data=request.data)
         given.is_valid(raise_exception=True)
-        client = request.auth
         answers = confirm_shipments(
             client.merchant,
             given.rows(),
-            actor=Actor("client", client.name[:64]),
+            actor=Actor("client", str(client.pk)),
             digest=hashlib.sha256(body).hexdigest(),
         )
         return Response({"results": [_result(answer) for answer in answers]})

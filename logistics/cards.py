@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import zip_longest
 
 from django.db.models import Prefetch
 from django.urls import reverse
@@ -190,18 +191,17 @@ def _cities(parcel: Shipment) -> list[City]:
 def _events(parcel: Shipment) -> list[CardEvent]:
     """Newest first; `is_turn` marks those at which the status changed."""
     events = list(parcel.events.all())
-    found = []
-    for event, older in zip(events, [*events[1:], None], strict=True):
-        word = words.tracking_word(event.status)
-        found.append(
-            CardEvent(
-                at=event.at,
-                text=event.text,
-                location=event.location,
-                word=word.text,
-                tone=word.tone,
-                code=event.provider_code if event.status == "unknown" else "",
-                is_turn=older is None or older.status != event.status,
-            )
-        )
-    return found
+    return [_event(event, older) for event, older in zip_longest(events, events[1:])]
+
+
+def _event(event: TrackingEvent, older: TrackingEvent | None) -> CardEvent:
+    word = words.tracking_word(event.status)
+    return CardEvent(
+        at=event.at,
+        text=event.text,
+        location=event.location,
+        word=word.text,
+        tone=word.tone,
+        code=event.provider_code if event.status == "unknown" else "",
+        is_turn=older is None or older.status != event.status,
+    )

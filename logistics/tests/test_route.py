@@ -13,7 +13,7 @@ from logistics.silence import find_silent_parcels
 from logistics.tests.builders import build_paid, build_shipment, confirm, event, parcel_of, route_of
 from orders import machine
 from orders.history.verify import verify_history
-from orders.models import Order, OrderEvent, TransitionRule
+from orders.models import OrderEvent, TransitionRule
 from orders.tests.builders import move
 from ordersite.rails.models import OutboxEntry
 
@@ -41,7 +41,8 @@ def test_events_are_kept_once_and_in_the_order_of_their_own_time() -> None:
     after = reload(parcel)
     assert (after.status, after.tracking_status, after.last_event_at) == ("moving", "in_transit", MOVING.at)
     assert (after.origin_city, after.current_city, after.destination_city) == ("深圳市", "杭州市", "北京市")
-    assert after.next_check_at is not None and after.last_checked_at is not None
+    assert after.next_check_at is not None
+    assert after.last_checked_at is not None
     assert after.next_check_at - after.last_checked_at == HOURS
 
 

@@ -91,7 +91,8 @@ def test_a_due_parcel_is_asked_for_and_rests_afterwards(carrier: Carrier) -> Non
         1,
         None,
     )
-    assert after.next_check_at is not None and after.last_checked_at is not None
+    assert after.next_check_at is not None
+    assert after.last_checked_at is not None
     assert after.next_check_at - after.last_checked_at == timedelta(hours=2)
     assert poll_tracking() == Counts()
     assert carrier.numbers == [parcel.tracking_number]
@@ -171,7 +172,8 @@ def test_a_wrong_phone_is_not_asked_for_every_two_hours(carrier: Carrier) -> Non
     carrier.answers[parcel.tracking_number] = refusal("408")
     assert poll_tracking() == Counts(asked=1, failed=1)
     after = reload(parcel)
-    assert after.last_problem.startswith("phone_needed") and after.next_check_at is not None
+    assert after.last_problem.startswith("phone_needed")
+    assert after.next_check_at is not None
     assert timedelta(hours=23) < after.next_check_at - timezone.now() <= timedelta(hours=24)
 
 
@@ -183,7 +185,8 @@ def test_five_failures_rest_the_account_and_one_success_wakes_it(carrier: Carrie
     assert poll_tracking() == Counts(asked=5, failed=5)
     account.refresh_from_db()
     assert account.failures_in_a_row == 5
-    assert account.resting_until is not None and account.resting_until > timezone.now()
+    assert account.resting_until is not None
+    assert account.resting_until > timezone.now()
     assert poll_tracking() == Counts()
     assert refresh_now(parcels[6]).code == "resting"
     assert len(carrier.asked) == 5
@@ -202,7 +205,8 @@ def test_an_unusable_account_ends_the_run(carrier: Carrier, code: str, problem: 
     carrier.answers.update({parcel.tracking_number: refusal(code) for parcel in parcels})
     assert poll_tracking() == Counts(asked=1, failed=1)
     account.refresh_from_db()
-    assert account.resting_until is not None and account.resting_until > timezone.now() + timedelta(minutes=9)
+    assert account.resting_until is not None
+    assert account.resting_until > timezone.now() + timedelta(minutes=9)
     assert [reload(parcel).last_problem.partition(":")[0] for parcel in parcels] == [problem, "", ""]
 
 
@@ -262,7 +266,8 @@ def test_a_strangers_click_only_moves_the_parcel_forward(carrier: Carrier) -> No
     assert ask_soon([reload(parcel)]) == 1
     assert carrier.asked == []
     after = reload(parcel)
-    assert after.next_check_at is not None and after.next_check_at <= timezone.now()
+    assert after.next_check_at is not None
+    assert after.next_check_at <= timezone.now()
     assert poll_tracking().asked == 1
 
 

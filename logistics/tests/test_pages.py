@@ -1,0 +1,235 @@
+"""The public page: before it ships, on its way, for strangers; and what composed pages are told."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from logistics import about
+from logistics.carriers.base import CityStrip, TrackingStatus
+from logistics.dispatch.route import apply_route
+from logistics.models import Shipment
+from logistics.tests.builders import (
+    build_account,
+    build_paid,
+    build_shipment,
+    confirm,
+    event,
+    parcel_of,
+    route_of,
+)
+from orders.models import Order
+from orders.tests.builders import build_order_in
+
+pytestmark = pytest.mark.django_db
+
+T = TrackingStatus
+URL = "https://poll.example.com/query.do"
+
+
+def page(order: Order, *, language: str = "en") -> str:
+    client = Client()
+    client.cookies["django_language"] = language
+    answer = client.get(f"/track/{order.tracking_token}/")
+    assert answer.status_code == 200
+    return answer.content.decode()
+
+
+def travelling(order: Order | None = None) -> Shipment:
+    parcel = build_shipment(order=order, number="YT1234567890123" if order is None else "")
+    strip = CityStrip(origin="深圳市", current="武汉市", destination="北京市")
+    way = route_of(
+        event(0, T.PICKED_UP, "快件已被揽收"), event(60, T.IN_TRANSIT, "快件离开深圳转运中心"), cities=strip
+    )
+    apply_route(parcel, way, next_check_in=timedelta(hours=2))
+    return Shipment.objects.select_related("order").get(pk=parcel.pk)
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        ("pending", "Waiting for payment"),
+        ("paid", "The warehouse is packing"),
+        ("closed", "The order is closed"),
+        ("refunded", "The order is refunded"),
+    ],
+)
+def test_before_it_ships_the_page_says_what_happens_next(status: str, said: str) -> None:
+    assert said in page(build_order_in(status))
+
+
+def test_a_parcel_on_its_way_shows_its_route_newest_first() -> None:
+    parcel = travelling()
+    Shipment.objects.update(insured_value="500.00")
+    html = page(parcel.order)
+    for text in ("in transit", "YT1234567890123", "YTO", "深圳市", "武汉市", "北京市", "insured", "¥500.00"):
+        assert text in html
+    way = html[html.index('class="way"') :]
+    assert way.index("快件离开深圳转运中心") < way.index("快件已被揽收")
+
+
+def test_the_page_tells_nothing_personal() -> None:
+    html = page(travelling().order)
+    for secret in ("13800138000", "8000", "王小明", "文三路"):
+        assert secret not in html
+
+
+def test_a_partly_shipped_order_says_that_more_comes() -> None:
+    order = build_paid(cups=2)
+    confirm(order.merchant, parcel_of(order, cups=1))
+    assert "another parcel" in page(order)
+
+
+def test_text_from_a_carrier_is_no_markup() -> None:
+    parcel = build_shipment()
+    way = route_of(event(0, T.IN_TRANSIT, "<script>alert(1)</script>"))
+    apply_route(parcel, way, next_check_in=timedelta(hours=2))
+    assert "<script>alert(1)" not in page(parcel.order)
+
+
+@pytest.mark.parametrize("token", ["A" * 24, "short", "../../etc/passwd", "x" * 400])
+@pytest.mark.parametrize("tail", ["", "qr.svg"])
+def test_an_unknown_token_is_404(token: str, tail: str) -> None:
+    build_shipment()
+    assert Client().get(f"/track/{token}/{tail}").status_code == 404
+    assert Client().post(f"/track/{token}/").status_code == 404
+
+
+def test_the_page_is_not_cached_indexed_or_passed_on() -> None:
+    answer = Client().get(f"/track/{build_paid().tracking_token}/")
+    assert answer.headers["Cache-Control"] == "private, no-store"
+    assert answer.headers["X-Robots-Tag"] == "noindex, nofollow"
+    assert answer.headers["Referrer-Policy"] == "no-referrer"
+
+
+def test_the_page_costs_the_same_whatever_the_parcels() -> None:
+    counted = []
+    for parcels in (1, 4):
+        order = build_paid(cups=4)
+        for _ in range(parcels):
+            confirm(order.merchant, parcel_of(order, cups=1))
+        with CaptureQueriesContext(connection) as queries:
+            page(order)
+        counted.append(len(queries))
+    assert counted[0] == counted[1]
+    assert counted[0] <= 6
+
+
+def test_the_qr_code_is_a_picture_of_the_address(settings: Any) -> None:
+    order = build_paid()
+    answer = Client().get(f"/track/{order.tracking_token}/qr.svg")
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "image/svg+xml")
+    settings.PUBLIC_BASE_URL = "https://another.example.com"
+    assert Client().get(f"/track/{order.tracking_token}/qr.svg").content != answer.content
+
+
+def test_refresh_moves_the_parcel_forward_within_the_floor() -> None:
+    build_account(URL)
+    parcel = travelling()
+    later = timezone.now() + timedelta(hours=2)
+    Shipment.objects.update(next_check_at=later, last_asked_at=timezone.now() - timedelta(minutes=29))
+    assert "Refresh</button>" not in page(parcel.order)
+    assert Client().post(f"/track/{parcel.order.tracking_token}/").status_code == 302
+    assert Shipment.objects.get().next_check_at == later
+    Shipment.objects.update(last_asked_at=timezone.now() - timedelta(minutes=31))
+    assert "Refresh</button>" in page(parcel.order)
+    client = Client(enforce_csrf_checks=True)
+    assert client.post(f"/track/{parcel.order.tracking_token}/").status_code == 403
+    Client().post(f"/track/{parcel.order.tracking_token}/")
+    moved = Shipment.objects.get().next_check_at
+    assert moved is not None
+    assert moved <= timezone.now()
+    assert "Asking the carrier" in page(parcel.order)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "goes"),
+    [("/shop/orders/", "/shop/orders/"), ("https://evil.example/", None), ("//evil.example", None)],
+)
+def test_refresh_leads_back_to_our_own_pages_only(wanted: str, goes: str | None) -> None:
+    order = build_paid()
+    path = f"/track/{order.tracking_token}/"
+    assert Client().post(path, {"next": wanted}).headers["Location"] == (goes or path)
+
+
+# --- about.py -----------------------------------------------------------------------------------------------------
+
+
+def test_find_knows_waybill_numbers_and_their_beginnings() -> None:
+    parcel = travelling()
+    assert about.find("YT1234567890123") == [parcel.order_id]
+    assert about.find(" yt12345678 90123") == [parcel.order_id]
+    assert about.find("YT12345") == [parcel.order_id]
+    assert [about.find(term) for term in ("YT9999999", "", "YT1", "%", "王小明", "A" * 60)] == [[]] * 6
+
+
+def test_parts_are_the_apis_shipments_in_two_queries() -> None:
+    parcel, other = travelling(), build_paid()
+    with CaptureQueriesContext(connection) as queries:
+        parts = about.parts([parcel.order, other])
+    assert len(queries) == 2
+    assert parts[other.pk] == []
+    assert parts[parcel.order_id] == [
+        {
+            "carrier": "yto",
+            "tracking_number": "YT1234567890123",
+            "status": "moving",
+            "insured_value": None,
+            "shipped_at": timezone.localtime(parcel.shipped_at).isoformat(),
+            "events": [
+                {
+                    "at": "2026-11-01T09:00:00+08:00",
+                    "status": "picked_up",
+                    "text": "快件已被揽收",
+                    "location": "杭州市",
+                },
+                {
+                    "at": "2026-11-01T10:00:00+08:00",
+                    "status": "in_transit",
+                    "text": "快件离开深圳转运中心",
+                    "location": "杭州市",
+                },
+            ],
+        }
+    ]
+
+
+def test_panel_and_timeline_say_the_same_story() -> None:
+    parcel = travelling()
+    item = about.panel(parcel.order).items[0]
+    assert item.title.endswith("YT1234567890123")
+    assert (item.tone, item.url_id) == ("waiting", parcel.pk)
+    details = [entry.detail for entry in about.timeline(parcel.order)]
+    assert details == ["快件已被揽收", "快件离开深圳转运中心"]
+
+
+@pytest.mark.parametrize(
+    ("status", "states"),
+    [
+        ("pending", ["not_applicable", "not_applicable", "not_applicable"]),
+        ("paid", ["waiting", "not_applicable", "not_applicable"]),
+    ],
+)
+def test_explain_without_parcels(status: str, states: list[str]) -> None:
+    assert [link.state for link in about.explain(build_order_in(status))] == states
+
+
+def test_explain_names_the_first_broken_link() -> None:
+    parcel = travelling()
+    assert [link.state for link in about.explain(parcel.order)] == ["good", "good", "waiting"]
+    Shipment.objects.update(last_problem="misconfigured: 503 验证签名失败")
+    broken = about.explain(parcel.order)[1]
+    assert (broken.state, broken.cause_code) == ("broken", "misconfigured")
+    signed = event(900, T.DELIVERED, "已签收")
+    apply_route(parcel, route_of(signed), next_check_in=timedelta(hours=2))
+    assert [link.state for link in about.explain(Order.objects.get(pk=parcel.order_id))] == [
+        "good",
+        "good",
+        "good",
+    ]
