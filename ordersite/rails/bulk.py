@@ -10,7 +10,9 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from django.db import connection, models
+from django.db import connection, connections, models
+
+from ordersite.rails import arrays
 
 _SQLITE_VARIABLES = 30_000  # SQLite takes 32,766 in one statement
 
@@ -33,6 +35,13 @@ def _columns(fields: Sequence[models.Field[Any, Any]], rows: Sequence[models.Mod
     return [
         [field.get_db_prep_save(getattr(row, field.attname), connection) for row in rows] for field in fields
     ]
+
+
+def _array_columns(
+    fields: Sequence[models.Field[Any, Any]], rows: Sequence[models.Model]
+) -> list[str | list[Any]]:
+    database = connections[connection.alias]
+    return [arrays.column(field, rows, database) for field in fields]
 
 
 def _arrays(fields: Sequence[models.Field[Any, Any]]) -> str:
@@ -66,7 +75,9 @@ def insert_rows(
     head = f"INSERT INTO {_quote(model._meta.db_table)} ({names}) "
     if connection.vendor == "postgresql":
         return _run(
-            head + f"SELECT * FROM unnest({_arrays(fields)})" + tail, _columns(fields, rows), bool(returning)
+            head + f"SELECT * FROM unnest({_arrays(fields)})" + tail,
+            _array_columns(fields, rows),
+            bool(returning),
         )
     found: list[tuple[Any, ...]] = []
     size = _SQLITE_VARIABLES // len(fields)
@@ -110,7 +121,7 @@ def update_rows(
             f"UPDATE {table} SET {sets} FROM unnest({_arrays(fields)}) AS v({source}) "
             f"WHERE {table}.{_quote(fields[0].column)} = v.c0{condition}"
         )
-        return _count(sql, [*_columns(fields, rows), *guard_values])
+        return _count(sql, [*_array_columns(fields, rows), *guard_values])
     sets = ", ".join(f"{_quote(f.column)} = v.column{i + 1}" for i, f in enumerate(fields) if i)
     changed = 0
     size = _SQLITE_VARIABLES // len(fields)
