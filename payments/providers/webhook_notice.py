@@ -77,6 +77,12 @@ def read_notice(call: RawCall, keys: AccountKeys) -> Notice:
         raise Rejected("malformed", str(error)[:200]) from error
 
 
+def _occurred_at(payload: Mapping[str, Any], data: Mapping[str, Any], kind: NoticeKind) -> datetime | None:
+    """paid_at is the payment's time in every message; of anything else the message's own time tells."""
+    paid_at, sent_at = read_time(data, "paid_at"), read_time(payload, "timestamp")
+    return (paid_at or sent_at) if kind is NoticeKind.PAYMENT else sent_at
+
+
 def _notice(message_id: str, payload: Mapping[str, Any], data: Mapping[str, Any]) -> Notice:
     event = read_text(payload, "type")
     kind = _KINDS.get(event, NoticeKind.OTHER)
@@ -98,7 +104,7 @@ def _notice(message_id: str, payload: Mapping[str, Any], data: Mapping[str, Any]
         provider_reference=read_text(data, "provider_reference"),
         amount=None if refund else amount,
         currency=read_text(data, "currency", longest=3) or CURRENCY,
-        occurred_at=read_time(data, "paid_at") or read_time(payload, "timestamp"),
+        occurred_at=_occurred_at(payload, data, kind),
         refund_reference=read_text(data, "refund_reference"),
         refund_amount=amount if refund else None,
         refunded_total=refunded,

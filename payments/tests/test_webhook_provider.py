@@ -93,7 +93,7 @@ def test_a_payment_is_read_whole() -> None:
 
 
 def test_a_refund_has_its_own_amount() -> None:
-    notice = verify(call(payload("refund.succeeded", amount="88.80", refund_reference="R1", paid_at=None)))
+    notice = verify(call(payload("refund.succeeded", amount="88.80", refund_reference="R1")))
     assert (notice.kind, notice.amount, notice.refund_reference) == (NoticeKind.REFUND, None, "R1")
     assert (notice.refund_amount, notice.refunded_total, notice.full_refund) == (
         Decimal("88.80"),
