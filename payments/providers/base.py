@@ -82,9 +82,10 @@ class Notice:
     `event_id`: the same for every retry of one notification, at most 200 characters, unique within the
     account. `amount`: the whole payment's amount, also in a refund notice; None when absent or not readable
     as an amount, which must never pay. `refund_amount`: of this one refund, None where the provider tells
-    only the sum. `refunded_total`: of all refunds so far, None where it keeps no sum. `full_refund`: the provider itself says that nothing is left; where it is
-    False, compare the sums. `account_problem`: empty, or the name of the account fact that does
-    not fit (`wrong_app_id`, `wrong_seller_id`). `state`: the provider's own word, for display.
+    only the sum. `refunded_total`: of all refunds so far, None where it keeps no sum. `full_refund`: the
+    provider itself says that nothing is left; where it is False, compare the sums. `account_problem`: empty,
+    or the name of the account fact that does not fit (`wrong_app_id`, `wrong_seller_id`). `state`: the
+    provider's own word, for display.
     """
 
     event_id: str

@@ -164,7 +164,7 @@ def test_alipays_key_may_be_bare_base64() -> None:
     ],
 )
 def test_kinds(changes: dict[str, str | None], kind: NoticeKind) -> None:
-    assert verify(notification(**changes)).kind is kind
+    assert verify(notification(charset="utf-8", **changes)).kind is kind
 
 
 def test_a_partial_refund_is_no_payment_and_has_a_key_of_its_own() -> None:
@@ -203,7 +203,7 @@ def test_an_amount_that_is_none_is_taken_but_has_no_value(amount: str) -> None:
 )
 def test_another_account_is_named(name: str, value: str) -> None:
     assert verify(notification(**{name: value})).account_problem == f"wrong_{name}"
-    assert verify(notification(**{name: None})).account_problem == f"wrong_{name}"
+    assert verify(notification(charset="utf-8", **{name: None})).account_problem == f"wrong_{name}"
 
 
 def test_a_long_identity_becomes_a_hash() -> None:

@@ -81,8 +81,13 @@ def test_a_compressed_body_is_not_unpacked(server: HTTPServer) -> None:
     assert outside(lambda: Gateway().get(server.url_for("/a")))[0] == "provider_answer_compressed"
 
 
+def _late(_request: Request) -> HttpResponse:
+    time.sleep(0.5)
+    return HttpResponse("")
+
+
 def test_a_slow_answer_leaves_the_outcome_open(server: HTTPServer) -> None:
-    server.expect_request("/a").respond_with_handler(lambda _request: time.sleep(0.5) or HttpResponse(""))
+    server.expect_request("/a").respond_with_handler(_late)
     start = time.monotonic()
     assert outside(lambda: Gateway(read=0.1).post(server.url_for("/a"), content=b"", headers={})) == (
         "provider_timeout",
