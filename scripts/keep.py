@@ -1,4 +1,4 @@
-"""Keep one program running: `python -m scripts.keep PROGRAM ARGUMENT...`
+"""Keep one program of the Procfile running: `python -m scripts.keep NAME`
 
 The supervisor (honcho) ends everything as soon as one program ends, which is right for a mistake in the
 settings and wrong for a worker that the kernel killed. So each program gets a keeper: it starts the program
@@ -13,9 +13,12 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from types import FrameType
 
-from scripts.processes import is_alive, kill_family
+from honcho.environ import parse_procfile
+
+from scripts.processes import is_alive
 
 GRACE_SECONDS = 4.0  # honcho kills after 5
 SHORT_LIFE_SECONDS = 10.0
@@ -23,10 +26,12 @@ CRASHES_IN_A_ROW = 4
 
 
 class Keeper:
-    """One program, and the processes whose end is its end."""
+    """One program in a process group of its own, and the processes whose end is its end."""
 
-    def __init__(self, command: list[str], watched: list[int]) -> None:
-        self.command = command
+    def __init__(self, name: str, command: str, watched: list[int]) -> None:
+        self.name = name
+        # Should even the keeper be killed, the kernel asks the program to end.
+        self.command = ["setpriv", "--pdeathsig", "TERM", "sh", "-c", f"exec {command}"]
         self.watched = watched
         self.stopping = False
 
@@ -43,27 +48,35 @@ class Keeper:
                 return 0
             crashes = crashes + 1 if time.monotonic() - started < SHORT_LIFE_SECONDS else 0
             if crashes >= CRASHES_IN_A_ROW:
-                print(f"{self.command[0]} ended {crashes} times right after its start; giving up", flush=True)
-                return status or 1
-            print(f"{self.command[0]} ended with status {status}; starting it again", flush=True)
-            time.sleep(0.5 + crashes)
+                print(f"{self.name} ended {crashes} times right after its start; giving up", flush=True)
+                return 1
+            print(f"{self.name} ended with status {status}; starting it again", flush=True)
+            time.sleep(0.5 * max(crashes, 1))
 
     def _run_once(self) -> int:
         program = subprocess.Popen(self.command, start_new_session=True)
         while program.poll() is None:
-            if not all(map(is_alive, self.watched)):
-                self.stopping = True
+            self.stopping |= not all(map(is_alive, self.watched))
             if self.stopping:
-                self._end(program)
+                _end(program)
             time.sleep(0.1)
+        _kill_group(program)  # children of a killed program would go on without it
         return program.wait()
 
-    def _end(self, program: subprocess.Popen[bytes]) -> None:
-        program.terminate()
-        try:
-            program.wait(GRACE_SECONDS)
-        except subprocess.TimeoutExpired:
-            kill_family(program.pid)
+
+def _end(program: subprocess.Popen[bytes]) -> None:
+    program.terminate()
+    try:
+        program.wait(GRACE_SECONDS)
+    except subprocess.TimeoutExpired:
+        _kill_group(program)
+
+
+def _kill_group(program: subprocess.Popen[bytes]) -> None:
+    try:
+        os.killpg(program.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
 
 
 def watched_processes() -> list[int]:
@@ -72,7 +85,8 @@ def watched_processes() -> list[int]:
 
 
 def main() -> int:
-    keeper = Keeper(sys.argv[1:], watched_processes())
+    name = sys.argv[1]
+    keeper = Keeper(name, parse_procfile(Path("Procfile").read_text()).processes[name], watched_processes())
     signal.signal(signal.SIGTERM, keeper.stop)
     signal.signal(signal.SIGINT, keeper.stop)
     return keeper.run()

@@ -100,7 +100,7 @@ def run_step(log: Path, saying: str, *arguments: str) -> str:
 
 def prepare(place: Place) -> str:
     """Translations, tables and, where they belong, demonstration data; returns the log-ins made now."""
-    place.files.mkdir(parents=True, exist_ok=True)
+    (place.files / "static").mkdir(parents=True, exist_ok=True)  # empty: the files come from where they lie
     place.log.write_text("")
     compile_catalogues()
     run_step(place.log, "Preparing the database ...", "manage.py", "migrate", "--no-input")
@@ -142,9 +142,9 @@ def announce(place: Place, logins: str) -> None:
 def supervise(place: Place) -> int:
     """Everything in the Procfile, until Ctrl-C or until one of them gives up."""
     manager = Manager()
-    for name, command in parse_procfile((ROOT / "Procfile").read_text()).processes.items():
+    for name in parse_procfile((ROOT / "Procfile").read_text()).processes:
         if place.demo or name != "sandbox":
-            manager.add_process(name, f"exec {shlex.quote(sys.executable)} -m scripts.keep {command}")
+            manager.add_process(name, f"exec {shlex.quote(sys.executable)} -m scripts.keep {name}")
     manager.loop()
     stopped_by_hand = manager.returncode in (130, 143)
     return 0 if stopped_by_hand else int(manager.returncode or 1)

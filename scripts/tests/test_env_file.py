@@ -41,7 +41,7 @@ def test_two_files_share_no_key() -> None:
 def test_the_example_explains_every_variable_that_the_settings_read() -> None:
     tree = ast.parse((env_file.ROOT / "ordersite" / "settings.py").read_text(encoding="utf-8"))
     read = {
-        node.args[0].value
+        str(node.args[0].value)
         for node in ast.walk(tree)
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)

@@ -16,74 +16,96 @@ from scripts.processes import is_alive, kill_family, wait_until
 
 PROGRAM = """
 import os, sys, time
-with open(sys.argv[1], "a") as file:
+with open("pids", "a") as file:
     file.write(f"{os.getpid()}\\n")
 time.sleep(60)
 """
+DEAF = "import signal, os; signal.signal(signal.SIGTERM, signal.SIG_IGN); os.fork()\n" + PROGRAM
 
 
-def keep(log: Path, *, program: str = PROGRAM, watched: str = "") -> subprocess.Popen[str]:
-    """A keeper around a program that writes its number into `log` and sleeps."""
+def keep(folder: Path, *, program: str = PROGRAM, watched: str = "") -> subprocess.Popen[str]:
+    """A keeper around a program that writes its number into the file `pids` and sleeps."""
+    (folder / "program.py").write_text(program)
+    (folder / "Procfile").write_text(f"sleeper: {sys.executable} program.py\n")
     return subprocess.Popen(
-        [sys.executable, "-m", "scripts.keep", sys.executable, "-c", program, str(log)],
-        cwd=ROOT,
-        env={**os.environ, "SUPERVISORS": watched},
+        [sys.executable, "-m", "scripts.keep", "sleeper"],
+        cwd=folder,
+        env={**os.environ, "SUPERVISORS": watched, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         text=True,
     )
 
 
-def numbers(log: Path) -> list[int]:
+def numbers(folder: Path) -> list[int]:
+    log = folder / "pids"
     return [int(line) for line in log.read_text().split()] if log.exists() else []
 
 
 def test_a_killed_program_comes_back_and_ends_with_its_keeper(tmp_path: Path) -> None:
-    log = tmp_path / "pids"
-    keeper = keep(log)
-    assert wait_until(lambda: len(numbers(log)) == 1, 10)
+    keeper = keep(tmp_path)
+    assert wait_until(lambda: len(numbers(tmp_path)) == 1, 10)
 
-    os.kill(numbers(log)[0], signal.SIGKILL)
-    assert wait_until(lambda: len(numbers(log)) == 2, 10)
+    os.kill(numbers(tmp_path)[0], signal.SIGKILL)
+    assert wait_until(lambda: len(numbers(tmp_path)) == 2, 10)
     keeper.terminate()
 
     assert keeper.wait(10) == 0
-    assert [is_alive(number) for number in numbers(log)] == [False, False]
+    assert [is_alive(number) for number in numbers(tmp_path)] == [False, False]
+
+
+def test_children_of_a_killed_program_do_not_go_on_without_it(tmp_path: Path) -> None:
+    keeper = keep(tmp_path, program="import os; os.fork()\n" + PROGRAM)
+    assert wait_until(lambda: len(numbers(tmp_path)) == 2, 10)
+    first = numbers(tmp_path)
+
+    os.kill(min(first), signal.SIGKILL)
+
+    assert wait_until(lambda: not any(map(is_alive, first)), 5)
+    keeper.terminate()
+    assert keeper.wait(10) == 0
 
 
 def test_a_program_ends_when_the_supervisor_was_killed(tmp_path: Path) -> None:
-    log = tmp_path / "pids"
     supervisor = subprocess.Popen(["sleep", "60"])
-    keeper = keep(log, watched=str(supervisor.pid))
-    assert wait_until(lambda: len(numbers(log)) == 1, 10)
+    keeper = keep(tmp_path, watched=str(supervisor.pid))
+    assert wait_until(lambda: len(numbers(tmp_path)) == 1, 10)
 
     supervisor.kill()
     supervisor.wait()
 
     assert keeper.wait(10) == 0
-    assert not is_alive(numbers(log)[0])
+    assert not is_alive(numbers(tmp_path)[0])
+
+
+def test_a_program_ends_when_its_keeper_was_killed(tmp_path: Path) -> None:
+    keeper = keep(tmp_path)
+    assert wait_until(lambda: len(numbers(tmp_path)) == 1, 10)
+
+    keeper.kill()
+
+    assert wait_until(lambda: not is_alive(numbers(tmp_path)[0]), 5)
 
 
 def test_a_deaf_program_is_killed_with_its_children(tmp_path: Path) -> None:
-    log = tmp_path / "pids"
-    deaf = "import signal, os; signal.signal(signal.SIGTERM, signal.SIG_IGN); os.fork()\n" + PROGRAM
-    keeper = keep(log, program=deaf)
-    assert wait_until(lambda: len(numbers(log)) == 2, 10)
+    keeper = keep(tmp_path, program=DEAF)
+    assert wait_until(lambda: len(numbers(tmp_path)) == 2, 10)
 
     started = time.monotonic()
     keeper.terminate()
 
     assert keeper.wait(15) == 0
     assert 3.5 < time.monotonic() - started < 10
-    assert wait_until(lambda: not any(map(is_alive, numbers(log))), 5)
+    assert wait_until(lambda: not any(map(is_alive, numbers(tmp_path))), 5)
 
 
-def test_a_program_that_cannot_start_is_given_up() -> None:
-    keeper = keep(Path("/nonexistent/pids"))
+def test_a_program_that_cannot_start_is_given_up(tmp_path: Path) -> None:
+    keeper = keep(tmp_path, program="raise SystemExit(3)")
 
     output, _ = keeper.communicate(timeout=60)
 
     assert keeper.returncode == 1
-    assert output.splitlines()[-1].endswith("ended 4 times right after its start; giving up")
+    assert output.splitlines()[0] == "sleeper ended with status 3; starting it again"
+    assert output.splitlines()[-1] == "sleeper ended 4 times right after its start; giving up"
 
 
 def test_a_family_dies_as_a_whole() -> None:
