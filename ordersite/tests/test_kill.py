@@ -1,0 +1,204 @@
+"""Kill anything at any moment: every accepted notification is applied once, and the history is whole.
+
+An independent program (this one) orders through the API, pays with genuinely signed Alipay notifications, and repeats a
+call until it is answered, as a shop and a provider do. Meanwhile a random process or server dies every second or so.
+"""
+
+from __future__ import annotations
+
+import base64
+import random
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import httpx2
+import psycopg
+import pytest
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+from ordersite.tests.site import Site, eventually, whole_site
+from scripts.services import Server, new_folder, start_postgres, start_rabbitmq, start_redis
+
+pytestmark = [pytest.mark.kill, pytest.mark.timeout(900)]
+
+PATIENCE_SECONDS = 120
+
+
+@dataclass(slots=True)
+class World:
+    """A site on servers of its own, and the provider's key."""
+
+    site: Site
+    servers: dict[str, Server]
+    key: rsa.RSAPrivateKey
+    token: str
+
+    def count(self, sql: str) -> int:
+        with psycopg.connect(self.servers["postgres"].url) as connection:
+            row = connection.execute(sql).fetchone()  # type: ignore[arg-type]  # a literal of this file
+        return int(row[0]) if row else 0
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    folder = new_folder("kill")
+    servers: dict[str, Server] = {}
+    try:
+        servers["postgres"] = start_postgres(folder / "postgres")
+        servers["redis"] = start_redis(folder / "redis")
+        servers["rabbitmq"] = start_rabbitmq(folder / "rabbitmq")
+        urls = {
+            "DATABASE_URL": servers["postgres"].url,
+            "REDIS_URL": servers["redis"].url,
+            "CELERY_BROKER_URL": servers["rabbitmq"].url,
+        }
+        with whole_site(folder / "site", servers=urls) as site:
+            yield make_world(site, servers)
+    finally:
+        for server in servers.values():
+            server.stop()
+
+
+def make_world(site: Site, servers: dict[str, Server]) -> World:
+    pem = (Path(site.environment["SANDBOX_DIR"]) / "alipay_private.pem").read_bytes()
+    key = serialization.load_pem_private_key(pem, password=None)
+    assert isinstance(key, rsa.RSAPrivateKey)
+    made = site.manage(
+        "add_api_client", "--merchant", "demo", "--scope", "orders:write", "--scope", "orders:read"
+    )
+    site.start("web", "worker", "beat")
+    site.wait_until_up()
+    return World(site, servers, key, made.split()[-1])
+
+
+def until_answered(call: Any, good: set[int]) -> httpx2.Response:
+    """Repeat a call until it is answered, as the honest other side does. Everything else than `good` is tried again."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    last: object = None
+    while time.monotonic() < end:
+        try:
+            last = reply = call()
+            if reply.status_code in good:
+                return reply
+        except httpx2.HTTPError as error:
+            last = error
+        time.sleep(random.uniform(0.1, 0.5))
+    raise AssertionError(f"never answered: {last!r} {getattr(last, 'text', '')[:300]}")
+
+
+def buy_and_pay(world: World, serial: int) -> str:
+    """One whole purchase; returns the order's number."""
+    client = httpx2.Client(
+        base_url=world.site.url, timeout=10, headers={"Authorization": f"Bearer {world.token}"}
+    )
+    key = {"Idempotency-Key": str(uuid.uuid4())}
+    body = {
+        "buyer": {"id": f"b{serial}", "name": "王小明", "phone": f"138{serial:08d}"},
+        "lines": [{"product_id": "cup", "name": "保温杯", "quantity": 1, "unit_price": "88.80"}],
+        "address": {"province": "浙江省", "city": "杭州市", "district": "西湖区", "street": "文三路 1 号"},
+    }
+    with client:
+        order = until_answered(
+            lambda: client.post("/api/v1/orders/", json=body, headers=key), {200, 201}
+        ).json()
+        number = order["number"]
+        wish = {"provider": "alipay", "account": "demo-alipay"}
+        payment = until_answered(
+            lambda: client.post(f"/api/v1/orders/{number}/payments/", json=wish), {200, 201}
+        ).json()
+        notify(world, client, payment["reference"], payment["amount"])
+    return str(number)
+
+
+def notify(world: World, client: httpx2.Client, reference: str, amount: str) -> None:
+    fields = {
+        "notify_time": "2026-11-22 12:00:00", "notify_type": "trade_status_sync", "notify_id": uuid.uuid4().hex,
+        "app_id": "2021000000000001", "seller_id": "2088000000000001", "charset": "utf-8", "version": "1.0",
+        "trade_no": f"20261122{uuid.uuid4().int % 10**20:020d}", "out_trade_no": reference,
+        "trade_status": "TRADE_SUCCESS", "total_amount": amount, "gmt_payment": "2026-11-22 12:00:00",
+    }  # fmt: skip
+    signed = "&".join(f"{name}={fields[name]}" for name in sorted(fields)).encode()
+    signature = base64.b64encode(world.key.sign(signed, padding.PKCS1v15(), hashes.SHA256())).decode()
+    form = urlencode({**fields, "sign_type": "RSA2", "sign": signature}).encode()
+    headers = {"Content-Type": "application/x-www-form-urlencoded;charset=utf-8"}
+
+    def call() -> httpx2.Response:
+        reply = client.post("/notify/alipay/demo-alipay/", content=form, headers=headers)
+        if reply.content != b"success":  # Alipay reads the body only
+            reply.status_code = 500
+        return reply
+
+    until_answered(call, {200})
+
+
+def make_trouble(world: World, stop: threading.Event, told: list[str], rng: random.Random) -> None:
+    """Kill something, give it a moment, start it again."""
+    while not stop.wait(rng.uniform(0.5, 1.5)):
+        name = rng.choice(["web", "worker", "web", "worker", "redis", "postgres", "rabbitmq"])
+        told.append(name)
+        if name in world.servers:
+            world.servers[name].kill()
+            stop.wait(rng.uniform(0.1, 1.0))
+            world.servers[name].start()
+        else:
+            world.site.kill(name)
+            world.site.start(name)
+
+
+def run_with_trouble(world: World, orders: int, seed: int) -> list[str]:
+    stop, told = threading.Event(), []
+    thread = threading.Thread(target=make_trouble, args=(world, stop, told, random.Random(seed)))
+    thread.start()
+    try:
+        with ThreadPoolExecutor(16) as pool:
+            numbers = list(pool.map(lambda serial: buy_and_pay(world, serial), range(orders)))
+    finally:
+        stop.set()
+        thread.join()
+    assert len(set(numbers)) == orders
+    return told
+
+
+def check_all_paid_once(world: World, orders: int) -> None:
+    paid = "SELECT count(*) FROM orders_order WHERE status = 'paid'"
+    world.site.wait_until_up()
+    assert eventually(lambda: world.count(paid) == orders, PATIENCE_SECONDS), world.count(paid)
+    assert world.count("SELECT count(*) FROM orders_order") == orders
+    assert world.count("SELECT count(*) FROM orders_orderevent WHERE to_status = 'paid'") == orders
+    assert world.count("SELECT count(*) FROM payments_payment WHERE status = 'paid'") == orders
+    waiting = "SELECT count(*) FROM payments_paymentnotification WHERE done_at IS NULL"
+    assert eventually(lambda: world.count(waiting) == 0, PATIENCE_SECONDS)
+    assert world.count("SELECT count(*) FROM payments_paymentexception") == 0
+    assert "The history is whole" in world.site.manage("verify_history")
+
+
+@pytest.mark.parametrize("seed", [20261122])
+def test_500_orders_survive_killed_processes_and_servers(world: World, seed: int) -> None:
+    told = run_with_trouble(world, 500, seed)
+    assert len(told) >= 5, told
+    check_all_paid_once(world, 500)
+
+
+@pytest.mark.long
+def test_5000_orders_survive_killed_processes_and_servers(world: World) -> None:
+    run_with_trouble(world, 5000, 1)
+    check_all_paid_once(world, 5000)
+
+
+@pytest.mark.parametrize("seconds", [10, pytest.param(60, marks=pytest.mark.long)])
+def test_what_came_while_the_broker_was_gone_catches_up(world: World, seconds: int) -> None:
+    world.servers["rabbitmq"].kill()
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda serial: buy_and_pay(world, serial), range(50)))
+    time.sleep(seconds)
+    assert world.count("SELECT count(*) FROM payments_paymentnotification") == 50
+    world.servers["rabbitmq"].start()
+    check_all_paid_once(world, 50)
