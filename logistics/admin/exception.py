@@ -83,5 +83,7 @@ class ShipmentExceptionAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnlyAd
     @admin.display(description=_("status"))
     def state(self, case: ShipmentException) -> SafeString:
         return (
-            badges.badge(_("open"), tone="bad") if is_open(case) else badges.badge(_("resolved"), tone="good")
+            badges.badge(_("to do"), tone="bad")
+            if is_open(case)
+            else badges.badge(_("resolved"), tone="good")
         )

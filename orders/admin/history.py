@@ -7,7 +7,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from orders.models import HistorySeal, OrderEvent, OrderStatus, PhoneLook
-from ordersite.lib.adminkit import badges
+from ordersite.lib.adminkit import badges, columns
 from ordersite.lib.adminkit.read_only import ReadOnlyAdmin
 from ordersite.lib.adminkit.search import ShapeSearchMixin, column
 
@@ -17,16 +17,21 @@ NUMBER = r"[0-9]{8}-[0-9A-Z]{4}-[0-9A-Z]{4}"
 
 @admin.register(OrderEvent)
 class OrderEventAdmin(ShapeSearchMixin, ReadOnlyAdmin):
-    list_display = ("order_link", "seq", "kind", "change", "trigger", "actor", "happened", "short_hash")
+    list_display = ("order_link", "position", "kind", "change", "trigger", "actor", "happened", "short_hash")
     list_filter = ("kind",)
     list_select_related = ("order",)
     search_fields = ("order__number",)
     search_help_text = _("Order number")
     shapes = (column(NUMBER, "order__number"),)
+    position = columns.plain("seq", _("line"))
+    text_hash = columns.plain("text_digest", _("hash of the words"))
+    edition = columns.plain("version", _("form"))
+    hash_before = columns.plain("prev_hash", _("hash before"))
     fields = (
-        "order", "seq", "kind", "from_status", "to_status", "trigger", "actor_kind", "actor_id", "evidence",
-        "text_digest", "at", "recorded_at", "version", "prev_hash", "hash",
+        "order_link", "position", "kind", "change", "trigger", "actor", "evidence",
+        "text_hash", "at", "recorded_at", "edition", "hash_before", "hash",
     )  # fmt: skip
+    readonly_fields = ("order_link", "position", "change", "actor", "text_hash", "edition", "hash_before")
 
     @admin.display(description=_("order"))
     def order_link(self, line: OrderEvent) -> SafeString:
@@ -57,8 +62,16 @@ class OrderEventAdmin(ShapeSearchMixin, ReadOnlyAdmin):
 
 @admin.register(HistorySeal)
 class HistorySealAdmin(ReadOnlyAdmin):
-    list_display = ("first_id", "last_id", "lines", "key_id", "sealed")
-    fields = ("first_id", "last_id", "lines", "digest", "prev_mac", "mac", "key_id", "sealed_at")
+    first = columns.plain("first_id", _("first line"))
+    last = columns.plain("last_id", _("last line"))
+    count = columns.plain("lines", _("lines"))
+    over = columns.plain("digest", _("digest"))
+    mac_before = columns.plain("prev_mac", _("seal before"))
+    seal = columns.plain("mac", _("seal"))
+    key = columns.plain("key_id", _("key"))
+    list_display = ("first", "last", "count", "key", "sealed")
+    fields = ("first", "last", "count", "over", "mac_before", "seal", "key", "sealed")
+    readonly_fields = fields
 
     @admin.display(description=_("sealed at"))
     def sealed(self, seal: HistorySeal) -> SafeString:
@@ -69,11 +82,13 @@ class HistorySealAdmin(ReadOnlyAdmin):
 class PhoneLookAdmin(ShapeSearchMixin, ReadOnlyAdmin):
     """Who looked at whose number; the number itself is not in it."""
 
-    list_display = ("username", "order_link", "looked")
+    who = columns.plain("username", _("user"))
+    list_display = ("who", "order_link", "looked")
     search_fields = ("username",)
     search_help_text = _("User name")
     shapes = (column(r"[\w.@+-]{1,150}", "username"),)
-    fields = ("username", "order_id", "looked_at")
+    fields = list_display
+    readonly_fields = fields
 
     @admin.display(description=_("order"))
     def order_link(self, look: PhoneLook) -> SafeString:

@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from ordersite.flow import FLOW
-from ordersite.lib.adminkit import badges
+from ordersite.lib.adminkit import badges, columns
 from ordersite.lib.adminkit.confirmed import Confirmed, ConfirmedActionsMixin
 from ordersite.lib.adminkit.read_only import ReadOnlyAdmin
 from ordersite.lib.adminkit.search import Shape, ShapeSearchMixin, column, row_id
@@ -47,11 +47,19 @@ class ParkedFilter(admin.SimpleListFilter):
 class DeliveryAdmin(ConfirmedActionsMixin, ReadOnlyAdmin):
     """Done deliveries are gone: what is here waits, is tried again, or is parked."""
 
-    list_display = ("event", "handler", "subject_id", "state", "attempts", "happened", "last_error")
+    name = columns.plain("event", _("event"))
+    taker = columns.plain("handler", _("handler"))
+    subject = columns.plain("subject_id", _("row"))
+    content = columns.plain("payload", _("content"))
+    tries = columns.plain("attempts", _("attempts"))
+    due = columns.plain("due_at", _("due at"))
+    parked = columns.plain("parked_at", _("parked at"))
+    problem = columns.plain("last_error", _("last problem"))
+
+    list_display = ("name", "taker", "subject", "state", "tries", "happened", "problem")
     list_filter = (ParkedFilter,)
-    fields = (
-        "event", "handler", "subject_id", "payload", "event_at", "attempts", "due_at", "parked_at", "last_error",
-    )  # fmt: skip
+    fields = ("name", "taker", "subject", "content", "happened", "tries", "due", "parked", "problem")
+    readonly_fields = fields
     confirmed = (
         Confirmed(
             "retry",
@@ -81,19 +89,18 @@ def _row_of_table() -> Shape:
 
 @admin.register(AuditEntry)
 class AuditEntryAdmin(ShapeSearchMixin, ReadOnlyAdmin):
-    list_display = (
-        "changed",
-        "table_name",
-        "row_id",
-        "column_name",
-        "old_value",
-        "new_value",
-        "database_user",
-    )
+    list_display = ("changed", "table", "entry", "name", "before", "after", "by")
     search_fields = ("table_name",)
     search_help_text = _("Table name or #entry")
     shapes = (row_id(), _row_of_table())
-    fields = ("table_name", "row_id", "column_name", "old_value", "new_value", "database_user", "changed_at")
+    table = columns.plain("table_name", _("table"))
+    entry = columns.plain("row_id", _("row"))
+    name = columns.plain("column_name", _("column"))
+    before = columns.plain("old_value", _("before"))
+    after = columns.plain("new_value", _("after"))
+    by = columns.plain("database_user", _("database user"))
+    fields = ("table", "entry", "name", "before", "after", "by", "changed")
+    readonly_fields = fields
 
     @admin.display(description=_("changed at"))
     def changed(self, entry: AuditEntry) -> SafeString:

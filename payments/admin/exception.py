@@ -86,5 +86,7 @@ class PaymentExceptionAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnlyAdm
     @admin.display(description=_("status"))
     def state(self, case: PaymentException) -> SafeString:
         return (
-            badges.badge(_("open"), tone="bad") if is_open(case) else badges.badge(_("resolved"), tone="good")
+            badges.badge(_("to do"), tone="bad")
+            if is_open(case)
+            else badges.badge(_("resolved"), tone="good")
         )

@@ -17,7 +17,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from ordersite.lib import masking
-from ordersite.lib.adminkit import badges
+from ordersite.lib.adminkit import badges, columns
 from ordersite.lib.adminkit.confirmed import Confirmed, ConfirmedActionsMixin
 from ordersite.lib.adminkit.read_only import ReadOnlyAdmin
 from ordersite.lib.adminkit.search import ShapeSearchMixin, column, row_id
@@ -69,9 +69,16 @@ def _replay(request: HttpRequest, row: PaymentNotification, _data: Mapping[str, 
 @admin.register(PaymentNotification)
 class PaymentNotificationAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnlyAdmin):
     list_display = (
-        "row", "arrived", "account", "verdict_badge", "outcome_badge", "reference", "provider_reference", "sum",
-        "remote_address", "answered", "applied",
-    )  # fmt: skip
+        "row",
+        "arrived",
+        "account",
+        "verdict_badge",
+        "outcome_badge",
+        "numbers",
+        "sum",
+        "remote_address",
+        "pace",
+    )
     list_filter = ("verdict", "outcome", "account")
     list_select_related = ("account",)
     search_fields = ("reference",)
@@ -80,9 +87,13 @@ class PaymentNotificationAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnly
     fields = (
         "account", "event_id", "verdict", "reject_code", "outcome", "kind", "provider_state", "reference",
         "provider_reference", "amount", "refunded_total", "occurred_at", "remote_address", "received_at",
-        "answered_ms", "attempts", "due_at", "done_at", "last_error", "headers", "body",
+        "pace", "tries", "due", "finished", "problem", "headers", "body",
     )  # fmt: skip
-    readonly_fields = ("headers", "body")
+    readonly_fields = ("pace", "tries", "due", "finished", "problem", "headers", "body")
+    tries = columns.plain("attempts", _("attempts"))
+    due = columns.plain("due_at", _("due at"))
+    finished = columns.plain("done_at", _("done at"))
+    problem = columns.plain("last_error", _("last problem"))
     confirmed = (
         Confirmed(
             "replay",
@@ -127,15 +138,18 @@ class PaymentNotificationAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnly
     def sum(self, notice: PaymentNotification) -> SafeString:
         return badges.money(notice.amount)
 
-    @admin.display(description=_("answered in (ms)"))
-    def answered(self, notice: PaymentNotification) -> SafeString:
-        return badges.number(notice.answered_ms)
+    @admin.display(description=_("merchant reference · provider's reference"))
+    def numbers(self, notice: PaymentNotification) -> SafeString:
+        return format_html(
+            "{}<small class='os-second'>{}</small>", notice.reference or "–", notice.provider_reference
+        )
 
-    @admin.display(description=_("applied in (ms)"))
-    def applied(self, notice: PaymentNotification) -> SafeString:
-        if notice.done_at is None or notice.verdict != V.VERIFIED:
-            return badges.NOTHING
-        return badges.number(int((notice.done_at - notice.received_at).total_seconds() * 1000))
+    @admin.display(description=_("answered · applied (ms)"))
+    def pace(self, notice: PaymentNotification) -> SafeString:
+        applied = "–"
+        if notice.done_at and notice.verdict == V.VERIFIED:
+            applied = f"{(notice.done_at - notice.received_at).total_seconds() * 1000:,.0f}"
+        return format_html('<span class="os-money">{} · {}</span>', notice.answered_ms, applied)
 
     @admin.display(description=_("headers"))
     def headers(self, notice: PaymentNotification) -> SafeString:

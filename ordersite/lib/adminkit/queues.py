@@ -20,7 +20,7 @@ class OpenCasesFilter(SimpleListFilter):
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [("open", _("open")), ("resolved", _("resolved")), ("all", _("all of them"))]
+        return [("open", _("to do")), ("resolved", _("resolved")), ("all", _("all of them"))]
 
     def choices(self, changelist: ChangeList) -> Iterator[Any]:
         chosen = self.value() or "open"

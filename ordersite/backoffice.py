@@ -1,0 +1,31 @@
+"""The back office as Django's admin site."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import update_wrapper
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from unfold.sites import UnfoldAdminSite
+
+View = Callable[..., HttpResponse]
+
+
+class BackOffice(UnfoldAdminSite):
+    """Who is logged in without being staff is refused; Django would ask them to log in again."""
+
+    def admin_view(self, view: View, cacheable: bool = False) -> View:
+        inner = super().admin_view(view, cacheable)
+
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            if request.user.is_authenticated and not self._may_enter(request):
+                raise PermissionDenied
+            return inner(request, *args, **kwargs)
+
+        return update_wrapper(guarded, inner)
+
+    def _may_enter(self, request: HttpRequest) -> bool:
+        return self.has_permission(request) or request.path == reverse(f"{self.name}:logout")
