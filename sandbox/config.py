@@ -35,7 +35,7 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
     return Settings(
         host=environ.get("SANDBOX_HOST", Settings.host),
         port=int(_number(environ, "SANDBOX_PORT", Settings.port)),
-        folder=Path(environ.get("SANDBOX_DIR", str(Settings.folder))),
+        folder=Path(environ.get("SANDBOX_DIR") or Path(environ.get("VAR_DIR") or "var") / "sandbox"),
         ordersite_url=environ.get("ORDERSITE_URL", f"http://127.0.0.1:{port}").rstrip("/"),
         app_id=environ.get("SANDBOX_ALIPAY_APP_ID", Settings.app_id),
         seller_id=environ.get("SANDBOX_ALIPAY_SELLER_ID", Settings.seller_id),

@@ -9,6 +9,7 @@ from sandbox.cashier import settle
 from sandbox.control_page import control_page, panel
 from sandbox.faults import BadFault, FaultOrder
 from sandbox.formats import fen, now
+from sandbox.parcels import NewParcel
 from sandbox.state import describe_state
 from sandbox.trades import Trade, TradeRefused
 from sandbox.web import Request, Response, html_response, json_response, read_form, read_json
@@ -144,7 +145,7 @@ def _parcel(world: World, body: Body) -> Response:
     """Look at a parcel, make it known (`com`), or let it do its next step (`advance`)."""
     number = str(body.get("number") or "")
     if isinstance(body.get("com"), str) and number:
-        parcels.take_parcel(world.store, number=number, com=str(body["com"]), phone="", source="control")
+        parcels.take_parcel(world.store, NewParcel(number, str(body["com"]), "control"))
     parcel = (parcels.advance if body.get("advance") is True else parcels.find_parcel)(world.store, number)
     if parcel is None:
         raise BadControl("unknown parcel")

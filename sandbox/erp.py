@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from sandbox import parcels
 from sandbox.formats import iso, now
 from sandbox.outgoing import Answer, Call, send
+from sandbox.parcels import NewParcel
 from sandbox.world import World
 
 TOKEN_FILE = "erp_token"  # noqa: S105 (the name of a file)
@@ -41,8 +42,9 @@ class Warehouse:
         while not self._stop.wait(self._world.settings.erp_poll_seconds):
             try:
                 self.work()
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
-                self._say(f"an answer was not understood: {error!r}")
+            except Exception:
+                # The edge of the thread: an answer that was not understood must not end the warehouse.
+                log.exception("warehouse")
 
     def stop(self) -> None:
         """End the loop."""
@@ -96,8 +98,8 @@ class Warehouse:
             serial = 1 + (last["n"] if last else 0)
             carrier = CARRIERS[serial % len(CARRIERS)]
             self._store.rows(
-                "INSERT INTO erp_orders VALUES (?, ?, ?, ?, ?, ?, ?, 'seen', '')",
-                order["number"], serial, due, _phone(order), carrier, new_number(carrier),
+                "INSERT INTO erp_orders VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'seen', '')",
+                order["number"], serial, due, _phone(order), _place(order), carrier, new_number(carrier),
                 "500.00" if serial % 3 == 0 else "",
             )  # fmt: skip
 
@@ -116,12 +118,9 @@ class Warehouse:
         """What the answer for one order means: shipped, later, with another number, or never."""
         code, number = str(result.get("code")), row["number"]
         if result.get("ok"):
+            com = COMS[row["carrier"]]
             parcels.take_parcel(
-                self._store,
-                number=row["tracking_number"],
-                com=COMS[row["carrier"]],
-                phone=row["phone"],
-                source="erp",
+                self._store, NewParcel(row["tracking_number"], com, "erp", row["phone"], row["place"])
             )
             self._update(number, state="shipped", message=code)
             log.info("shipped %s with %s", number, row["tracking_number"])
@@ -187,6 +186,14 @@ def _phone(order: Order) -> str:
     buyer = order.get("buyer")
     phone = str(buyer.get("phone") or "") if isinstance(buyer, dict) else ""
     return phone if re.fullmatch(r"\+?\d{6,15}", phone) else ""
+
+
+def _place(order: Order) -> str:
+    """Province and city in the carrier bureau's form, empty when the API does not tell the address."""
+    address = order.get("address")
+    if not isinstance(address, dict):
+        return ""
+    return ",".join(str(address[name]) for name in ("province", "city") if address.get(name))
 
 
 def _retry_after(answer: Answer) -> float:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 
 from sandbox import parcels
 from sandbox.formats import beijing, now
-from sandbox.parcels import CITIES, Event, Parcel
+from sandbox.parcels import City, Event, NewParcel, Parcel
 from sandbox.trouble import troubled
 from sandbox.web import Request, Response, json_response, read_form
 from sandbox.world import World
@@ -100,7 +100,7 @@ def _find(world: World, question: Mapping[str, object]) -> Parcel:
         raise QueryError("408")
     if number.startswith("NONE") or _PREFIXES.get(number[:2], com) != com:
         raise QueryError("500")
-    parcel = parcels.take_parcel(world.store, number=number, com=com, phone="", source="question")
+    parcel = parcels.take_parcel(world.store, NewParcel(number, com, "question"))
     if parcel.com != com:
         raise QueryError("500")
     if com in PHONE_NEEDED and parcel.phone and parcel.phone[-4:] != phone[-4:]:
@@ -140,9 +140,9 @@ def _story(parcel: Parcel, events: Sequence[Event], *, detailed: bool) -> dict[s
     }
     if detailed:
         story["routeInfo"] = {
-            "from": _place(parcel.route[0].city.code),
-            "cur": _place(last.step.city.code),
-            "to": _place(parcel.route[-1].city.code),
+            "from": _place(parcel.route[0].city),
+            "cur": _place(last.step.city),
+            "to": _place(parcel.route[-1].city),
         }
         story["isLoop"] = False
     return story
@@ -165,6 +165,5 @@ def _data(event: Event, *, detailed: bool) -> dict[str, object]:
     }
 
 
-def _place(code: str) -> dict[str, str]:
-    name = next(city.name for city in CITIES if city.code == code)
-    return {"number": code, "name": name}
+def _place(city: City) -> dict[str, str]:
+    return {"number": city.code, "name": city.name}

@@ -40,6 +40,23 @@ CITIES = (
 )
 
 
+def city_called(place: str) -> City | None:
+    """The area for `广东,深圳市`; one that is not in the table has a name only. None when nothing is told."""
+    known = next((city for city in CITIES if city.short == place.rpartition(",")[2]), None)
+    return known or (City("", place, "", "") if place else None)
+
+
+@dataclass(frozen=True, slots=True)
+class NewParcel:
+    """A parcel to take on. `phone` and `place` are the receiver's, empty where the sender did not tell them."""
+
+    number: str
+    com: str
+    source: str
+    phone: str = ""
+    place: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """One thing that happens; `after` is its share of the whole journey since the step before."""
@@ -62,11 +79,12 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """A parcel as it stands; `times` are those of the steps done, `phone` is the receiver's if known."""
+    """A parcel as it stands; `times` are those of the steps done, `phone` and `place` are the receiver's."""
 
     number: str
     com: str
     phone: str
+    place: str
     source: str
     times: Sequence[float]
     locked_until: float
@@ -74,7 +92,7 @@ class Parcel:
 
     @property
     def route(self) -> tuple[Step, ...]:
-        return route_of(self.number)
+        return route_of(self.number, self.place)
 
     @property
     def events(self) -> list[Event]:
@@ -82,12 +100,12 @@ class Parcel:
         return [Event(at, step) for at, step in zip(self.times, self.route, strict=False)]
 
 
-def route_of(number: str) -> tuple[Step, ...]:
+def route_of(number: str, place: str = "") -> tuple[Step, ...]:
     """The same steps for the same number: pick-up, trunk, arrival, delivery, for some a locker, signed."""
     seed = int.from_bytes(hashlib.sha256(number.encode()).digest()[:8])
-    start = CITIES[seed % 8]
-    via = CITIES[(seed + 1 + seed // 8 % 3) % 8]
-    end = CITIES[(seed + 4 + seed // 24 % 4) % 8]
+    end = city_called(place) or CITIES[seed % 8]
+    start = next(city for city in CITIES[seed // 8 % 7 :] if city != end)
+    via = next(city for city in CITIES[seed // 56 % 6 :] if city not in (start, end))
     steps = [
         Step(0.0, "1", "103", "揽收", f"【{start.short}】快件已被揽收, 揽件人: 李师傅", start),
         Step(
@@ -114,14 +132,14 @@ def route_of(number: str) -> tuple[Step, ...]:
     return tuple(steps)
 
 
-def take_parcel(store: Store, *, number: str, com: str, phone: str, source: str) -> Parcel:
+def take_parcel(store: Store, new: NewParcel) -> Parcel:
     """Make a parcel known, picked up now; a known one is returned as it is."""
     store.rows(
-        "INSERT INTO parcels (number, com, phone, source, created_at, times) VALUES (?, ?, ?, ?, ?, ?)"
+        "INSERT INTO parcels (number, com, phone, place, source, created_at, times) VALUES (?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT DO NOTHING",
-        number, com, phone, source, now(), json.dumps([now()]),
+        new.number, new.com, new.phone, new.place, new.source, now(), json.dumps([now()]),
     )  # fmt: skip
-    parcel = find_parcel(store, number)
+    parcel = find_parcel(store, new.number)
     assert parcel is not None
     return parcel
 
@@ -175,6 +193,7 @@ def _from_row(row: sqlite3.Row) -> Parcel:
         number=row["number"],
         com=row["com"],
         phone=row["phone"],
+        place=row["place"],
         source=row["source"],
         times=json.loads(row["times"]),
         locked_until=row["locked_until"],

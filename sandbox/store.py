@@ -34,13 +34,13 @@ CREATE TABLE IF NOT EXISTS faults (
     id INTEGER PRIMARY KEY, target TEXT NOT NULL, fault TEXT NOT NULL, value REAL NOT NULL,
     remaining INTEGER, created_at REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS parcels (
-    number TEXT PRIMARY KEY, com TEXT NOT NULL, phone TEXT NOT NULL, source TEXT NOT NULL,
+    number TEXT PRIMARY KEY, com TEXT NOT NULL, phone TEXT NOT NULL, place TEXT NOT NULL, source TEXT NOT NULL,
     created_at REAL NOT NULL, times TEXT NOT NULL, locked_until REAL NOT NULL DEFAULT 0,
     locked_steps INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE IF NOT EXISTS parcel_calls (number TEXT NOT NULL, at REAL NOT NULL);
 CREATE INDEX IF NOT EXISTS parcel_calls_number ON parcel_calls (number, at);
 CREATE TABLE IF NOT EXISTS erp_orders (
-    number TEXT PRIMARY KEY, serial INTEGER NOT NULL, due_at REAL NOT NULL, phone TEXT NOT NULL,
+    number TEXT PRIMARY KEY, serial INTEGER NOT NULL, due_at REAL NOT NULL, phone TEXT NOT NULL, place TEXT NOT NULL,
     carrier TEXT NOT NULL, tracking_number TEXT NOT NULL, insured_value TEXT NOT NULL,
     state TEXT NOT NULL, message TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS tunables (name TEXT PRIMARY KEY, value REAL NOT NULL);

@@ -51,3 +51,9 @@ def test_settings_refuse_a_speed_of_zero() -> None:
 
 def test_settings_find_the_application_by_its_port() -> None:
     assert config.read_settings({"PORT": "8123"}).ordersite_url == "http://127.0.0.1:8123"
+
+
+def test_the_folder_stands_where_the_application_looks_for_it() -> None:
+    assert config.read_settings({}).folder == Path("var/sandbox")
+    assert config.read_settings({"VAR_DIR": "/srv/v"}).folder == Path("/srv/v/sandbox")
+    assert config.read_settings({"VAR_DIR": "/srv/v", "SANDBOX_DIR": "/srv/s"}).folder == Path("/srv/s")

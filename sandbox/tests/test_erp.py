@@ -101,6 +101,17 @@ def test_a_phone_that_the_api_shows_must_fit(tmp_path: Path, httpserver: HTTPSer
         assert ask(box, number, "shunfeng", phone="5678").json["status"] == "200"
 
 
+def test_the_parcel_goes_to_the_city_of_the_address(tmp_path: Path, httpserver: HTTPServer) -> None:
+    address = {"province": "浙江", "city": "宁波市", "district": "海曙区", "street": "中山路 1 号"}
+    api = OrderApi(httpserver, [{**order("G-1"), "address": address}], {})
+    (tmp_path / "erp_token").write_text("token-1")
+    with started(tmp_path, ORDERSITE_URL=base(httpserver)) as box:
+        wait_for(lambda: box.state["parcels"])
+        number = api.of("G-1")[0]["tracking_number"]
+        answer = ask(box, number, "shunfeng", phone="8000").json
+    assert answer["routeInfo"]["to"] == {"number": "", "name": "浙江,宁波市"}
+
+
 def test_each_answer_has_its_consequence(tmp_path: Path, httpserver: HTTPServer) -> None:
     codes = {
         "C-1": ["tracking_number_used", "ok"],
