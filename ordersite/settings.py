@@ -199,7 +199,7 @@ CELERY_BEAT_SCHEDULE = {
     "run the relay": _every("rails.run_relay", 3),
     "ask payment providers": _every("payments.ask_providers", 3),
     "close overdue orders": _every("orders.close_overdue", 15),
-    "poll tracking": _every("logistics.poll_tracking", 15),
+    "poll tracking": _every("logistics.poll_tracking", 5),
     "seal history": _every("orders.seal_history", 10),
     "look for silent parcels": _every("logistics.find_silent_parcels", 900),
     "forget old idempotency keys": _every("orders.forget_idempotency_keys", 3600),
