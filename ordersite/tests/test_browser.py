@@ -1,0 +1,148 @@
+"""As a visitor and a support agent would: click through the whole story in a real browser, on the embedded set-up."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from ordersite.tests.site import Site, whole_site
+from scripts.services import new_folder
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+
+PHONE = {"width": 390, "height": 844}
+DESKTOP = {"width": 1440, "height": 900}
+# Where a person can look at the pages afterwards.
+SHOTS = os.environ.get("TEST_SCREENSHOTS", "")
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[Site]:
+    folder = new_folder("browser")
+    quick = {"SANDBOX_PARCEL_SECONDS": "12", "SANDBOX_SHIP_SECONDS": "2", "TRACKING_POLL_HOURS": "0.0015"}
+    with whole_site(folder / "site", servers={}, extra=quick) as running:
+        running.start("sandbox", "web", "worker", "beat")
+        running.wait_for_sandbox()
+        running.wait_until_up()
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    path = os.environ.get("TEST_CHROMIUM") or "/usr/bin/chromium"
+    quiet = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=quiet)
+        yield chromium
+        chromium.close()
+
+
+def open_page(browser: Browser, size: dict[str, int]) -> Page:
+    page = browser.new_context(viewport=size).new_page()  # type: ignore[arg-type]
+    page.set_default_timeout(20_000)
+    return page
+
+
+def shot(page: Page, name: str) -> None:
+    if SHOTS:
+        page.screenshot(path=str(Path(SHOTS) / f"{name}.png"), full_page=True)
+
+
+def pay_at_cashier(site: Site, page: Page) -> None:
+    page.wait_for_url(lambda url: urlsplit(url).port == site.sandbox_port)
+    page.get_by_role("button", name="立即付款").click()
+    page.wait_for_url(re.compile("/pay/return/"))
+
+
+def log_in(site: Site, page: Page, username: str, path: str) -> None:
+    page.goto(f"{site.url}{path}")
+    page.fill("#id_username", username)
+    page.fill("#id_password", site.login(username))
+    page.keyboard.press("Enter")
+    page.wait_for_load_state("networkidle")
+
+
+def test_an_order_goes_all_the_way(site: Site, browser: Browser) -> None:
+    """Checkout, cashier, paid within 3 s, shipped by the warehouse, parcel moves, completed; the timeline tells it."""
+    page = open_page(browser, PHONE)
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(f"{site.url}/checkout/")
+    assert page.locator("html").get_attribute("lang") == "zh-hans"
+    shot(page, "checkout-phone")
+    page.get_by_role("button", name="提交订单").click()
+    pay_at_cashier(site, page)
+    expect(page.locator("main")).to_contain_text("已支付", timeout=3_000)
+    shot(page, "return-phone")
+    page.locator("a[href*='/track/']").first.click()
+    number = re.search(r"\d{8}-[0-9A-Z]{4}-[0-9A-Z]{4}", page.inner_text("main"))
+    assert number is not None
+    tracking = page.url
+
+    desk = open_page(browser, DESKTOP)
+    log_in(site, desk, "admin", "/admin/")
+    desk.goto(f"{site.url}/admin/orders/order/?q={number[0]}")
+    desk.get_by_role("link", name=number[0]).first.click()
+    order_page = desk.url
+    for _look in range(60):
+        desk.goto(order_page)
+        if "已完成" in desk.inner_text("main, #content, body"):
+            break
+        desk.wait_for_timeout(2_000)
+    story = desk.inner_text("body")
+    shot(desk, "admin-order")
+    for word in ("已完成", "待付款", "已支付", "已发货", "验签通过", "签收"):
+        assert word in story, word
+    page.goto(tracking)
+    expect(page.locator("main")).to_contain_text("签收")
+    shot(page, "track-phone")
+    assert errors == []
+    assert "The history is whole" in site.manage("verify_history")
+
+
+def test_the_button_locks_at_once_and_one_purchase_is_one_order(site: Site, browser: Browser) -> None:
+    page = open_page(browser, PHONE)
+    page.goto(f"{site.url}/checkout/")
+    page.select_option("#id_quantity", "2")
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
+    page.evaluate("for (let i = 0; i < 5; i++) document.getElementById('submit').click()")
+    assert page.locator("#submit").is_disabled()
+    page.wait_for_url(lambda url: urlsplit(url).port == site.sandbox_port)
+    assert len([url for url in sent if "/checkout/" in url]) == 1
+
+
+def test_a_failed_request_counts_down_and_opens_again(site: Site, browser: Browser) -> None:
+    page = open_page(browser, PHONE)
+    page.goto(f"{site.url}/checkout/")
+    page.route(
+        "**/checkout/", lambda route: route.abort() if route.request.method == "POST" else route.continue_()
+    )
+    page.locator("#submit").click()
+    expect(page.locator("#problem")).to_be_visible()
+    expect(page.locator("#submit")).to_have_text(re.compile("3"))
+    assert page.locator("#submit").is_disabled()
+    expect(page.locator("#submit")).to_be_enabled(timeout=5_000)
+    expect(page.locator("#submit")).to_have_text("提交订单")
+
+
+def test_merchants_see_their_orders_and_may_switch_the_language(site: Site, browser: Browser) -> None:
+    page = open_page(browser, DESKTOP)
+    log_in(site, page, "shop", "/shop/orders/")
+    assert urlsplit(page.url).path == "/shop/orders/"
+    shot(page, "shop-orders")
+    page.locator("table a").first.click()
+    shot(page, "shop-order")
+    assert "全部" not in page.inner_text("h1")
+    page.get_by_role("button", name="English").click()
+    page.wait_for_load_state()
+    assert page.locator("html").get_attribute("lang") == "en"
+    expect(page.get_by_role("heading", name="Timeline")).to_be_visible()
+    page.goto(f"{site.url}/admin/")
+    assert "/login" in page.url
