@@ -80,8 +80,8 @@ class CardEvent:
 
 @dataclass(frozen=True, slots=True)
 class CardParcel:
-    """One parcel. `can_refresh` may be asked now; `is_asked` is being asked; `refresh_at` (UTC) when asking is
-    allowed again, empty when nobody can be asked or it has arrived."""
+    """One parcel. `is_fresh`: checked within the last minute; `can_refresh`: may be asked for now; `is_asked`: is being
+    asked for; `refresh_at` (UTC): asking is allowed again, empty when nobody can be asked or it has arrived."""
 
     id: int
     carrier: str
@@ -92,6 +92,7 @@ class CardParcel:
     shipped_at: datetime
     delivered_at: datetime | None
     checked_at: datetime | None
+    is_fresh: bool
     refresh_at: datetime | None
     can_refresh: bool
     is_asked: bool
@@ -155,6 +156,7 @@ def _parcel(parcel: Shipment, floors: Mapping[str, timedelta]) -> CardParcel:
         shipped_at=parcel.shipped_at,
         delivered_at=parcel.delivered_at,
         checked_at=parcel.last_checked_at,
+        is_fresh=parcel.last_checked_at is not None and now - parcel.last_checked_at < timedelta(minutes=1),
         refresh_at=refresh_at,
         can_refresh=refresh_at is not None and refresh_at <= now and not waits and not leased,
         is_asked=leased or (waits and refresh_at is not None and refresh_at <= now),

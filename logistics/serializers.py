@@ -16,6 +16,7 @@ from logistics import errors
 from logistics.dispatch.confirm import MOST_ROWS, Confirmation, Wanted
 from ordersite.lib.apifields import Amount, StrictSerializer, Text, Whole
 
+MOST_LINES = 200
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 _CLOCKS_MAY_DIFFER = timedelta(minutes=15)
 
@@ -58,11 +59,15 @@ class ConfirmationSerializer(StrictSerializer):
     tracking_number = Text(max_length=40)
     shipped_at = Moment(required=False)
     insured_value = Amount(required=False)
-    lines = WantedSerializer(many=True, required=False, allow_empty=False, max_length=200)
+    lines = serializers.ListField(
+        child=WantedSerializer(), required=False, allow_empty=False, max_length=MOST_LINES
+    )
 
 
 class ConfirmationsSerializer(StrictSerializer):
-    confirmations = ConfirmationSerializer(many=True, allow_empty=False, max_length=MOST_ROWS)
+    confirmations = serializers.ListField(
+        child=ConfirmationSerializer(), allow_empty=False, max_length=MOST_ROWS
+    )
 
     def rows(self) -> list[Confirmation]:
         return [_confirmation(row) for row in self.validated_data["confirmations"]]

@@ -139,7 +139,7 @@ def load(merchant: Merchant, rows: Sequence[Confirmation]) -> Books:
     used = Shipment.objects.filter(tracking_number__in={row.waybill[1] for row in rows}).only(
         "carrier", "tracking_number", "order_id"
     )
-    left, products = _quantities(orders)
+    left, products = quantities_left(orders)
     return Books(
         orders={order.number: order for order in orders.values()},
         warehouses={warehouse.slug: warehouse for warehouse in warehouses},
@@ -150,7 +150,8 @@ def load(merchant: Merchant, rows: Sequence[Confirmation]) -> Books:
     )
 
 
-def _quantities(orders: Mapping[int, Order]) -> tuple[dict[int, dict[int, int]], dict[int, str]]:
+def quantities_left(orders: Mapping[int, Order]) -> tuple[dict[int, dict[int, int]], dict[int, str]]:
+    """Order → order line → quantity not shipped yet, and the lines' products; orders that are locked, or it may change."""
     lines = OrderLine.objects.filter(order_id__in=orders).order_by("order_id", "position")
     shipped = dict(
         ShipmentLine.objects.filter(shipment__order_id__in=orders)

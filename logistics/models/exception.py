@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
@@ -49,7 +47,7 @@ class ShipmentException(models.Model):
     class Meta:
         verbose_name = _("shipment exception")
         verbose_name_plural = _("shipment exceptions")
-        ordering: Sequence[str] = ["-id"]
+        ordering = ["-id"]
         permissions = [("resolve_shipmentexception", _("Can resolve shipment exceptions"))]
         constraints = [
             models.UniqueConstraint(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -80,7 +79,7 @@ class Shipment(FSMModelMixin, models.Model):
     class Meta:
         verbose_name = _("shipment")
         verbose_name_plural = _("shipments")
-        ordering: Sequence[str] = ["-id"]
+        ordering = ["-id"]
         constraints = [
             models.UniqueConstraint(
                 fields=["carrier", "tracking_number"],
@@ -114,7 +113,7 @@ class Shipment(FSMModelMixin, models.Model):
         try:
             super().refresh_from_db(*args, **kwargs)
         finally:
-            Shipment._meta.get_field("status").protected = True  # type: ignore[union-attr]
+            Shipment._meta.get_field("status").protected = True
 
     @transition(field=status, source=S.SHIPPED, target=S.MOVING)
     def move(self) -> None:
@@ -166,7 +165,7 @@ class TrackingEvent(models.Model):
     class Meta:
         verbose_name = _("tracking event")
         verbose_name_plural = _("tracking events")
-        ordering: Sequence[str] = ["at", "id"]
+        ordering = ["at", "id"]
         constraints = [
             models.UniqueConstraint(fields=["shipment", "at", "text_digest"], name="tracking_event_once"),
         ]

@@ -58,11 +58,15 @@ def confirm(merchant: Merchant, *rows: Confirmation) -> list[Answer]:
     return confirm_shipments(merchant, rows, actor=ERP, digest="ab" * 32)
 
 
+def parcel_in(answer: Answer) -> Shipment:
+    """The parcel that a confirmation made."""
+    return Shipment.objects.get(pk=answer.shipment or 0)
+
+
 def build_shipment(*, order: Order | None = None, carrier: str = "yto", number: str = "") -> Shipment:
     """A parcel with all of a paid order in it."""
     paid = order or build_paid()
-    answer = confirm(paid.merchant, parcel_of(paid, number=number, carrier=carrier))[0]
-    return Shipment.objects.get(pk=answer.shipment)
+    return parcel_in(confirm(paid.merchant, parcel_of(paid, number=number, carrier=carrier))[0])
 
 
 def build_account(

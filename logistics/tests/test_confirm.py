@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 
 import pytest
 from django.db import connection, transaction
@@ -16,7 +17,15 @@ from django.utils import timezone
 from logistics.dispatch import judging
 from logistics.dispatch.confirm import Confirmation, Wanted, confirm_shipments
 from logistics.models import Shipment, ShipmentLine, Warehouse
-from logistics.tests.builders import ERP, build_paid, build_warehouse, confirm, new_number, parcel_of
+from logistics.tests.builders import (
+    ERP,
+    build_paid,
+    build_warehouse,
+    confirm,
+    new_number,
+    parcel_in,
+    parcel_of,
+)
 from orders import lifecycle
 from orders.history.verify import verify_history
 from orders.models import Order, OrderEvent, TransitionRule
@@ -42,7 +51,7 @@ def test_one_parcel_with_everything_ships_the_order() -> None:
         insured_value=Decimal("500.00"),
     )
     answer = confirm(order.merchant, row)[0]
-    parcel = Shipment.objects.get(pk=answer.shipment)
+    parcel = parcel_in(answer)
     assert (answer.order, answer.ok, answer.code) == (order.number, True, "ok")
     assert (parcel.carrier, parcel.tracking_number, parcel.insured_value) == (
         "sf",
@@ -268,9 +277,7 @@ def test_more_than_the_bound_is_refused_whole() -> None:
 @pytest.mark.django_db
 def test_raw_sql_on_a_waybill_is_audited() -> None:
     order = build_paid()
-    parcel = Shipment.objects.get(
-        pk=confirm(order.merchant, parcel_of(order, number="YT1000000000099"))[0].shipment
-    )
+    parcel = parcel_in(confirm(order.merchant, parcel_of(order, number="YT1000000000099"))[0])
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE logistics_shipment SET tracking_number = 'YT2', carrier = 'sf', insured_value = 5000 WHERE id = %s",
@@ -289,9 +296,14 @@ def test_raw_sql_on_a_waybill_is_audited() -> None:
 # --- Two at once ---------------------------------------------------------------------------------------------------
 
 
+def confirm_code(order: Order, row: Confirmation) -> str:
+    return confirm(order.merchant, row)[0].code
+
+
 def at_once(*calls: Callable[[], object]) -> list[object]:
     """Run the calls in threads of their own, from one starting line."""
-    barrier, results = threading.Barrier(len(calls)), [None] * len(calls)
+    barrier = threading.Barrier(len(calls))
+    results: list[object] = [None] * len(calls)
 
     def run(index: int, call: Callable[[], object]) -> None:
         try:
@@ -317,7 +329,7 @@ def test_two_parcels_at_once_ship_too_much_without_the_lock() -> None:
 
     def ship_unguarded() -> None:
         with transaction.atomic():
-            left = judging._quantities({order.pk: order})[0][order.pk]
+            left = judging.quantities_left({order.pk: order})[0][order.pk]
             line_id, quantity = next(iter(left.items()))
             read.wait(10)
             parcel = Shipment.objects.create(
@@ -336,7 +348,7 @@ def test_two_parcels_at_once_ship_too_much_without_the_lock() -> None:
 def test_two_parcels_at_once_never_ship_too_much(_round: int) -> None:
     order = build_paid(cups=2)
     rows = [parcel_of(order, cups=2) for _ in range(4)]
-    answers = at_once(*[lambda row=row: confirm(order.merchant, row)[0].code for row in rows])  # type: ignore[misc]
+    answers = at_once(*[partial(confirm_code, order, row) for row in rows])
     assert sorted(map(str, answers)) == ["ok", "over_shipped", "over_shipped", "over_shipped"]
     assert ShipmentLine.objects.aggregate(Sum("quantity"))["quantity__sum"] == 2
     assert OrderEvent.objects.filter(order=order, to_status="shipped").count() == 1

@@ -10,7 +10,15 @@ from logistics.carriers.base import CityStrip, TrackingStatus
 from logistics.dispatch.route import Applied, apply_route
 from logistics.models import Shipment, ShipmentException, TrackingEvent
 from logistics.silence import find_silent_parcels
-from logistics.tests.builders import build_paid, build_shipment, confirm, event, parcel_of, route_of
+from logistics.tests.builders import (
+    build_paid,
+    build_shipment,
+    confirm,
+    event,
+    parcel_in,
+    parcel_of,
+    route_of,
+)
 from orders import machine
 from orders.history.verify import verify_history
 from orders.models import OrderEvent, TransitionRule
@@ -88,11 +96,11 @@ def test_the_signature_completes_the_order() -> None:
 
 def test_the_order_completes_with_its_last_parcel() -> None:
     order = build_paid(cups=2)
-    one = Shipment.objects.get(pk=confirm(order.merchant, parcel_of(order, cups=1))[0].shipment)
+    one = parcel_in(confirm(order.merchant, parcel_of(order, cups=1))[0])
     assert apply_route(one, route_of(SIGNED), next_check_in=HOURS) == Applied(1, delivered=True)
     assert reload(one).order.status == "paid"
     assert not ShipmentException.objects.exists()
-    two = Shipment.objects.get(pk=confirm(order.merchant, parcel_of(order))[0].shipment)
+    two = parcel_in(confirm(order.merchant, parcel_of(order))[0])
     assert reload(two).order.status == "shipped"
     late = event(700, T.DELIVERED, "已签收")
     assert apply_route(two, route_of(late), next_check_in=HOURS) == Applied(1, delivered=True, completed=True)

@@ -193,8 +193,8 @@ def test_five_failures_rest_the_account_and_one_success_wakes_it(carrier: Carrie
     CarrierAccount.objects.update(resting_until=timezone.now())
     carrier.answers.clear()
     assert poll_tracking() == Counts(asked=2, answered=2, new_events=2)
-    account.refresh_from_db()
-    assert (account.failures_in_a_row, account.resting_until) == (0, None)
+    awake = CarrierAccount.objects.get()
+    assert (awake.failures_in_a_row, awake.resting_until) == (0, None)
 
 
 @pytest.mark.django_db
