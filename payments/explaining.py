@@ -18,16 +18,19 @@ Verdict = PaymentNotification.Verdict
 SETTLED = (PaymentStatus.PAID, PaymentStatus.REFUNDED)
 # Drainers need well under a second; after so long nobody is draining.
 QUEUE_PATIENCE = timedelta(minutes=1)
+# Calls with a bad signature are many when somebody plays with the address: so many of the latest are looked through.
+_MOST_REJECTED = 50
 _FINE = frozenset(
     {Outcome.APPLIED, Outcome.DUPLICATE, Outcome.REFUND_APPLIED, Outcome.NOTED, Outcome.CLOSED_NOTED}
 )
 
 
 def explain_attempts(order: Order) -> list[Link]:
-    """The chain of the attempt that matters: the settled one, else the latest. Three queries."""
+    """The chain of the attempt that matters: the settled one, else the latest. Four queries."""
     attempts = list(order.payments.select_related("account").order_by("-pk"))
     payment = next((one for one in attempts if one.status in SETTLED), attempts[0])
     calls = list(PaymentNotification.objects.filter(reference=payment.reference).order_by("pk"))
+    calls = calls or _rejected(payment)
     verified = [
         call for call in calls if call.verdict == Verdict.VERIFIED and call.kind == NoticeKind.PAYMENT
     ]
@@ -39,6 +42,17 @@ def explain_attempts(order: Order) -> list[Link]:
         _checks(payment, verified, cases),
         _applied(payment, verified),
     ]
+
+
+def _rejected(payment: Payment) -> list[PaymentNotification]:
+    """What a rejected call says is not believed, so its row names no reference; its body shows what it was about."""
+    if payment.status in SETTLED:
+        return []
+    rows = PaymentNotification.objects.filter(
+        account_id=payment.account_id, verdict=Verdict.REJECTED, received_at__gte=payment.created_at
+    )
+    latest = rows.select_related("raw").order_by("-received_at")[:_MOST_REJECTED]
+    return [row for row in latest if payment.reference.encode() in bytes(row.raw.body)][::-1]
 
 
 def _attempt(payment: Payment) -> Link:
