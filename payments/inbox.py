@@ -63,10 +63,9 @@ def _store_at_once(call: Call) -> bool:
 
 @cache
 def _one_statement() -> str:
-    return (
-        f"SET LOCAL statement_timeout = {STORE_MILLISECONDS}; WITH n AS ({_insert()}) "
-        f"INSERT INTO {_BODY} (notification_id, headers, body) SELECT id, %s::jsonb, %s FROM n RETURNING 1"
-    )
+    limit = f"SET LOCAL statement_timeout = {STORE_MILLISECONDS}"
+    body = f"INSERT INTO {_BODY} (notification_id, headers, body) SELECT id, %s::jsonb, %s FROM n RETURNING 1"  # noqa: S608
+    return f"{limit}; WITH n AS ({_insert()}) {body}"
 
 
 @cache

@@ -96,10 +96,10 @@ class NotifyView(APIView):
     def post(self, request: Request, provider: str, account: str) -> HttpResponse:
         return _answer(take_call(request._request, PROVIDERS[provider], account))
 
-    def http_method_not_allowed(self, request: Request, *_args: Any, **kwargs: Any) -> HttpResponse:
+    def http_method_not_allowed(self, request: Request, *_args: Any, **kwargs: Any) -> HttpResponse:  # type: ignore[override]
         return _answer(_refuse(PROVIDERS[kwargs["provider"]], "method_not_allowed"))
 
-    def handle_exception(self, exc: Exception) -> HttpResponse:
+    def handle_exception(self, exc: Exception) -> HttpResponse:  # type: ignore[override]
         """A fault of ours: the provider is told, in its words, to come again."""
         logger.error("notify view failed", exc_info=exc)
         return _answer(PROVIDERS[self.kwargs["provider"]].failure("unavailable"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
@@ -26,10 +27,10 @@ BATCH = 200
 _FRESH = claims.Filter(" AND attempts = 0")
 _SUSPECT = claims.Filter(" AND attempts > 0")
 _WRITTEN = ("outcome", "done_at", "due_at", "leased_until", "attempts", "last_error")
-_NEEDED = (
-    "id", "account_id", "kind", "reference", "provider_reference", "amount", "currency", "refund_reference",
-    "refund_amount", "refunded_total", "full_refund", "account_problem", "occurred_at", "body_digest", "received_at",
-    "due_at", "outcome", "done_at", "leased_until", "attempts", "last_error",
+# What a finding takes from its row, by the same names.
+_SAID = (
+    "account_id", "reference", "provider_reference", "amount", "currency", "occurred_at", "refund_reference",
+    "refund_amount", "refunded_total", "full_refund", "account_problem",
 )  # fmt: skip
 
 logger = logging.getLogger(__name__)
@@ -62,48 +63,55 @@ def _walk() -> int:
     return count
 
 
+@dataclass(slots=True)
+class Waiting:
+    """What a drainer writes back on a row; no model instance, which would cost as much as judging it."""
+
+    id: int
+    due_at: datetime
+    outcome: str = Outcome.WAITING.value
+    done_at: datetime | None = None
+    leased_until: datetime | None = None
+    attempts: int = 0
+    last_error: str = ""
+
+
 def apply_batch(ids: Sequence[int]) -> None:
     """Apply these notifications; rows that are done already stay as they are. Call inside a transaction."""
-    found = PaymentNotification.objects.filter(pk__in=ids, done_at__isnull=True).only(*_NEEDED)
-    rows = list(found.order_by("pk"))
-    verdicts = apply_round([finding_of(row) for row in rows])
+    rows, findings = _read(ids)
+    verdicts = apply_round(findings)
     now = timezone.now()
     for row, verdict in zip(rows, verdicts, strict=True):
         _note(row, verdict, now)
     # The guard leaves a row alone that another drainer has finished meanwhile.
-    bulk.update_rows(PaymentNotification, rows, _WRITTEN, guard={"outcome": Outcome.WAITING})
+    bulk.update_rows(PaymentNotification, rows, _WRITTEN, guard={"outcome": Outcome.WAITING.value})
 
 
-def finding_of(row: PaymentNotification) -> Finding:
-    """What a verified row says."""
-    return Finding(
-        account_id=row.account_id,
-        kind=NoticeKind(row.kind),
-        reference=row.reference,
-        evidence=Evidence("notification", str(row.pk), row.body_digest),
-        seen_at=row.received_at,
-        trigger=machine.NOTIFICATION,
-        provider_reference=row.provider_reference,
-        amount=row.amount,
-        currency=row.currency,
-        occurred_at=row.occurred_at,
-        refund_reference=row.refund_reference,
-        refund_amount=row.refund_amount,
-        refunded_total=row.refunded_total,
-        full_refund=row.full_refund,
-        account_problem=row.account_problem,
-        notification_id=row.pk,
-    )
+def _read(ids: Sequence[int]) -> tuple[list[Waiting], list[Finding]]:
+    found = PaymentNotification.objects.filter(pk__in=ids, done_at__isnull=True).order_by("pk")
+    rows, findings = [], []
+    for row in found.values_list("id", "due_at", "kind", "body_digest", "received_at", *_SAID):
+        pk, due_at, kind, digest, received_at, *said = row
+        rows.append(Waiting(pk, due_at))
+        findings.append(
+            Finding(
+                kind=NoticeKind(kind),
+                evidence=Evidence("notification", str(pk), digest),
+                seen_at=received_at,
+                trigger=machine.NOTIFICATION,
+                notification_id=pk,
+                **dict(zip(_SAID, said, strict=True)),
+            )
+        )
+    return rows, findings
 
 
-def _note(row: PaymentNotification, verdict: Verdict | None, now: datetime) -> None:
-    row.leased_until, row.attempts, row.last_error = None, 0, ""
-    if verdict is None:
-        return  # stands back: due as before, for the next walk
-    if verdict.retry_after is not None:
+def _note(row: Waiting, verdict: Verdict | None, now: datetime) -> None:
+    """No verdict: it stands back behind another event of its order, due as before, for the next walk."""
+    if verdict is not None and verdict.retry_after is not None:
         row.due_at = now + verdict.retry_after
-        return
-    row.outcome, row.done_at = verdict.outcome, now
+    elif verdict is not None:
+        row.outcome, row.done_at = verdict.outcome.value, now
 
 
 def _failed(claimed: claims.Claim, error: Exception) -> None:

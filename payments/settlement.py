@@ -89,30 +89,37 @@ def apply_round(findings: Sequence[Finding]) -> list[Verdict | None]:
     return [verdicts.get(id(finding)) for finding in findings]
 
 
-def _owners(references: Iterable[str]) -> dict[str, int]:
-    """The order of each known reference: read before the locks, and it never changes."""
-    rows = Payment.objects.filter(reference__in=sorted(references)).values_list("reference", "order_id")
-    return dict(rows)
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose a reference is: read before the locks, since it never changes."""
+
+    order_id: int
+    payment_id: int
 
 
-def _one_per_order(findings: Sequence[Finding], owners: Mapping[str, int]) -> list[Finding]:
+def _owners(references: Iterable[str]) -> dict[str, Owner]:
+    rows = Payment.objects.filter(reference__in=sorted(references)).values_list("reference", "order_id", "pk")
+    return {reference: Owner(order_id, pk) for reference, order_id, pk in rows}
+
+
+def _one_per_order(findings: Sequence[Finding], owners: Mapping[str, Owner]) -> list[Finding]:
     taken: set[int] = set()
     chosen = []
     for finding in findings:
-        order_id = owners.get(finding.reference)
-        if order_id is None or order_id not in taken:
+        owner = owners.get(finding.reference)
+        if owner is None or owner.order_id not in taken:
             chosen.append(finding)
-        if order_id is not None:
-            taken.add(order_id)
+        if owner is not None:
+            taken.add(owner.order_id)
     return chosen
 
 
-def _lock(findings: Sequence[Finding], owners: Mapping[str, int]) -> Round:
+def _lock(findings: Sequence[Finding], owners: Mapping[str, Owner]) -> Round:
     """Orders first, then their attempts, each by primary key."""
-    references = [finding.reference for finding in findings if finding.reference in owners]
-    orders = lifecycle.lock(owners[reference] for reference in references)
-    attempts = Payment.objects.select_for_update(no_key=True).filter(reference__in=references).only(*_JUDGED)
-    payments = {payment.reference: payment for payment in attempts.order_by("pk")}
+    owned = [owners[finding.reference] for finding in findings if finding.reference in owners]
+    orders = lifecycle.lock(owner.order_id for owner in owned)
+    attempts = Payment.objects.select_for_update(no_key=True).filter(pk__in=[o.payment_id for o in owned])
+    payments = {payment.reference: payment for payment in attempts.only(*_JUDGED).order_by("pk")}
     accounts = {payment.account_id for payment in payments.values()}
     slugs = dict(PaymentAccount.objects.filter(pk__in=accounts).values_list("pk", "slug"))
     return Round(timezone.now(), payments, orders, slugs)

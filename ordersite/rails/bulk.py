@@ -31,15 +31,13 @@ def _quote(name: str) -> str:
     return connection.ops.quote_name(name)
 
 
-def _columns(fields: Sequence[models.Field[Any, Any]], rows: Sequence[models.Model]) -> list[list[Any]]:
+def _columns(fields: Sequence[models.Field[Any, Any]], rows: Sequence[Any]) -> list[list[Any]]:
     return [
         [field.get_db_prep_save(getattr(row, field.attname), connection) for row in rows] for field in fields
     ]
 
 
-def _array_columns(
-    fields: Sequence[models.Field[Any, Any]], rows: Sequence[models.Model]
-) -> list[str | list[Any]]:
+def _array_columns(fields: Sequence[models.Field[Any, Any]], rows: Sequence[Any]) -> list[str | list[Any]]:
     database = connections[connection.alias]
     return [arrays.column(field, rows, database) for field in fields]
 
@@ -97,15 +95,15 @@ def _run(sql: str, params: list[Any], fetch: bool) -> list[tuple[Any, ...]]:
 
 def update_rows(
     model: type[models.Model],
-    rows: Sequence[models.Model],
+    rows: Sequence[Any],
     names: Sequence[str],
     *,
     guard: Mapping[str, Any] | None = None,
 ) -> int:
     """Write the named fields of all rows with one UPDATE by primary key; returns how many rows were changed.
 
-    `guard` names columns whose present value must still be the given one. Two rows with one key would apply one,
-    silently: callers pass each row once.
+    A row is whatever has these attributes, a model or something lighter. `guard` names columns whose present value
+    must still be the given one. Two rows with one key would apply one, silently: callers pass each row once.
     """
     if not rows:
         return 0
