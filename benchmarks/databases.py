@@ -40,7 +40,7 @@ class Server:
         """Whether a commit survives a power cut: numbers without it say nothing."""
         with psycopg.connect(self.at("postgres")) as connection:
             names = ("server_version", "fsync", "synchronous_commit", "full_page_writes", "shared_buffers")
-            return {name: connection.execute(f"SHOW {name}").fetchone()[0] for name in names}  # type: ignore[index,arg-type]
+            return {name: connection.execute(f"SHOW {name}").fetchone()[0] for name in names}  # type: ignore[index]
 
     def make_template(self, env: Mapping[str, str]) -> None:
         """Migrate an empty database once."""

@@ -104,7 +104,7 @@ def timeline(order: Order) -> list[Entry]:
 
 def _entry(event: OrderEvent, reason: str) -> Entry:
     return Entry(
-        at=event.at,
+        at=event.recorded_at,  # when we knew: a provider tells whole seconds, often before the order itself
         lane="people" if event.actor_kind in _PEOPLE else "order",
         title=_title(event),
         detail=" · ".join(

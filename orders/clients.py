@@ -54,7 +54,7 @@ def add_client(merchant: Merchant, *, name: str, scopes: Sequence[str]) -> tuple
 class BearerAuthentication(BaseAuthentication):
     """`Authorization: Bearer TOKEN`; `request.auth` is the ApiClient with its merchant."""
 
-    def authenticate(self, request: Request) -> tuple[None, ApiClient] | None:  # type: ignore[override]
+    def authenticate(self, request: Request) -> tuple[None, ApiClient] | None:
         kind, _blank, token = request.headers.get("Authorization", "").partition(" ")
         if kind.lower() != "bearer" or not token.strip():
             return None

@@ -25,7 +25,7 @@ def order_not_payable(number: str, status: str) -> DomainError:
 
 
 def refused(code: str, number: str) -> DomainError:
-    return DomainError(code, _("Order %(number)s refuses this: %(code)s."), number=number, code=code)
+    return DomainError(code, _("Order %(number)s refuses this: %(refusal)s."), number=number, refusal=code)
 
 
 def duplicate_suspected(number: str) -> DomainError:

@@ -53,7 +53,7 @@ class OrderForm(StrictSerializer):
     """A creation. Fees and discounts must add up to a total above zero."""
 
     buyer = BuyerForm()
-    lines = LineForm(many=True, min_length=1, max_length=MOST_LINES)
+    lines = LineForm(many=True, min_length=1, max_length=MOST_LINES)  # type: ignore[call-arg]
     address = AddressForm()
     shipping_fee = Amount(default=ZERO)
     discount = Amount(default=ZERO)

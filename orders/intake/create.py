@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -58,7 +59,7 @@ def place(draft: OrderDraft, *, merchant: Merchant, now: datetime | None = None)
 def _save_buyer(draft: BuyerDraft, merchant: Merchant) -> Buyer:
     """Also serialises the orders of one buyer: the row stays locked until the transaction ends."""
     buyer = Buyer(merchant=merchant, outside_id=draft.id, name=draft.name, phone=draft.phone)
-    values = [merchant.pk, draft.id, draft.name, draft.phone, draft.openid, draft.email]
+    values: list[Any] = [merchant.pk, draft.id, draft.name, draft.phone, draft.openid, draft.email]
     with connection.cursor() as cursor:
         cursor.execute(_UPSERT_BUYER, [*values, draft.tier or Buyer.Tier.NORMAL, bool(draft.tier)])
         buyer.pk, buyer.tier, buyer.openid, buyer.email = cursor.fetchone()

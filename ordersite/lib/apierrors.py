@@ -69,7 +69,7 @@ def _api(error: exceptions.APIException) -> Response:
     if authenticate := getattr(error, "auth_header", None):
         headers["WWW-Authenticate"] = authenticate
     if isinstance(error, exceptions.Throttled):
-        headers["Retry-After"] = str(max(1, round(error.wait or 1)))
+        headers["Retry-After"] = str(max(1, round(getattr(error, "wait", None) or 1)))
     return Response(_body(code, error.detail, {}), status=error.status_code, headers=headers)
 
 
