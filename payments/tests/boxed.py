@@ -104,14 +104,14 @@ def wish(account: PaymentAccount) -> dict[str, str]:
     return {"provider": account.provider, "account": account.slug}
 
 
-def at_once(count: int, work: Callable[[int], Any]) -> list[Any]:
-    """The work in threads that begin together; a refusal is an outcome like any other, a fault is raised here."""
-    barrier, outcomes = threading.Barrier(count), list[Any]([None] * count)
+def at_once(*works: Callable[[], Any]) -> list[Any]:
+    """The works in threads that begin together; a refusal is an outcome like any other, a fault is raised here."""
+    barrier, outcomes = threading.Barrier(len(works)), list[Any]([None] * len(works))
 
     def run(number: int) -> None:
         try:
             barrier.wait()
-            outcomes[number] = work(number)
+            outcomes[number] = works[number]()
         except DomainError as error:
             outcomes[number] = error.code
         except BaseException as error:
@@ -119,7 +119,7 @@ def at_once(count: int, work: Callable[[int], Any]) -> list[Any]:
         finally:
             connection.close()
 
-    threads = [threading.Thread(target=run, args=(number,)) for number in range(count)]
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(len(works))]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -16,7 +16,7 @@ from payments.models import Payment, PaymentException
 from payments.tests.boxed import fresh
 from payments.tests.builders import alipay_body, build_alipay, build_payment, build_webhook, post_alipay
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 def paid_payment() -> Payment:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -30,7 +31,7 @@ from payments.tests.boxed import (
 from payments.tests.builders import build_webhook
 from sandbox.tests.running import Running, started
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(scope="module")
@@ -270,16 +271,18 @@ def test_buyer_who_comes_back_to_the_first_provider_gets_its_attempt_again(box: 
 
 
 @pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
 def test_two_clicks_at_once_make_one_attempt(box: Running) -> None:
     order, account = build_order(), boxed_webhook(box)
-    outcomes = at_once(4, lambda _number: start_attempt(order, account).payment.reference)
+    outcomes = at_once(*[lambda: start_attempt(order, account).payment.reference] * 4)
     assert len(set(outcomes)) == 1
     assert Payment.objects.count() == 1
 
 
 @pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
 def test_two_providers_at_once_leave_one_open(box: Running) -> None:
     order, accounts = build_order(), [boxed_webhook(box), boxed_webhook(box, "second-webhook")]
-    at_once(2, lambda number: start_attempt(order, accounts[number]).payment.reference)
+    at_once(*[partial(start_attempt, order, account) for account in accounts])
     wanted = Payment.objects.filter(status=PaymentStatus.OPEN, close_wanted_at__isnull=True)
     assert wanted.count() == 1

@@ -34,7 +34,7 @@ from payments.tests.boxed import (
 from payments.tests.builders import build_payment, build_webhook
 from sandbox.tests.running import Running, started
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(scope="module")

@@ -79,7 +79,7 @@ def test_the_race_without_the_door() -> None:
         notify_paid(payment)
         barrier.wait()
 
-    at_once(2, lambda number: (close_naively, pay)[number]())
+    at_once(close_naively, pay)
     assert end_of(payment) == ("closed", "paid", ())
 
 
@@ -99,7 +99,7 @@ def test_payment_while_the_closer_runs(provider: HTTPServer) -> None:
             time.sleep(moment)
             notify_paid(payment)
 
-        at_once(2, lambda which, pay=pay: (run_the_closer, pay)[which]())
+        at_once(run_the_closer, pay)
         notifications.drain_notifications()
         end = end_of(payment)
         assert end in HONEST, f"round {number}"
@@ -118,7 +118,7 @@ def test_payment_at_the_very_moment_of_closing(provider: HTTPServer) -> None:
         body, headers = webhook_call(payment)
         assert post_webhook(body, headers).status_code == 204
         PaymentAccount.objects.update(resting_until=None)
-        at_once(2, lambda which: (query.ask_providers, notifications.drain_notifications)[which]())
+        at_once(query.ask_providers, notifications.drain_notifications)
         notifications.drain_notifications()
         end = end_of(payment)
         assert end in HONEST, f"round {number}"
@@ -145,7 +145,7 @@ def test_answer_and_notification_at_once_pay_once(provider: HTTPServer) -> None:
         PaymentAccount.objects.update(resting_until=None)
         body, headers = webhook_call(payment, provider_reference=f"p-{payment.reference}")
         assert post_webhook(body, headers).status_code == 204
-        at_once(2, lambda which: (query.ask_providers, notifications.drain_notifications)[which]())
+        at_once(query.ask_providers, notifications.drain_notifications)
         notifications.drain_notifications()
         assert end_of(payment) == ("paid", "paid", ()), f"round {number}"
         assert _transitions(payment) == ["paid"]
@@ -166,7 +166,7 @@ def test_attempt_begun_while_the_order_is_handed_over(provider: HTTPServer) -> N
         def begin(order: Order = order) -> None:
             attempts.start_attempt(order, second)
 
-        at_once(2, lambda which, works=(hand_over, begin): works[which]())
+        at_once(hand_over, begin)
         relay.run_relay()
         undecided = Payment.objects.filter(order=order, status__in=("created", "open"))
         assert all(payment.close_wanted_at for payment in undecided)

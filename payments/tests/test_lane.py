@@ -18,7 +18,7 @@ from payments.tests.boxed import at_once, fresh, long_ago
 from payments.tests.builders import build_payment
 from payments.tests.standin import answer_with, askable, due_payment, serving
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 BORN = datetime(2026, 11, 22, 6, 0, tzinfo=UTC)
 
 
@@ -161,10 +161,11 @@ def test_dead_worker_is_overtaken(provider: HTTPServer) -> None:
 
 
 @pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
 def test_one_process_at_a_time_has_the_account(provider: HTTPServer) -> None:
     account = askable(provider)
     due_payment(account)
-    turns = at_once(8, lambda _number: lane.take_turn(account))
+    turns = at_once(*[lambda: lane.take_turn(account)] * 8)
     assert sum(turn is not None for turn in turns) == 1
 
 
@@ -178,10 +179,11 @@ def test_asking_at_once_happens_at_most_every_three_seconds(provider: HTTPServer
 
 
 @pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
 def test_many_who_look_at_once_ask_once(provider: HTTPServer) -> None:
     answer_with(provider, "pending")
     payment = build_payment(askable(provider))
-    assert sorted(at_once(8, lambda _number: query.ask_now(fresh(payment)))) == [False] * 7 + [True]
+    assert sorted(at_once(*[lambda: query.ask_now(fresh(payment))] * 8)) == [False] * 7 + [True]
     assert len(provider.log) == 1
 
 

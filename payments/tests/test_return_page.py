@@ -15,7 +15,7 @@ from payments.tests.boxed import fresh, long_ago
 from payments.tests.builders import build_payment, build_webhook
 from payments.tests.standin import answer_with, askable, serving
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
