@@ -88,10 +88,17 @@ class Connection(BaseHTTPRequestHandler):
         length = int(text) if text.isascii() and text.isdigit() else -1
         if not 0 <= length <= MAX_BODY or "Transfer-Encoding" in self.headers:
             self.close_connection = True
+            self._drain(length)
             return None
         path, _, query = self.path.partition("?")
         headers = {name.lower(): value for name, value in self.headers.items()}
         return Request(self.command, path, query, headers, self.rfile.read(length))
+
+    def _drain(self, length: int) -> None:
+        """Swallow a body that is somewhat too large: who is still writing does not read the refusal."""
+        left = min(length, 8 * MAX_BODY)
+        while left > 0 and (chunk := self.rfile.read(min(left, 65536))):
+            left -= len(chunk)
 
     def _write(self, response: Response) -> None:
         self.send_response(response.status)
