@@ -11,14 +11,14 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from logistics import errors
 from logistics.carriers import registry
 from logistics.carriers.base import CarrierKeys, known_keys
-from logistics.models import CARRIERS, CarrierAccount
+from logistics.models import CARRIERS, CarrierAccount, Shipment
 from orders.models import Merchant
 from ordersite.lib import crypto
 
@@ -121,13 +121,24 @@ class Lane:
 def lanes(*, merchant_id: int | None = None) -> list[Lane]:
     """Which account asks for which parcels, of all merchants or of one: the carrier's own account, else the
     aggregator's. Of several alike the oldest counts."""
-    chosen = Q(is_active=True, carrier__in=list(registry.CARRIERS))
+    accounts = CarrierAccount.objects.filter(is_active=True, carrier__in=list(registry.CARRIERS))
     if merchant_id is not None:
-        chosen &= Q(merchant_id=merchant_id)
+        accounts = accounts.filter(merchant_id=merchant_id)
+    return _lanes(accounts)
+
+
+def busy_lanes(now: datetime) -> list[Lane]:
+    """The lanes of the merchants that have parcels to ask for at `now` (UTC): one query, whatever their number."""
+    due = Shipment.objects.filter(merchant=OuterRef("merchant"), next_check_at__lte=now)
+    active = CarrierAccount.objects.filter(Exists(due), is_active=True, carrier__in=list(registry.CARRIERS))
+    return [lane for lane in _lanes(active) if not rests(lane.account, now)]
+
+
+def _lanes(accounts: QuerySet[CarrierAccount]) -> list[Lane]:
     by_merchant: dict[int, dict[str, CarrierAccount]] = {}
-    for account in CarrierAccount.objects.filter(chosen).order_by("id"):
+    for account in accounts.order_by("id"):
         by_merchant.setdefault(account.merchant_id, {}).setdefault(account.carrier, account)
-    return [lane for accounts in by_merchant.values() for lane in _lanes_of(accounts)]
+    return [lane for chosen in by_merchant.values() for lane in _lanes_of(chosen)]
 
 
 def _lanes_of(accounts: Mapping[str, CarrierAccount]) -> list[Lane]:

@@ -28,8 +28,8 @@ from ordersite.rails import hints
 from ordersite.rails.claims import SQLITE_PAUSE_SECONDS
 
 PARCELS_A_TURN = 20
-SECONDS_A_TURN = 10.0
-SECONDS_A_RUN = 50.0
+SECONDS_A_TURN = 3.0
+SECONDS_A_RUN = 10.0
 # A question that the carrier does not take (no connector, a wrong phone) is not asked every two hours.
 AFTER_REFUSAL = timedelta(hours=24)
 RETRY = timedelta(minutes=1)
@@ -56,19 +56,24 @@ class Counts:
         return asdict(self)
 
 
-def poll_tracking() -> Counts:
-    """Ask for all parcels that are due, important customers first; ends when none is left or its time is up."""
+def poll_tracking(*, seconds: float = SECONDS_A_RUN) -> Counts:
+    """Ask for all parcels that are due, important customers first; ends when none is left or its time is up.
+
+    A run that leaves work behind hints for the next one, so that a worker's other tasks come in between.
+    """
     counts = Counts()
-    until = time.monotonic() + SECONDS_A_RUN
-    busy = accounts.lanes()
+    until = time.monotonic() + seconds
+    busy = accounts.busy_lanes(timezone.now())
     while busy and time.monotonic() < until:
         busy = [lane for lane in busy if _work(lane, counts)]
+    if busy:
+        hints.hint(HINT)
     return counts
 
 
 def _work(lane: Lane, counts: Counts) -> bool:
     """One turn of a lane; False when it has nothing more to do in this run."""
-    if accounts.rests(lane.account, timezone.now()) or not lanes.take(lane.account):
+    if not lanes.take(lane.account):
         return False
     try:
         return _ask_in_turn(lane, counts)

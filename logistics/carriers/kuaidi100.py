@@ -88,8 +88,12 @@ class Kuaidi100:
     label: str | Promise = gettext_lazy("Kuaidi100")
     config_keys: tuple[str, ...] = ("customer", "query_url")
     secret_keys: tuple[str, ...] = ("key",)
-    optional_config_keys: tuple[str, ...] = ("subscribe_url", "label_url", "min_interval_seconds")
-    optional_secret_keys: tuple[str, ...] = ("secret", "salt")
+    # The second row is the label account with the carrier itself, under the names of the label interface.
+    optional_config_keys: tuple[str, ...] = (
+        "subscribe_url", "label_url", "min_interval_seconds",
+        "partnerId", "partnerName", "net", "code", "checkMan",
+    )  # fmt: skip
+    optional_secret_keys: tuple[str, ...] = ("secret", "salt", "partnerKey", "partnerSecret")
 
     def check(self, keys: CarrierKeys) -> list[str]:
         """What is wrong with the account, as far as can be seen without asking."""

@@ -13,6 +13,7 @@ from urllib.parse import parse_qs
 import pytest
 from django.core.management import call_command
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
@@ -301,6 +302,42 @@ def test_the_command_polls_what_is_due_or_the_numbers_given(carrier: Carrier) ->
     out = StringIO()
     call_command("poll_tracking", "--due", stdout=out)
     assert out.getvalue().startswith("asked 0, answered 0, ")
+
+
+@pytest.mark.django_db
+def test_a_run_without_time_leaves_the_rest_for_the_next(carrier: Carrier) -> None:
+    build_account(carrier.url)
+    for _ in range(3):
+        build_shipment()
+    assert poll_tracking(seconds=0) == Counts()
+    assert poll_tracking().asked == 3
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db
+def test_the_next_parcel_is_found_by_index_among_many_under_way(carrier: Carrier) -> None:
+    build_account(carrier.url)
+    model = build_shipment()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO logistics_shipment (order_id, merchant_id, warehouse_id, carrier, tracking_number, status, "
+            "tracking_status, shipped_at, created_at, is_important, next_check_at, checks, check_failures, last_problem, "
+            "origin_city, current_city, destination_city) SELECT order_id, merchant_id, warehouse_id, carrier, 'Q' || n, "
+            "status, tracking_status, shipped_at, created_at, n %% 10 = 0, now() + interval '1 hour', 0, 0, '', '', '', '' "
+            "FROM logistics_shipment, generate_series(1, 20000) n WHERE id = %s",
+            [model.pk],
+        )
+        cursor.execute("ANALYZE logistics_shipment")
+    with CaptureQueriesContext(connection) as queries:
+        assert lanes.claim_next(all_lanes()[0], floor=timedelta(0)) == model
+    claims = [query["sql"] for query in queries if query["sql"].startswith("UPDATE")]
+    assert len(claims) == 2
+    for sql in claims:
+        with connection.cursor() as cursor:
+            cursor.execute("EXPLAIN " + sql)
+            plan = "\n".join(row[0] for row in cursor.fetchall())
+        assert "shipment_to_check" in plan
+        assert "Seq Scan" not in plan
 
 
 # --- Two pollers ------------------------------------------------------------------------------------------------

@@ -12,6 +12,8 @@ from logistics.carriers.numbers import tidy_number
 from logistics.models import Shipment
 from logistics.tracking import Counts, poll_tracking, refresh_now
 
+PATIENCE_SECONDS = 3600.0
+
 
 class Command(BaseCommand):
     help = "Ask carriers where parcels are: all that are due, or the given waybill numbers."
@@ -23,7 +25,9 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true")
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        counts = self._ask(options["number"]) if options["number"] else poll_tracking()
+        counts = (
+            self._ask(options["number"]) if options["number"] else poll_tracking(seconds=PATIENCE_SECONDS)
+        )
         if options["json"]:
             self.stdout.write(json.dumps(counts.as_dict()))
             return
