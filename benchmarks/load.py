@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 LUA = Path(__file__).resolve().parent / "requests.lua"
+LONGEST_LOAD = 300
 
 
 class Missing(RuntimeError):
@@ -114,13 +116,27 @@ def fire(url: str, requests: Sequence[bytes], folder: Path, *, connections: int 
         for request in requests:
             file.write(b"%d\n" % len(request) + request)
     threads = min(2, connections)
+    marks = [folder / f"requests.bin.done{number}" for number in range(threads)]
+    for mark in marks:
+        mark.unlink(missing_ok=True)
     command = [
-        tool("wrk", "wrk"), "-t", str(threads), "-c", str(connections), "-d", "600s", "--timeout", "30s",
-        "-s", str(LUA), url, "--", str(path), str(threads),
+        tool("wrk", "wrk"), "-t", str(threads), "-c", str(connections), "-d", f"{LONGEST_LOAD}s",
+        "--timeout", "30s", "-s", str(LUA), url, "--", str(path), str(threads),
     ]  # fmt: skip
-    output = subprocess.run(command, capture_output=True, text=True, check=True, timeout=700).stdout
-    seen = json.loads(output[output.rindex("{") :])
-    return Load(**seen)
+    seen: dict[str, float] = json.loads(_until_marked(command, marks))
+    return Load(**seen)  # type: ignore[arg-type]
+
+
+def _until_marked(command: Sequence[str], marks: Sequence[Path]) -> str:
+    """Run wrk until its threads have left their marks; returns the JSON that it prints when it is interrupted."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        while process.poll() is None and not all(mark.exists() for mark in marks):
+            time.sleep(0.005)
+        process.send_signal(signal.SIGINT)
+        output = process.communicate(timeout=60)[0]
+    if "{" not in output:
+        raise RuntimeError(f"wrk said: {output}")
+    return output[output.rindex("{") :]
 
 
 def pgbench(script: str, database_url: str, folder: Path, *, clients: int = 16, seconds: int = 4) -> float:

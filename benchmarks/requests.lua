@@ -1,5 +1,6 @@
 -- wrk -s requests.lua URL -- FILE THREADS
--- FILE holds raw requests, each after a line with its length. Each is sent once; wrk stops when they are used up.
+-- FILE holds raw requests, each after a line with its length. Each is sent once; wrk itself would go on until its time
+-- is over, so each thread that has all its answers leaves a mark FILE.doneN for whoever interrupts wrk then.
 -- The clock runs from the first request to the last answer: wrk's own duration counts its start and its end, too.
 local threads = {}
 local ffi = require("ffi")
@@ -20,6 +21,7 @@ function setup(thread)
 end
 
 function init(args)
+  file_name, marked = args[1], false
   queue, nextone, answered, refused, first, last = {}, 0, 0, 0, 0, 0
   local file, at = io.open(args[1], "rb"), 0
   while true do
@@ -40,13 +42,16 @@ function request()
 end
 
 function response(status)
-  -- Requests that were sent again while the last answers came in do not count.
+  -- Requests that are sent again after the last answer has come do not count.
   if answered < #queue then
     answered = answered + 1
     if status >= 400 then refused = refused + 1 end
     last = now()
   end
-  if answered >= #queue then wrk.thread:stop() end
+  if answered == #queue and not marked then
+    marked = true
+    io.open(file_name .. ".done" .. number, "w"):close()
+  end
 end
 
 function done(summary, latency, requests)

@@ -27,6 +27,7 @@ from ordersite.lib import apijson, paging
 from payments import about as payments_about
 
 PAGE_SIZE = 50
+_ORDER_FORM = OrderForm()
 _FIRST_MOMENT, _LAST_MOMENT = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
 
 
@@ -85,10 +86,10 @@ class OrderList(APIView):
         client, body = client_of(request), apijson.body_of(request)
         key = idempotency.check_key(request.headers.get("Idempotency-Key"))
         digest = idempotency.digest(request.path, body)
-        form = OrderForm(data=request.data)
-        form.is_valid(raise_exception=True)
-        draft = form.draft(
-            actor=Actor("client", str(client.pk)), evidence=Evidence("request", key[:100], digest)
+        draft = _ORDER_FORM.draft(
+            request.data,
+            actor=Actor("client", str(client.pk)),
+            evidence=Evidence("request", key[:100], digest),
         )
         made: list[Order] = []
 

@@ -42,7 +42,8 @@ def _array_columns(fields: Sequence[models.Field[Any, Any]], rows: Sequence[Any]
     return [arrays.column(field, rows, database) for field in fields]
 
 
-def _arrays(fields: Sequence[models.Field[Any, Any]]) -> str:
+@lru_cache(maxsize=256)
+def _arrays(fields: tuple[models.Field[Any, Any], ...]) -> str:
     return ", ".join(f"%s::{_cast(field)}[]" for field in fields)
 
 
