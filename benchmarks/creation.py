@@ -1,0 +1,100 @@
+"""B3: order creation over HTTP with all duplicate defences, beside the bare SQL of the same rows through pgbench."""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from functools import partial
+
+from benchmarks import load
+from benchmarks.base import Context, Result, best_of, measured
+from orders import clients
+from orders.history import verify
+from orders.models import ApiClient, Merchant, Order
+
+ORDERS = 3_000
+# The same rows as one creation writes, one statement each, as the application sends them.
+FLOOR = """
+\\set n random(1, 1000000000)
+BEGIN;
+SELECT id FROM orders_idempotencykey WHERE client_id = {client} AND key = 'floor-' || :n || '-' || :client_id;
+INSERT INTO orders_idempotencykey (client_id, key, body_digest, created_at)
+ VALUES ({client}, gen_random_uuid()::text, repeat('0', 64), now()) ON CONFLICT DO NOTHING RETURNING id;
+WITH b AS (INSERT INTO orders_buyer (merchant_id, outside_id, name, phone, openid, email, tier)
+ VALUES ({merchant}, gen_random_uuid()::text, 'name', '13800138000', '', '', 'normal')
+ ON CONFLICT (merchant_id, outside_id) DO UPDATE SET name = excluded.name RETURNING id),
+o AS (INSERT INTO orders_order (number, merchant_id, buyer_id, status, held, hold_reason, currency, goods_amount,
+ shipping_fee, discount, total_amount, refunded_amount, buyer_name, buyer_phone, is_important, province, city,
+ district, street, postcode, note, device_id, client_ip, created_at, close_due_at, product_set, minute, twin_number,
+ tracking_token, history_seq, history_hash)
+ SELECT left(gen_random_uuid()::text, 24), {merchant}, b.id, 'pending', false, '', 'CNY', 26640, 0, 0, 26640, 0,
+ 'name', '13800138000', false, 'p', 'c', 'd', 's', '', '', '', '', now(), now() + interval '30 min',
+ repeat('0', 64), 1, 0, left(gen_random_uuid()::text, 32), 1, repeat('0', 64) FROM b RETURNING id),
+l AS (INSERT INTO orders_orderline (order_id, position, product_id, name, quantity, unit_price, amount)
+ SELECT id, 1, 'p', 'n', 3, 8880, 26640 FROM o),
+e AS (INSERT INTO orders_orderevent (order_id, seq, kind, from_status, to_status, trigger, actor_kind, actor_id,
+ evidence, text_digest, at, recorded_at, version, prev_hash, hash)
+ SELECT id, 1, 'created', '', 'pending', 'api', 'client', '1', repeat('e', 150), '', now(), now(), 1, '',
+ repeat('0', 64) FROM o)
+INSERT INTO rails_outboxentry (name, subject_id, payload, created_at)
+ SELECT 'order.created', id, '{{}}', now() FROM o;
+COMMIT;
+"""
+
+
+def run(context: Context) -> list[Result]:
+    merchant = Merchant.objects.create(slug="bench", name="bench")
+    client, token = clients.add_client(merchant, name="bench", scopes=["orders:write", "orders:read"])
+    ApiClient.objects.filter(pk=client.pk).update(requests_per_second=1_000_000)
+    script = FLOOR.format(client=client.pk, merchant=merchant.pk)
+    with measured() as watch, load.serve(env=dict(os.environ)) as url:
+        load.fire(url, _requests(token, 300), context.folder)
+        seen = best_of(context.runs, partial(_measure, context, url, token), lambda found: found.rate)
+        floor = best_of(
+            context.runs,
+            lambda: load.pgbench(script, context.database_url, context.folder, clients=16, seconds=3),
+            float,
+        )
+    return [
+        Result(
+            "B3",
+            f"orders created (p50 {seen.p50:.1f} ms, p99 {seen.p99:.1f} ms)",
+            round(seen.rate, 1),
+            "orders/s",
+            floor=round(floor, 1),
+            ratio=round(seen.rate / floor, 3),
+            goal=">= 300/s",
+            met=seen.rate >= 300,
+            foreign_cpu=watch.foreign_cpu,
+        )
+    ]
+
+
+def _measure(context: Context, url: str, token: str) -> load.Load:
+    before = Order.objects.count()
+    seen = load.fire(url, _requests(token, ORDERS), context.folder)
+    made = Order.objects.count() - before
+    if seen.refused or seen.broken or made != ORDERS:
+        raise RuntimeError(f"{made} of {ORDERS} orders were made: {seen}")
+    verify.verify_history()
+    return seen
+
+
+def _requests(token: str, count: int) -> list[bytes]:
+    return [_request(token, number) for number in range(count)]
+
+
+def _request(token: str, number: int) -> bytes:
+    line = {"product_id": f"p{number % 50}", "name": "保温杯", "quantity": 3, "unit_price": "88.80"}
+    body = {
+        "buyer": {"id": uuid.uuid4().hex, "name": "王小明", "phone": f"138{number:08d}"},
+        "lines": [line, {**line, "product_id": "q"}],
+        "address": {"province": "广东省", "city": "深圳市", "district": "南山区", "street": "科技园 1 号"},
+    }
+    headers = {
+        "Content-Type": "application/json",
+        "Authorization": f"Bearer {token}",
+        "Idempotency-Key": uuid.uuid4().hex,
+    }
+    return load.raw_request("/api/v1/orders/", json.dumps(body, ensure_ascii=False).encode(), headers)
