@@ -17,7 +17,7 @@ from orders.models import Order, OrderStatus
 from ordersite.lib.composing import Entry, Item, Link, Panel
 from ordersite.lib.money import format_amount
 from payments import lane
-from payments.explaining import explain_attempts
+from payments.explaining import answer_words, explain_attempts
 from payments.models import Payment, PaymentException, PaymentNotification, PaymentStatus
 from payments.providers.registry import PROVIDERS
 
@@ -92,7 +92,7 @@ def _item(payment: Payment, wait: lane.Wait | None) -> Item:
         (_("paid at"), _moment(payment.paid_at)),
         (_("closed at"), _moment(payment.closed_at)),
         (_("refunded"), f"¥{format_amount(payment.refunded_amount)}" if payment.refunded_amount else ""),
-        (_("last asked"), f"{_moment(payment.last_asked_at)} {payment.last_answer}".strip()),
+        (_("last asked"), _last_answer(payment)),
         (_("closing"), _closing_words(payment, wait) if payment.close_wanted_at else ""),
         (_("asked next"), _moment(payment.next_query_at)),
     ]
@@ -103,6 +103,14 @@ def _item(payment: Payment, wait: lane.Wait | None) -> Item:
         tone=_TONES[PaymentStatus(payment.status)],
         url_name="payments_payment_change",
         url_id=payment.pk,
+    )
+
+
+def _last_answer(payment: Payment) -> str:
+    return (
+        f"{_moment(payment.last_asked_at)} {answer_words(payment.last_answer)}"
+        if payment.last_asked_at
+        else ""
     )
 
 

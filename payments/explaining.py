@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from orders.models import Order
 from ordersite.lib.composing import Link
@@ -23,6 +24,22 @@ _MOST_REJECTED = 50
 _FINE = frozenset(
     {Outcome.APPLIED, Outcome.DUPLICATE, Outcome.REFUND_APPLIED, Outcome.NOTED, Outcome.CLOSED_NOTED}
 )
+
+
+_ANSWERS = {
+    "pending": gettext_lazy("not paid yet"),
+    "not_found": gettext_lazy("not known there yet"),
+    "paid": gettext_lazy("paid"),
+    "closed": gettext_lazy("closed"),
+    "refunded": gettext_lazy("refunded"),
+    "unknown": gettext_lazy("a state that is new to us"),
+    "not_applicable": gettext_lazy("this account cannot be asked"),
+}
+
+
+def answer_words(last_answer: str) -> str:
+    """What the provider last said of an attempt, in the reader's language; an error keeps its own words."""
+    return str(_ANSWERS.get(last_answer, last_answer)) or "–"
 
 
 def explain_attempts(order: Order) -> list[Link]:
@@ -61,7 +78,7 @@ def _attempt(payment: Payment) -> Link:
         cause = _("The attempt is being closed at the provider; its last answer: %(answer)s")
         return Link(
             "payment_attempt", "waiting", payment.created_at, name,
-            cause_code="closing_at_provider", cause=cause % {"answer": payment.last_answer or "–"},
+            cause_code="closing_at_provider", cause=cause % {"answer": answer_words(payment.last_answer)},
         )  # fmt: skip
     return Link("payment_attempt", "good", payment.created_at, name)
 
@@ -78,7 +95,7 @@ def _received(payment: Payment, calls: Sequence[PaymentNotification]) -> Link:
         "waiting",
         cause_code="no_notification",
         cause=_("The provider has sent no notification; its last answer: %(answer)s")
-        % {"answer": payment.last_answer or "–"},
+        % {"answer": answer_words(payment.last_answer)},
     )
 
 

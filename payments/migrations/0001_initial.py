@@ -503,7 +503,7 @@ class Migration(migrations.Migration):
             model_name="payment",
             index=models.Index(
                 condition=models.Q(("next_query_at__isnull", False)),
-                fields=["next_query_at"],
+                fields=["account", "next_query_at"],
                 name="payment_to_ask",
             ),
         ),

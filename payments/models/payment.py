@@ -92,8 +92,9 @@ class Payment(FSMModelMixin, models.Model):
         ]
         indexes = [
             models.Index(fields=["order", "id"], name="payment_of_order"),
+            # The account first: a lane must not walk over all that waits for another one, which may be resting.
             models.Index(
-                fields=["next_query_at"],
+                fields=["account", "next_query_at"],
                 name="payment_to_ask",
                 condition=Q(next_query_at__isnull=False),
             ),
