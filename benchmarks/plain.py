@@ -1,0 +1,74 @@
+"""The same work as the notify address in a plain Django view without any middleware: the yardstick of B1.
+
+Parse the form, check the RSA signature, compare the account, store call and body with one statement, answer.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+from functools import cache
+from urllib.parse import parse_qsl
+
+import django
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from django.core.handlers.wsgi import WSGIHandler
+from django.db import connection
+from django.http import HttpRequest, HttpResponse
+from django.urls import path
+from django.utils import timezone
+
+os.environ["DJANGO_SETTINGS_MODULE"] = "benchmarks.plain_settings"
+
+_INSERT = """
+WITH n AS (
+  INSERT INTO payments_paymentnotification (attempts, last_error, account_id, event_id, verdict, reject_code, kind,
+    reference, provider_reference, amount, currency, refund_reference, full_refund, account_problem, provider_state,
+    occurred_at, body_digest, remote_address, received_at, answered_ms, outcome, due_at)
+  VALUES (0, '', %s, %s, 'verified', '', 'payment', %s, %s, %s, 'CNY', '', false, '', %s, %s, %s, %s, %s, 0, '', %s)
+  ON CONFLICT DO NOTHING RETURNING id
+)
+INSERT INTO payments_notificationbody (notification_id, headers, body) SELECT id, %s::jsonb, %s FROM n
+"""
+
+
+@cache
+def account() -> tuple[int, dict[str, str], RSAPublicKey]:
+    """Id, settings and key, from the environment: this view looks nothing up."""
+    values = json.loads(os.environ["BENCH_ACCOUNT"])
+    key = load_pem_public_key(values["key"].encode())
+    assert isinstance(key, RSAPublicKey)
+    return values["id"], values["config"], key
+
+
+def notify(request: HttpRequest) -> HttpResponse:
+    body, now = request.body, timezone.now()
+    account_id, config, key = account()
+    fields = dict(parse_qsl(body.decode(), keep_blank_values=True, strict_parsing=True))
+    signed = "&".join(f"{k}={fields[k]}" for k in sorted(fields) if k not in ("sign", "sign_type"))
+    key.verify(base64.b64decode(fields["sign"], validate=True), signed.encode(), PKCS1v15(), SHA256())
+    if fields["app_id"] != config["app_id"] or fields["seller_id"] != config["seller_id"]:
+        return HttpResponse(b"fail", status=400)
+    headers = {k: v for k, v in request.META.items() if k.startswith("HTTP_")}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _INSERT,
+            [
+                account_id, fields["notify_id"], fields["out_trade_no"], fields["trade_no"],
+                int(fields["total_amount"].replace(".", "")), fields["trade_status"],
+                f"{fields['gmt_payment']}+08:00", hashlib.sha256(body).hexdigest(), request.META["REMOTE_ADDR"],
+                now, now, json.dumps(headers), body,
+            ],
+        )  # fmt: skip
+    return HttpResponse(b"success", content_type="text/plain")
+
+
+urlpatterns = [path("notify/alipay/bench/", notify)]
+
+django.setup(set_prefix=False)
+application = WSGIHandler()

@@ -1,0 +1,16 @@
+"""The product's settings without its middleware and addresses, for the yardstick of B1."""
+
+from __future__ import annotations
+
+from ordersite.settings import *  # noqa: F403
+
+MIDDLEWARE: list[str] = []
+ROOT_URLCONF = "benchmarks.plain"
+# The yardstick needs the tables, not the pages.
+INSTALLED_APPS = [
+    "django.contrib.contenttypes",
+    "django.contrib.auth",
+    "ordersite.rails",
+    "orders",
+    "payments",
+]
