@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, Min, Model, QuerySet
+from django.db import connection
+from django.db.models import Count, Min, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.functional import Promise
@@ -20,6 +21,10 @@ from payments.models import PaymentException, PaymentNotification
 
 # A number on the home page says «there is something»; beyond this nobody reads it exactly.
 MOST = 1_000
+_OPEN_CASES = """
+SELECT (SELECT count(*) FROM (SELECT 1 FROM payments_paymentexception WHERE resolved_at IS NULL LIMIT %s) AS p),
+       (SELECT count(*) FROM (SELECT 1 FROM logistics_shipmentexception WHERE resolved_at IS NULL LIMIT %s) AS s)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,20 +113,32 @@ def _light(label: Promise, rows: QuerySet[Any], column: str, url_name: str, quer
 
 def capped(rows: QuerySet[Any]) -> str:
     """A count that reads at most MOST rows."""
-    count = rows.order_by().values("pk")[: MOST + 1].count()
+    return _text(rows.order_by().values("pk")[: MOST + 1].count()) or "0"
+
+
+def _open_cases(request: HttpRequest) -> tuple[str, str]:
+    """Open payment and shipment exceptions; one statement a request, since every page shows them."""
+    kept: tuple[str, str] | None = getattr(request, "open_cases", None)
+    if kept is None:
+        with connection.cursor() as cursor:
+            cursor.execute(_OPEN_CASES, [MOST + 1, MOST + 1])
+            payment, shipment = cursor.fetchone()
+        kept = _text(payment), _text(shipment)
+        request.open_cases = kept  # type: ignore[attr-defined]  # lives as long as the request
+    return kept
+
+
+def open_payment_exceptions(request: HttpRequest) -> str | None:
+    """The number beside the queue in the navigation."""
+    return _open_cases(request)[0] or None
+
+
+def open_shipment_exceptions(request: HttpRequest) -> str | None:
+    """The number beside the queue in the navigation."""
+    return _open_cases(request)[1] or None
+
+
+def _text(count: int) -> str:
+    if not count:
+        return ""
     return f"{MOST:,}+" if count > MOST else f"{count:,}"
-
-
-def _open(model: type[Model]) -> str | None:
-    count = capped(model._default_manager.filter(resolved_at__isnull=True))
-    return None if count == "0" else count
-
-
-def open_payment_exceptions(_request: HttpRequest) -> str | None:
-    """The number beside the queue in the navigation."""
-    return _open(PaymentException)
-
-
-def open_shipment_exceptions(_request: HttpRequest) -> str | None:
-    """The number beside the queue in the navigation."""
-    return _open(ShipmentException)

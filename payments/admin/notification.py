@@ -18,13 +18,16 @@ from django.utils.translation import gettext_lazy as _
 
 from ordersite.lib import masking
 from ordersite.lib.adminkit import badges, columns
-from ordersite.lib.adminkit.confirmed import Confirmed, ConfirmedActionsMixin
+from ordersite.lib.adminkit.confirmed import Confirmed, ConfirmedActionsMixin, person
 from ordersite.lib.adminkit.read_only import ReadOnlyAdmin
 from ordersite.lib.adminkit.search import ShapeSearchMixin, column, row_id
+from ordersite.lib.crypto import CannotDecrypt
+from ordersite.lib.errors import DomainError
 from ordersite.logs import mask
-from payments import notifications
 from payments.models import PaymentNotification, RefusedCall
 from payments.models.payment import Payment
+from payments.providers.base import REJECTIONS
+from payments.replay import replay
 
 V, O = PaymentNotification.Verdict, PaymentNotification.Outcome  # noqa: E741  # read beside each other below
 TONES: dict[str, str] = {
@@ -62,7 +65,19 @@ def masked_body(body: bytes) -> str:
 
 
 def _replay(request: HttpRequest, row: PaymentNotification, _data: Mapping[str, Any]) -> Promise:
-    notifications.replay([row.pk], actor=request.user.get_username())
+    who = person(request)
+    try:
+        done = replay([row.pk], actor=who.get_username(), user_id=who.pk)
+    except CannotDecrypt as error:
+        raise DomainError(
+            "cannot_decrypt", _("The account's secrets cannot be opened on this machine.")
+        ) from error
+    if done.still_rejected:
+        raise DomainError(
+            "still_rejected", _("The signature is still bad with today's keys; nothing was changed.")
+        )
+    if done.duplicates:
+        raise DomainError("duplicate", _("The genuine call is here already; nothing was changed."))
     return _("The notification is in the queue again.")
 
 
@@ -85,11 +100,11 @@ class PaymentNotificationAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnly
     search_help_text = _("Merchant reference, provider's reference, order number or #row")
     shapes = (row_id(), column(r"[0-9A-Za-z_-]{6,64}", "reference"))
     fields = (
-        "account", "event_id", "verdict", "reject_code", "outcome", "kind", "provider_state", "reference",
+        "account", "event_id", "verdict", "rejection", "outcome", "kind", "provider_state", "reference",
         "provider_reference", "amount", "refunded_total", "occurred_at", "remote_address", "received_at",
         "pace", "tries", "due", "finished", "problem", "headers", "body",
     )  # fmt: skip
-    readonly_fields = ("pace", "tries", "due", "finished", "problem", "headers", "body")
+    readonly_fields = ("rejection", "pace", "tries", "due", "finished", "problem", "headers", "body")
     tries = columns.plain("attempts", _("attempts"))
     due = columns.plain("due_at", _("due at"))
     finished = columns.plain("done_at", _("done at"))
@@ -150,6 +165,10 @@ class PaymentNotificationAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnly
         if notice.done_at and notice.verdict == V.VERIFIED:
             applied = f"{(notice.done_at - notice.received_at).total_seconds() * 1000:,.0f}"
         return format_html('<span class="os-money">{} · {}</span>', notice.answered_ms, applied)
+
+    @admin.display(description=_("rejected because"))
+    def rejection(self, notice: PaymentNotification) -> str | Promise:
+        return REJECTIONS.get(notice.reject_code, notice.reject_code or "–")
 
     @admin.display(description=_("headers"))
     def headers(self, notice: PaymentNotification) -> SafeString:

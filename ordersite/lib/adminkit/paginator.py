@@ -53,7 +53,14 @@ class BothEndsPaginator(Paginator):
         return number if number >= TRUST_ESTIMATE_FROM else 0
 
     @cached_property
+    def first_rows(self) -> list[Any]:
+        """The first page and one row more: a short list is counted by reading it."""
+        return list(self.rows[: self.per_page + 1])
+
+    @cached_property
     def _counted(self) -> int:
+        if len(self.first_rows) <= self.per_page:
+            return len(self.first_rows)
         return int(self.rows.order_by().values("pk")[: DEEPEST + 1].count())
 
     @property
@@ -75,6 +82,8 @@ class BothEndsPaginator(Paginator):
 
     def page(self, number: int | str) -> Page:
         number = self.validate_number(number)
+        if number == 1 and not self.estimate:
+            return Page(self.first_rows[: self.per_page], 1, self)
         if number * self.per_page <= DEEPEST or not self.estimate:
             return super().page(number)
         return self._page_from_end(number)

@@ -19,6 +19,8 @@ class DeskChangeList(ChangeList):
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         self.full_result_count = self.result_count
+        if not self.multi_page and isinstance(self.paginator, BothEndsPaginator):
+            self.result_list = self.paginator.first_rows
 
 
 class DeskAdmin(ModelAdmin):
@@ -37,11 +39,15 @@ class DeskAdmin(ModelAdmin):
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         """Only the filters of the list: `?phone__regex=` and the like would read the table whole, or worse."""
-        names = [item[0] if isinstance(item, tuple) else item for item in self.get_list_filter(request)]
-        endings = ("", "__exact", "__id__exact", "__isnull")
-        return any(
-            lookup == f"{name}{ending}" for name in names if isinstance(name, str) for ending in endings
-        )
+        return lookup in self._lookups(request)
+
+    def _lookups(self, request: HttpRequest) -> set[str]:
+        filters = self.get_list_filter(request)
+        columns = [name for name in filters if isinstance(name, str)]
+        own = {item.parameter_name for item in filters if hasattr(item, "parameter_name")}
+        return own | {
+            f"{name}{ending}" for name in columns for ending in ("", "__exact", "__id__exact", "__isnull")
+        }
 
     def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
         """Nothing that took part in an order is deleted from the back office."""

@@ -1,0 +1,181 @@
+"""Every address of the product with a real row behind it, and who comes knocking."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from django.contrib import admin
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.auth.models import Group, User
+from django.contrib.contenttypes.models import ContentType
+from django.db.models import Model
+from django.urls import URLPattern, URLResolver, get_resolver
+from django.utils import timezone
+
+from logistics.models import ShipmentException
+from logistics.tests.builders import build_account, build_shipment
+from orders.clients import add_client
+from orders.models import HistorySeal, Merchant, MerchantMember, Order, PhoneLook
+from orders.tests.builders import build_merchant, build_order
+from ordersite.rails.models import Delivery
+from ordersite.roles import ROLES
+from payments.models import (
+    NotificationBody,
+    Payment,
+    PaymentAccount,
+    PaymentException,
+    PaymentNotification,
+    Refund,
+    RefusedCall,
+)
+
+VISITORS = ("anonymous", "merchant", *ROLES, "superuser")
+# A regular expression of a route is written as its name alone: `(?P<token>[A-Z]{16})` as `<token>`.
+_NAMED = re.compile(r"\(\?P<(\w+)>[^()]*\)")
+REFERENCE = "A1B2C3D4E5F6G7H8J9"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A route as the resolver writes it; `actions` are expanded, one route each."""
+
+    text: str
+
+    def path(self, values: Mapping[str, str]) -> str:
+        """An address of this route with real values in it."""
+        owner = re.match(r"/admin/(\w+)/(\w+)/", self.text)
+        text = self.text
+        if owner:
+            text = text.replace("<path:object_id>", values.get(f"{owner[1]}.{owner[2]}", "0"))
+            text = text.replace("<int:object_id>", values.get(f"{owner[1]}.{owner[2]}", "0"))
+            text = text.replace("<id>", values.get(f"{owner[1]}.{owner[2]}", "0"))
+        for pattern, value in values.items():
+            text = text.replace(pattern, value)
+        return text
+
+
+def routes() -> list[Route]:
+    """All of them, sorted; the one route of confirmed actions once for each action of its page."""
+    found = set(_walk(get_resolver().url_patterns, "/"))
+    expanded = {text for route in found for text in _expand(route)}
+    return [Route(text) for text in sorted(expanded)]
+
+
+def _walk(patterns: list[URLPattern | URLResolver], prefix: str) -> Iterator[str]:
+    for pattern in patterns:
+        text = prefix + re.sub(r"^\^|\$$", "", _NAMED.sub(r"<\1>", str(pattern.pattern))).replace("\\.", ".")
+        if isinstance(pattern, URLResolver):
+            yield from _walk(pattern.url_patterns, text)
+        else:
+            yield text
+
+
+def _expand(route: str) -> Iterator[str]:
+    owner = re.fullmatch(r"/admin/(\w+)/(\w+)/<int:object_id>/do/<slug:code>/", route)
+    if not owner:
+        yield route
+        return
+    for model, page in admin.site._registry.items():
+        if (model._meta.app_label, model._meta.model_name) == owner.groups():
+            for action in page.confirmed:
+                yield route.replace("<slug:code>", action.code)
+
+
+def build_visitors(shop: Merchant) -> dict[str, User | None]:
+    """One person of each kind; the merchant's user is no staff."""
+    merchant = User.objects.create_user("merchant")
+    MerchantMember.objects.create(merchant=shop, user=merchant)
+    staff = {role: User.objects.create_user(role, is_staff=True) for role in ROLES}
+    for role, user in staff.items():
+        user.groups.add(Group.objects.get(name=role))
+    return {
+        "anonymous": None,
+        "merchant": merchant,
+        **staff,
+        "superuser": User.objects.create_superuser("root"),
+    }
+
+
+def build_world() -> dict[str, str]:
+    """A row of every model that has a page, and what stands in addresses: pattern or model → value."""
+    shop = build_merchant()
+    order = build_order(merchant=shop)
+    shipment = build_shipment()
+    # The sealer itself waits for open transactions, and a test stands in one.
+    HistorySeal.objects.create(
+        first_id=1, last_id=1, lines=1, digest="ab", mac="ab", key_id="test", sealed_at=timezone.now()
+    )
+    rows = [order, shipment, shop, shipment.warehouse, *_payment_rows(order), *_machine_rows(order)]
+    rows.append(ShipmentException.objects.create(kind="not_signed", shipment=shipment, order=shipment.order))
+    rows.append(build_account("http://127.0.0.1:9/query"))
+    rows.append(add_client(shop, name="ERP", scopes=["orders:read"])[0])
+    values = {f"{row._meta.app_label}.{row._meta.model_name}": str(row.pk) for row in rows}
+    for model in admin.site._registry:
+        label = f"{model._meta.app_label}.{model._meta.model_name}"
+        if label not in values and (first := model._default_manager.order_by("pk").first()):
+            values[label] = str(first.pk)
+    return {**values, **_in_addresses(order)}
+
+
+def _in_addresses(order: Order) -> dict[str, str]:
+    return {
+        "<str:number>": order.number,
+        "<slug:number>": order.number,
+        "<reference>": REFERENCE,
+        "<token>": order.tracking_token,
+        "<app_label>": "orders",
+        "<path:content_type_id>": str(ContentType.objects.get_for_model(Order).pk),
+        "<path:object_id>": str(order.pk),
+        "<url>": "no-such-page/",
+    }
+
+
+def _payment_rows(order: Order) -> list[Model]:
+    account = PaymentAccount.objects.create(
+        slug="shop-alipay", provider="alipay", merchant=order.merchant, sealed_secrets="v1:lost:AAAA"
+    )
+    payment = Payment.objects.create(
+        order=order,
+        account=account,
+        reference=REFERENCE,
+        amount=order.total_amount,
+        expires_at=order.close_due_at,
+    )
+    notice = PaymentNotification.objects.create(
+        account=account,
+        event_id="n1",
+        verdict="rejected",
+        reference=REFERENCE,
+        body_digest="ab",
+        done_at=timezone.now(),
+    )
+    NotificationBody.objects.create(
+        notification=notice, headers={"authorization": "Bearer secret"}, body=b"sign=0123456789"
+    )
+    case = PaymentException.objects.create(kind="unknown_order", dedup_key="x", account=account)
+    refund = Refund.objects.create(
+        payment=payment, refund_reference="R1", amount=order.total_amount, refunded_at=timezone.now()
+    )
+    refused = RefusedCall.objects.create(
+        day=timezone.localdate(), path="/notify/x/", reason="too_large", calls=1, last_at=timezone.now()
+    )
+    return [account, payment, notice, case, refund, refused]
+
+
+def _machine_rows(order: Order) -> list[Model]:
+    someone = User.objects.create_user("someone")
+    delivery = Delivery.objects.create(
+        handler="unknown",
+        event="order.paid",
+        subject_id=order.pk,
+        event_at=timezone.now(),
+        parked_at=timezone.now(),
+    )
+    look = PhoneLook.objects.create(user_id=someone.pk, username="someone", order_id=order.pk)
+    entry = LogEntry.objects.create(
+        user=someone, content_type=ContentType.objects.get_for_model(Order), object_id=str(order.pk),
+        object_repr="x", action_flag=CHANGE, change_message="x",
+    )  # fmt: skip
+    return [delivery, look, entry, someone]
