@@ -3,7 +3,7 @@ not a refusal of the whole call."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from django.utils import timezone
@@ -18,34 +18,36 @@ from ordersite.lib.apifields import Amount, StrictSerializer, Text, Whole
 
 MOST_LINES = 200
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
-_CLOCKS_MAY_DIFFER = timedelta(minutes=15)
 
 
 @extend_schema_field(OpenApiTypes.DATETIME)
 class Moment(serializers.Field[datetime, str, str, Any]):
-    """A time that has come, ISO 8601 with its zone. Clocks may differ by a quarter of an hour."""
+    """ISO 8601 with its zone. A time still to come counts as now: a warehouse's clock may be fast, and one clock must
+    not make the whole call fail."""
 
     def to_internal_value(self, data: Any) -> datetime:
-        at = _read_moment(data)
-        if at is None:
+        try:
+            at = datetime.fromisoformat(data)
+        except (TypeError, ValueError) as error:
+            raise serializers.ValidationError(_("Give a time as ISO 8601 with its zone.")) from error
+        if at.tzinfo is None:
             raise serializers.ValidationError(_("Give a time as ISO 8601 with its zone."))
-        if not _EARLIEST <= at <= timezone.now() + _CLOCKS_MAY_DIFFER:
-            raise serializers.ValidationError(_("This time is not possible."))
-        return at
+        # Compared before it is converted: the first and the last day of the calendar have no UTC.
+        return min(max(at, _EARLIEST), timezone.now()).astimezone(UTC)
 
     def to_representation(self, value: datetime) -> str:
         return value.isoformat()
 
 
-def _read_moment(data: Any) -> datetime | None:
-    try:
-        at = datetime.fromisoformat(data)
-        return at.astimezone(UTC) if at.tzinfo else None
-    except (TypeError, ValueError, OverflowError):
-        return None
+class WaybillText(Text):
+    """As carriers write their numbers; blanks are dropped and letters made capital before it is kept."""
+
+    pattern = r"^[0-9A-Za-z -]*[0-9A-Za-z][0-9A-Za-z -]*$"
 
 
 class WantedSerializer(StrictSerializer):
+    """How much of a product is in the parcel."""
+
     product_id = Text(max_length=64)
     quantity = Whole(min_value=1, max_value=1_000_000)
 
@@ -56,18 +58,18 @@ class ConfirmationSerializer(StrictSerializer):
     order = Text(max_length=64)
     warehouse = Text(max_length=64)
     carrier = Text(max_length=64)
-    tracking_number = Text(max_length=40)
+    tracking_number = WaybillText(max_length=40)
     shipped_at = Moment(required=False)
     insured_value = Amount(required=False)
     lines = serializers.ListField(
-        child=WantedSerializer(), required=False, allow_empty=False, max_length=MOST_LINES
+        child=WantedSerializer(), required=False, min_length=1, max_length=MOST_LINES
     )
 
 
 class ConfirmationsSerializer(StrictSerializer):
-    confirmations = serializers.ListField(
-        child=ConfirmationSerializer(), allow_empty=False, max_length=MOST_ROWS
-    )
+    """What has left since the last call."""
+
+    confirmations = serializers.ListField(child=ConfirmationSerializer(), min_length=1, max_length=MOST_ROWS)
 
     def rows(self) -> list[Confirmation]:
         return [_confirmation(row) for row in self.validated_data["confirmations"]]
