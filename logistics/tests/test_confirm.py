@@ -300,26 +300,6 @@ def confirm_code(order: Order, row: Confirmation) -> str:
     return confirm(order.merchant, row)[0].code
 
 
-def at_once(*calls: Callable[[], object]) -> list[object]:
-    """Run the calls in threads of their own, from one starting line."""
-    barrier = threading.Barrier(len(calls))
-    results: list[object] = [None] * len(calls)
-
-    def run(index: int, call: Callable[[], object]) -> None:
-        try:
-            barrier.wait(10)
-            results[index] = call()
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=run, args=pair) for pair in enumerate(calls)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
-    return results
-
-
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
 def test_two_parcels_at_once_ship_too_much_without_the_lock() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
@@ -154,3 +155,19 @@ def test_after_the_signature_only_the_way_back_counts() -> None:
     apply_route(parcel, route_of(SIGNED, event(900, T.RETURNED, "退回签收")), next_check_in=HOURS)
     assert (reload(parcel).status, reload(parcel).order.status) == ("returned", "completed")
     assert ShipmentException.objects.get().kind == "returned"
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("_round", range(5))
+def test_two_last_signatures_at_once_complete_the_order_once(_round: int) -> None:
+    order = build_paid(cups=2)
+    parcels = [
+        parcel_in(answer) for answer in confirm(order.merchant, parcel_of(order, cups=1), parcel_of(order))
+    ]
+    applied = at_once(
+        *[partial(apply_route, parcel, route_of(SIGNED), next_check_in=HOURS) for parcel in parcels]
+    )
+    assert sorted(found.completed for found in applied if isinstance(found, Applied)) == [False, True]
+    assert OrderEvent.objects.filter(order=order, to_status="completed").count() == 1
+    verify_history()
