@@ -17,6 +17,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import Error as DatabaseError
+from django.db import connection
 from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.utils import timezone
 from rest_framework.negotiation import BaseContentNegotiation
@@ -137,6 +138,7 @@ def take_call(request: HttpRequest, provider: Provider, slug: str) -> Response:
         return _refuse(provider, "malformed")
     except (DatabaseError, CannotDecrypt) as error:
         logger.error("notification not stored: %s", error.__class__.__name__, extra={"account": slug})
+        connection.close_if_unusable_or_obsolete()  # a connection that died with its server stays dead otherwise
         return provider.failure("unavailable")
 
 

@@ -1,0 +1,122 @@
+"""A database that is down, locked or back again: «not now» within a second, never a false success."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, Any
+
+import pytest
+from django.db import connection, connections
+
+from payments.models import PaymentNotification
+from payments.tests import builders as build
+from scripts.services import new_folder, start_postgres
+
+pytestmark = pytest.mark.postgres
+
+# A web process in small: it makes its account and attempts, then posts a call per line that it reads.
+SHOP = """
+import json, sys, time
+import django
+django.setup()
+from django.core.management import call_command
+call_command("migrate", verbosity=0)
+from payments.models import PaymentNotification
+from payments.tests import builders as build
+account = build.build_alipay()
+bodies = [build.alipay_body(build.build_payment(account)) for _ in range(3)]
+build.post_alipay(b"nonsense")
+print("ready", flush=True)
+for line in sys.stdin:
+    started = time.perf_counter()
+    response = build.post_alipay(bodies[int(line)])
+    seconds = time.perf_counter() - started
+    print(json.dumps([response.status_code, response.content.decode(), seconds]), flush=True)
+"""
+
+
+class Shop:
+    """The process of SHOP, called like a web server."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdin
+        assert process.stdout
+        self.stdin: IO[str] = process.stdin
+        self.stdout: IO[str] = process.stdout
+        assert self.stdout.readline() == "ready\n"
+
+    def post(self, number: int) -> tuple[int, str, float]:
+        self.stdin.write(f"{number}\n")
+        self.stdin.flush()
+        status, body, seconds = json.loads(self.stdout.readline())
+        return status, body, seconds
+
+
+@contextmanager
+def shop_on(url: str) -> Iterator[Shop]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", SHOP],
+        env={**os.environ, "DATABASE_URL": url, "LOG_LEVEL": "ERROR"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield Shop(process)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.kill
+def test_a_stopped_database_is_503_within_a_second_and_works_again_by_itself() -> None:
+    server = start_postgres(new_folder("outage") / "postgres")
+    try:
+        with shop_on(server.url) as shop:
+            assert shop.post(0)[:2] == (200, "success")
+            server.kill()
+            for _ in range(3):
+                status, body, seconds = shop.post(1)
+                assert (status, body) == (503, "fail")
+                assert seconds < 1
+            server.start()
+            assert shop.post(1)[:2] == (200, "success")
+            assert shop.post(0)[:2] == (200, "success")
+    finally:
+        server.stop()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_locked_table_is_503_within_a_second() -> None:
+    body = build.alipay_body(build.build_payment(build.build_alipay()))
+    locked, free = threading.Event(), threading.Event()
+    holder = threading.Thread(target=hold_lock, args=(locked, free))
+    holder.start()
+    locked.wait()
+    started = time.perf_counter()
+    response: Any = build.post_alipay(body)
+    seconds = time.perf_counter() - started
+    free.set()
+    holder.join()
+    assert (response.status_code, response.content) == (503, b"fail")
+    assert seconds < 1
+    assert not PaymentNotification.objects.exists()
+    assert build.post_alipay(body).content == b"success"
+
+
+def hold_lock(locked: threading.Event, free: threading.Event) -> None:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("BEGIN; LOCK TABLE payments_paymentnotification IN ACCESS EXCLUSIVE MODE")
+            locked.set()
+            free.wait(30)
+            cursor.execute("ROLLBACK")
+    finally:
+        connections.close_all()
