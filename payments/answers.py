@@ -108,12 +108,13 @@ def next_question_at(payment: Payment, *, now: datetime) -> datetime:
 
 def _ask_again(answered: Answered, now: datetime) -> None:
     """Write what was heard; the next time only where our claim still stands: a newer wish to close goes first."""
-    payment = answered.question.payment
-    undecided = Payment.objects.filter(pk=payment.pk, status__in=UNDECIDED)
-    undecided.update(last_answer=_words(answered))
-    claimed = undecided.filter(next_query_at=answered.question.lease)
+    attempt = Payment.objects.filter(pk=answered.question.payment.pk)
+    attempt.update(last_answer=_words(answered))
     if answered.question.lease:
-        claimed.update(next_query_at=_next_time(answered, now))
+        claimed = attempt.filter(next_query_at=answered.question.lease)
+        claimed.filter(status__in=UNDECIDED).update(next_query_at=_next_time(answered, now))
+        # A decided one is asked for once, because a refund of money that we never saw came up.
+        claimed.exclude(status__in=UNDECIDED).update(next_query_at=None)
 
 
 def _next_time(answered: Answered, now: datetime) -> datetime | None:
