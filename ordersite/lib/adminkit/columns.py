@@ -7,12 +7,11 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
-from django.utils.functional import Promise
 
 from ordersite.lib.adminkit import badges
 
 
-def plain(name: str, label: str | Promise) -> Callable[[Any, Any], Any]:
+def plain(name: str, label: Any) -> Callable[[Any, Any], Any]:
     """A display method that shows the column `name`; times are relative, nothing is a dash."""
 
     @admin.display(description=label)
