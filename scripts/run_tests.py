@@ -110,15 +110,15 @@ def passes(things: dict[str, Found]) -> list[Pass]:
     """What `make test` runs, in order; without PostgreSQL only the SQLite pass is left."""
     left_out = ["long", *absent(things)]
     parallel = ("-n", "2", "--dist", "worksteal")
-    sqlite = Pass("SQLite", _without(*ALONE, "postgres", *left_out), parallel, {})
+    on_sqlite = _without(*ALONE, "postgres", *left_out)
     if not things["postgres"].url:
-        return [sqlite]
+        return [Pass("SQLite", on_sqlite, parallel, {})]
     servers = on_servers(things)
     alone = f"({' or '.join(ALONE)}) and {_without(*left_out)}"
     return [
         Pass("PostgreSQL", _without(*ALONE, *left_out), parallel, servers),
         Pass("PostgreSQL, one at a time", alone, (), servers),
-        sqlite,
+        Pass("SQLite, what uses a database", on_sqlite, (*parallel, "-p", "scripts.with_database"), {}),
     ]
 
 

@@ -74,4 +74,5 @@ def test_with_everything_there_are_three_passes() -> None:
         "CELERY_BROKER_URL": "amqp://a",
     }
     assert alone.marks == "(browser or kill or serial) and not (long)"
-    assert (sqlite.name, sqlite.environment) == ("SQLite", {})
+    assert (sqlite.name, sqlite.environment) == ("SQLite, what uses a database", {})
+    assert sqlite.options[-2:] == ("-p", "scripts.with_database")
