@@ -184,12 +184,13 @@ def _refund(world: World, command: Command) -> Node:
     if not number and amount != trade.fen:
         raise GatewayError("ACQ.INVALID_PARAMETER", "部分退款必须传入 out_request_no")
     number = number or trade.provider_reference
-    known = trades.find_refund(world.store, trade, reference=number)
-    if known is not None and known.fen != amount:
-        raise GatewayError("ACQ.DISCORDANT_REPEAT_REQUEST", "请求信息不一致")
-    done = known or make_refund(
-        world, trade, reference=number, fen=amount, reason=command.text("refund_reason")
-    )
+    with world.store.transaction():
+        known = trades.find_refund(world.store, trade, reference=number)
+        if known is not None and known.fen != amount:
+            raise GatewayError("ACQ.DISCORDANT_REPEAT_REQUEST", "请求信息不一致")
+        done = known or make_refund(
+            world, trade, reference=number, fen=amount, reason=command.text("refund_reason")
+        )
     return {
         **BUYER,
         "fund_change": "N" if known else "Y",

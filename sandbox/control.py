@@ -1,5 +1,6 @@
 """The control API: what a tester does to the outside world, JSON in and JSON out."""
 
+import secrets
 from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
@@ -8,7 +9,7 @@ from sandbox.alipay_wire import GatewayError
 from sandbox.cashier import settle
 from sandbox.control_page import control_page, panel
 from sandbox.faults import BadFault, FaultOrder
-from sandbox.formats import fen, now
+from sandbox.formats import fen
 from sandbox.parcels import NewParcel
 from sandbox.state import describe_state
 from sandbox.trades import Trade, TradeRefused
@@ -100,7 +101,9 @@ def _refund(world: World, body: Body) -> Response:
     """A refund made at the provider without the merchant's API; without `amount` all that is left."""
     trade = _trade(world, body)
     amount = trade.fen - trade.refunded_fen if body.get("amount") is None else fen(body["amount"])
-    number = str(body.get("refund_reference") or f"R{round(now() * 1000)}")
+    number = str(body.get("refund_reference") or "R" + secrets.token_hex(8).upper())
+    if trades.find_refund(world.store, trade, reference=number) is not None:
+        raise BadControl("this refund was made before")
     make = {"alipay": alipay.make_refund, "webhook": webhook.make_refund}[trade.provider]
     done = make(world, trade, reference=number, fen=amount, reason="control")
     after = trades.get_trade(world.store, trade.id)

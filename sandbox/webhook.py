@@ -102,12 +102,12 @@ def _refund(world: World, request: Request, body: Body) -> dict[str, object]:
     trade, reference, amount = _find(world, body), _text(body, "refund_reference"), _amount(body)
     if trade is None:
         raise CallRefused("not_found", status=404)
-    known = trades.find_refund(world.store, trade, reference=reference)
-    if known is not None and known.fen != amount:
-        raise CallRefused("repeated_with_other_amount")
-    done = known or make_refund(
-        world, trade, reference=reference, fen=amount, reason=str(body.get("reason") or "")
-    )
+    with world.store.transaction():
+        known = trades.find_refund(world.store, trade, reference=reference)
+        if known is not None and known.fen != amount:
+            raise CallRefused("repeated_with_other_amount")
+        reason = str(body.get("reason") or "")
+        done = known or make_refund(world, trade, reference=reference, fen=amount, reason=reason)
     return {"status": "succeeded", "refund_reference": done.reference, "amount": yuan(done.fen)}
 
 

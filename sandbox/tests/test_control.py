@@ -55,11 +55,20 @@ def test_pay_by_the_cashiers_address(box: Running) -> None:
 def test_refund_at_the_provider_tells_the_merchant(box: Running, httpserver: HTTPServer) -> None:
     box.control("pay", pay_url=pay_url(box, "AREFUND0000000001", notify_url=listen(httpserver, "/c/refund")))
     box.control("refund", reference="AREFUND0000000001", amount="9.00")
+    again = box.control("refund", reference="AREFUND0000000001", amount="1.00", refund_reference="C1")
+    assert again.json == {"refund_reference": "C1", "state": "paid"}
+    again = box.control("refund", reference="AREFUND0000000001", amount="1.00", refund_reference="C1")
+    assert (again.status, again.json) == (400, {"error": "this refund was made before"})
     rest = box.control("refund", reference="AREFUND0000000001")
     assert rest.json["state"] == "refunded"
-    wait_for(lambda: len(received(httpserver, "/c/refund")) == 3)
+    wait_for(lambda: len(received(httpserver, "/c/refund")) == 4)
     sums = {fields.get("refund_fee"): fields["trade_status"] for fields in received(httpserver, "/c/refund")}
-    assert sums == {None: "TRADE_SUCCESS", "9.00": "TRADE_SUCCESS", "199.00": "TRADE_CLOSED"}
+    assert sums == {
+        None: "TRADE_SUCCESS",
+        "9.00": "TRADE_SUCCESS",
+        "10.00": "TRADE_SUCCESS",
+        "199.00": "TRADE_CLOSED",
+    }
 
 
 def test_notify_sends_the_same_again_or_a_new_one(box: Running, httpserver: HTTPServer) -> None:

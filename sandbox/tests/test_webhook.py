@@ -1,5 +1,6 @@
 import json
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -134,6 +135,16 @@ def test_refunds_in_part_and_whole(box: Running, httpserver: HTTPServer) -> None
     box.webhook("refund", {**part, "refund_reference": "R2", "amount": "200.00"})
     after = box.webhook("query", {"reference": "WREFUND0000000001"}).json
     assert (after["status"], after["refunded_amount"]) == ("refunded", "266.40")
+
+
+def test_twenty_parallel_orders_of_one_refund_give_the_money_back_once(box: Running) -> None:
+    box.webhook("pay", order("WREFUND0000000003"))
+    box.control("pay", reference="WREFUND0000000003")
+    body = {"reference": "WREFUND0000000003", "refund_reference": "R1", "amount": "1.00", "reason": ""}
+    with ThreadPoolExecutor(20) as pool:
+        statuses = [reply.status for reply in pool.map(lambda _: box.webhook("refund", body), range(20))]
+    assert statuses == [200] * 20
+    assert box.trade("WREFUND0000000003")["refunded"] == "1.00"
 
 
 def test_too_large_a_refund_changes_nothing(box: Running) -> None:
