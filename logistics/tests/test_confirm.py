@@ -19,6 +19,7 @@ from logistics.dispatch.confirm import Confirmation, Wanted, confirm_shipments
 from logistics.models import Shipment, ShipmentLine, Warehouse
 from logistics.tests.builders import (
     ERP,
+    at_once,
     build_paid,
     build_warehouse,
     confirm,

@@ -12,6 +12,7 @@ from logistics.dispatch.route import Applied, apply_route
 from logistics.models import Shipment, ShipmentException, TrackingEvent
 from logistics.silence import find_silent_parcels
 from logistics.tests.builders import (
+    at_once,
     build_paid,
     build_shipment,
     confirm,
