@@ -1,0 +1,88 @@
+"""A real web server on the test database, and callers that start at the same moment."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+from django.conf import settings
+from django.db import connection, connections
+
+from scripts.processes import free_port
+
+T = TypeVar("T")
+
+
+def database_url() -> str:
+    """The test database, for a process of its own."""
+    found = connection.settings_dict
+    user = f"{found['USER']}:{found['PASSWORD']}" if found["PASSWORD"] else found["USER"]
+    return f"postgres://{user}@{found['HOST']}:{found['PORT']}/{found['NAME']}"
+
+
+def environment() -> dict[str, str]:
+    return {
+        **os.environ,
+        "DATABASE_URL": database_url(),
+        "DJANGO_SETTINGS_MODULE": "ordersite.settings",
+        "PYTHONPATH": str(settings.BASE_DIR),
+    }
+
+
+@contextlib.contextmanager
+def web_server(*, threads: int = 8) -> Iterator[str]:
+    """Granian with two workers; yields its address."""
+    port = free_port()
+    command = [
+        sys.executable, "-m", "granian", "--interface", "wsgi", "ordersite.wsgi:application", "--port", str(port),
+        "--workers", "2", "--blocking-threads", str(threads), "--no-ws", "--log-level", "error",
+    ]  # fmt: skip
+    server = subprocess.Popen(command, cwd=settings.BASE_DIR, env=environment())
+    try:
+        _wait_until_up(f"http://127.0.0.1:{port}/api/v1/")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+def _wait_until_up(url: str) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        try:
+            urllib.request.urlopen(url, timeout=5)
+        except urllib.error.HTTPError:
+            return
+        except OSError:
+            time.sleep(0.1)
+    raise RuntimeError("the web server did not start")
+
+
+def at_once(works: Sequence[Callable[[], T]]) -> list[T | Exception]:
+    """Run each in a thread of its own, all let go at one barrier; what each returned or raised, in order."""
+    barrier = threading.Barrier(len(works))
+    outcomes: list[Any] = [None] * len(works)
+
+    def run(number: int) -> None:
+        try:
+            barrier.wait(30)
+            outcomes[number] = works[number]()
+        except Exception as error:
+            outcomes[number] = error
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(len(works))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    return outcomes
