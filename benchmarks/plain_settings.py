@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ordersite.settings import *  # noqa: F403
 
-MIDDLEWARE: list[str] = []
+MIDDLEWARE = []
 ROOT_URLCONF = "benchmarks.plain"
 # The yardstick needs the tables, not the pages.
 INSTALLED_APPS = [

@@ -27,8 +27,8 @@ def _insertable(model: type[models.Model]) -> tuple[str, ...]:
     return tuple(field.name for field in model._meta.concrete_fields if not field.primary_key)
 
 
-def _quote(name: str) -> str:
-    return connection.ops.quote_name(name)
+def _quote(name: str | None) -> str:
+    return str(connection.ops.quote_name(str(name)))
 
 
 def _columns(fields: Sequence[models.Field[Any, Any]], rows: Sequence[Any]) -> list[list[Any]]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
@@ -70,7 +68,7 @@ class PaymentException(models.Model):
     class Meta:
         verbose_name = _("payment exception")
         verbose_name_plural = _("payment exceptions")
-        ordering: Sequence[str] = ["-id"]
+        ordering = ["-id"]
         permissions = [("resolve_paymentexception", _("Can resolve payment exceptions"))]
         constraints = [
             models.UniqueConstraint(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
@@ -76,7 +74,7 @@ class PaymentNotification(QueueRow):
     class Meta:
         verbose_name = _("payment notification")
         verbose_name_plural = _("payment notifications")
-        ordering: Sequence[str] = ["-id"]
+        ordering = ["-id"]
         permissions = [("replay_paymentnotification", _("Can replay payment notifications"))]
         constraints = [
             models.UniqueConstraint(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -66,7 +65,7 @@ class Payment(FSMModelMixin, models.Model):
     class Meta:
         verbose_name = _("payment")
         verbose_name_plural = _("payments")
-        ordering: Sequence[str] = ["-id"]
+        ordering = ["-id"]
         constraints = [
             models.UniqueConstraint(
                 fields=["reference"], name="payment_reference", opclasses=["varchar_pattern_ops"]
@@ -108,7 +107,7 @@ class Payment(FSMModelMixin, models.Model):
         try:
             super().refresh_from_db(*args, **kwargs)
         finally:
-            Payment._meta.get_field("status").protected = True  # type: ignore[union-attr]
+            Payment._meta.get_field("status").protected = True
 
     @transition(field=status, source=S.CREATED, target=S.OPEN)
     def open(self) -> None:

@@ -67,7 +67,7 @@ def trade_number() -> str:
 
 def alipay_body(payment: Payment, **changes: str | None) -> bytes:
     """A genuine payment notification for the attempt; changes replace fields, None leaves one out."""
-    fields: dict[str, str | None] = {
+    fields: dict[str, Any] = {
         "notify_id": secrets.token_hex(16),
         "out_trade_no": payment.reference,
         "total_amount": format_amount(payment.amount),

@@ -24,7 +24,7 @@ _COPY = "INSERT INTO {table} ({columns}) SELECT {values} FROM {table}, generate_
 
 def multiply(row: Order | Payment | PaymentNotification, changes: dict[str, str]) -> None:
     """Fill a table with copies of a row; `changes` are SQL for the columns that must differ."""
-    fields = [field.column for field in row._meta.concrete_fields if not field.primary_key]
+    fields = [str(field.column) for field in row._meta.concrete_fields if not field.primary_key]
     values = ", ".join(changes.get(column, f'"{column}"') for column in fields)
     columns = ", ".join(f'"{column}"' for column in fields)
     table = row._meta.db_table
