@@ -9,6 +9,7 @@ from typing import Any
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.functional import Promise
+from django.utils.module_loading import import_string
 from django.utils.translation import gettext_lazy as _
 
 
@@ -95,7 +96,8 @@ GROUPS: tuple[tuple[str | Promise, tuple[Place, ...]], ...] = (
 def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
     """The groups in unfold's form; a group without an open place is left out."""
     groups = (
-        (title, [_item(place) for place in places if place.is_open_to(request)]) for title, places in GROUPS
+        (title, [_item(place, request) for place in places if place.is_open_to(request)])
+        for title, places in GROUPS
     )
     return [{"title": title, "separator": True, "items": items} for title, items in _filled(groups)]
 
@@ -104,6 +106,8 @@ def _filled(groups: Iterable[tuple[Any, list[dict[str, Any]]]]) -> Iterable[tupl
     return (pair for pair in groups if pair[1])
 
 
-def _item(place: Place) -> dict[str, Any]:
+def _item(place: Place, request: HttpRequest) -> dict[str, Any]:
+    """Asked for here and not left to unfold, which shows a badge that says NONE where nothing waits."""
     item = {"title": place.title, "icon": place.icon, "link": reverse(place.url_name)}
-    return {**item, "badge": place.badge, "badge_variant": "danger"} if place.badge else item
+    waiting = import_string(place.badge)(request) if place.badge else None
+    return {**item, "badge": waiting, "badge_variant": "danger"} if waiting else item
