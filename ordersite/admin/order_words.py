@@ -11,6 +11,7 @@ from django.utils.functional import Promise
 from django.utils.timesince import timesince, timeuntil
 from django.utils.translation import gettext as _
 
+from orders.closing import lane_estimate
 from orders.models import Order, OrderStatus
 from ordersite.lib.composing import Link
 
@@ -58,14 +59,20 @@ def _sentence(order: Order) -> str:
 
 def _pending(order: Order, now: datetime) -> str:
     if order.closing_at:
-        return _("Being closed: the payment provider is asked first, for %(time)s.") % {
-            "time": _since(order.closing_at, now)
-        }
+        return _closing(order.closing_at, now)
     if order.close_due_at > now:
         return _("Waiting for the buyer's payment. Closes by itself in %(time)s.") % {
             "time": timeuntil(order.close_due_at, now)
         }
     return _("Overdue: it is closed in a moment.")
+
+
+def _closing(since: datetime, now: datetime) -> str:
+    lane = lane_estimate()
+    return _(
+        "Being closed: the payment provider is asked first, for %(time)s. %(orders)d orders wait for an answer, "
+        "about %(seconds)d s more."
+    ) % {"time": _since(since, now), "orders": lane.waiting, "seconds": lane.seconds}
 
 
 def _since(at: datetime | None, now: datetime) -> str:
