@@ -68,7 +68,7 @@ def test_a_parcel_on_its_way_shows_its_route_newest_first() -> None:
     parcel = travelling()
     Shipment.objects.update(insured_value="500.00")
     html = page(parcel.order)
-    for text in ("in transit", "YT1234567890123", "YTO", "深圳市", "武汉市", "北京市", "insured", "¥500.00"):
+    for text in ("In transit", "YT1234567890123", "YTO", "深圳市", "武汉市", "北京市", "insured", "¥500.00"):
         assert text in html
     way = html[html.index('class="way"') :]
     assert way.index("快件离开深圳转运中心") < way.index("快件已被揽收")
