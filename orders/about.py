@@ -18,7 +18,7 @@ from ordersite.lib.money import format_amount
 MOST_FOUND = 50
 # Shorter beginnings of a number or a phone fit too many orders to be of use to anybody.
 _SHORTEST_PREFIX = 8
-_TRIGGERS = {
+TRIGGERS = {
     "api": _("through the API"),
     "checkout": _("at the checkout"),
     "demo": _("demonstration data"),
@@ -36,7 +36,7 @@ _TRIGGERS = {
     "hold": _("a hold"),
     "release": _("a release"),
 }
-_ACTORS = {
+ACTORS = {
     "provider": _("payment provider"),
     "staff": _("staff"),
     "buyer": _("buyer"),
@@ -108,7 +108,7 @@ def _entry(event: OrderEvent, reason: str) -> Entry:
         lane="people" if event.actor_kind in _PEOPLE else "order",
         title=_title(event),
         detail=" · ".join(
-            filter(None, [str(_TRIGGERS.get(event.trigger, event.trigger)), _who(event), reason])
+            filter(None, [str(TRIGGERS.get(event.trigger, event.trigger)), _who(event), reason])
         ),
         tone=_tone(event),
         evidence=_evidence(event.evidence),
@@ -129,7 +129,7 @@ def _tone(event: OrderEvent) -> str:
 
 
 def _who(event: OrderEvent) -> str:
-    kind = str(_ACTORS.get(event.actor_kind, event.actor_kind))
+    kind = str(ACTORS.get(event.actor_kind, event.actor_kind))
     return f"{kind} {event.actor_id}".strip()
 
 
@@ -156,7 +156,7 @@ def _closed(order: Order) -> Link:
         OrderEvent.objects.filter(order_id=order.pk, to_status=OrderStatus.CLOSED).order_by("-seq").first()
     )
     trigger = event.trigger if event else ""
-    cause = gettext("The order was closed by %(trigger)s.") % {"trigger": _TRIGGERS.get(trigger, trigger)}
+    cause = gettext("The order was closed by %(trigger)s.") % {"trigger": TRIGGERS.get(trigger, trigger)}
     return Link(
         name="closing", state="broken", at=order.closed_at, cause_code=f"closed_{trigger}", cause=cause
     )

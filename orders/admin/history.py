@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
+from orders import about
 from orders.models import HistorySeal, OrderEvent, OrderStatus, PhoneLook
 from ordersite.lib.adminkit import badges, columns
 from ordersite.lib.adminkit.read_only import ReadOnlyAdmin
@@ -17,7 +18,7 @@ NUMBER = r"[0-9]{8}-[0-9A-Z]{4}-[0-9A-Z]{4}"
 
 @admin.register(OrderEvent)
 class OrderEventAdmin(ShapeSearchMixin, ReadOnlyAdmin):
-    list_display = ("order_link", "position", "kind", "change", "trigger", "actor", "happened", "short_hash")
+    list_display = ("order_link", "position", "kind", "change", "cause", "actor", "happened", "short_hash")
     list_filter = ("kind",)
     list_select_related = ("order",)
     search_fields = ("order__number",)
@@ -28,10 +29,19 @@ class OrderEventAdmin(ShapeSearchMixin, ReadOnlyAdmin):
     edition = columns.plain("version", _("form"))
     hash_before = columns.plain("prev_hash", _("hash before"))
     fields = (
-        "order_link", "position", "kind", "change", "trigger", "actor", "evidence",
+        "order_link", "position", "kind", "change", "cause", "actor", "evidence",
         "text_hash", "at", "recorded_at", "edition", "hash_before", "hash",
     )  # fmt: skip
-    readonly_fields = ("order_link", "position", "change", "actor", "text_hash", "edition", "hash_before")
+    readonly_fields = (
+        "order_link",
+        "position",
+        "change",
+        "cause",
+        "actor",
+        "text_hash",
+        "edition",
+        "hash_before",
+    )
 
     @admin.display(description=_("order"))
     def order_link(self, line: OrderEvent) -> SafeString:
@@ -49,7 +59,11 @@ class OrderEventAdmin(ShapeSearchMixin, ReadOnlyAdmin):
 
     @admin.display(description=_("actor"))
     def actor(self, line: OrderEvent) -> str:
-        return f"{line.actor_kind} {line.actor_id}".strip()
+        return f"{about.ACTORS.get(line.actor_kind, line.actor_kind)} {line.actor_id}".strip()
+
+    @admin.display(description=_("trigger"))
+    def cause(self, line: OrderEvent) -> str:
+        return str(about.TRIGGERS.get(line.trigger, line.trigger))
 
     @admin.display(description=_("time"))
     def happened(self, line: OrderEvent) -> SafeString:

@@ -55,7 +55,8 @@ class TransitionRuleAdmin(ConfirmedActionsMixin, ReadOnlyAdmin):
     list_display = ("row_name", "trigger_name", "switch")
     list_filter = ("is_enabled",)
     ordering = ("id",)
-    fields = ("from_status", "action", "trigger", "is_enabled")
+    fields = ("row_name", "trigger_name", "switch")
+    readonly_fields = fields
     confirmed = (
         Confirmed(
             code="off",

@@ -221,6 +221,8 @@ class Migration(migrations.Migration):
                 ('looked_at', models.DateTimeField(default=django.utils.timezone.now)),
             ],
             options={
+                'verbose_name': 'look at a phone number',
+                'verbose_name_plural': 'looks at phone numbers',
                 'indexes': [models.Index(fields=['order_id', 'id'], name='phone_look_order')],
             },
         ),

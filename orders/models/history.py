@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 
 class OrderEvent(models.Model):
@@ -16,12 +17,12 @@ class OrderEvent(models.Model):
     """
 
     class Kind(models.TextChoices):
-        CREATED = "created", _("created")
+        CREATED = "created", pgettext_lazy("history", "created")
         TRANSITION = "transition", _("change of state")
         HOLD = "hold", _("held")
         RELEASE = "release", _("released")
         CLOSE_REQUESTED = "close_requested", _("closing requested")
-        WAYBILL = "waybill", _("waybill")
+        WAYBILL = "waybill", pgettext_lazy("history", "waybill")
         PARTIAL_REFUND = "partial_refund", _("partial refund")
         NOTE = "note", _("note")
 
@@ -30,8 +31,8 @@ class OrderEvent(models.Model):
     )
     seq = models.PositiveIntegerField()
     kind = models.CharField(_("kind"), max_length=20, choices=Kind.choices)
-    from_status = models.CharField(_("from"), max_length=10, default="", blank=True)
-    to_status = models.CharField(_("to"), max_length=10, default="", blank=True)
+    from_status = models.CharField(pgettext_lazy("state", "from"), max_length=10, default="", blank=True)
+    to_status = models.CharField(pgettext_lazy("state", "to"), max_length=10, default="", blank=True)
     trigger = models.CharField(_("trigger"), max_length=30)
     actor_kind = models.CharField(_("actor"), max_length=20)
     actor_id = models.CharField(_("actor id"), max_length=64, default="", blank=True)

@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 from django_fsm import FSMField, FSMModelMixin, transition
 
 from ordersite.lib.money import ZERO, MoneyField
@@ -60,7 +61,9 @@ class Order(FSMModelMixin, models.Model):
     device_id = models.CharField(_("device"), max_length=100, default="", blank=True)
     client_ip = models.CharField(_("client address"), max_length=45, default="", blank=True)
 
-    created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
+    created_at = models.DateTimeField(
+        pgettext_lazy("order", "created at"), default=timezone.now, editable=False
+    )
     close_due_at = models.DateTimeField(_("closes unpaid at"))
     payment_started_at = models.DateTimeField(_("payment started at"), null=True, editable=False)
     closing_at = models.DateTimeField(_("closing since"), null=True, editable=False)

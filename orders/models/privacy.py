@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 
 class PhoneLook(models.Model):
@@ -15,6 +16,8 @@ class PhoneLook(models.Model):
     looked_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
+        verbose_name = _("look at a phone number")
+        verbose_name_plural = _("looks at phone numbers")
         indexes = [models.Index(fields=["order_id", "id"], name="phone_look_order")]
 
     def __str__(self) -> str:

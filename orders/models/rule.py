@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 
 class TransitionRule(models.Model):
     """One known row of the machine. Rows come from the code (`orders.machine`); only the switch is the staff's."""
 
-    from_status = models.CharField(_("from"), max_length=10)
+    from_status = models.CharField(pgettext_lazy("state", "from"), max_length=10)
     action = models.CharField(_("action"), max_length=10)
     trigger = models.CharField(_("trigger"), max_length=30)
     is_enabled = models.BooleanField(_("switched on"), default=True)

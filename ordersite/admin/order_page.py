@@ -15,7 +15,6 @@ from django.utils.translation import gettext_lazy as _
 
 from logistics import about as logistics_about
 from orders import about as orders_about
-from orders.admin.machine import TRIGGERS
 from orders.models import HistorySeal, Order, OrderEvent, OrderStatus
 from ordersite.admin.order_words import STATUS_TONES, next_step
 from ordersite.lib.adminkit import badges
@@ -39,15 +38,8 @@ EVIDENCE: dict[str, Promise] = {
     "query": _("provider's answer on"),
     "waybill": _("waybill"),
     "tracking": _("route of"),
-}
-ACTORS: dict[str, Promise] = {
-    "provider": _("payment provider"),
-    "staff": _("staff"),
-    "buyer": _("buyer"),
-    "warehouse": _("warehouse"),
-    "carrier": _("carrier"),
-    "client": _("API client"),
-    "system": _("system"),
+    "idempotency_key": _("Idempotency-Key"),
+    "request": _("Idempotency-Key"),
 }
 
 
@@ -147,8 +139,8 @@ def history(order: Order) -> dict[str, Any]:
         {
             "line": line,
             "change": _change(line),
-            "trigger": TRIGGERS.get(line.trigger, line.trigger),
-            "actor": f"{ACTORS.get(line.actor_kind, line.actor_kind)} {line.actor_id}".strip(),
+            "trigger": orders_about.TRIGGERS.get(line.trigger, line.trigger),
+            "actor": f"{orders_about.ACTORS.get(line.actor_kind, line.actor_kind)} {line.actor_id}".strip(),
             "evidence": _evidence(line.evidence),
             "is_sealed": line.pk <= sealed_to,
         }

@@ -16,6 +16,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from orders.models import Order, OrderStatus, PhoneLook
 from ordersite.admin import order_page
@@ -32,7 +33,7 @@ PHONE = "orders.view_buyer_phone"
 class CreatedFilter(admin.SimpleListFilter):
     """By day. An order's number begins with its day in the shop's zone, and numbers have an index; times have none."""
 
-    title = _("created at")
+    title = pgettext_lazy("order", "created at")
     parameter_name = "day"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
@@ -163,6 +164,6 @@ class OrderAdmin(ConfirmedActionsMixin, ReadOnlyAdmin):
     def shop(self, order: Order) -> str:
         return order.merchant.name
 
-    @admin.display(description=_("created at"))
+    @admin.display(description=pgettext_lazy("order", "created at"))
     def created(self, order: Order) -> SafeString:
         return badges.ago(order.created_at)
