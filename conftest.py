@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -16,7 +16,7 @@ from ordersite.rails import triggers
 _flush = BaseDatabaseOperations.execute_sql_flush
 
 
-def _flush_past_triggers(self: BaseDatabaseOperations, sql_list: list[str]) -> None:
+def _flush_past_triggers(self: BaseDatabaseOperations, sql_list: Iterable[str]) -> None:
     """History refuses TRUNCATE and DELETE; the flush between two transactional tests must get past that."""
     if connection.vendor == "postgresql":
         with transaction.atomic(), connection.cursor() as cursor:

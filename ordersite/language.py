@@ -19,7 +19,7 @@ class ChosenLanguageMiddleware:
         chosen = request.COOKIES.get(settings.LANGUAGE_COOKIE_NAME, "")
         language = chosen if chosen in dict(settings.LANGUAGES) else settings.LANGUAGE_CODE
         translation.activate(language)
-        request.LANGUAGE_CODE = language  # type: ignore[attr-defined]  # what Django's own middleware sets
+        request.LANGUAGE_CODE = language  # what Django's own middleware sets
         response = self.get_response(request)
         response.headers.setdefault("Content-Language", language)
         return response

@@ -126,5 +126,7 @@ def digest_text(text: OrderEventText) -> str:
 
 def attach(order: Order, written: Written) -> None:
     """Give lines that were chained before their order had a primary key that key."""
-    for row in (*written.lines, *written.texts):
-        row.order_id = order.pk
+    for line in written.lines:
+        line.order_id = order.pk
+    for text in written.texts:
+        text.order_id = order.pk

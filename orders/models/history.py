@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
@@ -47,7 +45,7 @@ class OrderEvent(models.Model):
     class Meta:
         verbose_name = _("history line")
         verbose_name_plural = _("history lines")
-        ordering: Sequence[str] = ["order_id", "seq"]
+        ordering = ("order_id", "seq",)
         constraints = [models.UniqueConstraint(fields=["order", "seq"], name="order_event_seq")]
 
     def __str__(self) -> str:

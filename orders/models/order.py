@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -85,7 +84,7 @@ class Order(FSMModelMixin, models.Model):
     class Meta:
         verbose_name = _("order")
         verbose_name_plural = _("orders")
-        ordering: Sequence[str] = ["-id"]
+        ordering = ("-id",)
         permissions = [
             ("view_buyer_phone", _("Can see whole phone numbers")),
             ("close_order", _("Can close unpaid orders")),
@@ -148,7 +147,7 @@ class Order(FSMModelMixin, models.Model):
         try:
             super().refresh_from_db(*args, **kwargs)
         finally:
-            Order._meta.get_field("status").protected = True  # type: ignore[union-attr]
+            Order._meta.get_field("status").protected = True
 
     @transition(field=status, source=S.PENDING, target=S.PAID)
     def pay(self, at: datetime) -> None:
@@ -194,7 +193,7 @@ class OrderLine(models.Model):
     class Meta:
         verbose_name = _("order line")
         verbose_name_plural = _("order lines")
-        ordering: Sequence[str] = ["position"]
+        ordering = ("position",)
         constraints = [
             models.UniqueConstraint(fields=["order", "position"], name="order_line_position"),
             models.CheckConstraint(condition=Q(quantity__gt=0), name="order_line_quantity_positive"),

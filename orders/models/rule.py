@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
@@ -20,7 +18,7 @@ class TransitionRule(models.Model):
     class Meta:
         verbose_name = _("transition rule")
         verbose_name_plural = _("transition rules")
-        ordering: Sequence[str] = ["id"]
+        ordering = ("id",)
         constraints = [
             models.UniqueConstraint(fields=["from_status", "action", "trigger"], name="transition_rule_row")
         ]
