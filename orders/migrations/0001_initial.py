@@ -147,7 +147,7 @@ class Migration(migrations.Migration):
             options={
                 'verbose_name': 'order',
                 'verbose_name_plural': 'orders',
-                'ordering': ['-id'],
+                'ordering': ('-id',),
                 'permissions': [('view_buyer_phone', 'Can see whole phone numbers'), ('close_order', 'Can close unpaid orders'), ('hold_order', 'Can hold and release orders')],
             },
             bases=(django_fsm.FSMModelMixin, models.Model),
@@ -175,7 +175,7 @@ class Migration(migrations.Migration):
             options={
                 'verbose_name': 'history line',
                 'verbose_name_plural': 'history lines',
-                'ordering': ['order_id', 'seq'],
+                'ordering': ('order_id', 'seq',),
             },
         ),
         migrations.CreateModel(
@@ -208,7 +208,7 @@ class Migration(migrations.Migration):
             options={
                 'verbose_name': 'order line',
                 'verbose_name_plural': 'order lines',
-                'ordering': ['position'],
+                'ordering': ('position',),
             },
         ),
         migrations.CreateModel(
@@ -238,7 +238,7 @@ class Migration(migrations.Migration):
             options={
                 'verbose_name': 'transition rule',
                 'verbose_name_plural': 'transition rules',
-                'ordering': ['id'],
+                'ordering': ('id',),
                 'constraints': [models.UniqueConstraint(fields=('from_status', 'action', 'trigger'), name='transition_rule_row')],
             },
         ),
