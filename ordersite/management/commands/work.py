@@ -8,6 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
+from logistics.silence import find_silent_parcels
 from logistics.tracking import poll_tracking
 from orders.closing import close_overdue
 from orders.history.seals import seal_history
@@ -36,6 +37,7 @@ class Command(BaseCommand):
                 Loop("close", close_overdue, 10),
                 Loop("track", poll_tracking, 10),
                 Loop("seal", seal_history, 5),
+                Loop("silence", find_silent_parcels, 900),
             ],
             stop=stop,
         )
