@@ -25,12 +25,13 @@ from payments import closing
 from payments.exceptions import Case, fact_key, raise_exceptions
 from payments.findings import Finding, Outcome, Verdict
 from payments.judging import RETRY_AFTER, Ruling, Seen, judge, judge_stranger
+from payments.lane import TURN_LEASE
 from payments.models import Payment, PaymentAccount, PaymentException, PaymentStatus, Refund
 from payments.providers.base import NoticeKind
 
 _JUDGED = (
     "id", "order_id", "account_id", "reference", "provider_reference", "amount", "refunded_amount", "is_surplus",
-    "currency", "status", "paid_at", "closed_at", "next_query_at", "close_wanted_at",
+    "currency", "status", "paid_at", "closed_at", "next_query_at", "close_wanted_at", "last_asked_at",
 )  # fmt: skip
 _WRITTEN = (
     "status", "provider_reference", "refunded_amount", "is_surplus", "paid_at", "closed_at", "next_query_at",
@@ -79,14 +80,15 @@ def apply_findings(findings: Sequence[Finding]) -> list[Verdict]:
 def apply_round(findings: Sequence[Finding]) -> list[Verdict | None]:
     """Apply at most one finding per order; None for those that have to come again. Call inside a transaction."""
     owners = _owners({finding.reference for finding in findings})
-    chosen = _one_per_order(findings, owners)
+    positions = _one_per_order(findings, owners)
+    chosen = [findings[position] for position in positions]
     found = _lock(chosen, owners)
     works = _judge_all(chosen, found)
     _try_orders(works, found)
     _change_payments(works, found)
     _write(works, found)
-    verdicts = {id(work.finding): _verdict(work) for work in works}
-    return [verdicts.get(id(finding)) for finding in findings]
+    verdicts = dict(zip(positions, map(_verdict, works), strict=True))
+    return [verdicts.get(position) for position in range(len(findings))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,16 +104,17 @@ def _owners(references: Iterable[str]) -> dict[str, Owner]:
     return {reference: Owner(order_id, pk) for reference, order_id, pk in rows}
 
 
-def _one_per_order(findings: Sequence[Finding], owners: Mapping[str, Owner]) -> list[Finding]:
+def _one_per_order(findings: Sequence[Finding], owners: Mapping[str, Owner]) -> list[int]:
+    """Positions of the findings that go together: the first of each order, and those that belong to none."""
     taken: set[int] = set()
-    chosen = []
-    for finding in findings:
+    positions = []
+    for position, finding in enumerate(findings):
         owner = owners.get(finding.reference)
         if owner is None or owner.order_id not in taken:
-            chosen.append(finding)
+            positions.append(position)
         if owner is not None:
             taken.add(owner.order_id)
-    return chosen
+    return positions
 
 
 def _lock(findings: Sequence[Finding], owners: Mapping[str, Owner]) -> Round:
@@ -233,9 +236,16 @@ def _change(work: Work, payment: Payment, now: datetime) -> bool:
         payment.close(finding.at)
     elif ruling.refunded is not None:
         _refund(work, payment)
-    elif ruling.ask:
+    elif ruling.ask and _may_be_asked(payment, now):
         payment.next_query_at = now
-    return ruling.settle or ruling.close or ruling.refunded is not None or ruling.ask
+    else:
+        return False
+    return True
+
+
+def _may_be_asked(payment: Payment, now: datetime) -> bool:
+    """Whether nobody is asking at this moment: `next_query_at` is then the lease of whoever does."""
+    return payment.last_asked_at is None or now - payment.last_asked_at > TURN_LEASE
 
 
 def _refund(work: Work, payment: Payment) -> None:
