@@ -19,6 +19,7 @@ from ordersite.lib.money import format_amount
 from payments import lane
 from payments.explaining import answer_words, explain_attempts
 from payments.models import Payment, PaymentException, PaymentNotification, PaymentStatus
+from payments.providers.base import REJECTIONS
 from payments.providers.registry import PROVIDERS
 
 MOST_FOUND = 50
@@ -190,7 +191,8 @@ def _attempt_entries(payment: Payment) -> list[Entry]:
 
 def _notification_entry(row: PaymentNotification) -> Entry:
     verdict = PaymentNotification.Verdict(row.verdict).label
-    outcome = row.reject_code or PaymentNotification.Outcome(row.outcome).label
+    rejected = REJECTIONS.get(row.reject_code, row.reject_code)
+    outcome = rejected or PaymentNotification.Outcome(row.outcome).label
     bad = row.verdict == PaymentNotification.Verdict.REJECTED or row.outcome in _BAD
     return Entry(
         at=row.received_at,

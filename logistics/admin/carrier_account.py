@@ -68,10 +68,11 @@ def _switch(active: bool) -> Any:
 
 @admin.register(CarrierAccount)
 class CarrierAccountAdmin(AddByFormMixin, ConfirmedActionsMixin, ReadOnlyAdmin):
-    list_display = ("slug", "carrier", "merchant", "state", "changed")
+    list_display = ("slug", "connector", "merchant", "state", "changed")
     list_filter = ("is_active", "merchant")
     list_select_related = ("merchant",)
-    fields = ("slug", "carrier", "merchant", "config", "is_active", "changed_at", "resting_until")
+    fields = ("slug", "connector", "merchant", "config", "is_active", "changed_at", "resting_until")
+    readonly_fields = ("connector",)
     add_by = AddAccountForm
     add_title = _("Add carrier account")
     confirmed = (
@@ -121,6 +122,10 @@ class CarrierAccountAdmin(AddByFormMixin, ConfirmedActionsMixin, ReadOnlyAdmin):
         return self.desk_page(
             request, "admin/desk/shown_once.html", {"label": _("Push address"), "value": saved.push_url}
         )
+
+    @admin.display(description=_("carrier"))
+    def connector(self, account: CarrierAccount) -> str:
+        return dict(registry.carrier_choices()).get(account.carrier, account.carrier)
 
     @admin.display(description=_("status"))
     def state(self, account: CarrierAccount) -> SafeString:

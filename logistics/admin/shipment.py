@@ -12,7 +12,7 @@ from django.utils.functional import Promise
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from logistics import tracking
+from logistics import tracking, words
 from logistics.carriers.base import CARRIER_ERRORS
 from logistics.models import Shipment, ShipmentLine, ShipmentStatus, TrackingEvent
 from ordersite.lib.adminkit import badges
@@ -48,8 +48,14 @@ def _refresh(_request: HttpRequest, parcel: Shipment, _data: Mapping[str, Any]) 
 
 class EventInline(ReadOnlyInline):
     model = TrackingEvent
-    fields = ("at", "status", "text", "location", "provider_code")
+    fields = ("at", "state", "text", "location", "provider_code")
+    readonly_fields = ("state",)
     ordering = ("-at", "-id")
+
+    @admin.display(description=_("status"))
+    def state(self, event: TrackingEvent) -> SafeString:
+        word = words.tracking_word(event.status)
+        return badges.badge(word.text, tone=word.tone)
 
 
 class LineInline(ReadOnlyInline):
@@ -91,9 +97,10 @@ class ShipmentAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnlyAdmin):
         ),
     )
     fields = (
-        "order", "merchant", "warehouse", "carrier", "tracking_number", "status", "tracking_status", "insured_value",
+        "order", "merchant", "warehouse", "carrier", "tracking_number", "status", "way", "insured_value",
         "shipped_at", "delivered_at", "next_check_at", "last_checked_at", "last_event_at", "checks", "last_problem",
     )  # fmt: skip
+    readonly_fields = ("way",)
 
     def after_action(self, row: Model) -> str:
         """Back to the order: that is where people come from."""
@@ -107,6 +114,11 @@ class ShipmentAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnlyAdmin):
     def state(self, parcel: Shipment) -> SafeString:
         status = ShipmentStatus(parcel.status)
         return badges.badge(status.label, tone=TONES[status])
+
+    @admin.display(description=_("tracking status"))
+    def way(self, parcel: Shipment) -> SafeString:
+        word = words.tracking_word(parcel.tracking_status)
+        return badges.badge(word.text, tone=word.tone)
 
     @admin.display(description=_("order"))
     def order_link(self, parcel: Shipment) -> SafeString:

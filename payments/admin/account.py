@@ -72,12 +72,12 @@ def notify_url(account: PaymentAccount) -> str:
 
 @admin.register(PaymentAccount)
 class PaymentAccountAdmin(AddByFormMixin, ConfirmedActionsMixin, ReadOnlyAdmin):
-    list_display = ("slug", "provider", "merchant", "state", "changed")
+    list_display = ("slug", "channel", "merchant", "state", "changed")
     list_filter = ("is_active", "merchant")
     list_select_related = ("merchant",)
     fields = (
         "slug",
-        "provider",
+        "channel",
         "merchant",
         "address",
         "config",
@@ -86,7 +86,7 @@ class PaymentAccountAdmin(AddByFormMixin, ConfirmedActionsMixin, ReadOnlyAdmin):
         "changed_at",
         "resting_until",
     )
-    readonly_fields = ("address",)
+    readonly_fields = ("channel", "address")
     add_by = AddAccountForm
     add_title = _("Add payment account")
     confirmed = (
@@ -138,6 +138,10 @@ class PaymentAccountAdmin(AddByFormMixin, ConfirmedActionsMixin, ReadOnlyAdmin):
             "admin/desk/shown_once.html",
             {"label": _("Notify address"), "value": notify_url(account)},
         )
+
+    @admin.display(description=_("provider"))
+    def channel(self, account: PaymentAccount) -> str:
+        return dict(registry.provider_choices()).get(account.provider, account.provider)
 
     @admin.display(description=_("Notify address"))
     def address(self, account: PaymentAccount) -> str:

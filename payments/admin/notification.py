@@ -23,10 +23,9 @@ from ordersite.lib.adminkit.read_only import ReadOnlyAdmin
 from ordersite.lib.adminkit.search import ShapeSearchMixin, column, row_id
 from ordersite.lib.crypto import CannotDecrypt
 from ordersite.lib.errors import DomainError
-from ordersite.logs import mask
 from payments.models import PaymentNotification, RefusedCall
 from payments.models.payment import Payment
-from payments.providers.base import REJECTIONS
+from payments.providers.base import REJECTIONS, NoticeKind
 from payments.replay import replay
 
 V, O = PaymentNotification.Verdict, PaymentNotification.Outcome  # noqa: E741  # read beside each other below
@@ -54,14 +53,26 @@ def masked_headers(headers: Mapping[str, str]) -> dict[str, str]:
             text = "••••••"
         elif any(word in name.lower() for word in _LONG_HEADERS):
             text = masking.shorten_secret(text, keep=16)
-        shown[name] = mask(text)
+        shown[name] = masking.mask_phones(text)
     return shown
+
+
+KINDS: Mapping[str, Promise] = {
+    NoticeKind.PAYMENT: _("payment"),
+    NoticeKind.REFUND: _("refund"),
+    NoticeKind.CLOSED: _("closed"),
+}
+REFUSALS: Mapping[str, Promise] = {
+    **REJECTIONS,
+    "method_not_allowed": _("The call is no POST."),
+    "unknown_account": _("There is no such account."),
+}
 
 
 def masked_body(body: bytes) -> str:
     """The body as text, its signature shortened and phone numbers masked; undecodable bytes are shown as \\x.."""
     text = body.decode("utf-8", errors="backslashreplace")
-    return mask(_FORM_SIGNATURE.sub(r"\1\2…", text))
+    return masking.mask_phones(_FORM_SIGNATURE.sub(r"\1\2…", text))
 
 
 def _replay(request: HttpRequest, row: PaymentNotification, _data: Mapping[str, Any]) -> Promise:
@@ -100,11 +111,11 @@ class PaymentNotificationAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnly
     search_help_text = _("Merchant reference, provider's reference, order number or #row")
     shapes = (row_id(), column(r"[0-9A-Za-z_-]{6,64}", "reference"))
     fields = (
-        "account", "event_id", "verdict", "rejection", "outcome", "kind", "provider_state", "reference",
+        "account", "event_id", "verdict", "rejection", "outcome", "about", "provider_state", "reference",
         "provider_reference", "amount", "refunded_total", "occurred_at", "remote_address", "received_at",
         "pace", "tries", "due", "finished", "problem", "headers", "body",
     )  # fmt: skip
-    readonly_fields = ("rejection", "pace", "tries", "due", "finished", "problem", "headers", "body")
+    readonly_fields = ("rejection", "about", "pace", "tries", "due", "finished", "problem", "headers", "body")
     tries = columns.plain("attempts", _("attempts"))
     due = columns.plain("due_at", _("due at"))
     finished = columns.plain("done_at", _("done at"))
@@ -170,6 +181,10 @@ class PaymentNotificationAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnly
     def rejection(self, notice: PaymentNotification) -> str | Promise:
         return REJECTIONS.get(notice.reject_code, notice.reject_code or "–")
 
+    @admin.display(description=_("kind"))
+    def about(self, notice: PaymentNotification) -> str | Promise:
+        return KINDS.get(notice.kind, notice.kind or "–")
+
     @admin.display(description=_("headers"))
     def headers(self, notice: PaymentNotification) -> SafeString:
         raw = _raw(notice)
@@ -193,9 +208,13 @@ def _raw(notice: PaymentNotification) -> Any:
 class RefusedCallAdmin(ReadOnlyAdmin):
     """Calls that were counted, not kept."""
 
-    list_display = ("day", "path", "reason", "count", "last")
-    list_filter = ("reason",)
-    fields = ("day", "path", "reason", "calls", "last_at")
+    list_display = ("day", "path", "cause", "count", "last")
+    fields = ("day", "path", "cause", "calls", "last_at")
+    readonly_fields = ("cause",)
+
+    @admin.display(description=_("reason"))
+    def cause(self, refused: RefusedCall) -> str | Promise:
+        return REFUSALS.get(refused.reason, refused.reason)
 
     @admin.display(description=_("calls"))
     def count(self, refused: RefusedCall) -> SafeString:

@@ -17,6 +17,7 @@ from ordersite.lib.adminkit.confirmed import Confirmed, ConfirmedActionsMixin
 from ordersite.lib.adminkit.read_only import ReadOnlyAdmin, ReadOnlyInline
 from ordersite.lib.adminkit.search import ShapeSearchMixin, column
 from payments import query
+from payments.explaining import answer_words
 from payments.models import Payment, PaymentStatus, Refund
 
 TONES = {
@@ -81,8 +82,9 @@ class PaymentAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnlyAdmin):
     fields = (
         "order", "account", "reference", "provider_reference", "amount", "refunded_amount", "currency", "status",
         "created_at", "expires_at", "paid_at", "closed_at", "next_query_at", "queries", "last_asked_at",
-        "last_answer", "close_wanted_at",
+        "answer", "close_wanted_at",
     )  # fmt: skip
+    readonly_fields = ("answer",)
 
     def after_action(self, row: Model) -> str:
         """Back to the order: that is where people come from."""
@@ -104,6 +106,10 @@ class PaymentAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnlyAdmin):
     @admin.display(description=_("created at"))
     def created(self, payment: Payment) -> SafeString:
         return badges.ago(payment.created_at)
+
+    @admin.display(description=_("last answer"))
+    def answer(self, payment: Payment) -> str:
+        return answer_words(payment.last_answer)
 
     @admin.display(description=_("last asked at"))
     def asked(self, payment: Payment) -> SafeString:
