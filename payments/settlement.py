@@ -22,11 +22,12 @@ from orders.models import Order
 from ordersite.lib.money import ZERO
 from ordersite.rails import bulk, hints
 from payments import closing
-from payments.exceptions import Case, fact_key, raise_exceptions
+from payments.cases import case_of
+from payments.exceptions import raise_exceptions
 from payments.findings import Finding, Outcome, Verdict
 from payments.judging import RETRY_AFTER, Ruling, Seen, judge, judge_stranger
 from payments.lane import TURN_LEASE
-from payments.models import Payment, PaymentAccount, PaymentException, PaymentStatus, Refund
+from payments.models import Payment, PaymentAccount, PaymentStatus, Refund
 from payments.providers.base import NoticeKind
 
 _JUDGED = (
@@ -259,7 +260,7 @@ def _refund(work: Work, payment: Payment) -> None:
 def _write(works: Sequence[Work], found: Round) -> None:
     _write_refunds(works, found)
     _close_waiting_orders(works, found)
-    cases = [_case(work) for work in works if work.ruling.case]
+    cases = [case_of(work.finding, work.payment, work.ruling.outcome) for work in works if work.ruling.case]
     if cases:
         raise_exceptions(cases)
     if any(work.ruling.ask for work in works):
@@ -306,46 +307,6 @@ def _close_waiting_orders(works: Sequence[Work], found: Round) -> None:
     moves = closing.close_moves(waiting) if waiting else []
     if moves:
         lifecycle.fire(waiting, moves)
-
-
-def _case(work: Work) -> Case:
-    """What was said stands beside what we know, so that a person sees the difference."""
-    finding, payment = work.finding, work.payment
-    numbers = (finding.reference, finding.provider_reference, finding.refund_reference)
-    return Case(
-        kind=PaymentException.Kind(work.ruling.outcome.value),
-        dedup_key=fact_key(finding.account_id, *numbers),
-        account_id=finding.account_id,
-        order_id=payment.order_id if payment else None,
-        payment_id=payment.pk if payment else None,
-        notification_id=finding.notification_id,
-        amount=finding.refund_amount if finding.amount is None else finding.amount,
-        detail={**_said(finding), **_known(payment)},
-    )
-
-
-def _said(finding: Finding) -> dict[str, object]:
-    said = {
-        "kind": str(finding.kind),
-        "reference": finding.reference,
-        "provider_reference": finding.provider_reference,
-        "amount": finding.amount,
-        "currency": finding.currency,
-        "refund_reference": finding.refund_reference,
-        "refunded_total": finding.refunded_total,
-        "account_problem": finding.account_problem,
-    }
-    return {name: value for name, value in said.items() if value not in (None, "")}
-
-
-def _known(payment: Payment | None) -> dict[str, object]:
-    if payment is None:
-        return {}
-    return {
-        "expected_amount": payment.amount,
-        "expected_currency": payment.currency,
-        "known_provider_reference": payment.provider_reference,
-    }
 
 
 def _verdict(work: Work) -> Verdict:
