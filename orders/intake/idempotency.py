@@ -24,7 +24,6 @@ from orders.models import ApiClient, IdempotencyKey
 from ordersite.rails import bulk
 
 KEPT = timedelta(hours=24)
-LOCK_TIMEOUT = "2s"
 # One call runs, two may wait for it in this process; more would only fill its threads.
 MOST_AT_ONCE = 3
 _SHAPE = re.compile(r"[\x20-\x7e]{1,255}")
@@ -34,6 +33,14 @@ _RECALL = (
     "SELECT id, body_digest, subject_id, created_at FROM orders_idempotencykey"
     " WHERE client_id = %s AND key = %s AND subject_id IS NOT NULL"
 )
+# The waiting time is set in the statement that waits: one round trip less.
+_CLAIM = {
+    "postgresql": "INSERT INTO orders_idempotencykey (client_id, key, body_digest, created_at)"
+    " SELECT %s, %s, %s, %s::timestamptz FROM set_config('lock_timeout', '2s', true)"
+    " ON CONFLICT DO NOTHING RETURNING id",
+    "sqlite": "INSERT INTO orders_idempotencykey (client_id, key, body_digest, created_at)"
+    " VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING RETURNING id",
+}
 _SETTLE = "UPDATE orders_idempotencykey SET subject_id = %s WHERE id = %s"
 
 
@@ -91,7 +98,7 @@ def run(client: ApiClient, key: str, body_digest: str, make: Callable[[], int]) 
     if found := _recall(client, key, body_digest):
         return found
     with _queue.place((client.pk, key)), _lock_errors():
-        with transaction.atomic():
+        with transaction.atomic(), bulk.together():
             if claim_id := _claim(client, key, body_digest):
                 subject_id = make()
                 _settle(claim_id, subject_id)
@@ -125,21 +132,19 @@ def _moment(stored: Any) -> datetime:
 
 
 def _settle(claim_id: int, subject_id: int) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(_SETTLE, [subject_id, claim_id])
+    bulk.run_later(_SETTLE, [subject_id, claim_id])
 
 
 def _claim(client: ApiClient, key: str, body_digest: str) -> int | None:
-    """Claim the key, waiting at most LOCK_TIMEOUT for whoever holds it; None when it committed meanwhile.
+    """Claim the key, waiting at most 2 s for whoever holds it; None when it committed meanwhile.
 
     SQLite has one writer at a time: the wait for it is that of the whole transaction.
     """
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
-    row = IdempotencyKey(client=client, key=key, body_digest=body_digest)
-    inserted = bulk.insert_rows(IdempotencyKey, [row], ignore_conflicts=True, returning=["id"])
-    return int(inserted[0][0]) if inserted else None
+    now = connection.ops.adapt_datetimefield_value(timezone.now())
+    with connection.cursor() as cursor:
+        cursor.execute(_CLAIM[connection.vendor], [client.pk, key, body_digest, now])
+        row = cursor.fetchone()
+    return int(row[0]) if row else None
 
 
 @contextmanager

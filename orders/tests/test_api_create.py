@@ -82,29 +82,31 @@ def test_what_is_written_is_whole() -> None:
     assert json.loads(event.evidence)["kind"] == "request"
     assert (order.history_seq, order.history_hash) == (1, event.hash)
     outbox = OutboxEntry.objects.get()
-    assert (outbox.name, outbox.subject_id, outbox.payload) == ("order.created", order.pk, {"number": order.number})
+    assert (outbox.name, outbox.subject_id, outbox.payload) == (
+        "order.created",
+        order.pk,
+        {"number": order.number},
+    )
     assert IdempotencyKey.objects.get().subject_id == order.pk
     assert verify_history().lines == 1
 
 
 @pytest.mark.postgres
-def test_a_creation_costs_ten_statements() -> None:
+def test_a_creation_costs_six_round_trips() -> None:
     caller, body = build_caller(), order_body()
     with CaptureQueriesContext(connection) as queries:
         assert post_order(caller, body).status_code == 201
-    said = [query["sql"].split(None, 3)[:3] for query in queries if "SAVEPOINT" not in query["sql"]]
-    assert [" ".join(words) for words in said] == [
+    sent = [query["sql"] for query in queries if "SAVEPOINT" not in query["sql"]]
+    assert [" ".join(sql.split()[:3]) for sql in sent] == [
         "SELECT c.id, c.name,",
         "SELECT id, body_digest,",
-        "SET LOCAL lock_timeout",
-        'INSERT INTO "orders_idempotencykey"',
+        "INSERT INTO orders_idempotencykey",
         "INSERT INTO orders_buyer",
         'INSERT INTO "orders_order"',
         'INSERT INTO "orders_orderevent"',
-        'INSERT INTO "orders_orderline"',
-        'INSERT INTO "rails_outboxentry"',
-        "UPDATE orders_idempotencykey SET",
     ]
+    for table in ("orders_orderline", "rails_outboxentry", "UPDATE orders_idempotencykey"):
+        assert table in sent[-1]
 
 
 def test_a_known_buyer_is_kept_up_to_date_and_keeps_what_is_not_said() -> None:
@@ -156,7 +158,11 @@ BAD: list[tuple[str, dict[str, Any], list[Any]]] = [
     ("text for a flag", {"confirm_duplicate": "yes"}, ["confirm_duplicate"]),
     ("no address of the net", {"client_ip": "999.1.1.1"}, ["client_ip"]),
     ("no phone", {"buyer": {"id": "b", "name": "n", "phone": "call me"}}, ["buyer", "phone"]),
-    ("unknown tier", {"buyer": {"id": "b", "name": "n", "phone": "13800138000", "tier": "vip"}}, ["buyer", "tier"]),
+    (
+        "unknown tier",
+        {"buyer": {"id": "b", "name": "n", "phone": "13800138000", "tier": "vip"}},
+        ["buyer", "tier"],
+    ),
     ("a list for an object", {"buyer": []}, ["buyer"]),
 ]
 
@@ -213,7 +219,11 @@ def test_the_key_is_required_and_printable(key: str) -> None:
 
 
 def test_without_a_known_token_nobody_gets_in() -> None:
-    for caller in (Client(), Client(headers={"authorization": "Bearer nope"}), Client(headers={"authorization": "x"})):
+    for caller in (
+        Client(),
+        Client(headers={"authorization": "Bearer nope"}),
+        Client(headers={"authorization": "x"}),
+    ):
         answer = post_order(caller, order_body())
         assert answer.status_code == 401
         assert answer.headers["WWW-Authenticate"].startswith("Bearer")

@@ -6,7 +6,9 @@ arrays 2,500 to 4,600 and more (see docs/decisions); the doors therefore write t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any
 
@@ -88,7 +90,37 @@ def insert_rows(
     return found
 
 
+_waiting: ContextVar[list[tuple[str, list[Any]]] | None] = ContextVar("waiting", default=None)
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """Send the inserts of this block that return nothing at its end, in one round trip (on PostgreSQL).
+
+    For the transaction of a single order, whose statements are small and many: a third of its time was their way.
+    """
+    waiting: list[tuple[str, list[Any]]] = []
+    token = _waiting.set(waiting if connection.vendor == "postgresql" else None)
+    try:
+        yield
+    finally:
+        _waiting.reset(token)
+    if waiting:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "; ".join(sql for sql, _params in waiting), [p for _sql, ps in waiting for p in ps]
+            )
+
+
+def run_later(sql: str, params: list[Any]) -> None:
+    """A statement that returns nothing, like the inserts here."""
+    _run(sql, params, fetch=False)
+
+
 def _run(sql: str, params: list[Any], fetch: bool) -> list[tuple[Any, ...]]:
+    if not fetch and (waiting := _waiting.get()) is not None:
+        waiting.append((sql, params))
+        return []
     with connection.cursor() as cursor:
         cursor.execute(sql, params)
         return list(cursor.fetchall()) if fetch else []
