@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 
-_PHONE = re.compile(r"(?<!\d)(1[3-9]\d)\d{4}(\d{4})(?!\d)")
+from ordersite.lib.masking import mask_phones
+
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "data"}
-
-
-def mask(text: str) -> str:
-    """Replace the middle of Chinese mobile numbers: 138****8000."""
-    return _PHONE.sub(r"\1****\2", text)
 
 
 class MaskFilter(logging.Filter):
     """Formats the record early and masks it, so that no handler sees a whole number."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        record.msg, record.args = mask(record.getMessage()), ()
+        record.msg, record.args = mask_phones(record.getMessage()), ()
         return True
 
 
@@ -33,9 +28,9 @@ class LineFormatter(logging.Formatter):
         extra = {key: value for key, value in vars(record).items() if key not in _STANDARD and _plain(value)}
         line = f"{self.formatTime(record)} {record.levelname} {record.name} {record.getMessage()}"
         if extra:
-            line += " " + mask(json.dumps(extra, ensure_ascii=False, default=str))
+            line += " " + mask_phones(json.dumps(extra, ensure_ascii=False, default=str))
         if record.exc_info:
-            line += "\n" + mask(self.formatException(record.exc_info))
+            line += "\n" + mask_phones(self.formatException(record.exc_info))
         return line
 
 
