@@ -15,6 +15,7 @@ from functools import cache
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from payments.exceptions import Case, fact_key, raise_exceptions
@@ -24,6 +25,7 @@ from payments.models import NotificationBody, PaymentException, PaymentNotificat
 STORE_MILLISECONDS = 800
 # What one account's rejected calls may fill in a day: 500 rows of at most 64 KiB. Beyond, they are counted.
 REJECTED_PER_DAY = 500
+REJECTED_DAYS = 30
 
 _NOTIFICATION = PaymentNotification._meta.db_table
 _BODY = NotificationBody._meta.db_table
@@ -113,12 +115,13 @@ def _short_wait() -> Iterator[None]:
 
 def has_room(account_id: int, *, now: datetime) -> bool:
     """Whether this account may keep another rejected call: a bound on what anybody can make us store."""
-    rejected = PaymentNotification.objects.filter(
-        account_id=account_id,
-        verdict=PaymentNotification.Verdict.REJECTED,
-        received_at__gt=now - timedelta(days=1),
-    )
-    return rejected.order_by()[:REJECTED_PER_DAY].count() < REJECTED_PER_DAY
+    recent = _rejected(account_id).filter(received_at__gt=now - timedelta(days=1))
+    return recent[:REJECTED_PER_DAY].count() < REJECTED_PER_DAY
+
+
+def _rejected(account_id: int) -> QuerySet[PaymentNotification]:
+    verdict = PaymentNotification.Verdict.REJECTED
+    return PaymentNotification.objects.filter(account_id=account_id, verdict=verdict).order_by()
 
 
 def count_refused(path: str, reason: str) -> None:
@@ -133,10 +136,15 @@ def count_refused(path: str, reason: str) -> None:
 
 
 def report_rejections(account_id: int, *, code: str, now: datetime) -> None:
-    """At most one case per account and hour that its calls fail the checks, however often they do."""
+    """At most one case per account and hour that its calls fail the checks, however often they do.
+
+    Whoever reports also forgets the account's rejected calls of long ago: together with the day's bound, nobody can
+    fill the disk.
+    """
     key = fact_key(account_id, now.strftime("%Y%m%d%H"))
     kind = PaymentException.Kind.BAD_SIGNATURES
     if PaymentException.objects.filter(kind=kind, dedup_key=key).exists():
         return
     with transaction.atomic():
         raise_exceptions([Case(kind=kind, dedup_key=key, account_id=account_id, detail={"code": code})])
+        _rejected(account_id).filter(received_at__lt=now - timedelta(days=REJECTED_DAYS)).delete()

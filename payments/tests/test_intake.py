@@ -156,6 +156,16 @@ def test_rejected_calls_are_bounded_and_counted_beyond(monkeypatch: pytest.Monke
     assert refused_calls() == {("/notify/alipay/demo-alipay/", "malformed"): 3}
 
 
+def test_rejected_calls_of_long_ago_are_forgotten_and_genuine_ones_never() -> None:
+    build.post_alipay(build.alipay_body(build.build_payment(build.build_alipay())))
+    build.post_alipay(b"nonsense")
+    PaymentNotification.objects.update(received_at=timezone.now() - timedelta(days=31))
+    PaymentException.objects.all().delete()
+    build.post_alipay(b"nonsense")
+    kept = PaymentNotification.objects.order_by("id").values_list("verdict", flat=True)
+    assert (list(kept), NotificationBody.objects.count()) == (["verified", "rejected"], 2)
+
+
 def test_a_call_larger_than_64_kib_is_413_and_only_counted() -> None:
     build.build_alipay()
     assert told(build.post_alipay(b"a=" + b"x" * 65_534)) == FAIL
