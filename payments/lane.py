@@ -77,16 +77,18 @@ def take_turn(account: PaymentAccount) -> Turn | None:
 
 
 def _claim(account_id: int, size: int, *, now: datetime, lease: datetime) -> list[Payment]:
+    """Materialized: as a plain subquery PostgreSQL may run it again for every row, and claim more than LIMIT rows."""
     table = connection.ops.quote_name(Payment._meta.db_table)
     skip = " FOR UPDATE SKIP LOCKED" if connection.features.has_select_for_update_skip_locked else ""
     sql = (
-        f"UPDATE {table} SET next_query_at = %s, last_asked_at = %s, queries = queries + 1 WHERE id IN ("  # noqa: S608
-        f"SELECT id FROM {table} WHERE account_id = %s AND next_query_at <= %s "
-        f"ORDER BY next_query_at LIMIT %s{skip}) RETURNING id"
+        f"WITH picked AS MATERIALIZED (SELECT id FROM {table} WHERE account_id = %s AND next_query_at <= %s "  # noqa: S608
+        f"ORDER BY next_query_at LIMIT %s{skip}) "
+        f"UPDATE {table} SET next_query_at = %s, last_asked_at = %s, queries = queries + 1 "
+        "WHERE id IN (SELECT id FROM picked) RETURNING id"
     )
     moment, until = (connection.ops.adapt_datetimefield_value(at) for at in (now, lease))
     with connection.cursor() as cursor:
-        cursor.execute(sql, [until, moment, account_id, moment, size])
+        cursor.execute(sql, [account_id, moment, size, until, moment])
         ids = [row[0] for row in cursor.fetchall()]
     return list(Payment.objects.filter(pk__in=ids).select_related("account").order_by("pk"))
 

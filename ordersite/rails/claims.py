@@ -42,19 +42,22 @@ class Filter:
 
 
 def claim(model: type[QueueRow], *, limit: int, after: int = 0, extra: Filter = Filter()) -> list[Claim]:
-    """Claim up to `limit` due rows with an id above `after`, in order of id, for LEASE."""
+    """Claim up to `limit` due rows with an id above `after`, in order of id, for LEASE.
+
+    Materialized: as a plain subquery PostgreSQL may run it again for every row, and claim more than `limit` rows.
+    """
     now = timezone.now()
     table = connection.ops.quote_name(model._meta.db_table)
     skip = " FOR UPDATE SKIP LOCKED" if connection.features.has_select_for_update_skip_locked else ""
     sql = (
-        f"UPDATE {table} SET attempts = attempts + 1, leased_until = %s WHERE id IN ("
-        f"SELECT id FROM {table} WHERE done_at IS NULL AND id > %s AND due_at <= %s "
+        f"WITH picked AS MATERIALIZED (SELECT id FROM {table} WHERE done_at IS NULL AND id > %s AND due_at <= %s "
         f"AND (leased_until IS NULL OR leased_until < %s){extra.sql} ORDER BY id LIMIT %s{skip}) "
-        "RETURNING id, attempts"
+        f"UPDATE {table} SET attempts = attempts + 1, leased_until = %s "
+        "WHERE id IN (SELECT id FROM picked) RETURNING id, attempts"
     )
     moment, until = _stored(now), _stored(now + LEASE)
     with connection.cursor() as cursor:
-        cursor.execute(sql, [until, after, moment, moment, *extra.params, limit])
+        cursor.execute(sql, [after, moment, moment, *extra.params, limit, until])
         rows = cursor.fetchall()
     return sorted((Claim(*row) for row in rows), key=lambda claimed: claimed.id)
 

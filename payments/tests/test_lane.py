@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 from pytest_httpserver import HTTPServer
 
@@ -172,6 +173,22 @@ def test_dead_worker_is_overtaken(provider: HTTPServer) -> None:
     Payment.objects.update(next_query_at=long_ago(seconds=1))
     assert query.ask_providers() == 1
     assert fresh(payment).status == PaymentStatus.PAID
+
+
+@pytest.mark.postgres
+def test_no_plan_claims_more_than_a_turn(provider: HTTPServer) -> None:
+    """With a plain subquery this plan ran it for each row, and claimed all of them."""
+    account = askable(provider)
+    for _number in range(12):
+        due_payment(account)
+    with connection.cursor() as cursor:
+        for name in ("hashjoin", "mergejoin", "material", "hashagg", "sort"):
+            cursor.execute(f"SET LOCAL enable_{name} = off")
+    turn = lane.take_turn(account)
+    assert turn is not None
+    assert len(turn.payments) == lane.TURN_SIZE
+    waiting = Payment.objects.filter(next_query_at__lte=timezone.now())
+    assert waiting.count() == 12 - lane.TURN_SIZE
 
 
 @pytest.mark.postgres
