@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils.functional import Promise
 from django.utils.safestring import SafeString
@@ -46,6 +46,19 @@ def _refresh(_request: HttpRequest, parcel: Shipment, _data: Mapping[str, Any]) 
     return _("The carrier was asked; the route is up to date.")
 
 
+class StageFilter(admin.SimpleListFilter):
+    """Whether the carrier is still asked: that has an index, the single states have none."""
+
+    title = _("status")
+    parameter_name = "stage"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("moving", _("under way")), ("arrived", _("arrived or returned"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Model]) -> QuerySet[Model]:
+        return queryset.filter(next_check_at__isnull=self.value() == "arrived") if self.value() else queryset
+
+
 class EventInline(ReadOnlyInline):
     model = TrackingEvent
     fields = ("at", "state", "text", "location", "provider_code")
@@ -76,7 +89,7 @@ class ShipmentAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnlyAdmin):
         "last_problem",
     )
     list_display_links = ("number",)
-    list_filter = ("status", "carrier", "merchant")
+    list_filter = (StageFilter, "carrier")
     list_select_related = ("order",)
     search_fields = ("tracking_number",)
     search_help_text = _("Waybill number or order number")

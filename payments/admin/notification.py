@@ -6,11 +6,13 @@ import json
 import re
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import admin
 from django.core.exceptions import ObjectDoesNotExist
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -166,8 +168,15 @@ class PaymentNotificationAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnly
 
     @admin.display(description=_("merchant reference · provider's reference"))
     def numbers(self, notice: PaymentNotification) -> SafeString:
+        """The reference leads to its order, where there is one."""
+        if not notice.reference:
+            return badges.NOTHING
         return format_html(
-            "{}<small class='os-second'>{}</small>", notice.reference or "–", notice.provider_reference
+            '<span class="os-stack"><a class="os-link" href="{}?{}">{}</a><small class="os-second">{}</small></span>',
+            reverse("admin:orders_order_find"),
+            urlencode({"q": notice.reference}),
+            notice.reference,
+            notice.provider_reference,
         )
 
     @admin.display(description=_("answered · applied (ms)"))

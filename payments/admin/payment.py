@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils.functional import Promise
 from django.utils.safestring import SafeString
@@ -30,6 +30,19 @@ TONES = {
 
 
 UNDECIDED = (PaymentStatus.CREATED, PaymentStatus.OPEN)
+
+
+class UndecidedFilter(admin.SimpleListFilter):
+    """What is still to be decided stands in a small index; the other states have none, and are found by number."""
+
+    title = _("status")
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("undecided", _("not decided yet"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Model]) -> QuerySet[Model]:
+        return queryset.filter(status__in=UNDECIDED) if self.value() else queryset
 
 
 class RefundInline(ReadOnlyInline):
@@ -59,7 +72,7 @@ class PaymentAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnlyAdmin):
         "created",
         "asked",
     )
-    list_filter = ("status", "account")
+    list_filter = (UndecidedFilter,)
     list_select_related = ("order", "account")
     search_fields = ("reference",)
     search_help_text = _("Merchant reference, provider's reference or order number")
