@@ -106,14 +106,16 @@ def claim_this(shipment: Shipment, *, floor: timedelta) -> Shipment | None:
 def _claim(condition: str, params: list[Any], *, now: datetime, floor: timedelta) -> Shipment | None:
     table = connection.ops.quote_name(Shipment._meta.db_table)
     skip = " FOR UPDATE SKIP LOCKED" if connection.features.has_select_for_update_skip_locked else ""
+    # Materialized: as a plain subquery PostgreSQL may run it again for every row, and claim more than one.
     sql = (
-        f"UPDATE {table} SET leased_until = %s, last_asked_at = %s, checks = checks + 1 WHERE id IN ("  # noqa: S608
-        f"SELECT id FROM {table} WHERE (leased_until IS NULL OR leased_until < %s) "
-        f"AND (last_asked_at IS NULL OR last_asked_at <= %s){condition} LIMIT 1{skip}) RETURNING id"
+        f"WITH picked AS MATERIALIZED (SELECT id FROM {table} WHERE (leased_until IS NULL OR leased_until < %s) "  # noqa: S608
+        f"AND (last_asked_at IS NULL OR last_asked_at <= %s){condition} LIMIT 1{skip}) "
+        f"UPDATE {table} SET leased_until = %s, last_asked_at = %s, checks = checks + 1 "
+        "WHERE id IN (SELECT id FROM picked) RETURNING id"
     )
-    head = [_stored(now + LEASE), _stored(now), _stored(now), _stored(now - floor)]
+    picking, writing = [_stored(now), _stored(now - floor)], [_stored(now + LEASE), _stored(now)]
     with connection.cursor() as cursor:
-        cursor.execute(sql, [*head, *params])
+        cursor.execute(sql, [*picking, *params, *writing])
         found = cursor.fetchone()
     return Shipment.objects.select_related("order").get(pk=found[0]) if found else None
 

@@ -330,7 +330,7 @@ def test_the_next_parcel_is_found_by_index_among_many_under_way(carrier: Carrier
         cursor.execute("ANALYZE logistics_shipment")
     with CaptureQueriesContext(connection) as queries:
         assert lanes.claim_next(all_lanes()[0], floor=timedelta(0)) == model
-    claims = [query["sql"] for query in queries if query["sql"].startswith("UPDATE")]
+    claims = [query["sql"] for query in queries if query["sql"].startswith("WITH picked")]
     assert len(claims) == 2
     for sql in claims:
         with connection.cursor() as cursor:
