@@ -8,43 +8,16 @@ from typing import Any
 
 from django.db.models import prefetch_related_objects
 from django.utils.translation import gettext
-from django.utils.translation import gettext_lazy as _
 
 from orders.intake import numbers
 from orders.models import Order, OrderEvent, OrderEventText, OrderStatus
+from orders.words import ACTORS, TRIGGERS
 from ordersite.lib.composing import Entry, Item, Link, Panel
 from ordersite.lib.money import format_amount
 
 MOST_FOUND = 50
 # Shorter beginnings of a number or a phone fit too many orders to be of use to anybody.
 _SHORTEST_PREFIX = 8
-TRIGGERS = {
-    "api": _("through the API"),
-    "checkout": _("at the checkout"),
-    "demo": _("demonstration data"),
-    "notification": _("the provider's notification"),
-    "query": _("the provider's answer"),
-    "statement": _("a statement line"),
-    "manual": _("an approved manual settlement"),
-    "warehouse": _("the warehouse's confirmation"),
-    "carrier": _("the carrier's signed-for event"),
-    "timeout": _("the payment timeout"),
-    "buyer_cancel": _("the buyer's wish"),
-    "staff_cancel": _("a member of staff"),
-    "late_payment": _("an approved late payment"),
-    "refund_confirmed": _("the provider's refund confirmation"),
-    "hold": _("a hold"),
-    "release": _("a release"),
-}
-ACTORS = {
-    "provider": _("payment provider"),
-    "staff": _("staff"),
-    "buyer": _("buyer"),
-    "warehouse": _("warehouse"),
-    "carrier": _("carrier"),
-    "client": _("API client"),
-    "system": _("system"),
-}
 _TONES = {OrderStatus.CLOSED: "bad", OrderStatus.REFUNDED: "bad", OrderStatus.PENDING: "waiting"}
 _PEOPLE = frozenset({"staff", "buyer"})
 

@@ -106,7 +106,7 @@ class Shipment(FSMModelMixin, models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.carrier} {self.tracking_number}"
+        return f"{self.get_carrier_display()} {self.tracking_number}"
 
     def refresh_from_db(self, *args: Any, **kwargs: Any) -> None:
         """See Order.refresh_from_db: the protection must not stay lifted after a failed refresh."""

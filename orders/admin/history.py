@@ -6,8 +6,8 @@ from django.contrib import admin
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from orders import about
 from orders.models import HistorySeal, OrderEvent, OrderStatus, PhoneLook
+from orders.words import ACTORS, TRIGGERS
 from ordersite.lib.adminkit import badges, columns
 from ordersite.lib.adminkit.read_only import ReadOnlyAdmin
 from ordersite.lib.adminkit.search import ShapeSearchMixin, column
@@ -59,11 +59,11 @@ class OrderEventAdmin(ShapeSearchMixin, ReadOnlyAdmin):
 
     @admin.display(description=_("actor"))
     def actor(self, line: OrderEvent) -> str:
-        return f"{about.ACTORS.get(line.actor_kind, line.actor_kind)} {line.actor_id}".strip()
+        return f"{ACTORS.get(line.actor_kind, line.actor_kind)} {line.actor_id}".strip()
 
     @admin.display(description=_("trigger"))
     def cause(self, line: OrderEvent) -> str:
-        return str(about.TRIGGERS.get(line.trigger, line.trigger))
+        return str(TRIGGERS.get(line.trigger, line.trigger))
 
     @admin.display(description=_("time"))
     def happened(self, line: OrderEvent) -> SafeString:

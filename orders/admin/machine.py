@@ -13,31 +13,10 @@ from django.utils.translation import gettext_lazy as _
 
 from orders import machine
 from orders.models import OrderStatus, TransitionRule
+from orders.words import ACTIONS, TRIGGERS
 from ordersite.lib.adminkit import badges
 from ordersite.lib.adminkit.confirmed import Confirmed, ConfirmedActionsMixin, ReasonForm
 from ordersite.lib.adminkit.read_only import ReadOnlyAdmin
-
-ACTIONS = {
-    "pay": _("pay"),
-    "ship": _("ship"),
-    "complete": _("complete"),
-    "close": _("close"),
-    "revive": _("revive"),
-    "refund": _("refund"),
-}
-TRIGGERS = {
-    machine.NOTIFICATION: _("provider's notification"),
-    machine.QUERY: _("provider's answer"),
-    machine.STATEMENT: _("matched statement line"),
-    machine.MANUAL: _("approved manual settlement"),
-    machine.WAREHOUSE: _("warehouse confirmation"),
-    machine.CARRIER: _("carrier's signed-for event"),
-    machine.TIMEOUT: _("payment timeout"),
-    machine.BUYER_CANCEL: _("buyer's cancel"),
-    machine.STAFF_CANCEL: _("staff's cancel"),
-    machine.LATE_PAYMENT: _("approved late payment"),
-    machine.REFUND_CONFIRMED: _("provider's refund confirmation"),
-}
 
 
 def _switch_off(_request: HttpRequest, rule: TransitionRule, _data: Mapping[str, Any]) -> Promise:

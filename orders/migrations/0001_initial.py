@@ -253,6 +253,8 @@ class Migration(migrations.Migration):
                 ('client', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, to='orders.apiclient')),
             ],
             options={
+                'verbose_name': 'idempotency key',
+                'verbose_name_plural': 'idempotency keys',
                 'indexes': [models.Index(fields=['created_at'], name='idempotency_age')],
                 'constraints': [models.UniqueConstraint(fields=('client', 'key'), name='idempotency_key')],
             },

@@ -45,11 +45,11 @@ class OrderEvent(models.Model):
     class Meta:
         verbose_name = _("history line")
         verbose_name_plural = _("history lines")
-        ordering = ("order_id", "seq",)
+        ordering = ("order_id", "seq")
         constraints = [models.UniqueConstraint(fields=["order", "seq"], name="order_event_seq")]
 
     def __str__(self) -> str:
-        return f"{self.order_id}/{self.seq} {self.kind}"
+        return f"{self.order_id}/{self.seq} {self.get_kind_display()}"
 
 
 class OrderEventText(models.Model):

@@ -6,6 +6,9 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
+from orders.models.order import OrderStatus
+from orders.words import ACTIONS, TRIGGERS
+
 
 class TransitionRule(models.Model):
     """One known row of the machine. Rows come from the code (`orders.machine`); only the switch is the staff's."""
@@ -24,4 +27,7 @@ class TransitionRule(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.from_status} —{self.action}/{self.trigger}"
+        before = OrderStatus(self.from_status).label
+        return (
+            f"{before} · {ACTIONS.get(self.action, self.action)} · {TRIGGERS.get(self.trigger, self.trigger)}"
+        )

@@ -14,8 +14,10 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from logistics import about as logistics_about
+from logistics.words import carrier_name
 from orders import about as orders_about
 from orders.models import HistorySeal, Order, OrderEvent, OrderStatus
+from orders.words import ACTORS, TRIGGERS
 from ordersite.admin.order_words import STATUS_TONES, next_step
 from ordersite.lib.adminkit import badges
 from ordersite.lib.composing import Entry, Item, Panel
@@ -107,7 +109,7 @@ def timeline(order: Order) -> list[tuple[Entry, str, str]]:
 def proof(entry: Entry) -> tuple[str, str]:
     """What proves an entry, in words, and where it can be read."""
     kind, _blank, name = entry.evidence.partition(" ")
-    words = f"{EVIDENCE[kind]} {name}" if kind in EVIDENCE else entry.evidence
+    words = _evidence_words(kind, name) if kind in EVIDENCE else entry.evidence
     if kind == "notification" and name.isdigit():
         return f"{EVIDENCE[kind]} #{name}", badges.address_of(
             "payments_paymentnotification_change", int(name)
@@ -139,8 +141,8 @@ def history(order: Order) -> dict[str, Any]:
         {
             "line": line,
             "change": _change(line),
-            "trigger": orders_about.TRIGGERS.get(line.trigger, line.trigger),
-            "actor": f"{orders_about.ACTORS.get(line.actor_kind, line.actor_kind)} {line.actor_id}".strip(),
+            "trigger": TRIGGERS.get(line.trigger, line.trigger),
+            "actor": f"{ACTORS.get(line.actor_kind, line.actor_kind)} {line.actor_id}".strip(),
             "evidence": _evidence(line.evidence),
             "is_sealed": line.pk <= sealed_to,
         }
@@ -159,4 +161,11 @@ def _evidence(text: str) -> str:
     if not text:
         return ""
     parts = json.loads(text)
-    return f"{EVIDENCE.get(parts['kind'], parts['kind'])} {parts['id']}".strip()
+    return _evidence_words(parts["kind"], parts["id"])
+
+
+def _evidence_words(kind: str, name: str) -> str:
+    if kind in ("waybill", "tracking"):
+        carrier, _blank, number = name.partition(" ")
+        name = f"{carrier_name(carrier)} {number}"
+    return f"{EVIDENCE.get(kind, kind)} {name}".strip()

@@ -23,8 +23,8 @@ from ordersite.lib.errors import DomainError
 from payments import accounts as payment_accounts
 
 SLUG = "demo"
-CHECKOUT_CLIENT = "demonstration checkout"
-ERP_CLIENT = "demonstration warehouse"
+CHECKOUT_CLIENT = "演示结算页"
+ERP_CLIENT = "演示仓库 ERP"
 ALIPAY_APP_ID = "2021000000000001"
 ALIPAY_SELLER_ID = "2088000000000001"
 

@@ -1,0 +1,46 @@
+"""How actions, triggers and actors are called, for people. The codes stand in the history and never change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+ACTIONS: Mapping[str, Promise] = {
+    "pay": _("pay"),
+    "ship": _("ship"),
+    "complete": _("complete"),
+    "close": _("close"),
+    "revive": _("revive"),
+    "refund": _("refund"),
+}
+# What made an order come in or move: the machine's triggers and those of the lines beside it.
+TRIGGERS: Mapping[str, Promise] = {
+    "api": _("through the API"),
+    "checkout": _("at the checkout"),
+    "demo": _("demonstration data"),
+    "notification": _("the provider's notification"),
+    "query": _("the provider's answer"),
+    "statement": _("a statement line"),
+    "manual": _("an approved manual settlement"),
+    "warehouse": _("the warehouse's confirmation"),
+    "carrier": _("the carrier's signed-for event"),
+    "timeout": _("the payment timeout"),
+    "buyer_cancel": _("the buyer's wish"),
+    "staff_cancel": _("a member of staff"),
+    "late_payment": _("an approved late payment"),
+    "refund_confirmed": _("the provider's refund confirmation"),
+    "hold": _("a hold"),
+    "release": _("a release"),
+}
+# Who it was.
+ACTORS: Mapping[str, Promise] = {
+    "provider": _("payment provider"),
+    "staff": _("staff"),
+    "buyer": _("buyer"),
+    "warehouse": _("warehouse"),
+    "carrier": _("carrier"),
+    "client": _("API client"),
+    "system": _("system"),
+}
