@@ -59,15 +59,20 @@ class Audited:
         return self._postgresql() if connection.vendor == "postgresql" else self._sqlite()
 
     def _postgresql(self) -> list[str]:
-        """One trigger a statement, not a row: a batch of 200 orders costs one INSERT more."""
-        parts = " UNION ALL ".join(
-            f"SELECT '{self.table}', n.id, '{column}', o.{column}::text, n.{column}::text, current_user, now() "
-            f"FROM old_rows o JOIN new_rows n USING (id) WHERE o.{column} IS DISTINCT FROM n.{column}"
-            for column in self.columns
-        )
+        """One trigger a statement, not a row: a batch of 200 orders costs one INSERT more.
+
+        Nothing is known of how many rows the two images of a statement hold, so the planner joins them by a nested
+        loop: 20,000 orders took half a minute. Without nested loops it sorts them, and says that this is dear, which
+        would make it compile the statement.
+        """
+        columns = ", ".join(f"('{column}', o.{column}::text, n.{column}::text)" for column in self.columns)
         return [
-            f"CREATE OR REPLACE FUNCTION {self.table}_audit() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ "
-            f"BEGIN INSERT INTO rails_auditentry ({_AUDIT_COLUMNS}) {parts}; RETURN NULL; END $$",
+            f"CREATE OR REPLACE FUNCTION {self.table}_audit() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER "
+            "SET enable_nestloop = off SET jit = off AS $$ "
+            f"BEGIN INSERT INTO rails_auditentry ({_AUDIT_COLUMNS}) "
+            f"SELECT '{self.table}', n.id, c.name, c.old, c.new, session_user, now() "
+            f"FROM old_rows o JOIN new_rows n USING (id), LATERAL (VALUES {columns}) AS c(name, old, new) "
+            "WHERE c.old IS DISTINCT FROM c.new; RETURN NULL; END $$",
             f"CREATE OR REPLACE TRIGGER {self.table}_audit AFTER UPDATE ON {self.table} "
             "REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows "
             f"FOR EACH STATEMENT EXECUTE FUNCTION {self.table}_audit()",
