@@ -57,14 +57,16 @@ def _cast(field: models.Field[Any, Any]) -> str:
 
 def insert_rows(
     model: type[models.Model],
-    rows: Sequence[models.Model],
+    rows: Sequence[Any],
     *,
     ignore_conflicts: bool = False,
     returning: Sequence[str] = (),
 ) -> list[tuple[Any, ...]]:
     """Insert all rows with one statement and return the `returning` columns of those that were inserted.
 
-    Callers that ignore conflicts sort the rows by the conflicting key first: unsorted ones deadlock.
+    A row is whatever has the attributes of all the table's columns but the key: a model, or something lighter.
+    Callers that ignore conflicts sort the
+    rows by the conflicting key first: unsorted ones deadlock.
     """
     if not rows:
         return []
