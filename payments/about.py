@@ -108,11 +108,10 @@ def _item(payment: Payment, wait: lane.Wait | None) -> Item:
 
 
 def _last_answer(payment: Payment) -> str:
-    return (
-        f"{_moment(payment.last_asked_at)} {answer_words(payment.last_answer)}"
-        if payment.last_asked_at
-        else ""
-    )
+    if payment.last_asked_at is None:
+        return ""
+    words = answer_words(payment.last_answer) if payment.last_answer else ""
+    return f"{_moment(payment.last_asked_at)} {words}".strip()
 
 
 def _closing_words(payment: Payment, wait: lane.Wait | None) -> str:

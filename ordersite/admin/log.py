@@ -10,12 +10,31 @@ from django.utils.translation import gettext_lazy as _
 from ordersite.lib.adminkit import badges
 from ordersite.lib.adminkit.read_only import ReadOnlyAdmin
 
+# The codes with which the actions are written down, and what their buttons are called.
+ACTIONS = {
+    "add": _("Add"),
+    "ask": _("Ask the provider"),
+    "check": _("Self-check"),
+    "close": _("Close order"),
+    "hold": _("Hold"),
+    "keys": _("Change keys"),
+    "off": _("Switch off"),
+    "on": _("Switch on"),
+    "refresh": _("Ask the carrier"),
+    "release": _("Release"),
+    "replay": _("Replay"),
+    "resolve": _("Resolve"),
+    "retry": _("Try again"),
+    "take": _("Take it on"),
+}
+
 
 @admin.register(LogEntry)
 class LogEntryAdmin(ReadOnlyAdmin):
     list_display = ("when", "user", "content_type", "object_repr", "what")
     list_select_related = ("user", "content_type")
-    fields = ("action_time", "user", "content_type", "object_id", "object_repr", "change_message")
+    fields = ("action_time", "user", "content_type", "object_id", "object_repr", "what")
+    readonly_fields = ("what",)
 
     @admin.display(description=_("time"))
     def when(self, entry: LogEntry) -> SafeString:
@@ -23,4 +42,6 @@ class LogEntryAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("what was done"))
     def what(self, entry: LogEntry) -> str:
-        return entry.get_change_message()
+        message = entry.get_change_message()
+        code, colon, reason = message.partition(": ")
+        return f"{ACTIONS[code]}{colon}{reason}" if code in ACTIONS else message

@@ -17,14 +17,39 @@ from ordersite.lib.adminkit.queues import OpenCasesFilter, is_open, take
 from ordersite.lib.adminkit.read_only import ReadOnlyAdmin
 from ordersite.lib.adminkit.search import ShapeSearchMixin, column, row_id
 from payments import exceptions
+from payments.admin.notification import KINDS, REFUSALS
+from payments.explaining import answer_words
 from payments.models import PaymentException
 
+# What a case keeps of what was said and of what we knew.
+DETAILS: Mapping[str, Promise] = {
+    "kind": _("kind"),
+    "amount": _("amount received"),
+    "expected_amount": _("amount expected"),
+    "currency": _("currency received"),
+    "expected_currency": _("currency expected"),
+    "reference": _("merchant reference"),
+    "provider_reference": _("provider's reference"),
+    "known_provider_reference": _("provider's reference on record"),
+    "refund_reference": _("refund reference"),
+    "refunded_total": _("refunded in all"),
+    "account_problem": _("account problem"),
+    "last_answer": _("last answer"),
+    "code": _("reason"),
+    "error": _("problem"),
+}
 RESOLVE = "payments.resolve_paymentexception"
 
 
 def _resolve(request: HttpRequest, case: PaymentException, data: Mapping[str, Any]) -> Promise:
     exceptions.resolve(case, user=person(request), note=data["reason"])
     return _("The case is resolved.")
+
+
+def _value(key: str, value: Any) -> object:
+    if key == "last_answer":
+        return answer_words(str(value))
+    return {"kind": KINDS, "code": REFUSALS}.get(key, {}).get(value, value)
 
 
 @admin.register(PaymentException)
@@ -40,9 +65,10 @@ class PaymentExceptionAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnlyAdm
         column(r"[0-9A-Z]{16,32}", "payment__reference", "notification__reference"),
     )
     fields = (
-        "kind", "account", "order", "payment", "notification", "amount", "detail", "created_at", "owner",
+        "kind", "account", "order", "payment", "notification", "amount", "told", "created_at", "owner",
         "resolved_at", "resolved_by", "resolution",
     )  # fmt: skip
+    readonly_fields = ("told",)
     confirmed = (
         Confirmed(
             "resolve",
@@ -68,6 +94,10 @@ class PaymentExceptionAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnlyAdm
     @admin.display(description=_("kind"))
     def name(self, case: PaymentException) -> str:
         return str(case)
+
+    @admin.display(description=_("detail"))
+    def told(self, case: PaymentException) -> SafeString:
+        return badges.facts((DETAILS.get(key, key), _value(key, case.detail[key])) for key in case.detail)
 
     @admin.display(description=_("order"))
     def order_link(self, case: PaymentException) -> SafeString:

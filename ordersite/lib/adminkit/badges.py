@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 
@@ -9,7 +10,7 @@ from django.contrib.humanize.templatetags.humanize import naturaltime
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.functional import Promise
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 Text = str | Promise
@@ -45,6 +46,13 @@ def ago(at: datetime | None) -> SafeString:
         exact.strftime("%Y-%m-%d %H:%M:%S"),
         naturaltime(at),
     )
+
+
+def facts(pairs: Iterable[tuple[Text, object]]) -> SafeString:
+    """Names with their values; those without a value are left out."""
+    shown = [(name, value) for name, value in pairs if value not in (None, "")]
+    rows = format_html_join("", "<div><dt>{}</dt><dd>{}</dd></div>", shown)
+    return format_html('<dl class="os-facts">{}</dl>', rows) if shown else NOTHING
 
 
 def link(text: Text, url_name: str, pk: int | str | None) -> SafeString:
