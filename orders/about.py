@@ -31,10 +31,21 @@ def find(term: str) -> list[int]:
     if len(text) > 8 and text[:8].isdigit() and text[8] == "-":
         return list(rows.filter(number__startswith=text)[:MOST_FOUND])
     digits = text.removeprefix("+").replace("-", "").replace(" ", "")
-    if not digits.isdigit() or len(digits) < _SHORTEST_PREFIX:
+    if not (digits.isascii() and digits.isdigit()) or len(digits) < _SHORTEST_PREFIX:
         return []
-    exact = list(rows.filter(buyer_phone__in={text, digits})[:MOST_FOUND])
+    exact = list(rows.filter(buyer_phone__in={text, *_spellings(digits)})[:MOST_FOUND])
     return exact or list(rows.filter(buyer_phone__startswith=digits)[:MOST_FOUND])
+
+
+def _spellings(digits: str) -> set[str]:
+    """How a shop may have written the number that a customer reads out: with the country code, or in groups."""
+    found = {digits, f"+{digits}"}
+    mobile = digits.removeprefix("0086").removeprefix("86")
+    if len(mobile) == 11 and mobile.startswith("1"):
+        grouped = f"{mobile[:3]}-{mobile[3:7]}-{mobile[7:]}"
+        codes = ("", "86", "+86", "86-", "+86-", "0086", "0086-")
+        found |= {code + form for code in codes for form in (mobile, grouped)}
+    return found
 
 
 def parts(orders: Sequence[Order]) -> dict[int, list[dict[str, Any]]]:
@@ -103,7 +114,8 @@ def _tone(event: OrderEvent) -> str:
 
 def _who(event: OrderEvent) -> str:
     kind = str(ACTORS.get(event.actor_kind, event.actor_kind))
-    return f"{kind} {event.actor_id}".strip()
+    # A carrier is known by its parcel, which the evidence names.
+    return kind if event.actor_kind == "carrier" else f"{kind} {event.actor_id}".strip()
 
 
 def _evidence(text: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from orders import machine
@@ -12,6 +12,15 @@ from payments.models import PaymentNotification
 from payments.providers.base import NoticeKind
 
 Outcome = PaymentNotification.Outcome
+# A clock may be fast or be in another zone; what lies beyond is no time at which money moved, and some of it (the
+# last day of the calendar) cannot even be shown.
+_EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+_MOST_AHEAD = timedelta(days=1)
+
+
+def plausible_time(at: datetime | None, *, seen_at: datetime) -> datetime | None:
+    """The time (UTC) that a provider gave, or None where it cannot be when it happened: we learnt it at `seen_at`."""
+    return at if at and _EARLIEST <= at <= seen_at + _MOST_AHEAD else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +50,7 @@ class Finding:
 
     @property
     def at(self) -> datetime:
-        return self.occurred_at or self.seen_at
+        return plausible_time(self.occurred_at, seen_at=self.seen_at) or self.seen_at
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ from ordersite.lib.money import fen
 from ordersite.rails import hints
 from payments import inbox
 from payments.accounts import Known, known_accounts
+from payments.findings import plausible_time
 from payments.models import PaymentNotification
 from payments.providers.base import MAX_BODY, Notice, Provider, RawCall, Rejected, Response
 from payments.providers.registry import PROVIDERS
@@ -133,7 +134,10 @@ def take_call(request: HttpRequest, provider: Provider, slug: str) -> Response:
         known = known_accounts.get(provider.name, slug)
         if known is None:
             return _refuse(provider, "unknown_account")
-        return _judge(provider, _arrived(request, known, started))
+        arrived = _arrived(request, known, started)
+        if len(arrived.call.body) > MAX_BODY:
+            return _refuse(provider, "too_large")
+        return _judge(provider, arrived)
     except UnreadablePostError:
         return _refuse(provider, "malformed")
     except (DatabaseError, CannotDecrypt) as error:
@@ -162,8 +166,19 @@ def _count(path: str, code: str) -> None:
 
 def _arrived(request: HttpRequest, known: Known, started: float) -> Arrived:
     headers = _headers(request.META)
-    call = RawCall(headers=headers, body=request.body, received_at=timezone.now())
+    call = RawCall(headers=headers, body=_body(request), received_at=timezone.now())
     return Arrived(known, call, headers, request.META.get("REMOTE_ADDR", "")[:45], started)
+
+
+def _body(request: HttpRequest) -> bytes:
+    """The body as it came, or one byte more than we take.
+
+    Django reads nothing of a call without Content-Length. A sender may stream in chunks instead; the server has put
+    them together and says that its input ends.
+    """
+    if request.META.get("CONTENT_LENGTH") or not request.META.get("wsgi.input_terminated"):
+        return request.body
+    return bytes(request.META["wsgi.input"].read(MAX_BODY + 1))
 
 
 def _headers(meta: Mapping[str, Any]) -> dict[str, str]:
@@ -223,7 +238,7 @@ def verified_values(notice: Notice) -> dict[str, Any]:
         "full_refund": notice.full_refund,
         "account_problem": notice.account_problem,
         "provider_state": notice.state,
-        "occurred_at": notice.occurred_at,
+        "occurred_at": plausible_time(notice.occurred_at, seen_at=timezone.now()),
     }
 
 

@@ -24,6 +24,7 @@ from scripts.found import VARIABLES, Found, find, find_browser
 from scripts.messages import compile_catalogues
 from scripts.services import new_folder, write_description
 
+PLUGINS = ("-p", "scripts.apart", "-p", "scripts.tally")
 ALONE = ("browser", "kill", "serial")
 REASONS = {
     "long": "takes minutes; `make long` runs it",
@@ -144,12 +145,12 @@ def _without(*marks: str) -> str:
 def run_pass(one: Pass, environment: dict[str, str], arguments: list[str], total: Total) -> None:
     """Run pytest once and add what came of it."""
     folder = new_folder("pass")
-    (folder / "var").mkdir()
+    (folder / "var" / "static").mkdir(parents=True)
     print(f"\n-- {one.name}", flush=True)
     started = time.monotonic()
     own = {"TEST_TALLY": str(folder), "VAR_DIR": str(folder / "var")}
     variables = {**environment, **own, **one.environment}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "scripts.tally", "-m", one.marks]
+    command = [sys.executable, "-m", "pytest", "-q", *PLUGINS, "-m", one.marks]
     status = subprocess.run(
         [*command, *one.options, *arguments], env=variables, stdin=subprocess.DEVNULL, check=False
     ).returncode

@@ -115,16 +115,18 @@ class Shipment(FSMModelMixin, models.Model):
         finally:
             Shipment._meta.get_field("status").protected = True
 
-    @transition(field=status, source=S.SHIPPED, target=S.MOVING)
+    @transition(field=status, source=S.SHIPPED.value, target=S.MOVING.value)
     def move(self) -> None:
         """The carrier has seen the parcel."""
 
-    @transition(field=status, source=[S.SHIPPED, S.MOVING], target=S.DELIVERED)
+    @transition(field=status, source=[S.SHIPPED.value, S.MOVING.value], target=S.DELIVERED.value)
     def deliver(self, at: datetime) -> None:
         self.delivered_at = at
         self.next_check_at = None
 
-    @transition(field=status, source=[S.SHIPPED, S.MOVING, S.DELIVERED], target=S.RETURNED)
+    @transition(
+        field=status, source=[S.SHIPPED.value, S.MOVING.value, S.DELIVERED.value], target=S.RETURNED.value
+    )
     def come_back(self) -> None:
         self.next_check_at = None
 

@@ -13,6 +13,7 @@ from django.utils.translation import pgettext_lazy
 from django_fsm import FSMField, FSMModelMixin, transition
 
 from ordersite.lib.money import ZERO, MoneyField
+from ordersite.lib.quickload import QuickLoad
 
 
 class OrderStatus(models.TextChoices):
@@ -27,7 +28,7 @@ class OrderStatus(models.TextChoices):
 S = OrderStatus
 
 
-class Order(FSMModelMixin, models.Model):
+class Order(QuickLoad, FSMModelMixin, models.Model):
     """One purchase. Times are UTC, money is yuan, the address and the buyer's names are as they were when ordered."""
 
     number = models.CharField(_("order number"), max_length=24)
@@ -149,29 +150,31 @@ class Order(FSMModelMixin, models.Model):
         finally:
             Order._meta.get_field("status").protected = True
 
-    @transition(field=status, source=S.PENDING, target=S.PAID)
+    @transition(field=status, source=S.PENDING.value, target=S.PAID.value)
     def pay(self, at: datetime) -> None:
         self.paid_at = at
 
-    @transition(field=status, source=S.PAID, target=S.SHIPPED)
+    @transition(field=status, source=S.PAID.value, target=S.SHIPPED.value)
     def ship(self, at: datetime) -> None:
         self.shipped_at = at
 
-    @transition(field=status, source=S.SHIPPED, target=S.COMPLETED)
+    @transition(field=status, source=S.SHIPPED.value, target=S.COMPLETED.value)
     def complete(self, at: datetime) -> None:
         self.completed_at = at
 
-    @transition(field=status, source=S.PENDING, target=S.CLOSED)
+    @transition(field=status, source=S.PENDING.value, target=S.CLOSED.value)
     def close(self, at: datetime) -> None:
         self.closed_at = at
         self.closing_at = None
 
-    @transition(field=status, source=S.CLOSED, target=S.PAID)
+    @transition(field=status, source=S.CLOSED.value, target=S.PAID.value)
     def revive(self, at: datetime) -> None:
         self.paid_at = at
         self.closed_at = None
 
-    @transition(field=status, source=[S.PAID, S.SHIPPED, S.COMPLETED], target=S.REFUNDED)
+    @transition(
+        field=status, source=[S.PAID.value, S.SHIPPED.value, S.COMPLETED.value], target=S.REFUNDED.value
+    )
     def refund(self, at: datetime) -> None:
         self.refunded_at = at
         self.refunded_amount = self.total_amount

@@ -29,7 +29,11 @@ def build_caller(merchant: str = "demo", *, scopes: tuple[str, ...] = BOTH) -> C
 def order_body(**changes: Any) -> dict[str, Any]:
     """A valid creation of 266.40 yuan for a new buyer."""
     body: dict[str, Any] = {
-        "buyer": {"id": f"buyer-{next(_serial)}-{secrets.token_hex(3)}", "name": "王小明", "phone": "13800138000"},
+        "buyer": {
+            "id": f"buyer-{next(_serial)}-{secrets.token_hex(3)}",
+            "name": "王小明",
+            "phone": "13800138000",
+        },
         "lines": [{"product_id": "cup-1", "name": "保温杯", "quantity": 3, "unit_price": "88.80"}],
         "address": {"province": "广东省", "city": "深圳市", "district": "南山区", "street": "科技园 1 号"},
     }

@@ -39,7 +39,9 @@ def test_another_shops_orders_are_not_there() -> None:
     assert Order.objects.get().status == "pending"
 
 
-@pytest.mark.parametrize("number", ["20261122-0000-0000", "nope", "x%00y", "20261122-0000-0000'--", "%E8%AE%A2"])
+@pytest.mark.parametrize(
+    "number", ["20261122-0000-0000", "nope", "x%00y", "20261122-0000-0000'--", "%E8%AE%A2"]
+)
 def test_an_unknown_number_is_404(number: str) -> None:
     answer = build_caller().get(f"{LIST}{number}/")
     assert (answer.status_code, answer.json()["code"]) == (404, "unknown_order")

@@ -17,7 +17,8 @@ from orders.models import HistorySeal, Order, OrderEvent, OrderEventText
 from orders.tests.builders import build_order, build_order_in, move
 from ordersite.rails import triggers
 
-pytestmark = pytest.mark.django_db
+# Sealing waits until every transaction that ran before has ended: it cannot stand in one itself.
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def run_past_triggers(sql: str) -> None:
@@ -142,7 +143,6 @@ def test_rewritten_seals_are_found_by_the_anchor(settings: Any) -> None:
 
 
 @pytest.mark.postgres
-@pytest.mark.django_db(transaction=True)
 def test_the_sealer_waits_for_a_line_whose_transaction_is_still_open() -> None:
     """Id 1 is taken but not committed while id 2 is: a sealer that seals up to 2 would leave 1 out for ever."""
     slow, quick = build_order(), build_order()

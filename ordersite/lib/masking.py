@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 
-_PHONE = re.compile(r"(?<!\d)(1[3-9]\d)\d{4}(\d{4})(?!\d)")
+# With or without the country code (also as a URL writes its plus), in one piece or in groups of 3, 4 and 4.
+_PHONE = re.compile(r"(?<![0-9])((?:(?:00)?86[- ]?)?1[3-9][0-9])([- ]?)[0-9]{4}[- ]?([0-9]{4})(?![0-9])")
+_PHONE_IN_URL = re.compile(r"(%2B86(?:%20|-)?1[3-9][0-9])()[0-9]{4}([0-9]{4})(?![0-9])", re.IGNORECASE)
 
 
 def mask_phones(text: str) -> str:
     """Replace the middle of every Chinese mobile number in a text: `138****8000`."""
-    return _PHONE.sub(r"\1****\2", text)
+    return _PHONE.sub(r"\1\2****\3", _PHONE_IN_URL.sub(r"\1\2****\3", text))
 
 
 def mask_phone(phone: str) -> str:

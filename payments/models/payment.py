@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from django_fsm import FSMField, FSMModelMixin, transition
 
 from ordersite.lib.money import ZERO, MoneyField
+from ordersite.lib.quickload import QuickLoad
 
 
 class PaymentStatus(models.TextChoices):
@@ -25,7 +26,7 @@ class PaymentStatus(models.TextChoices):
 S = PaymentStatus
 
 
-class Payment(FSMModelMixin, models.Model):
+class Payment(QuickLoad, FSMModelMixin, models.Model):
     """`reference` is our number sent out, `provider_reference` theirs. Committed before the provider is called.
 
     `expires_at` is the provider's own expiry (UTC), `next_query_at` when the provider is asked next, `close_wanted_at`
@@ -109,24 +110,24 @@ class Payment(FSMModelMixin, models.Model):
         finally:
             Payment._meta.get_field("status").protected = True
 
-    @transition(field=status, source=S.CREATED, target=S.OPEN)
+    @transition(field=status, source=S.CREATED.value, target=S.OPEN.value)
     def open(self) -> None:
         """The provider has the attempt, or the buyer has its address."""
 
-    @transition(field=status, source=[S.CREATED, S.OPEN, S.CLOSED], target=S.PAID)
+    @transition(field=status, source=[S.CREATED.value, S.OPEN.value, S.CLOSED.value], target=S.PAID.value)
     def settle(self, at: datetime) -> None:
         """The money is there. It may arrive after we closed: then the order has its own say."""
         self.paid_at = at
         self.next_query_at = None
         self.close_wanted_at = None
 
-    @transition(field=status, source=[S.CREATED, S.OPEN], target=S.CLOSED)
+    @transition(field=status, source=[S.CREATED.value, S.OPEN.value], target=S.CLOSED.value)
     def close(self, at: datetime) -> None:
         self.closed_at = at
         self.next_query_at = None
         self.close_wanted_at = None
 
-    @transition(field=status, source=S.PAID, target=S.REFUNDED)
+    @transition(field=status, source=S.PAID.value, target=S.REFUNDED.value)
     def refund(self) -> None:
         self.refunded_amount = self.amount
 

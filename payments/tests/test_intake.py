@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from io import BytesIO
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
+from orders.models import Order
 from payments import inbox
 from payments.accounts import known_accounts, save_account
 from payments.models import (
@@ -171,6 +173,35 @@ def test_a_call_larger_than_64_kib_is_413_and_only_counted() -> None:
     assert told(build.post_alipay(b"a=" + b"x" * 65_534)) == FAIL
     assert told(build.post_alipay(b"a=" + b"x" * 65_535)) == (413, b"fail")
     assert refused_calls() == {("/notify/alipay/", "too_large"): 1}
+
+
+def streamed(body: bytes) -> Any:
+    """A call sent in chunks, as the server hands it over: no length, and an input that ends."""
+    extra = {"wsgi.input": BytesIO(body), "wsgi.input_terminated": True, "CONTENT_LENGTH": ""}
+    return Client().post("/notify/alipay/demo-alipay/", content_type=build.FORM, **extra)
+
+
+def test_a_genuine_call_in_chunks_is_taken_and_a_large_one_is_413() -> None:
+    payment = build.build_payment(build.build_alipay())
+    body = build.alipay_body(payment)
+    assert told(streamed(body)) == SUCCESS
+    assert bytes(build.only_notification().raw.body) == body
+    assert told(streamed(b"a=" + b"x" * 65_535)) == (413, b"fail")
+    assert refused_calls() == {("/notify/alipay/", "too_large"): 1}
+
+
+@pytest.mark.parametrize("paid_at", ["9999-12-31T23:59:59+00:00", "1970-01-01T00:00:00+00:00"])
+def test_a_time_that_cannot_be_is_not_kept_and_does_not_keep_the_money_out(paid_at: str) -> None:
+    payment = build.build_payment(build.build_webhook())
+    assert told(build.post_webhook(*build.webhook_call(payment, paid_at=paid_at))) == (204, b"")
+    drain_notifications()
+    row, order = build.only_notification(), Order.objects.get(pk=payment.order_id)
+    assert (row.occurred_at, row.outcome, order.status, order.paid_at) == (
+        None,
+        "applied",
+        "paid",
+        row.received_at,
+    )
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE"])

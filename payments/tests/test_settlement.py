@@ -165,3 +165,10 @@ def test_a_mixed_batch_gives_each_its_own_verdict() -> None:
     assert words(apply_findings(findings)) == ["applied", "amount_mismatch", "", "reference_conflict"]
     assert [state(payment)[1] for payment in payments] == ["paid", "pending", "pending", "pending"]
     assert Order.objects.filter(status="paid").count() == 1
+
+
+def test_an_impossible_time_in_an_answer_is_when_we_learnt_it() -> None:
+    payment = build.build_payment(build.build_alipay())
+    finding = paid(payment, occurred_at=datetime(9999, 12, 31, 23, 59, tzinfo=UTC))
+    assert words(apply_findings([finding])) == ["applied"]
+    assert Order.objects.get(pk=payment.order_id).paid_at == finding.seen_at

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts.apart import set_apart
 from scripts.found import Found
 from scripts.run_tests import Total, add_up, passes, report
 
@@ -76,3 +77,19 @@ def test_with_everything_there_are_three_passes() -> None:
     assert alone.marks == "(browser or kill or serial) and not (long)"
     assert (sqlite.name, sqlite.environment) == ("SQLite, what uses a database", {})
     assert sqlite.options[-2:] == ("-p", "scripts.with_database")
+
+
+def test_parallel_processes_share_no_redis_database_and_no_folder() -> None:
+    environment = {"REDIS_URL": "redis://127.0.0.1:6379/", "VAR_DIR": "/var/tmp/x"}
+
+    set_apart(environment, "gw1")
+
+    assert environment == {"REDIS_URL": "redis://127.0.0.1:6379/2", "VAR_DIR": "/var/tmp/x/gw1"}
+
+
+def test_a_process_alone_keeps_what_it_was_given() -> None:
+    environment = {"REDIS_URL": "redis://127.0.0.1:6379"}
+
+    set_apart(environment, "")
+
+    assert environment == {"REDIS_URL": "redis://127.0.0.1:6379"}
