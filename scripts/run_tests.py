@@ -145,7 +145,7 @@ def _without(*marks: str) -> str:
 def run_pass(one: Pass, environment: dict[str, str], arguments: list[str], total: Total) -> None:
     """Run pytest once and add what came of it."""
     folder = new_folder("pass")
-    (folder / "var" / "static").mkdir(parents=True)
+    (folder / "var").mkdir()
     print(f"\n-- {one.name}", flush=True)
     started = time.monotonic()
     own = {"TEST_TALLY": str(folder), "VAR_DIR": str(folder / "var")}
