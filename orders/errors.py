@@ -2,9 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from orders.models import OrderStatus
 from ordersite.lib.errors import DomainError
+
+# Why an order refuses, where it is not its state alone.
+_REASONS: Mapping[str, str | Promise] = {
+    "already_held": _("it is held already"),
+    "busy": _("another payment is just being started"),
+    "closing": _("it is being closed"),
+    "held": _("it is held"),
+    "not_held": _("it is not held"),
+    "overdue": _("its time to pay is over"),
+    "provider_not_asked": _("the payment provider has to be asked first"),
+    "trigger_off": _("this way is switched off"),
+}
+
+
+def _reason(code: str) -> str | Promise:
+    state = code.removeprefix("order_")
+    if state in OrderStatus.values:
+        return OrderStatus(state).label
+    return _REASONS.get(state, state)
 
 
 def unknown_order(number: str) -> DomainError:
@@ -18,14 +41,17 @@ def already_paid(number: str) -> DomainError:
 def order_not_payable(number: str, status: str) -> DomainError:
     return DomainError(
         "order_not_payable",
-        _("Order %(number)s cannot be paid: it is %(status)s."),
+        _("Order %(number)s cannot be paid now (%(reason)s)."),
         number=number,
         status=status,
+        reason=_reason(status),
     )
 
 
 def refused(code: str, number: str) -> DomainError:
-    return DomainError(code, _("Order %(number)s refuses this: %(refusal)s."), number=number, refusal=code)
+    return DomainError(
+        code, _("Order %(number)s refuses this (%(reason)s)."), number=number, reason=_reason(code)
+    )
 
 
 def duplicate_suspected(number: str) -> DomainError:
