@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -36,9 +37,11 @@ def flush_gets_past_triggers() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def own_folders(settings: Any, tmp_path: Any) -> None:
-    """Anchors of one test must not be looked at by another."""
+def own_places(settings: Any, tmp_path: Any) -> None:
+    """What one test leaves in the cache or among the anchors must not be seen by another, on no worker."""
     settings.HISTORY_ANCHOR_DIR = str(tmp_path / "anchors")
+    default = {**settings.CACHES["default"], "KEY_PREFIX": uuid.uuid4().hex}
+    settings.CACHES = {**settings.CACHES, "default": default}
 
 
 @pytest.fixture(autouse=True)

@@ -32,7 +32,6 @@ HISTORY_SEAL_KEYS = {
     item.partition(":")[0]: hmac.new(item.encode(), b"ordersite history seal", hashlib.sha256).digest()
     for item in env.words("FIELD_ENCRYPTION_KEYS")
 }
-HISTORY_ANCHOR_DIR = env.text("HISTORY_ANCHOR_DIR", str(VAR_DIR / "anchors"))
 
 PUBLIC_BASE_URL = env.text("PUBLIC_BASE_URL", "http://127.0.0.1:8000").rstrip("/")
 _public = urlsplit(PUBLIC_BASE_URL)
@@ -136,7 +135,7 @@ def _database(url: str) -> dict[str, Any]:
 
 # Migrations may run as the owner of the tables, so that the application's own role cannot change history.
 _migrating = "migrate" in sys.argv[1:2] and env.text("DATABASE_MIGRATION_URL", "") != ""
-VAR_DIR.mkdir(exist_ok=True)
+VAR_DIR.mkdir(parents=True, exist_ok=True)
 DATABASES = {
     "default": _database(
         env.text(
@@ -145,14 +144,23 @@ DATABASES = {
         )
     )
 }
+# A folder for each database: an anchor of another one would make a whole history look broken.
+_place = (DATABASES["default"].get(name) for name in ("HOST", "PORT", "NAME"))
+HISTORY_ANCHOR_DIR = env.text(
+    "HISTORY_ANCHOR_DIR", str(VAR_DIR / "anchors" / "-".join(Path(str(part)).stem for part in _place if part))
+)
 # The demonstration shop belongs to the embedded database, or to one that was asked for it; never to any other.
 DEMO_SHOP = DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3" or DEMO
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Celery carries hints; the rows are the truth ---
 
-REDIS_URL = env.text("REDIS_URL", "")
-CELERY_BROKER_URL = env.text("CELERY_BROKER_URL", "filesystem://localhost//")
+REDIS_URL = env.address("REDIS_URL", "", schemes=("redis", "rediss", "unix"))
+CELERY_BROKER_URL = env.address(
+    "CELERY_BROKER_URL",
+    "filesystem://localhost//",
+    schemes=("redis", "rediss", "amqp", "amqps", "memory", "filesystem"),
+)
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
@@ -236,6 +244,7 @@ USE_TZ = True
 TIME_ZONE = env.text("TIME_ZONE", "Asia/Shanghai")
 STATIC_URL = "static/"
 STATIC_ROOT = VAR_DIR / "static"
+STATIC_ROOT.mkdir(exist_ok=True)
 STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = True
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2_500_000

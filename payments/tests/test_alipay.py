@@ -401,7 +401,7 @@ def test_a_good_account_has_no_problems() -> None:
         ({"app_private_key": "junk"}, "app_private_key"),
         ({"alipay_public_key": key_pair("alipay")[0]}, "alipay_public_key"),
         ({"alipay_public_key": "junk"}, "alipay_public_key"),
-        ({"alipay_public_key": key_pair("app")[1]}, "app_private_key"),
+        ({"alipay_public_key": key_pair("app")[1]}, "alipay_public_key"),
         ({"alipay_cert": "x"}, ""),
     ],
 )
