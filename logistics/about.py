@@ -81,7 +81,7 @@ def panel(order: Order) -> Panel:
 
 def _item(parcel: Shipment) -> Item:
     word = words.tracking_word(parcel.tracking_status)
-    facts = [(_("shipped"), _moment(parcel.shipped_at))]
+    facts = [(_("shipped at"), _moment(parcel.shipped_at))]
     if parcel.insured_value is not None:
         facts.append((_("insured value"), f"¥{format_amount(parcel.insured_value)}"))
     facts.append(
