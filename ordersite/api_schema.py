@@ -10,9 +10,11 @@ from drf_spectacular.extensions import (
     OpenApiSerializerFieldExtension,
 )
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
+from rest_framework.serializers import ListSerializer
 
 from orders.models import OrderStatus
 from orders.serializers import CancelForm, ErrorView, OrderForm, OrderPage, OrderView
+from ordersite.lib import paging
 
 
 class BearerScheme(OpenApiAuthenticationExtension):
@@ -33,6 +35,10 @@ class StrictForms(OpenApiSerializerExtension):
 
     def map_serializer(self, auto_schema: Any, direction: str) -> dict[str, Any]:
         schema = auto_schema._map_serializer(self.target, direction, bypass_extensions=True)
+        form = self.target() if isinstance(self.target, type) else self.target
+        for name, field in form.fields.items():
+            if isinstance(field, ListSerializer):
+                schema["properties"][name] |= {"minItems": field.min_length, "maxItems": field.max_length}
         return {**schema, "additionalProperties": False}
 
 
@@ -84,7 +90,11 @@ _FILTERS = [
     OpenApiParameter("status", {"type": "string", "enum": list(OrderStatus.values)}),
     OpenApiParameter("created_after", _TIME, description="From this time on."),
     OpenApiParameter("created_before", _TIME, description="Before this time."),
-    OpenApiParameter("cursor", str, description="From `next` of the page before."),
+    OpenApiParameter(
+        "cursor",
+        {"type": "string", "pattern": paging.CURSOR_PATTERN},
+        description="From `next` of the page before.",
+    ),
     OpenApiParameter("page_size", {"type": "integer", "minimum": 1, "maximum": 100, "default": 50}),
 ]
 

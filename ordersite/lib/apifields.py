@@ -86,7 +86,7 @@ class Choice(serializers.ChoiceField):
         return str(super().to_internal_value(data))
 
 
-@extend_schema_field({"type": "string", "pattern": AMOUNT_PATTERN, "example": "199.00"})
+@extend_schema_field({"type": "string", "pattern": AMOUNT_PATTERN})
 class Amount(serializers.Field[Decimal, str, str, Any]):
     """Yuan as a string with at most two decimals, not negative; a JSON number is refused."""
 
