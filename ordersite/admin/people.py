@@ -94,6 +94,7 @@ class UserAdmin(SuperusersOnly, BaseUserAdmin, ModelAdmin):
         (_("time"), {"fields": ("last_login", "date_joined")}),
     )
     filter_horizontal = ()
+    readonly_fields = ("last_login", "date_joined")
 
     @admin.display(description=_("Roles"))
     def roles(self, user: User) -> str:
@@ -129,6 +130,9 @@ class GroupAdmin(SuperusersOnly, BaseGroupAdmin, ModelAdmin):
         if db_field.name == "permissions":
             known = Permission.objects.select_related("content_type").order_by("content_type", "id")
             return PermissionField(
-                known, label=_("Rights"), required=False, widget=UnfoldAdminSelectMultipleWidget
+                known,
+                label=_("Rights"),
+                required=False,
+                widget=UnfoldAdminSelectMultipleWidget(attrs={"size": 24}),
             )
         return super().formfield_for_manytomany(db_field, request, **kwargs)
