@@ -144,6 +144,8 @@ DATABASES = {
         )
     )
 }
+# Whom the migration leaves the tables to: this role may only add to and read the history (see orders.guards).
+APPLICATION_ROLE = str(_database(env.text("DATABASE_URL"))["USER"]) if _migrating else ""
 # A folder for each database: an anchor of another one would make a whole history look broken.
 _place = (DATABASES["default"].get(name) for name in ("HOST", "PORT", "NAME"))
 HISTORY_ANCHOR_DIR = env.text(
@@ -177,6 +179,7 @@ CELERY_TASK_PUBLISH_RETRY_POLICY = {
     "interval_max": 0.1,
 }
 if CELERY_BROKER_URL.startswith("filesystem"):
+    CELERY_BROKER_TRANSPORT = "ordersite.rails.spool:Transport"
     _broker = VAR_DIR / "broker"
     for _name in ("queue", "processed", "control"):
         (_broker / _name).mkdir(parents=True, exist_ok=True)

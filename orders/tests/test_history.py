@@ -165,3 +165,27 @@ def test_the_sealer_waits_for_a_line_whose_transaction_is_still_open() -> None:
     thread.join()
     assert seals.seal_history() == 2
     assert verify_history().unsealed == 0
+
+
+@pytest.mark.postgres
+def test_the_applications_own_role_may_only_add_to_and_read_the_history() -> None:
+    """Where migrations run as the owner of the tables: the triggers are gone, the rights still refuse."""
+    build_order_in("paid")
+    with connection.cursor() as cursor:
+        cursor.execute("DROP ROLE IF EXISTS shop_application")
+        cursor.execute("CREATE ROLE shop_application")
+        guards.grant_to_application("shop_application")
+        triggers.remove(guards.GUARDS)
+        try:
+            cursor.execute("SET ROLE shop_application")
+            cursor.execute("UPDATE orders_order SET note = 'x'")
+            cursor.execute("SELECT count(*) FROM orders_orderevent")
+            for sql in ("UPDATE orders_orderevent SET seq = 9", "DELETE FROM rails_auditentry"):
+                with pytest.raises(DatabaseError, match="permission denied"):
+                    cursor.execute(sql)
+        finally:
+            cursor.execute("RESET ROLE")
+            cursor.execute("DROP OWNED BY shop_application")
+            cursor.execute("DROP ROLE shop_application")
+            triggers.install(guards.GUARDS)
+    verify_history()

@@ -6,14 +6,16 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from django.db import close_old_connections, connection, connections, transaction
-from django.db.models import F
+from django.db.models import F, Model
 from django.utils import timezone
 
 from orders import lifecycle, machine
@@ -340,6 +342,33 @@ def test_fifty_copies_at_once_are_fifty_successes_and_one_transition() -> None:
     assert len(lines(payment.order)) == 2
 
 
+@contextmanager
+def without_constraint(model: type[Model], name: str) -> Iterator[None]:
+    """The guard taken away, to show what it is for."""
+    constraint = next(one for one in model._meta.constraints if one.name == name)
+    with connection.schema_editor() as editor:
+        editor.remove_constraint(model, constraint)
+    try:
+        yield
+    finally:
+        model._base_manager.all().delete()
+        with connection.schema_editor() as editor:
+            editor.add_constraint(model, constraint)
+
+
+@pytest.mark.postgres
+def test_without_the_inbox_constraint_copies_are_stored_twice_and_the_door_still_pays_once() -> None:
+    payment = build.build_payment(build.build_alipay())
+    body = build.alipay_body(payment)
+    with without_constraint(PaymentNotification, "notification_once"):
+        in_threads(50, lambda: build.post_alipay(body))
+        assert PaymentNotification.objects.count() == 50
+        in_threads(4, drain_notifications)
+        ends = Counter(PaymentNotification.objects.values_list("outcome", flat=True))
+    assert (ends, state(payment)) == ({"applied": 1, "duplicate": 49}, ("paid", "paid"))
+    assert len(lines(payment.order)) == 2
+
+
 def naive_pay(payment: Payment, effects: list[int]) -> None:
     """What the door would be without its lock: look, then write."""
     if Order.objects.filter(pk=payment.order_id, status="pending").exists():
@@ -355,7 +384,7 @@ def test_the_same_row_applied_by_many_drainers_at_once_has_one_effect() -> None:
     """First the race without the guard, then the door."""
     account = build.build_alipay()
     unguarded, effects = build.build_payment(account), list[int]()
-    in_threads(8, lambda: naive_pay(unguarded, effects))
+    in_threads(50, lambda: naive_pay(unguarded, effects))
     assert len(effects) > 1
 
     payment = build.build_payment(account)
@@ -365,7 +394,7 @@ def test_the_same_row_applied_by_many_drainers_at_once_has_one_effect() -> None:
         with transaction.atomic():
             apply_batch([row.pk])
 
-    in_threads(8, apply)
+    in_threads(50, apply)
     assert (outcome(row), state(payment)) == ("applied", ("paid", "paid"))
     assert (len(lines(payment.order)), OutboxEntry.objects.filter(name="order.paid").count()) == (2, 1)
     assert cases() == []
