@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Callable
@@ -71,6 +72,8 @@ def _number(name: str, default: T, kind: Callable[[str], T], *, least: float) ->
         value = kind(raw)
     except ValueError:
         stop(name, f"must be a number, not {raw!r}")
+    if math.isinf(value):  # type: ignore[arg-type]
+        stop(name, f"must be a number, not {raw!r}")
     if not float(value) >= least:  # type: ignore[arg-type]  # also refuses NaN
         stop(name, f"must be at least {least:g}, not {raw!r}")
     return value
@@ -82,6 +85,14 @@ def integer(name: str, default: int, *, least: int = 0) -> int:
 
 def decimal_number(name: str, default: float, *, least: float = 0.0) -> float:
     return _number(name, default, float, least=least)
+
+
+def address(name: str, default: str, *, schemes: tuple[str, ...]) -> str:
+    """An address that begins with one of these schemes, or the default where the name is empty."""
+    value = text(name, default)
+    if value and value.partition("://")[0] not in schemes:
+        stop(name, f"must begin with {' or '.join(f'{scheme}://' for scheme in schemes)}")
+    return value
 
 
 def words(name: str, default: str = "") -> list[str]:
