@@ -43,5 +43,5 @@ class LogEntryAdmin(ReadOnlyAdmin):
     @admin.display(description=_("what was done"))
     def what(self, entry: LogEntry) -> str:
         message = entry.get_change_message()
-        code, colon, reason = message.partition(": ")
-        return f"{ACTIONS[code]}{colon}{reason}" if code in ACTIONS else message
+        code, _colon, reason = message.partition(": ")
+        return " · ".join(filter(None, (str(ACTIONS[code]), reason))) if code in ACTIONS else message
