@@ -269,11 +269,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='order',
-            index=models.Index(fields=['merchant', '-created_at', '-id'], name='order_by_merchant'),
+            index=models.Index(fields=['merchant', '-id'], name='order_by_merchant'),
         ),
         migrations.AddIndex(
             model_name='order',
-            index=models.Index(fields=['-created_at', '-id'], name='order_by_time'),
+            index=models.Index(fields=['merchant', '-created_at', '-id'], name='order_by_merchant_time'),
         ),
         migrations.AddIndex(
             model_name='order',

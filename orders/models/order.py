@@ -117,9 +117,9 @@ class Order(QuickLoad, FSMModelMixin, models.Model):
         ]
         indexes = [
             models.Index(fields=["status", "-id"], name="order_by_status"),
-            # By time, because the lists of a shop are filtered by it: newest first is the order of this index, too.
-            models.Index(fields=["merchant", "-created_at", "-id"], name="order_by_merchant"),
-            models.Index(fields=["-created_at", "-id"], name="order_by_time"),
+            models.Index(fields=["merchant", "-id"], name="order_by_merchant"),
+            # The API filters a shop's list by time, in the order of this index.
+            models.Index(fields=["merchant", "-created_at", "-id"], name="order_by_merchant_time"),
             models.Index(
                 fields=["buyer_phone", "-id"],
                 name="order_by_phone",
