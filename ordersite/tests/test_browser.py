@@ -64,7 +64,8 @@ def log_in(site: Site, page: Page, username: str, path: str) -> None:
     page.goto(f"{site.url}{path}")
     page.fill("#id_username", username)
     page.fill("#id_password", site.login(username))
-    page.keyboard.press("Enter")
+    with page.expect_navigation():  # before it the old page is idle too
+        page.keyboard.press("Enter")
     page.wait_for_load_state("networkidle")
 
 
