@@ -38,7 +38,8 @@ class StrictForms(OpenApiSerializerExtension):
         form = self.target() if isinstance(self.target, type) else self.target
         for name, field in form.fields.items():
             if isinstance(field, ListSerializer):
-                schema["properties"][name] |= {"minItems": field.min_length, "maxItems": field.max_length}
+                limits: Any = field  # the stubs do not know a list's limits
+                schema["properties"][name] |= {"minItems": limits.min_length, "maxItems": limits.max_length}
         return {**schema, "additionalProperties": False}
 
 

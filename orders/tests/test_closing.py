@@ -86,7 +86,7 @@ def test_a_backlog_of_several_batches_is_drained_with_the_same_statements_a_batc
 
 def _copy_orders(template: Order, buyer_id: int, count: int) -> None:
     """Set-based copies without a history: their first line will be the closing."""
-    columns = [field.column for field in Order._meta.concrete_fields if not field.primary_key]
+    columns = [str(field.column) for field in Order._meta.concrete_fields if not field.primary_key]
     changed = {"number", "tracking_token", "minute", "history_seq", "history_hash"}
     kept = [column for column in columns if column not in changed]
     names = ", ".join([*kept, *sorted(changed)])

@@ -202,7 +202,7 @@ def test_a_call_waits_two_seconds_for_the_first_and_the_third_waiter_not_at_all(
         done.set()
 
     first = partial(idempotency.run, client, "slow", "d", slow)
-    outcomes = at_once([first, timed, timed, timed, timed, release])  # type: ignore[list-item]
+    outcomes = at_once([first, timed, timed, timed, timed, release])
     assert isinstance(outcomes[0], idempotency.Answer), outcomes
     waits = sorted(outcome[1] for outcome in outcomes[1:5] if isinstance(outcome, tuple))
     assert len(waits) == 4

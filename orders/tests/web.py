@@ -11,14 +11,12 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 from django.conf import settings
 from django.db import connection, connections
 
 from scripts.processes import free_port
-
-T = TypeVar("T")
 
 
 def database_url() -> str:
@@ -66,7 +64,7 @@ def _wait_until_up(url: str) -> None:
     raise RuntimeError("the web server did not start")
 
 
-def at_once(works: Sequence[Callable[[], T]]) -> list[T | Exception]:
+def at_once(works: Sequence[Callable[[], Any]]) -> list[Any]:
     """Run each in a thread of its own, all let go at one barrier; what each returned or raised, in order."""
     barrier = threading.Barrier(len(works))
     outcomes: list[Any] = [None] * len(works)

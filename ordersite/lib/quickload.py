@@ -19,7 +19,9 @@ class QuickLoad(models.Model):
         abstract = True
 
     @classmethod
-    def from_db(cls, db: str | None, field_names: Sequence[str], values: Sequence[Any]) -> Self:
+    def from_db(  # type: ignore[override]  # the stubs are those of a later Django, which hands a fetch mode over
+        cls, db: str | None, field_names: Sequence[str], values: Sequence[Any]
+    ) -> Self:
         instance = cls.__new__(cls)
         instance.__dict__.update(zip(field_names, values, strict=True))
         state = ModelState()

@@ -20,13 +20,14 @@ def keep_to_the_rules(
     _context: schemathesis.HookContext, case: schemathesis.Case, _kwargs: dict[str, Any]
 ) -> None:
     """A key of its own for each valid key; no discount and one piece where the rest is right and does not add up."""
-    key = (case.headers or {}).get("Idempotency-Key", "")
+    key = str(case.headers.get("Idempotency-Key", "")) if case.headers else ""
     if key.strip() and key.isascii() and key.isprintable():
         case.headers["Idempotency-Key"] = secrets.token_hex(8)
-    if isinstance(case.body, dict) and _is_unpayable(case.body):
-        case.body.pop("discount", None)
-        case.body["lines"] = [{**line, "quantity": 1, "unit_price": "1.00"} for line in case.body["lines"]]
-        case.body["shipping_fee"] = "1.00"
+    body: Any = case.body
+    if isinstance(body, dict) and _is_unpayable(body):
+        body.pop("discount", None)
+        body["lines"] = [{**line, "quantity": 1, "unit_price": "1.00"} for line in body["lines"]]
+        body["shipping_fee"] = "1.00"
 
 
 def _is_unpayable(body: Mapping[str, Any]) -> bool:

@@ -177,7 +177,7 @@ def test_a_call_larger_than_64_kib_is_413_and_only_counted() -> None:
 
 def streamed(body: bytes) -> Any:
     """A call sent in chunks, as the server hands it over: no length, and an input that ends."""
-    extra = {"wsgi.input": BytesIO(body), "wsgi.input_terminated": True, "CONTENT_LENGTH": ""}
+    extra: dict[str, Any] = {"wsgi.input": BytesIO(body), "wsgi.input_terminated": True, "CONTENT_LENGTH": ""}
     return Client().post("/notify/alipay/demo-alipay/", content_type=build.FORM, **extra)
 
 
