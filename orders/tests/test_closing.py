@@ -180,3 +180,15 @@ def test_the_lane_says_how_long_it_will_take() -> None:
     assert found.oldest_at == Order.objects.order_by("closing_at").values_list("closing_at", flat=True)[0]
     move(Order.objects.earliest("id"), "close", machine.TIMEOUT)
     assert closing.lane_estimate().waiting == 29
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_a_backlog_is_walked_by_two_and_each_order_closes_once() -> None:
+    template = build_order(due_in=OVERDUE)
+    _copy_orders(template, template.buyer_id, 4_999)
+    assert closing.close_overdue() == 5_000
+    lines = OrderEvent.objects.filter(trigger="timeout")
+    assert (lines.count(), lines.values("order").distinct().count()) == (5_000, 5_000)
+    assert OutboxEntry.objects.filter(name="order.closed").count() == 5_000
+    assert not Order.objects.exclude(status="closed").exists()
