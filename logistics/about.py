@@ -28,13 +28,17 @@ _PAGE = "admin:logistics_shipment_change"
 _UNDER_WAY = frozenset({ShipmentStatus.SHIPPED, ShipmentStatus.MOVING})
 
 
-def find(term: str) -> list[int]:
-    """Ids of orders with a parcel of this waybill number, or one that begins so."""
+def find(term: str, *, merchant_id: int | None = None) -> list[int]:
+    """Ids of orders with a parcel of this waybill number, or one that begins so. Of one merchant, if given."""
     number = tidy_number(term)
     if not _NUMBER.fullmatch(number):
         return []
-    exact = _orders(Shipment.objects.filter(tracking_number=number))
-    return exact or _orders(Shipment.objects.filter(tracking_number__startswith=number))
+    parcels = (
+        Shipment.objects.all() if merchant_id is None else Shipment.objects.filter(merchant_id=merchant_id)
+    )
+    return _orders(parcels.filter(tracking_number=number)) or _orders(
+        parcels.filter(tracking_number__startswith=number)
+    )
 
 
 def _orders(parcels: Any) -> list[int]:

@@ -22,10 +22,15 @@ _TONES = {OrderStatus.CLOSED: "bad", OrderStatus.REFUNDED: "bad", OrderStatus.PE
 _PEOPLE = frozenset({"staff", "buyer"})
 
 
-def find(term: str) -> list[int]:
-    """Orders by number (or its beginning) or by the buyer's phone, newest first, at most 50; indexed look-ups only."""
+def find(term: str, *, merchant_id: int | None = None) -> list[int]:
+    """Orders by number (or its beginning) or by the buyer's phone, newest first, at most 50; indexed look-ups only.
+
+    Of one merchant, where one is given: fifty orders of others must not hide its own.
+    """
     text = term.strip().upper()
     rows = Order.objects.order_by("-id").values_list("id", flat=True)
+    if merchant_id is not None:
+        rows = rows.filter(merchant_id=merchant_id)
     if numbers.is_number(text):
         return list(rows.filter(number=text))
     if len(text) > 8 and text[:8].isdigit() and text[8] == "-":

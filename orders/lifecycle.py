@@ -33,7 +33,7 @@ _JUDGED = (
 )  # fmt: skip
 # Columns that each action writes besides the status and the head of the history.
 _COLUMNS: dict[str, tuple[str, ...]] = {
-    "pay": ("paid_at",),
+    "pay": ("paid_at", "closing_at"),
     "ship": ("shipped_at",),
     "complete": ("completed_at",),
     "close": ("closed_at", "closing_at"),

@@ -211,6 +211,7 @@ CELERY_BEAT_SCHEDULE = {
     "drain payment notifications": _every("payments.drain_notifications", 3),
     "run the relay": _every("rails.run_relay", 3),
     "ask payment providers": _every("payments.ask_providers", 3),
+    "finish closing": _every("payments.finish_closing", 60),
     "close overdue orders": _every("orders.close_overdue", 15),
     "poll tracking": _every("logistics.poll_tracking", 5),
     "seal history": _every("orders.seal_history", 10),

@@ -42,12 +42,14 @@ _BAD = frozenset(
 )  # fmt: skip
 
 
-def find(term: str) -> list[int]:
-    """Orders by a payment's reference or the provider's number, whole; indexed, at most 50."""
+def find(term: str, *, merchant_id: int | None = None) -> list[int]:
+    """Orders by a payment's reference or the provider's number, whole; indexed, at most 50. Of one merchant, if given."""
     text = term.strip()
     if not _SHAPE.fullmatch(text):
         return []
     orders = Payment.objects.order_by().values_list("order_id", flat=True)
+    if merchant_id is not None:
+        orders = orders.filter(order__merchant_id=merchant_id)
     ours = list(orders.filter(reference=text.upper()))
     return ours or list(dict.fromkeys(orders.filter(provider_reference=text)[:MOST_FOUND]))
 

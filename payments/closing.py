@@ -7,6 +7,7 @@ Attempts that wait to be closed carry `close_wanted_at`. Who wanted it and why s
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 from functools import partial
 
 from django.db import transaction
@@ -20,6 +21,8 @@ from ordersite.rails.hints import hint
 from ordersite.rails.relay import Answer, Delivered
 from payments.models import Payment, PaymentStatus
 
+WAITS_LONG = timedelta(minutes=2)
+SWEEP_BATCH = 500
 ASK_HINT = "payments.ask_providers"
 UNDECIDED = (PaymentStatus.CREATED, PaymentStatus.OPEN)
 # What keeps an order from being closed: an attempt that may still be paid, or money that a switched-off rule kept out.
@@ -57,6 +60,23 @@ def want_closed(order_ids: Iterable[int]) -> int:
     if marked:
         transaction.on_commit(partial(hint, ASK_HINT))
     return marked
+
+
+def finish_closing() -> int:
+    """Take up again the orders that wait to be closed for more than WAITS_LONG; returns how many were closed now.
+
+    Their event may lie parked, or the rule was switched off in the moment when their last attempt closed.
+    """
+    closed, after = 0, 0
+    waiting = Order.objects.filter(status=OrderStatus.PENDING, closing_at__lt=timezone.now() - WAITS_LONG)
+    while ids := list(waiting.filter(pk__gt=after).order_by("pk").values_list("pk", flat=True)[:SWEEP_BATCH]):
+        with transaction.atomic():
+            orders = lifecycle.lock(ids)
+            want_closed(pk for pk, order in orders.items() if order.closing_at)
+            outcomes = lifecycle.fire(orders, close_moves(orders))
+        closed += sum(outcome.result is lifecycle.Result.DONE for outcome in outcomes)
+        after = ids[-1]
+    return closed
 
 
 def close_moves(orders: Mapping[int, Order]) -> list[Move]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from payments import notifications, query
+from payments import closing, notifications, query
 
 
 @shared_task(name="payments.drain_notifications")
@@ -15,3 +15,8 @@ def drain_notifications() -> None:
 @shared_task(name="payments.ask_providers")
 def ask_providers() -> None:
     query.ask_providers()
+
+
+@shared_task(name="payments.finish_closing")
+def finish_closing() -> None:
+    closing.finish_closing()

@@ -66,6 +66,8 @@ def check_ports(place: Place) -> None:
     if len(set(wanted.values())) < len(wanted):
         raise CannotStart("PORT and SANDBOX_PORT are the same")
     for name, port in wanted.items():
+        if port > 65535:
+            raise CannotStart(f"{name} must be at most 65535, not {port}")
         if is_port_taken(port):
             raise CannotStart(f"port {port} is taken; choose another one: make run {name}=...")
 

@@ -7,6 +7,8 @@ import json
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from django.utils.translation import gettext as _
+
 from orders import errors
 from orders.history.lines import Actor, Evidence
 from orders.models import Buyer
@@ -80,10 +82,10 @@ class OrderDraft:
     def check(self) -> None:
         """Raises `invalid` with the field named when the parts do not add up to a payable order."""
         if not self.lines:
-            raise errors.invalid(lines="an order has at least one line")
+            raise errors.invalid(lines=_("An order has at least one line."))
         if self.buyer.tier and self.buyer.tier not in Buyer.Tier.values:
-            raise errors.invalid(buyer=f"there is no tier {self.buyer.tier}")
+            raise errors.invalid(buyer=_("There is no such tier."))
         if self.goods_amount + self.shipping_fee > LARGEST:
-            raise errors.invalid(total_amount=f"more than {LARGEST} cannot be paid at once")
+            raise errors.invalid(total_amount=_("More than 999,999,999.99 cannot be paid at once."))
         if self.total_amount <= ZERO:
-            raise errors.invalid(total_amount="the total must be more than zero")
+            raise errors.invalid(total_amount=_("The total must be more than zero."))

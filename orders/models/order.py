@@ -153,6 +153,7 @@ class Order(QuickLoad, FSMModelMixin, models.Model):
     @transition(field=status, source=S.PENDING.value, target=S.PAID.value)
     def pay(self, at: datetime) -> None:
         self.paid_at = at
+        self.closing_at = None
 
     @transition(field=status, source=S.PAID.value, target=S.SHIPPED.value)
     def ship(self, at: datetime) -> None:

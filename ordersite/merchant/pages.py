@@ -52,7 +52,7 @@ def order_list(request: HttpRequest, merchant: Merchant) -> HttpResponse:
     if status in OrderStatus.values:
         rows = rows.filter(status=status)
     if term:
-        rows = rows.filter(pk__in=find_orders(term))
+        rows = rows.filter(pk__in=find_orders(term, merchant))
     context = {
         "merchant": merchant,
         "page": cut_page(rows, request.GET.get("before", "")),
@@ -63,10 +63,10 @@ def order_list(request: HttpRequest, merchant: Merchant) -> HttpResponse:
     return render(request, "merchant/orders.html", context)
 
 
-def find_orders(term: str) -> list[int]:
-    """Orders that any app knows for what a customer reads out: a number, a reference, a phone."""
+def find_orders(term: str, merchant: Merchant) -> list[int]:
+    """The shop's orders that any app knows for what a customer reads out: a number, a reference, a phone."""
     clean = term.replace("\x00", "")[:64]
-    return [pk for about in ABOUT for pk in about.find(clean)]
+    return [pk for about in ABOUT for pk in about.find(clean, merchant_id=merchant.pk)]
 
 
 def cut_page(rows: QuerySet[Order], before: str) -> Page:

@@ -14,6 +14,7 @@ from orders.closing import close_overdue
 from orders.history.seals import seal_history
 from ordersite.rails.loops import Loop, run_for_ever
 from ordersite.relay import run_relay
+from payments.closing import finish_closing
 from payments.notifications import drain_notifications
 from payments.query import ask_providers
 
@@ -35,6 +36,7 @@ class Command(BaseCommand):
                 Loop("relay", run_relay, 0.5),
                 Loop("ask", ask_providers, 1),
                 Loop("close", close_overdue, 10),
+                Loop("finish closing", finish_closing, 60),
                 Loop("track", poll_tracking, 10),
                 Loop("seal", seal_history, 5),
                 Loop("silence", find_silent_parcels, 900),
