@@ -30,8 +30,12 @@ def run(context: Context) -> list[Result]:
     fill.settle_down()
     caller = _staff()
     bare = caller.get(reverse("admin:orders_order_changelist"))
-    last = bare.context_data["cl"].paginator.num_pages
+    last = _change_list(bare).paginator.num_pages
     return [_look(caller, name, query, context.runs) for name, query in _looks(last).items()]
+
+
+def _change_list(answer: Any) -> Any:
+    return answer.context_data["cl"]
 
 
 def _staff() -> Client:
@@ -60,7 +64,7 @@ def _look(caller: Client, name: str, query: Mapping[str, str], runs: int) -> Res
     answer = caller.get(address, query)
     if answer.status_code != 200:
         raise RuntimeError(f"{name}: {answer.status_code} {answer.headers}")
-    shown = len(answer.context_data["cl"].result_list)
+    shown = len(_change_list(answer).result_list)
     with measured() as watch:
         taken = best_of(runs, lambda: _round(caller, address, query), lambda found: -_worst(found))
     queries = _queries(caller, address, query)
