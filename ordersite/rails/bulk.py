@@ -55,6 +55,20 @@ def _cast(field: models.Field[Any, Any]) -> str:
     return str(target.cast_db_type(connection))
 
 
+@lru_cache(maxsize=64)
+def _insert_head(model: type[models.Model]) -> str:
+    names = ", ".join(_quote(field.column) for field in _fields(model, _insertable(model)))
+    return f"INSERT INTO {_quote(model._meta.db_table)} ({names}) "
+
+
+@lru_cache(maxsize=64)
+def _insert_tail(model: type[models.Model], ignore_conflicts: bool, returning: tuple[str, ...]) -> str:
+    tail = " ON CONFLICT DO NOTHING" if ignore_conflicts else ""
+    if returning:
+        tail += " RETURNING " + ", ".join(_quote(field.column) for field in _fields(model, returning))
+    return tail
+
+
 def insert_rows(
     model: type[models.Model],
     rows: Sequence[Any],
@@ -65,17 +79,13 @@ def insert_rows(
     """Insert all rows with one statement and return the `returning` columns of those that were inserted.
 
     A row is whatever has the attributes of all the table's columns but the key: a model, or something lighter.
-    Callers that ignore conflicts sort the
-    rows by the conflicting key first: unsorted ones deadlock.
+    Callers that ignore conflicts sort the rows by the conflicting key first: unsorted ones deadlock.
     """
     if not rows:
         return []
     fields = _fields(model, _insertable(model))
-    names = ", ".join(_quote(field.column) for field in fields)
-    tail = " ON CONFLICT DO NOTHING" if ignore_conflicts else ""
-    if returning:
-        tail += " RETURNING " + ", ".join(_quote(f.column) for f in _fields(model, tuple(returning)))
-    head = f"INSERT INTO {_quote(model._meta.db_table)} ({names}) "
+    head = _insert_head(model)
+    tail = _insert_tail(model, ignore_conflicts, tuple(returning))
     if connection.vendor == "postgresql":
         return _run(
             head + f"SELECT * FROM unnest({_arrays(fields)})" + tail,
