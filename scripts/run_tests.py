@@ -64,6 +64,7 @@ class Total:
 def found_things() -> Iterator[dict[str, Found]]:
     """Everything that tests need, said in a line each; what was started here ends here."""
     folder = new_folder("test")
+    os.environ["SCRATCH_DIR"] = str(folder)  # whatever a test leaves goes with the run
     things: dict[str, Found] = {}
     try:
         for kind in VARIABLES:

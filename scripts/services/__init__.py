@@ -15,6 +15,7 @@ by hand. When root starts them, PostgreSQL and RabbitMQ run as the users that De
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -66,8 +67,9 @@ def _started(server: S) -> S:
 
 
 def new_folder(purpose: str) -> Path:
-    """A fresh folder that the servers' own users can reach too; the caller removes it."""
-    folder = Path(tempfile.mkdtemp(prefix=f"ordersite-{purpose}-", dir="/var/tmp"))
+    """A fresh folder that the servers' own users can reach too; the caller, or the whole test run, removes it."""
+    place = os.environ.get("SCRATCH_DIR", "/var/tmp")
+    folder = Path(tempfile.mkdtemp(prefix=f"ordersite-{purpose}-", dir=place))
     folder.chmod(0o755)
     return folder
 
