@@ -9,6 +9,13 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 
+class LatePayments(models.TextChoices):
+    """Money for a closed order: a person decides, or it goes back by itself. It never revives an order by itself."""
+
+    ASK = "ask", _("a person decides")
+    REFUND = "refund", _("refund automatically")
+
+
 class Merchant(models.Model):
     """A shop and the company behind it."""
 
@@ -20,6 +27,23 @@ class Merchant(models.Model):
         blank=True,
         validators=[MinValueValidator(1), MaxValueValidator(60 * 24 * 15)],
         help_text=_("Unpaid orders close after this time. Empty: the site's default."),
+    )
+    late_payments = models.CharField(
+        _("late payments"),
+        max_length=10,
+        choices=LatePayments.choices,
+        default=LatePayments.ASK,
+        help_text=_("What becomes of money that arrives after its order was closed."),
+    )
+    allows_single_operator = models.BooleanField(
+        _("one person may decide alone"),
+        default=False,
+        help_text=_(
+            "For a shop of one person: whoever proposes may also approve, after a wait, and history says so."
+        ),
+    )
+    single_operator_wait_minutes = models.PositiveIntegerField(
+        _("wait before deciding alone (minutes)"), default=30, validators=[MinValueValidator(5)]
     )
     is_active = models.BooleanField(_("active"), default=True)
     created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)

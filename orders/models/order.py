@@ -47,6 +47,8 @@ class Order(QuickLoad, FSMModelMixin, models.Model):
     shipping_fee = MoneyField(_("shipping fee"), default=ZERO)
     discount = MoneyField(_("discount"), default=ZERO)
     total_amount = MoneyField(_("total"))
+    # Asked back and not ended: while it is above zero the order does not ship.
+    refunds_pending = MoneyField(_("refunds under way"), default=ZERO, editable=False)
     refunded_amount = MoneyField(_("refunded"), default=ZERO)
 
     buyer_name = models.CharField(_("buyer's name"), max_length=80)
@@ -109,6 +111,7 @@ class Order(QuickLoad, FSMModelMixin, models.Model):
                 condition=Q(refunded_amount__gte=ZERO, refunded_amount__lte=F("total_amount")),
                 name="order_refund_within_total",
             ),
+            models.CheckConstraint(condition=Q(refunds_pending__gte=ZERO), name="order_refunds_pending"),
             models.CheckConstraint(
                 condition=~Q(status__in=[S.PAID, S.SHIPPED, S.COMPLETED, S.REFUNDED])
                 | Q(paid_at__isnull=False),

@@ -1,9 +1,11 @@
 from payments.models.account import PaymentAccount
 from payments.models.exception import PaymentException
+from payments.models.limit import MoneyLimit
 from payments.models.notification import NotificationBody, PaymentNotification, RefusedCall
 from payments.models.payment import Payment, PaymentStatus, Refund
 
 __all__ = [
+    "MoneyLimit",
     "NotificationBody",
     "Payment",
     "PaymentAccount",

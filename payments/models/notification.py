@@ -37,6 +37,8 @@ class PaymentNotification(QueueRow):
         REFUND_EVENT = "refund_event", _("refund not asked for")
         REFERENCE_CONFLICT = "reference_conflict", _("trade used twice")
         ORDER_REFUSED = "order_refused", _("order refused it")
+        REVERSED = "reversed", _("payment reversed")
+        REFUND_TROUBLE = "refund_trouble", _("refund in trouble")
         POISON = "poison", _("cannot be processed")
         REJECTED = "rejected", _("rejected")
 
@@ -51,7 +53,7 @@ class PaymentNotification(QueueRow):
     event_id = models.CharField(_("notification id"), max_length=200)
     verdict = models.CharField(_("verdict"), max_length=10, choices=Verdict.choices)
     reject_code = models.CharField(_("rejected because"), max_length=30, default="", blank=True)
-    kind = models.CharField(_("kind"), max_length=10, default="", blank=True)
+    kind = models.CharField(_("kind"), max_length=20, default="", blank=True)
     reference = models.CharField(_("merchant reference"), max_length=64, default="", blank=True)
     provider_reference = models.CharField(_("provider's reference"), max_length=64, default="", blank=True)
     amount = MoneyField(_("amount"), null=True)

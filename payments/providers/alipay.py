@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from datetime import date
+from pathlib import Path
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
@@ -18,6 +20,8 @@ from payments.providers.base import (
     FAILURE_STATUS,
     AccountKeys,
     Attempt,
+    BillAnswer,
+    BillState,
     Notice,
     RawCall,
     RefundAnswer,
@@ -156,6 +160,13 @@ class Alipay:
             amount=read_amount(answer.text("refund_amount")),
             raw=answer.raw,
         )
+
+    def can_bill(self, keys: AccountKeys) -> bool:
+        return False
+
+    def fetch_bill(self, day: date, keys: AccountKeys, gateway: Gateway, target: Path) -> BillAnswer:
+        """There is no such call in this form."""
+        return BillAnswer(state=BillState.NOT_READY)
 
 
 def _mismatch(name: str) -> OutsideError:

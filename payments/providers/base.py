@@ -12,9 +12,10 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
+from pathlib import Path
 from typing import Protocol
 
 from django.utils.functional import Promise
@@ -69,8 +70,13 @@ class RawCall:
 
 
 class NoticeKind(StrEnum):
+    """REFUND_FAILED: a refund that was taken on has ended without money moving. REFUND_ABNORMAL: it hangs at the
+    provider until a person puts it right there."""
+
     PAYMENT = "payment"
     REFUND = "refund"
+    REFUND_FAILED = "refund_failed"
+    REFUND_ABNORMAL = "refund_abnormal"
     CLOSED = "closed"
     OTHER = "other"
 
@@ -195,11 +201,19 @@ class TradeAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefundOrder:
-    """Money to give back. `refund_reference` is the idempotency key: a retry must carry the same."""
+    """Money to give back. `refund_reference` is the idempotency key: a retry must carry the same.
+
+    `payment_amount` is the whole amount of the payment, `paid_at` (UTC) when it came; `requested_at` stays the same
+    over retries.
+    """
 
     reference: str
     refund_reference: str
     amount: Decimal
+    payment_amount: Decimal
+    requested_at: datetime
+    paid_at: datetime | None = None
+    notify_url: str = ""
     reason: str = ""
     currency: str = CURRENCY
     provider_reference: str = ""
@@ -208,11 +222,12 @@ class RefundOrder:
 class RefundState(StrEnum):
     """NOT_DONE: the provider knows no such refund, or not as done.
 
-    Ask or order again with the same number.
+    Ask or order again with the same number. ABNORMAL: not final; a person puts it right at the provider.
     """
 
     SUCCEEDED = "succeeded"
     PROCESSING = "processing"
+    ABNORMAL = "abnormal"
     FAILED = "failed"
     NOT_DONE = "not_done"
 
@@ -225,6 +240,23 @@ class RefundAnswer:
     refunded_total: Decimal | None = None
     detail: str = ""
     raw: str = ""
+
+
+class BillState(StrEnum):
+    """NOT_READY: ask again later. EMPTY: the provider says that the day had no trades."""
+
+    READY = "ready"
+    NOT_READY = "not_ready"
+    EMPTY = "empty"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BillAnswer:
+    """`file_name` is the provider's own, with the ending that tells the form (csv, csv.gz, zip)."""
+
+    state: BillState
+    file_name: str = ""
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,6 +325,15 @@ class Provider(Protocol):
 
     def query_refund(self, order: RefundOrder, keys: AccountKeys, gateway: Gateway) -> RefundAnswer:
         """Raises `OutsideError`."""
+
+    def can_bill(self, keys: AccountKeys) -> bool:
+        """Whether this account's daily bills can be fetched."""
+
+    def fetch_bill(self, day: date, keys: AccountKeys, gateway: Gateway, target: Path) -> BillAnswer:
+        """Write the bill of that day (Beijing time) to `target`, checked as far as the provider allows.
+
+        Raises `OutsideError`. Whatever is not READY leaves no file.
+        """
 
 
 def known_keys(provider: Provider) -> tuple[tuple[str, ...], tuple[str, ...]]:

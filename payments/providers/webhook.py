@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 from django.utils.functional import Promise
@@ -25,6 +26,8 @@ from payments.providers.base import (
     REJECTIONS,
     AccountKeys,
     Attempt,
+    BillAnswer,
+    BillState,
     Notice,
     RawCall,
     RefundAnswer,
@@ -146,6 +149,13 @@ class Webhook:
         Ordering again with the same number gives the state and moves nothing.
         """
         return self.refund(order, keys, gateway)
+
+    def can_bill(self, keys: AccountKeys) -> bool:
+        return False
+
+    def fetch_bill(self, day: date, keys: AccountKeys, gateway: Gateway, target: Path) -> BillAnswer:
+        """There is no such call in this form."""
+        return BillAnswer(state=BillState.NOT_READY)
 
 
 def _unusable(detail: str) -> OutsideError:

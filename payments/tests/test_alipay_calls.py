@@ -41,7 +41,14 @@ ATTEMPT = Attempt(
     notify_url="https://shop.example/notify/alipay/demo-alipay/",
     return_url="https://shop.example/pay/return/7F3K2026112200420001/?a=b&c=d",
 )
-ORDER = RefundOrder(reference=REFERENCE, refund_reference="R1", amount=Decimal("88.80"), reason="买家退货")
+ORDER = RefundOrder(
+    reference=REFERENCE,
+    refund_reference="R1",
+    amount=Decimal("88.80"),
+    payment_amount=Decimal("88.80"),
+    requested_at=datetime(2026, 11, 22, tzinfo=UTC),
+    reason="买家退货",
+)
 
 
 @pytest.fixture

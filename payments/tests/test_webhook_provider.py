@@ -271,7 +271,14 @@ ATTEMPT = Attempt(
     notify_url="https://shop.example/notify/webhook/demo-webhook/",
     return_url="https://shop.example/pay/return/1/",
 )
-ORDER = RefundOrder(reference=REFERENCE, refund_reference="R1", amount=Decimal("88.80"), reason="退货")
+ORDER = RefundOrder(
+    reference=REFERENCE,
+    refund_reference="R1",
+    amount=Decimal("88.80"),
+    payment_amount=Decimal("88.80"),
+    requested_at=datetime(2026, 11, 22, tzinfo=UTC),
+    reason="退货",
+)
 
 
 @pytest.fixture
