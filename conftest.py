@@ -40,6 +40,7 @@ def flush_gets_past_triggers() -> Iterator[None]:
 def own_places(settings: Any, tmp_path: Any) -> None:
     """What one test leaves in the cache or among the anchors must not be seen by another, on no worker."""
     settings.HISTORY_ANCHOR_DIR = str(tmp_path / "anchors")
+    settings.PRIVATE_DIR = str(tmp_path / "private")
     default = {**settings.CACHES["default"], "KEY_PREFIX": uuid.uuid4().hex}
     settings.CACHES = {**settings.CACHES, "default": default}
 

@@ -1,0 +1,160 @@
+"""Files that people hand in: kept under settings.PRIVATE_DIR, outside everything that is served by itself.
+
+A stored name is random and says only what the content is (`3f…a9.pdf`); the name that a person gave stands in a row of
+the app that owns the file. What a file is, its first bytes say: never its name or the browser's word.
+"""
+
+from __future__ import annotations
+
+import codecs
+import os
+import re
+import secrets
+import zipfile
+from collections.abc import Collection, Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from django.conf import settings
+from django.http import FileResponse
+from django.utils.translation import gettext_lazy as _
+
+from ordersite.lib.errors import DomainError
+
+MEGABYTE = 1024 * 1024
+KINDS = ("pdf", "png", "jpeg", "csv", "xlsx", "zip")
+_CHUNK = 256 * 1024
+_NAME = re.compile(rf"[0-9a-f]{{32}}\.(?:{'|'.join(KINDS)})")
+_MAGIC = {b"%PDF-": "pdf", b"\x89PNG\r\n\x1a\n": "png", b"\xff\xd8\xff": "jpeg", b"PK\x03\x04": "zip"}
+# No text holds these: tabs and line ends are the only control characters of a table.
+_BINARY = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_ENCODINGS = ("utf-8-sig", "gb18030")
+
+
+class Readable(Protocol):
+    """What can be read piece by piece: an open file, an upload of Django's, a BytesIO."""
+
+    def read(self, size: int = ..., /) -> bytes: ...
+
+
+def save(stream: Readable, *, limit: int, kinds: Collection[str]) -> str:
+    """Store what the stream holds, at most `limit` bytes and of one of these KINDS; the stored name.
+
+    Reads piece by piece: memory does not grow with the file. The file is on the disk (fsync) when this returns.
+    Raises DomainError (file_empty, file_too_large, file_kind_refused); nothing is left behind then.
+    """
+    folder = _folder()
+    draft = folder / f"{secrets.token_hex(16)}.part"
+    try:
+        _write(draft, _bounded(_pieces(stream), limit))
+        kind = sniff(draft)
+        if kind not in kinds:
+            raise DomainError(
+                "file_kind_refused",
+                _("Only these files are taken: %(kinds)s."),
+                kinds=", ".join(sorted(kinds)),
+            )
+        name = f"{secrets.token_hex(16)}.{kind}"
+        draft.rename(folder / name)
+    finally:
+        draft.unlink(missing_ok=True)
+    return name
+
+
+def open(name: str) -> BinaryIO:
+    """The stored file, to be read; FileNotFoundError for a name that `save` did not give."""
+    return path(name).open("rb")
+
+
+def path(name: str) -> Path:
+    """Where a stored file lies; FileNotFoundError for a name that `save` did not give, whatever it points to."""
+    if not _NAME.fullmatch(name):
+        raise FileNotFoundError(name)
+    return Path(settings.PRIVATE_DIR) / name
+
+
+def remove(name: str) -> None:
+    """Forget a stored file; one that is gone already is fine."""
+    path(name).unlink(missing_ok=True)
+
+
+def attachment(name: str, filename: str) -> FileResponse:
+    """The answer of a view that has checked who asks: a download, which no browser opens or guesses the type of."""
+    response = FileResponse(
+        open(name), as_attachment=True, filename=filename, content_type="application/octet-stream"
+    )
+    response["X-Content-Type-Options"] = "nosniff"
+    response["Content-Security-Policy"] = "default-src 'none'; sandbox"
+    response["Cache-Control"] = "private, no-store"
+    return response
+
+
+def sniff(file: Path) -> str:
+    """What a file is by its content: one of KINDS, or "" for anything else."""
+    with file.open("rb") as stream:
+        head = stream.read(8)
+        kind = next((kind for magic, kind in _MAGIC.items() if head.startswith(magic)), "")
+        stream.seek(0)
+        if not kind:
+            return "csv" if _is_text(iter(lambda: stream.read(_CHUNK), b"")) else ""
+    return _kind_of_archive(file) if kind == "zip" else kind
+
+
+def _kind_of_archive(file: Path) -> str:
+    try:
+        with zipfile.ZipFile(file) as archive:
+            names = set(archive.namelist())
+    except (zipfile.BadZipFile, NotImplementedError, ValueError):
+        return ""
+    return "xlsx" if {"[Content_Types].xml", "xl/workbook.xml"} <= names else "zip"
+
+
+def _is_text(pieces: Iterable[bytes]) -> bool:
+    """Whether all of it is text in one of the encodings that bills come in."""
+    decoders = [codecs.getincrementaldecoder(name)() for name in _ENCODINGS]
+    for piece in pieces:
+        if _BINARY.search(piece):
+            return False
+        decoders = [decoder for decoder in decoders if _decodes(decoder, piece, final=False)]
+    return any(_decodes(decoder, b"", final=True) for decoder in decoders)
+
+
+def _decodes(decoder: codecs.IncrementalDecoder, piece: bytes, *, final: bool) -> bool:
+    try:
+        decoder.decode(piece, final)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _folder() -> Path:
+    folder = Path(settings.PRIVATE_DIR)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return folder
+
+
+def _pieces(stream: Readable) -> Iterator[bytes]:
+    return iter(lambda: stream.read(_CHUNK), b"")
+
+
+def _bounded(pieces: Iterable[bytes], limit: int) -> Iterator[bytes]:
+    size = 0
+    for piece in pieces:
+        size += len(piece)
+        if size > limit:
+            raise DomainError(
+                "file_too_large", _("The file is larger than %(most)s MB."), most=f"{limit / MEGABYTE:g}"
+            )
+        yield piece
+    if not size:
+        raise DomainError("file_empty", _("The file is empty."))
+
+
+def _write(file: Path, pieces: Iterable[bytes]) -> None:
+    """Only we may read it, and nobody else's file is ever written over."""
+    handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "wb") as target:
+        for piece in pieces:
+            target.write(piece)
+        target.flush()
+        os.fsync(target.fileno())

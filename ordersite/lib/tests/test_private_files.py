@@ -1,0 +1,106 @@
+"""What people hand in: kept apart, named by chance, known by its content."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ordersite.lib import private_files
+from ordersite.lib.errors import DomainError
+
+PDF = b"%PDF-1.7\n1 0 obj\n"
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
+
+
+def archive(*names: str) -> bytes:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as target:
+        for name in names:
+            target.writestr(name, "x")
+    return made.getvalue()
+
+
+def keep(content: bytes, *, limit: int = 1000, kinds: tuple[str, ...] = private_files.KINDS) -> str:
+    return private_files.save(io.BytesIO(content), limit=limit, kinds=kinds)
+
+
+def left(settings: Any) -> list[Path]:
+    folder = Path(settings.PRIVATE_DIR)
+    return sorted(folder.iterdir()) if folder.exists() else []
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (PDF, "pdf"),
+        (PNG, "png"),
+        (b"\xff\xd8\xff\xe0" + bytes(20), "jpeg"),
+        ("流水号,金额\n1,2.00\n".encode("gb18030"), "csv"),
+        ("\ufeff流水号\t金额\r\n".encode(), "csv"),
+        (archive("a.csv"), "zip"),
+        (archive("[Content_Types].xml", "xl/workbook.xml"), "xlsx"),
+    ],
+)
+def test_content_says_what_a_file_is(content: bytes, kind: str) -> None:
+    name = keep(content)
+    assert name.endswith(f".{kind}")
+    with private_files.open(name) as kept:
+        assert kept.read() == content
+
+
+def test_only_the_owner_may_read_it(settings: Any) -> None:
+    name = keep(PDF)
+    assert private_files.path(name).stat().st_mode & 0o777 == 0o600
+    assert Path(settings.PRIVATE_DIR).stat().st_mode & 0o077 == 0
+    assert name != keep(PDF)
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        (b"", "file_empty"),
+        (PDF + bytes(1000), "file_too_large"),
+        (b"MZ\x90\x00\x03", "file_kind_refused"),
+        (b"\xff\xfe\xff\xff\xff", "file_kind_refused"),
+        (b"PK\x03\x04 but no archive", "file_kind_refused"),
+        (b"<svg onload=1>\x00", "file_kind_refused"),
+    ],
+)
+def test_what_is_refused_leaves_nothing_behind(settings: Any, content: bytes, code: str) -> None:
+    with pytest.raises(DomainError) as refused:
+        keep(content)
+    assert refused.value.code == code
+    assert left(settings) == []
+
+
+def test_a_kind_that_is_not_wanted_is_refused(settings: Any) -> None:
+    with pytest.raises(DomainError) as refused:
+        keep(b"a,b\n", kinds=("pdf", "png"))
+    assert refused.value.message.endswith("pdf, png。") or refused.value.message.endswith("pdf, png.")
+    assert left(settings) == []
+
+
+@pytest.mark.parametrize("name", ["../settings.py", "", "x.pdf", "/etc/passwd", f"{'0' * 32}.exe"])
+def test_no_other_name_opens(name: str) -> None:
+    with pytest.raises(FileNotFoundError):
+        private_files.open(name)
+
+
+def test_it_leaves_as_a_download_that_nobody_guesses_about() -> None:
+    answer = private_files.attachment(keep(b"<script>alert(1)</script>\n"), "证据.csv")
+    assert answer["Content-Disposition"].startswith("attachment;")
+    assert answer["X-Content-Type-Options"] == "nosniff"
+    assert answer["Content-Type"] == "application/octet-stream"
+    assert answer["Content-Security-Policy"] == "default-src 'none'; sandbox"
+    answer.close()
+
+
+def test_a_removed_file_is_gone(settings: Any) -> None:
+    name = keep(PDF)
+    private_files.remove(name)
+    private_files.remove(name)
+    assert left(settings) == []
