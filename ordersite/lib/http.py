@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import urlsplit
 
 import httpx2
@@ -21,6 +25,9 @@ from ordersite.lib.errors import OutsideError
 
 # The read time-out begins again with each byte; this one bounds the whole answer.
 TOTAL_SECONDS = 20.0
+# A file of a busy day may be large and its server slow; between two bytes it may be silent this long.
+DOWNLOAD_SECONDS = 600.0
+DOWNLOAD_SILENCE = 30.0
 # Raised before the request has left this machine: the other side cannot have acted on it.
 _NOT_SENT = (
     httpx2.ConnectError,
@@ -81,18 +88,37 @@ def _unknown_outcome(code: str) -> OutsideError:
     )
 
 
-def _read_body(response: httpx2.Response, *, max_bytes: int, until: float) -> bytes:
-    body = bytearray()
+def _chunks(response: httpx2.Response, *, max_bytes: int, until: float) -> Iterator[bytes]:
+    size = 0
     # Raw, because a small compressed answer can unpack to gigabytes; we ask for identity anyway.
     for chunk in response.iter_raw():
-        body += chunk
-        if len(body) > max_bytes:
+        size += len(chunk)
+        if size > max_bytes:
             raise _unknown_outcome("provider_answer_too_large")
         if time.monotonic() > until:
             raise _unknown_outcome("provider_timeout")
+        yield chunk
     if response.headers.get("content-encoding", "identity") != "identity":
         raise _unknown_outcome("provider_answer_compressed")
+
+
+def _read_body(response: httpx2.Response, *, max_bytes: int, until: float) -> bytes:
+    body = bytearray()
+    for chunk in _chunks(response, max_bytes=max_bytes, until=until):
+        body += chunk
     return bytes(body)
+
+
+@contextmanager
+def _arriving(target: Path) -> Iterator[BinaryIO]:
+    """A file beside `target`, readable by us alone, which takes its place when all went well and is gone otherwise."""
+    part = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
+    try:
+        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            yield file
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 class Gateway:
@@ -122,6 +148,32 @@ class Gateway:
         """Raises `OutsideError` like `post`."""
         return self._send("GET", url, content=b"", headers=headers or {})
 
+    def download(self, url: str, *, headers: Mapping[str, str], target: Path, max_bytes: int) -> Reply:
+        """Stream a file to `target` (mode 0600) with little memory, within DOWNLOAD_SECONDS.
+
+        The file is there only after a complete answer with status 200, whose reply has an empty body; an answer of any
+        other status leaves no file and has its body in the reply. Raises `OutsideError` like `post`, and OSError when
+        the disk does not take the file; both leave nothing behind.
+        """
+        until = time.monotonic() + DOWNLOAD_SECONDS
+
+        def save(response: httpx2.Response) -> bytes:
+            if response.status_code != 200:
+                return _read_body(response, max_bytes=self._max_bytes, until=until)
+            with _arriving(target) as file:
+                for chunk in _chunks(response, max_bytes=max_bytes, until=until):
+                    file.write(chunk)
+            return b""
+
+        timeout = {**self._timeout.as_dict(), "read": DOWNLOAD_SILENCE}
+        return self._exchange(
+            lambda: self._client().build_request(
+                "GET", url, headers=dict(headers), timeout=httpx2.Timeout(**timeout)
+            ),
+            url,
+            read=save,
+        )
+
     def _client(self) -> httpx2.Client:
         # By process id: sockets shared with a parent would mix up answers. The parent's client stays
         # referenced, so that the child does not close its connections. setdefault instead of a lock, which a
@@ -139,26 +191,31 @@ class Gateway:
         )
 
     def _send(self, method: str, url: str, *, content: bytes, headers: Mapping[str, str]) -> Reply:
+        until = time.monotonic() + TOTAL_SECONDS
+        return self._exchange(
+            lambda: self._client().build_request(method, url, content=content, headers=dict(headers)),
+            url,
+            read=lambda response: _read_body(response, max_bytes=self._max_bytes, until=until),
+        )
+
+    def _exchange(
+        self, build: Callable[[], httpx2.Request], url: str, *, read: Callable[[httpx2.Response], bytes]
+    ) -> Reply:
         if not is_web_address(url):
             raise OutsideError("bad_address", _("The address is not an http address."), retryable=False)
         start = time.monotonic()
         try:
-            return self._exchange(
-                self._client().build_request(method, url, content=content, headers=dict(headers)), start
-            )
+            response = self._client().send(build(), stream=True)
+            try:
+                body = read(response)
+            finally:
+                response.close()
         except _NOT_SENT as error:
             raise OutsideError(
                 "provider_unreachable", _("The other side cannot be reached."), retryable=True
             ) from error
         except httpx2.HTTPError as error:
             raise _unknown_outcome("provider_timeout") from error
-
-    def _exchange(self, request: httpx2.Request, start: float) -> Reply:
-        response = self._client().send(request, stream=True)
-        try:
-            body = _read_body(response, max_bytes=self._max_bytes, until=start + TOTAL_SECONDS)
-        finally:
-            response.close()
         return Reply(
             status=response.status_code,
             headers={name.lower(): value for name, value in response.headers.items()},
