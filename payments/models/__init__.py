@@ -3,8 +3,16 @@ from payments.models.exception import PaymentException
 from payments.models.limit import MoneyLimit
 from payments.models.notification import NotificationBody, PaymentNotification, RefusedCall
 from payments.models.payment import Payment, PaymentStatus, Refund
+from payments.models.statement import (
+    BillFetch,
+    Statement,
+    StatementLine,
+    StatementMapping,
+    StatementStatus,
+)
 
 __all__ = [
+    "BillFetch",
     "MoneyLimit",
     "NotificationBody",
     "Payment",
@@ -14,4 +22,8 @@ __all__ = [
     "PaymentStatus",
     "Refund",
     "RefusedCall",
+    "Statement",
+    "StatementLine",
+    "StatementMapping",
+    "StatementStatus",
 ]

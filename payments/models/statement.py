@@ -1,0 +1,349 @@
+"""Bill files of providers and banks, line by line: what they say beside what we hold.
+
+Only `payments.reconciliation` writes here. A statement is a queue row: whoever reads it holds a lease, and what was
+read stands nowhere until the whole file is matched in one transaction.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
+from django_fsm import FSMField, FSMModelMixin, transition
+
+from ordersite.lib.money import ZERO, MoneyField
+from ordersite.rails.models import QueueRow
+from payments.models.notification import PaymentNotification
+
+
+class StatementStatus(models.TextChoices):
+    UPLOADED = "uploaded", pgettext_lazy("statement", "waiting to be read")
+    READING = "reading", pgettext_lazy("statement", "being read")
+    MATCHED = "matched", pgettext_lazy("statement", "matched")
+    REFUSED = "refused", pgettext_lazy("statement", "refused")
+
+
+S = StatementStatus
+
+
+class Statement(FSMModelMixin, QueueRow):
+    """One file. Amounts are yuan, times UTC; the period is [from, to).
+
+    A refused one has no lines and may come again; any other stands for its content: the same bytes of the same account
+    make no second one. `progress` is a percentage of the file; `lines_total` is known once it was read to its end.
+    """
+
+    class Form(models.TextChoices):
+        ALIPAY = "alipay", _("Alipay bill")
+        WECHATPAY = "wechatpay", _("WeChat Pay bill")
+        UNIONPAY = "unionpay", _("UnionPay bill")
+        MAPPED = "mapped", _("mapped bank file")
+
+    class Source(models.TextChoices):
+        UPLOAD = "upload", _("uploaded")
+        COMMAND = "command", _("by command")
+        FETCH = "fetch", _("fetched")
+
+    account = models.ForeignKey(
+        "payments.PaymentAccount", models.PROTECT, db_index=False, verbose_name=_("payment account")
+    )
+    mapping = models.ForeignKey(
+        "payments.StatementMapping", models.PROTECT, null=True, blank=True, verbose_name=_("mapping")
+    )
+    form = models.CharField(_("form"), max_length=10, choices=Form.choices, default="", blank=True)
+    file_name = models.CharField(_("file name"), max_length=255)
+    stored_name = models.CharField(max_length=100, default="", editable=False)
+    sha256 = models.CharField("SHA-256", max_length=64)
+    size = models.BigIntegerField(_("bytes"))
+    source = models.CharField(_("source"), max_length=10, choices=Source.choices)
+    day = models.DateField(_("day"), null=True, blank=True)
+    period_from = models.DateTimeField(_("period from"), null=True, blank=True)
+    period_to = models.DateTimeField(_("period to"), null=True, blank=True)
+    status = FSMField(_("status"), max_length=10, default=S.UPLOADED, choices=S.choices, protected=True)
+    progress = models.PositiveSmallIntegerField(_("progress"), default=0)
+    lines_read = models.PositiveIntegerField(_("lines read"), default=0)
+    lines_total = models.PositiveIntegerField(_("lines"), null=True, blank=True)
+    payments_amount = MoneyField(_("payments in the file"), default=ZERO)
+    refunds_amount = MoneyField(_("refunds in the file"), default=ZERO)
+    matched = models.PositiveIntegerField(_("matched"), default=0)
+    missing_here = models.PositiveIntegerField(_("missing here"), default=0)
+    missing_there = models.PositiveIntegerField(_("missing there"), default=0)
+    amount_differs = models.PositiveIntegerField(_("amount differs"), default=0)
+    duplicate = models.PositiveIntegerField(_("duplicate"), default=0)
+    # Why the file was refused: a code of `payments.reconciliation.refusals` and what it says it with.
+    refusal = models.JSONField(_("refused because"), default=dict, blank=True)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("imported by"),
+    )
+    created_at = models.DateTimeField(_("imported at"), default=timezone.now, editable=False)
+    # A confirmed settlement goes on after a crash: who asked for it, and since when.
+    settle_wanted_at = models.DateTimeField(_("settlement confirmed at"), null=True, blank=True)
+    settle_wanted_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("settlement confirmed by"),
+    )
+
+    class Meta:
+        verbose_name = _("statement")
+        verbose_name_plural = _("statements")
+        ordering = ["-id"]
+        permissions = [
+            ("import_statement", _("Can import statements")),
+            ("settle_statement", _("Can settle orders from statements")),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["account", "sha256"], name="statement_once", condition=~Q(status="refused")
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["account", "id"], name="statement_of_account"),
+            models.Index(fields=["id"], name="statement_waiting", condition=Q(done_at__isnull=True)),
+            models.Index(
+                fields=["id"], name="statement_to_settle", condition=Q(settle_wanted_at__isnull=False)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"#{self.pk} {self.file_name}"
+
+    def refresh_from_db(self, *args: Any, **kwargs: Any) -> None:
+        """See Order.refresh_from_db: the protection must not stay lifted after a failed refresh."""
+        try:
+            super().refresh_from_db(*args, **kwargs)
+        finally:
+            Statement._meta.get_field("status").protected = True
+
+    @transition(field=status, source=[S.UPLOADED.value, S.READING.value], target=S.READING.value)
+    def begin(self) -> None:
+        """Somebody reads it, perhaps after another died over it."""
+        self.progress, self.lines_read, self.lines_total = 0, 0, None
+
+    @transition(field=status, source=S.READING.value, target=S.MATCHED.value)
+    def match(self) -> None:
+        self.progress, self.done_at = 100, timezone.now()
+
+    @transition(field=status, source=S.READING.value, target=S.REFUSED.value)
+    def refuse(self, refusal: dict[str, Any]) -> None:
+        self.refusal, self.done_at = refusal, timezone.now()
+
+
+class StatementLine(models.Model):
+    """One line of a file, or (without a `number`) a payment of ours that the file lacks.
+
+    `amount` is never negative: `kind` says which way it went. `identity` is the same wherever the same fact stands, in
+    this file or another: a second one is DUPLICATE. `outcome` is what settling it came to, `settled_at` when.
+    """
+
+    class Kind(models.TextChoices):
+        PAYMENT = "payment", _("payment")
+        REFUND = "refund", _("refund")
+        OTHER = "other", pgettext_lazy("statement line", "no money moved")
+
+    class Result(models.TextChoices):
+        MATCHED = "matched", _("matched")
+        MISSING_HERE = "missing_here", _("missing here")
+        MISSING_THERE = "missing_there", _("missing there")
+        AMOUNT_DIFFERS = "amount_differs", _("amount differs")
+        DUPLICATE = "duplicate", _("duplicate")
+
+    # No database constraints: their checks, one for each of a million lines, would cost more than the matching, and
+    # would lock the payments that notifications are waiting for. None of the rows that stand behind is ever deleted.
+    statement = models.ForeignKey(
+        Statement,
+        models.PROTECT,
+        related_name="lines",
+        db_index=False,
+        db_constraint=False,
+        verbose_name=_("statement"),
+    )
+    account = models.ForeignKey(
+        "payments.PaymentAccount",
+        models.PROTECT,
+        related_name="+",
+        db_index=False,
+        db_constraint=False,
+        verbose_name=_("payment account"),
+    )
+    number = models.PositiveIntegerField(_("line"), null=True, blank=True)
+    kind = models.CharField(_("kind"), max_length=10, choices=Kind.choices)
+    reference = models.CharField(_("merchant reference"), max_length=64, default="", blank=True)
+    provider_reference = models.CharField(_("provider's reference"), max_length=64, default="", blank=True)
+    refund_reference = models.CharField(_("refund reference"), max_length=64, default="", blank=True)
+    amount = MoneyField(_("amount"))
+    occurred_at = models.DateTimeField(_("occurred at"), null=True, blank=True)
+    sha256 = models.CharField(max_length=64, default="", editable=False)
+    identity = models.UUIDField(editable=False)
+    result = models.CharField(_("result"), max_length=15, choices=Result.choices)
+    payment = models.ForeignKey(
+        "payments.Payment",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="statement_lines",
+        db_index=False,
+        db_constraint=False,
+        verbose_name=_("payment"),
+    )
+    outcome = models.CharField(
+        _("settlement"), max_length=20, choices=PaymentNotification.Outcome.choices, default="", blank=True
+    )
+    settled_at = models.DateTimeField(_("settled at"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("statement line")
+        verbose_name_plural = _("statement lines")
+        ordering = ["id"]
+        constraints = [
+            # Whatever the code does, a fact counts once.
+            models.UniqueConstraint(
+                fields=["account", "identity"],
+                name="statement_line_once",
+                condition=Q(number__isnull=False) & ~Q(result="duplicate"),
+            ),
+            models.CheckConstraint(condition=Q(amount__gte=ZERO), name="statement_line_not_negative"),
+        ]
+        indexes = [
+            models.Index(fields=["statement", "id"], name="statement_line_of"),
+            models.Index(
+                fields=["statement", "result", "id"],
+                name="statement_line_difference",
+                condition=~Q(result="matched"),
+            ),
+            models.Index(
+                fields=["payment"], name="statement_line_payment", condition=Q(payment__isnull=False)
+            ),
+            # For whoever looks for the money of a complaint: only what stands open is looked for.
+            models.Index(
+                fields=["reference"],
+                name="statement_line_reference",
+                condition=Q(result__in=["missing_here", "amount_differs"]),
+            ),
+            models.Index(
+                fields=["provider_reference"],
+                name="statement_line_trade",
+                condition=Q(result__in=["missing_here", "amount_differs"]),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.statement_id}:{self.number or '–'} {self.reference or self.provider_reference}"
+
+
+class StatementMapping(models.Model):
+    """How to read a bank's own file: columns by the words of its header line. Times in the file are Beijing time.
+
+    Refunds are negative amounts, or lines whose kind column holds one of `refund_words`.
+    """
+
+    class Unit(models.TextChoices):
+        YUAN = "yuan", pgettext_lazy("unit of money", "yuan")
+        FEN = "fen", pgettext_lazy("unit of money", "fen")
+
+    class Encoding(models.TextChoices):
+        UTF8 = "utf-8-sig", "UTF-8"
+        GB18030 = "gb18030", "GBK / GB18030"
+        UTF16 = "utf-16", "UTF-16"
+
+    class Delimiter(models.TextChoices):
+        COMMA = ",", _("comma")
+        SEMICOLON = ";", _("semicolon")
+        TAB = "\t", _("TAB")
+        BAR = "|", _("vertical bar")
+
+    name = models.CharField(_("name"), max_length=60, unique=True)
+    encoding = models.CharField(_("encoding"), max_length=10, choices=Encoding.choices, default=Encoding.UTF8)
+    delimiter = models.CharField(
+        _("delimiter"), max_length=1, choices=Delimiter.choices, default=Delimiter.COMMA
+    )
+    skip_lines = models.PositiveSmallIntegerField(_("lines before the header"), default=0)
+    date_format = models.CharField(
+        _("form of times"),
+        max_length=40,
+        default="%Y-%m-%d %H:%M:%S",
+        help_text=_("In the letters of strftime. Times are Beijing time."),
+    )
+    unit = models.CharField(_("unit of amounts"), max_length=4, choices=Unit.choices, default=Unit.YUAN)
+    amount_column = models.CharField(_("column of the amount"), max_length=60)
+    time_column = models.CharField(_("column of the time"), max_length=60)
+    reference_column = models.CharField(_("column of our number"), max_length=60, default="", blank=True)
+    provider_reference_column = models.CharField(
+        _("column of their number"), max_length=60, default="", blank=True
+    )
+    refund_reference_column = models.CharField(
+        _("column of the refund's number"), max_length=60, default="", blank=True
+    )
+    kind_column = models.CharField(_("column of the kind"), max_length=60, default="", blank=True)
+    refund_words = models.CharField(
+        _("words that mean a refund"),
+        max_length=120,
+        default="",
+        blank=True,
+        help_text=_("Separated by blanks. Without a kind column a negative amount is a refund."),
+    )
+    account_column = models.CharField(
+        _("column of the account's number"), max_length=60, default="", blank=True
+    )
+    account_value = models.CharField(
+        _("account's number"),
+        max_length=60,
+        default="",
+        blank=True,
+        help_text=_("A file with another number in that column is refused."),
+    )
+
+    class Meta:
+        verbose_name = _("statement mapping")
+        verbose_name_plural = _("statement mappings")
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class BillFetch(models.Model):
+    """One day's bill (Beijing) of one account, to be fetched from the provider at `next_at`."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting", pgettext_lazy("bill", "waiting for the provider")
+        DONE = "done", pgettext_lazy("bill", "fetched")
+        EMPTY = "empty", pgettext_lazy("bill", "no trades that day")
+        GIVEN_UP = "given_up", pgettext_lazy("bill", "given up")
+
+    account = models.ForeignKey(
+        "payments.PaymentAccount", models.PROTECT, db_index=False, verbose_name=_("payment account")
+    )
+    day = models.DateField(_("day"))
+    state = models.CharField(_("status"), max_length=10, choices=State.choices, default=State.WAITING)
+    attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
+    next_at = models.DateTimeField(_("fetched next at"), null=True, default=timezone.now)
+    last_error = models.CharField(_("last problem"), max_length=500, default="", blank=True)
+    statement = models.ForeignKey(
+        Statement, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("statement")
+    )
+
+    class Meta:
+        verbose_name = _("bill to fetch")
+        verbose_name_plural = _("bills to fetch")
+        ordering = ["-day", "account_id"]
+        constraints = [models.UniqueConstraint(fields=["account", "day"], name="bill_fetch_once")]
+        indexes = [
+            models.Index(fields=["next_at"], name="bill_fetch_due", condition=Q(next_at__isnull=False))
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.account_id} {self.day}"
