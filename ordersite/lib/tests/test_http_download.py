@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 from pytest_httpserver import HTTPServer
-from werkzeug import Request
 from werkzeug import Response as HttpResponse
 
 from ordersite.lib import http
