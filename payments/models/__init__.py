@@ -1,8 +1,13 @@
 from payments.models.account import PaymentAccount
 from payments.models.exception import PaymentException
+from payments.models.exception_step import PaymentExceptionStep
 from payments.models.limit import MoneyLimit
 from payments.models.notification import NotificationBody, PaymentNotification, RefusedCall
 from payments.models.payment import Payment, PaymentStatus, Refund
+from payments.models.proposal import Proposal, ProposalStatus
+from payments.models.refund_request import RefundRequest, RefundStatus
+from payments.models.revival_request import RevivalRequest
+from payments.models.settlement_request import SettlementFile, SettlementRequest
 from payments.models.statement import (
     BillFetch,
     Statement,
@@ -18,10 +23,18 @@ __all__ = [
     "Payment",
     "PaymentAccount",
     "PaymentException",
+    "PaymentExceptionStep",
     "PaymentNotification",
     "PaymentStatus",
+    "Proposal",
+    "ProposalStatus",
     "Refund",
+    "RefundRequest",
+    "RefundStatus",
     "RefusedCall",
+    "RevivalRequest",
+    "SettlementFile",
+    "SettlementRequest",
     "Statement",
     "StatementLine",
     "StatementMapping",

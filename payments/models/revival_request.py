@@ -1,0 +1,67 @@
+"""Revival: an order that was closed, and paid afterwards, is to be delivered after all. Two persons decide."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from payments.models.proposal import Proposal, ProposalStatus
+
+
+class RevivalRequest(Proposal):
+    """For one late payment. `stock_confirmed` with who said so: without it the order could not be delivered."""
+
+    payment = models.ForeignKey(
+        "payments.Payment", models.PROTECT, related_name="+", db_index=False, verbose_name=_("payment")
+    )
+    case = models.ForeignKey(
+        "payments.PaymentException",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_index=False,
+        verbose_name=_("payment exception"),
+    )
+    stock_confirmed = models.BooleanField(_("stock confirmed"), default=False)
+    stock_confirmed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("stock confirmed by"),
+    )
+
+    class Meta(Proposal.Meta):
+        abstract = False
+        verbose_name = _("revival request")
+        verbose_name_plural = _("revival requests")
+        ordering = ["-id"]
+        permissions = [
+            ("propose_revivalrequest", _("Can propose to revive orders")),
+            ("approve_revivalrequest", _("Can review the revival of orders")),
+        ]
+        constraints = [
+            *Proposal.Meta.constraints,
+            models.UniqueConstraint(
+                fields=["order"], name="revival_request_live", condition=Q(status=ProposalStatus.PROPOSED)
+            ),
+            models.CheckConstraint(
+                condition=~Q(status=ProposalStatus.APPROVED)
+                | Q(stock_confirmed=True, stock_confirmed_by__isnull=False),
+                name="revival_request_has_stock",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["proposed_at"],
+                name="revival_request_waiting",
+                condition=Q(status=ProposalStatus.PROPOSED),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{_('revival request')} #{self.pk}"

@@ -1,0 +1,111 @@
+"""Manual settlement: money that a person saw arrive, proposed with evidence and reviewed by another person."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from payments.models.proposal import Proposal, ProposalStatus
+
+
+class SettlementRequest(Proposal):
+    """`occurred_at` (UTC) is when the money came in, as the evidence says. `payment` is the attempt that it settled.
+
+    A provider's number stands in one live or approved request of an account; an order has one live request.
+    """
+
+    account = models.ForeignKey(
+        "payments.PaymentAccount", models.PROTECT, db_index=False, verbose_name=_("payment account")
+    )
+    provider_reference = models.CharField(_("provider's reference"), max_length=64)
+    occurred_at = models.DateTimeField(_("money arrived at"), null=True, blank=True)
+    statement_line = models.ForeignKey(
+        "payments.StatementLine",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_index=False,
+        verbose_name=_("statement line"),
+    )
+    payment = models.ForeignKey(
+        "payments.Payment",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_index=False,
+        verbose_name=_("payment"),
+    )
+    case = models.ForeignKey(
+        "payments.PaymentException",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_index=False,
+        verbose_name=_("payment exception"),
+    )
+
+    class Meta(Proposal.Meta):
+        abstract = False
+        verbose_name = _("settlement request")
+        verbose_name_plural = _("settlement requests")
+        ordering = ["-id"]
+        permissions = [
+            ("propose_settlementrequest", _("Can propose manual settlements")),
+            ("approve_settlementrequest", _("Can review manual settlements")),
+        ]
+        constraints = [
+            *Proposal.Meta.constraints,
+            models.UniqueConstraint(
+                fields=["account", "provider_reference"],
+                name="settlement_request_reference",
+                condition=Q(status__in=[ProposalStatus.PROPOSED, ProposalStatus.APPROVED]),
+            ),
+            models.UniqueConstraint(
+                fields=["order"],
+                name="settlement_request_live",
+                condition=Q(status=ProposalStatus.PROPOSED),
+            ),
+            models.CheckConstraint(condition=~Q(provider_reference=""), name="settlement_request_has_number"),
+        ]
+        indexes = [
+            models.Index(
+                fields=["proposed_at"],
+                name="settlement_request_waiting",
+                condition=Q(status=ProposalStatus.PROPOSED),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{_('settlement request')} #{self.pk}"
+
+
+class SettlementFile(models.Model):
+    """Evidence that was handed in. `stored_name` lies in the private folder; `file_name` is what the person called it."""
+
+    request = models.ForeignKey(
+        SettlementRequest, models.PROTECT, related_name="files", verbose_name=_("settlement request")
+    )
+    stored_name = models.CharField(max_length=100, editable=False)
+    file_name = models.CharField(_("file name"), max_length=255)
+    size = models.PositiveIntegerField(_("bytes"))
+    sha256 = models.CharField("SHA-256", max_length=64)
+    uploaded_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", verbose_name=_("uploaded by")
+    )
+    uploaded_at = models.DateTimeField(_("uploaded at"), default=timezone.now, editable=False)
+
+    class Meta:
+        verbose_name = _("evidence file")
+        verbose_name_plural = _("evidence files")
+        constraints = [
+            models.UniqueConstraint(fields=["stored_name"], name="settlement_file_stored_name"),
+        ]
+
+    def __str__(self) -> str:
+        return self.file_name
