@@ -1,88 +1,18 @@
-"""Alipay's RSA2: SHA256withRSA, PKCS#1 v1.5. Keys are parsed once.
-
-Checking one signature costs about 30 us.
-"""
+"""Alipay's RSA2: SHA256withRSA, PKCS#1 v1.5; the keys themselves are read in `rsa_keys`."""
 
 from __future__ import annotations
 
-import base64
-import re
 from collections.abc import Mapping
-from functools import lru_cache
 
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import (
-    load_der_private_key,
-    load_der_public_key,
-    load_pem_private_key,
-    load_pem_public_key,
-)
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-from ordersite.lib.crypto import strict_base64
+from payments.providers import rsa_keys
+from payments.providers.rsa_keys import is_signed, is_signed_text, private_key, public_key
 
-# Alipay's RSA2 is defined with 2048 bits; the 1024 bits of its old RSA are within reach of an attacker.
-MIN_BITS = 2048
-_PADDING = PKCS1v15()
-_HASH = SHA256()
-_BLANK = re.compile(r"\s+")
-
-
-def _der(text: str) -> bytes:
-    """Alipay's console shows keys as bare base64, with line breaks or without."""
-    return base64.b64decode(_BLANK.sub("", text), validate=True)
-
-
-# Keyed by the text itself: a changed key can never be answered with the old object.
-@lru_cache(maxsize=512)
-def private_key(text: str) -> RSAPrivateKey:
-    """Our application's key, PEM or bare base64, PKCS#1 or PKCS#8. ValueError never shows the key."""
-    try:
-        pem = "-----BEGIN" in text
-        key = (
-            load_pem_private_key(text.strip().encode(), None)
-            if pem
-            else load_der_private_key(_der(text), None)
-        )
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise ValueError("not a private key without a password") from None
-    if not isinstance(key, RSAPrivateKey) or key.key_size < MIN_BITS:
-        raise ValueError(f"not an RSA key of {MIN_BITS} bits or more")
-    return key
-
-
-@lru_cache(maxsize=512)
-def public_key(text: str) -> RSAPublicKey:
-    """Alipay's public key, PEM or bare base64, SubjectPublicKeyInfo or PKCS#1."""
-    try:
-        pem = "-----BEGIN" in text
-        key = load_pem_public_key(text.strip().encode()) if pem else load_der_public_key(_der(text))
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise ValueError("not a public key") from None
-    if not isinstance(key, RSAPublicKey) or key.key_size < MIN_BITS:
-        raise ValueError(f"not an RSA key of {MIN_BITS} bits or more")
-    return key
-
-
-def is_signed(key: RSAPublicKey, data: bytes, signature: bytes) -> bool:
-    try:
-        key.verify(signature, data, _PADDING, _HASH)
-    except InvalidSignature:
-        return False
-    return True
-
-
-def is_signed_text(key: RSAPublicKey, data: bytes, signature: str) -> bool:
-    """The same for a signature in base64; anything but canonical base64 is no signature."""
-    try:
-        return is_signed(key, data, strict_base64(signature))
-    except ValueError:
-        return False
+__all__ = ("is_signed", "is_signed_text", "private_key", "public_key", "sign")
 
 
 def sign(key: RSAPrivateKey, params: Mapping[str, str]) -> str:
     """The signature of a request: all parameters that are not empty, sign_type included, sorted, UTF-8."""
     text = "&".join(f"{name}={value}" for name, value in sorted(params.items()) if value)
-    return base64.b64encode(key.sign(text.encode(), _PADDING, _HASH)).decode()
+    return rsa_keys.sign(key, text.encode())
