@@ -29,7 +29,7 @@ __all__ = ["SYSTEM", "Actor", "Evidence", "Move", "Outcome", "Result", "fire", "
 _JUDGED = (
     "id", "number", "merchant_id", "buyer_id", "status", "held", "currency", "total_amount", "refunded_amount",
     "created_at", "close_due_at", "payment_started_at", "closing_at", "paid_at", "shipped_at", "completed_at",
-    "closed_at", "refunded_at", "history_seq", "history_hash", "is_important",
+    "closed_at", "refunded_at", "refunds_pending", "history_seq", "history_hash", "is_important",
 )  # fmt: skip
 # Columns that each action writes besides the status and the head of the history.
 _COLUMNS: dict[str, tuple[str, ...]] = {
@@ -135,7 +135,7 @@ def _refusal(order: Order, move: Move, rules: frozenset[tuple[str, str, str]]) -
     if (order.status, move.action, move.trigger) not in rules:
         known = any(r.source == order.status and r.action == move.action for r in machine.ROWS)
         return "trigger_off" if known else f"order_{order.status}"
-    if move.action == "ship" and order.held:
+    if move.action == "ship" and order.is_stopped:
         return "held"
     if move.action == "close" and order.payment_started_at and not order.closing_at:
         return "provider_not_asked"
@@ -272,6 +272,44 @@ def note_refund(
 ) -> None:
     """The same for one order."""
     note_refunds([PartialRefund(order, refunded_total, actor, evidence, at)])
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """Money of a locked order that is asked back, or no longer is; `amount` is yuan, zero for money that the order
+    never counted: then it is a line of history and nothing more. `evidence` names the request."""
+
+    order: Order
+    amount: Decimal
+    actor: Actor
+    evidence: Evidence
+    reason: str = ""
+
+
+def reserve_refund(reservation: Reservation) -> None:
+    """Raise the sum that is asked back of a locked order: while it is above zero the order does not ship.
+
+    Whether so much was paid is the caller's to judge, under the lock of the payment.
+    """
+    reservation.order.refunds_pending += reservation.amount
+    _note_reservations([reservation], OrderEvent.Kind.REFUND_REQUESTED, machine.REFUND_REQUESTED)
+
+
+def release_refunds(reservations: Sequence[Reservation]) -> None:
+    """Lower that sum for requests that have ended, well or not; an order may stand here more than once."""
+    for reservation in reservations:
+        reservation.order.refunds_pending -= reservation.amount
+    if reservations:
+        _note_reservations(reservations, OrderEvent.Kind.REFUND_ENDED, machine.REFUND_ENDED)
+
+
+def _note_reservations(reservations: Sequence[Reservation], kind: OrderEvent.Kind, trigger: str) -> None:
+    now = timezone.now()
+    facts = [
+        Fact(kind=kind, trigger=trigger, actor=one.actor, at=now, evidence=one.evidence, reason=one.reason)
+        for one in reservations
+    ]
+    record([one.order for one in reservations], facts, columns=["refunds_pending"])
 
 
 def hold(order: Order, *, actor: Actor, reason: str) -> bool:

@@ -28,6 +28,9 @@ BUYER_CANCEL = "buyer_cancel"
 STAFF_CANCEL = "staff_cancel"
 LATE_PAYMENT = "late_payment"
 REFUND_CONFIRMED = "refund_confirmed"
+# Lines beside the machine: money is asked back, and that wish has ended.
+REFUND_REQUESTED = "refund_requested"
+REFUND_ENDED = "refund_ended"
 
 ROWS: tuple[Row, ...] = (
     Row(S.PENDING, "pay", S.PAID, NOTIFICATION),

@@ -188,7 +188,8 @@ def answer(order: Order, **parts: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "number": order.number,
         "status": str(order.status),
-        "held": order.held,
+        # True as well while money of it is on its way back: what a shop's program asks is «may it leave?».
+        "held": order.is_stopped,
         "buyer": {
             "id": buyer.outside_id,
             "name": order.buyer_name,

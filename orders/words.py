@@ -31,6 +31,8 @@ TRIGGERS: Mapping[str, Promise] = {
     "staff_cancel": _("a member of staff"),
     "late_payment": _("an approved late payment"),
     "refund_confirmed": _("the provider's refund confirmation"),
+    "refund_requested": _("a refund request"),
+    "refund_ended": _("the end of a refund request"),
     "hold": _("a hold"),
     "release": _("a release"),
 }

@@ -14,18 +14,19 @@ _LOOK = frozenset(
     {
         "orders.view_order", "orders.view_orderline", "orders.view_orderevent", "orders.view_merchant", "orders.view_buyer",
         "payments.view_payment", "payments.view_refund", "payments.view_paymentnotification",
-        "payments.view_paymentexception",
+        "payments.view_paymentexception", "payments.view_refundrequest",
         "logistics.view_shipment", "logistics.view_shipmentline", "logistics.view_trackingevent",
         "logistics.view_shipmentexception", "logistics.view_warehouse",
     }
 )  # fmt: skip
 _AGENT = _LOOK | {
     "orders.view_buyer_phone", "orders.close_order",
-    "payments.replay_paymentnotification", "logistics.resolve_shipmentexception",
+    "payments.replay_paymentnotification", "payments.request_refund", "logistics.resolve_shipmentexception",
 }  # fmt: skip
-_SUPERVISOR = _AGENT | {"orders.hold_order", "payments.resolve_paymentexception"}
+_SUPERVISOR = _AGENT | {"orders.hold_order", "payments.resolve_paymentexception", "payments.approve_refund"}
 _FINANCE = _LOOK | {
     "payments.view_paymentaccount", "payments.replay_paymentnotification", "payments.resolve_paymentexception",
+    "payments.request_refund", "payments.approve_refund",
 }  # fmt: skip
 _OPERATIONS = _LOOK | {
     "orders.add_merchant", "orders.change_merchant", "orders.view_merchantmember", "orders.add_merchantmember",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import secrets
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -24,11 +23,9 @@ from payments.closing import UNDECIDED
 from payments.models import Payment, PaymentAccount, PaymentStatus
 from payments.providers.registry import get_provider
 from payments.query import ask_now, close_now
+from payments.references import new_reference
 from payments.settlement import open_attempt
 
-# Crockford's base 32: no letters that are read wrongly on the phone. 24 of them are 120 random bits.
-_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_REFERENCE_LENGTH = 24
 # Two buyers' clicks at once: each may find the other's attempt in the way, and closes it, this often.
 _ROUNDS = 3
 
@@ -55,11 +52,6 @@ def start_attempt(order: Order, account: PaymentAccount) -> Started:
         if started is not None:
             return _lead_to_provider(started)
     raise order_not_payable(order.number, "busy")
-
-
-def new_reference() -> str:
-    """24 characters of [0-9A-Z], which every provider takes (WeChat: 6 to 32, UnionPay: 8 to 40, Alipay: to 64)."""
-    return "".join(secrets.choice(_ALPHABET) for _position in range(_REFERENCE_LENGTH))
 
 
 def close_others(order: Order, account: PaymentAccount) -> None:

@@ -97,7 +97,7 @@ class Books:
             return "over_shipped"
         if order.status != S.PAID:
             return "not_paid"
-        return "held" if order.held or not self.may_ship else ""
+        return "held" if order.is_stopped or not self.may_ship else ""
 
     def _takes(self, order: Order, wanted: Sequence[Wanted]) -> dict[int, int]:
         """Order line → quantity; empty when it is more than what is left, or nothing is left."""

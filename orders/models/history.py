@@ -21,6 +21,8 @@ class OrderEvent(models.Model):
         RELEASE = "release", _("released")
         CLOSE_REQUESTED = "close_requested", _("closing requested")
         WAYBILL = "waybill", pgettext_lazy("history", "waybill")
+        REFUND_REQUESTED = "refund_requested", _("refund asked for")
+        REFUND_ENDED = "refund_ended", _("refund request ended")
         PARTIAL_REFUND = "partial_refund", _("partial refund")
         NOTE = "note", _("note")
 

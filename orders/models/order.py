@@ -153,6 +153,11 @@ class Order(QuickLoad, FSMModelMixin, models.Model):
         finally:
             Order._meta.get_field("status").protected = True
 
+    @property
+    def is_stopped(self) -> bool:
+        """Whether nothing of it may leave: a person holds it, or money of it is on its way back to the buyer."""
+        return self.held or self.refunds_pending > ZERO
+
     @transition(field=status, source=S.PENDING.value, target=S.PAID.value)
     def pay(self, at: datetime) -> None:
         self.paid_at = at

@@ -1,0 +1,200 @@
+"""A wish to give money back, from the asking to the provider's confirmation. Only `payments.refunds` changes it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from django_fsm import FSMField, FSMModelMixin, transition
+
+from ordersite.lib.money import ZERO, MoneyField
+from ordersite.lib.quickload import QuickLoad
+
+
+class RefundStatus(models.TextChoices):
+    """ORDERED: the provider has it, or may have it. ABNORMAL: it hangs there until a person puts it right."""
+
+    PROPOSED = "proposed", _("waits for approval")
+    APPROVED = "approved", _("approved")
+    ORDERED = "ordered", _("under way at the provider")
+    ABNORMAL = "abnormal", _("stuck at the provider")
+    SUCCEEDED = "succeeded", _("refund confirmed")
+    FAILED = "failed", _("refund failed")
+    REFUSED = "refused", _("approval refused")
+    WITHDRAWN = "withdrawn", _("withdrawn")
+
+
+S = RefundStatus
+# What still counts against the payment: money that may go back and has not been seen to do so.
+LIVE = (S.PROPOSED, S.APPROVED, S.ORDERED, S.ABNORMAL)
+# What the lane works on.
+AT_WORK = (S.APPROVED, S.ORDERED, S.ABNORMAL)
+
+
+class RefundRequest(QuickLoad, FSMModelMixin, models.Model):
+    """`reference` is our number sent out (out_refund_no, out_request_no): one for all tries, so that none pays twice.
+
+    No `proposer`: the merchant's rule asked. `is_reserved`: its amount stands in the order's `refunds_pending`;
+    money that the order never counted (a second payment, one for a closed order) reserves nothing. `to_order`: the
+    next try orders; otherwise the provider is asked first, since it may have the order. Times are UTC.
+    """
+
+    class DecidedBy(models.TextChoices):
+        """How the decision came about, for the page and the auditor."""
+
+        NOBODY = "", _("nobody yet")
+        PERSON = "person", _("a second person")
+        LIMIT = "limit", _("within the proposer's own limit")
+        RULE = "rule", _("the merchant's rule")
+        ALONE = "alone", _("the proposer alone, after the wait")
+
+    payment = models.ForeignKey(
+        "payments.Payment",
+        models.PROTECT,
+        related_name="refund_requests",
+        db_index=False,
+        verbose_name=_("payment"),
+    )
+    order = models.ForeignKey(
+        "orders.Order",
+        models.PROTECT,
+        related_name="refund_requests",
+        db_index=False,
+        verbose_name=_("order"),
+    )
+    account = models.ForeignKey(
+        "payments.PaymentAccount",
+        models.PROTECT,
+        related_name="+",
+        db_index=False,
+        verbose_name=_("payment account"),
+    )
+    reference = models.CharField(_("refund reference"), max_length=32)
+    amount = MoneyField(_("amount"))
+    reason = models.CharField(_("reason"), max_length=200)
+    is_reserved = models.BooleanField(_("reserved on the order"), default=False, editable=False)
+    status = FSMField(
+        _("status"), max_length=10, default=S.PROPOSED, choices=S.choices, protected=True, db_index=False
+    )
+
+    proposer = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("proposer"),
+    )
+    created_at = models.DateTimeField(_("proposed at"), default=timezone.now, editable=False)
+    decided_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("decided by"),
+    )
+    decided_at = models.DateTimeField(_("decided at"), null=True, editable=False)
+    decided_how = models.CharField(
+        _("how it was decided"),
+        max_length=10,
+        choices=DecidedBy.choices,
+        default=DecidedBy.NOBODY,
+        editable=False,
+    )
+    decision_note = models.CharField(_("decision's note"), max_length=200, default="", blank=True)
+    ended_at = models.DateTimeField(_("ended at"), null=True, editable=False)
+
+    next_try_at = models.DateTimeField(_("tried next at"), null=True, editable=False)
+    to_order = models.BooleanField(default=True, editable=False)
+    attempts = models.PositiveSmallIntegerField(_("attempts"), default=0, editable=False)
+    last_tried_at = models.DateTimeField(_("last tried at"), null=True, editable=False)
+    ordered_at = models.DateTimeField(_("ordered at"), null=True, editable=False)
+    last_answer = models.CharField(_("last answer"), max_length=200, default="", editable=False)
+
+    class Meta:
+        verbose_name = _("refund request")
+        verbose_name_plural = _("refund requests")
+        ordering = ["-id"]
+        permissions = [
+            ("request_refund", _("Can ask for refunds")),
+            ("approve_refund", _("Can approve refunds")),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["reference"], name="refund_request_reference", opclasses=["varchar_pattern_ops"]
+            ),
+            models.CheckConstraint(condition=Q(amount__gt=ZERO), name="refund_request_amount_positive"),
+            models.CheckConstraint(condition=Q(status__in=S.values), name="refund_request_status_known"),
+            models.CheckConstraint(
+                condition=Q(status__in=[S.PROPOSED, S.WITHDRAWN]) | Q(decided_at__isnull=False),
+                name="refund_request_decided_has_time",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["payment", "id"], name="refund_request_of_payment"),
+            models.Index(fields=["order", "id"], name="refund_request_of_order"),
+            models.Index(fields=["status", "id"], name="refund_request_live", condition=Q(status__in=LIVE)),
+            models.Index(
+                fields=["account", "next_try_at"],
+                name="refund_request_to_try",
+                condition=Q(next_try_at__isnull=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.reference
+
+    def refresh_from_db(self, *args: Any, **kwargs: Any) -> None:
+        """See Order.refresh_from_db: the protection must not stay lifted after a failed refresh."""
+        try:
+            super().refresh_from_db(*args, **kwargs)
+        finally:
+            RefundRequest._meta.get_field("status").protected = True
+
+    @transition(field=status, source=S.PROPOSED.value, target=S.APPROVED.value)
+    def approve(self, at: datetime) -> None:
+        self.decided_at = at
+        self.next_try_at = at
+
+    @transition(field=status, source=S.PROPOSED.value, target=S.REFUSED.value)
+    def refuse(self, at: datetime) -> None:
+        self.decided_at = self.ended_at = at
+
+    @transition(field=status, source=S.PROPOSED.value, target=S.WITHDRAWN.value)
+    def withdraw(self, at: datetime) -> None:
+        self.ended_at = at
+
+    @transition(field=status, source=[S.APPROVED.value, S.ABNORMAL.value], target=S.ORDERED.value)
+    def order_out(self) -> None:
+        """The provider has it, or may have it."""
+
+    @transition(field=status, source=[S.APPROVED.value, S.ORDERED.value], target=S.ABNORMAL.value)
+    def hang(self) -> None:
+        """Not final: it succeeds or fails once somebody has put it right at the provider."""
+
+    @transition(
+        field=status,
+        source=[S.APPROVED.value, S.ORDERED.value, S.ABNORMAL.value],
+        target=S.FAILED.value,
+    )
+    def fail(self, at: datetime) -> None:
+        self.ended_at = at
+        self.next_try_at = None
+
+    @transition(
+        field=status,
+        source=[state.value for state in S if state is not S.SUCCEEDED],
+        target=S.SUCCEEDED.value,
+    )
+    def succeed(self, at: datetime) -> None:
+        """The provider's word counts, whatever we thought of the request."""
+        self.ended_at = at
+        self.next_try_at = None
+        if self.decided_at is None:
+            self.decided_at = at
