@@ -19,12 +19,13 @@ from django.utils.translation import gettext as _
 from orders.models import Merchant
 from payments import errors
 from payments.models import PaymentAccount
-from payments.providers.base import AccountKeys, Provider, known_keys
+from payments.providers.base import AccountKeys, Provider, Secret, known_keys
 from payments.providers.registry import get_provider
 
 CACHE_SECONDS = 10.0
 RELOAD_SECONDS = 1.0
 _SLUG_LENGTH = 40
+_NOTHING: tuple[Any, ...] = ("", [], {}, None)
 
 
 def save_account(
@@ -47,18 +48,28 @@ def save_account(
 def change_account(account: PaymentAccount, values: Mapping[str, Any]) -> PaymentAccount:
     """Change the named keys of an account and keep the others; an empty value removes its key.
 
-    Raises `DomainError` bad_account. For forms, where secrets are write-only.
+    Keys that are kept by name (`platform_keys`) change one by one in the same way. Raises `DomainError` bad_account. For forms, where secrets are write-only.
     """
     with transaction.atomic():
         account = PaymentAccount.objects.select_for_update().get(pk=account.pk)
-        merged = {**account.config, **_open(account), **values}
+        merged = _merged({**account.config, **_open(account)}, values)
         keys = _checked(
             account.slug,
             get_provider(account.provider),
-            {name: value for name, value in merged.items() if value not in ("", [], None)},
+            {name: value for name, value in merged.items() if value not in _NOTHING},
         )
         _write(account, keys)
     return account
+
+
+def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    merged = {**old, **new}
+    for name, value in new.items():
+        known = old.get(name)
+        if value and isinstance(value, dict) and isinstance(known, dict):
+            both = {**known, **value}
+            merged[name] = {item: text for item, text in both.items() if text not in _NOTHING}
+    return merged
 
 
 def _write(account: PaymentAccount, keys: AccountKeys) -> None:
@@ -92,7 +103,7 @@ def _split(slug: str, provider: Provider, values: Mapping[str, Any]) -> AccountK
     problems += [
         _("%(key)s must be text.") % {"key": name}
         for name, value in values.items()
-        if not _is_text(value, or_list=name in secret_keys)
+        if not (isinstance(value, str) or (name in secret_keys and _are_texts(value)))
     ]
     if problems:
         raise errors.bad_account(slug, problems)
@@ -105,20 +116,25 @@ def _split(slug: str, provider: Provider, values: Mapping[str, Any]) -> AccountK
     )
 
 
-def _is_text(value: Any, *, or_list: bool) -> bool:
-    if or_list and isinstance(value, list):
-        return all(isinstance(item, str) for item in value)
-    return isinstance(value, str)
+def _are_texts(value: Any) -> bool:
+    """Several texts, in a row or by name; what a provider makes of them is for its own check."""
+    texts = value if isinstance(value, list) else value.values() if isinstance(value, dict) else [None]
+    return all(isinstance(text, str) for text in texts)
 
 
 def _bound_to(slug: str) -> str:
     return f"payments_paymentaccount.secrets.{slug}"
 
 
-def _open(account: PaymentAccount) -> dict[str, str | list[str]]:
+def _open(account: PaymentAccount) -> dict[str, Secret]:
     opened = settings.KEY_RING.open(account.sealed_secrets, bound_to=_bound_to(account.slug))
-    secrets: dict[str, str | list[str]] = json.loads(opened)
+    secrets: dict[str, Secret] = json.loads(opened)
     return secrets
+
+
+def keys_by_name(account: PaymentAccount) -> dict[str, list[str]]:
+    """Which serial numbers the account holds, for every key that it keeps by name. Raises `CannotDecrypt`."""
+    return {name: sorted(value) for name, value in _open(account).items() if isinstance(value, dict)}
 
 
 def keys_of(account: PaymentAccount) -> AccountKeys:

@@ -54,8 +54,11 @@ class Answered:
         return self.error is not None and self.error.code != "provider_refused"
 
 
-def attempt_of(payment: Payment, *, subject: str = "") -> Attempt:
-    """The payment in the adapters' words; addresses are absolute."""
+def attempt_of(payment: Payment, *, subject: str = "", openid: str = "") -> Attempt:
+    """The payment in the adapters' words; addresses are absolute.
+
+    `openid`: the buyer's, where the payment shall be made inside WeChat.
+    """
     return Attempt(
         reference=payment.reference,
         amount=payment.amount,
@@ -66,6 +69,7 @@ def attempt_of(payment: Payment, *, subject: str = "") -> Attempt:
         notify_url=notify_url(payment.account),
         return_url=settings.PUBLIC_BASE_URL + reverse("pay-return", args=[payment.reference]),
         provider_reference=payment.provider_reference,
+        openid=openid,
     )
 
 

@@ -32,6 +32,9 @@ MAX_REFERENCE = 64
 MAX_STATE = 30
 CURRENCY = "CNY"
 
+# What one name of an account file may hold: a text, several, or several by name.
+Secret = str | list[str] | dict[str, str]
+
 _CENT = Decimal("0.01")
 _AMOUNT = re.compile(r"[0-9]{1,9}(\.[0-9]{1,2})?", re.ASCII)
 
@@ -46,7 +49,7 @@ class AccountKeys:
     provider: str
     slug: str
     config: Mapping[str, str]
-    secrets: Mapping[str, str | list[str]] = field(repr=False)
+    secrets: Mapping[str, Secret] = field(repr=False)
     version: str = ""
 
     def secret(self, name: str) -> str:
@@ -57,7 +60,12 @@ class AccountKeys:
     def secret_list(self, name: str) -> list[str]:
         """A secret that may be several; a single text counts as a list of one."""
         value = self.secrets.get(name) or []
-        return [value] if isinstance(value, str) else list(value)
+        return [value] if isinstance(value, str) else list(value) if isinstance(value, list) else []
+
+    def secret_map(self, name: str) -> Mapping[str, str]:
+        """Secrets by name, such as keys by their serial number; empty when there is none of this kind."""
+        value = self.secrets.get(name, {})
+        return value if isinstance(value, dict) else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +129,12 @@ REJECTIONS: Mapping[str, Promise] = {
     "malformed": _("The message is not in the form of this provider."),
     "missing_field": _("The message lacks a field that is needed to check it."),
     "too_large": _("The message is larger than 64 KiB."),
+    "unknown_key": _("The message is signed with a key that this account does not have."),
+    "cannot_decrypt": _("The content cannot be decrypted with the key of this account."),
+    "signature_probe": _("The provider has sent a wrong signature on purpose, to see that it is refused."),
 }
+# Refused like any other, but sent by the provider itself: no case for a person.
+PROBE = "signature_probe"
 
 
 class Rejected(Exception):
@@ -143,7 +156,10 @@ class Rejected(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One attempt to collect money. After `expires_at` the provider itself must take no money."""
+    """One attempt to collect money. After `expires_at` the provider itself must take no money.
+
+    `openid` names the buyer to WeChat, for payments inside its app.
+    """
 
     reference: str
     amount: Decimal
@@ -154,6 +170,7 @@ class Attempt:
     return_url: str = ""
     currency: str = CURRENCY
     provider_reference: str = ""
+    openid: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
