@@ -1,4 +1,4 @@
-"""Alipay (支付宝), page pay, RSA2 in key mode."""
+"""Alipay (支付宝), page pay, RSA2 in key mode and in certificate mode."""
 
 from __future__ import annotations
 
@@ -11,17 +11,24 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from ordersite.lib.chinatime import read_beijing, write_beijing
-from ordersite.lib.errors import OutsideError
-from ordersite.lib.http import Gateway, is_private_enough
-from payments.providers.alipay_calls import Answer, call, page_address, refused, signed_params
-from payments.providers.alipay_keys import private_key, public_key
+from ordersite.lib.http import Gateway
+from payments.providers.alipay_bill import fetch_trade_bill
+from payments.providers.alipay_calls import Answer, call, mismatch, page_address, refused, signed_params
+from payments.providers.alipay_certificates import CERTIFICATE_KEYS
+from payments.providers.alipay_check import check_account
 from payments.providers.alipay_notice import read_notice
+from payments.providers.alipay_refunds import (
+    ASK_AFTER_REFUND,
+    NO_SUCH_REFUND,
+    refund_done,
+    refund_found,
+    refund_refused,
+)
 from payments.providers.base import (
     FAILURE_STATUS,
     AccountKeys,
     Attempt,
     BillAnswer,
-    BillState,
     Notice,
     RawCall,
     RefundAnswer,
@@ -50,21 +57,21 @@ _STATES = {
     "TRADE_FINISHED": TradeState.PAID,
     "TRADE_CLOSED": TradeState.CLOSED,
 }
-_CERTIFICATE_KEYS = ("alipay_cert", "alipay_root_cert", "app_cert")
 
 
 class Alipay:
     name = "alipay"
     label: str | Promise = gettext_lazy("Alipay")
     config_keys: tuple[str, ...] = ("app_id", "seller_id", "gateway_url")
-    secret_keys: tuple[str, ...] = ("app_private_key", "alipay_public_key")
+    secret_keys: tuple[str, ...] = ("app_private_key",)
     optional_config_keys: tuple[str, ...] = ()
-    optional_secret_keys: tuple[str, ...] = ()
+    # One or the other, which `check` sees to: Alipay's public key, or three certificates.
+    optional_secret_keys: tuple[str, ...] = ("alipay_public_key", *CERTIFICATE_KEYS)
 
     def check(self, keys: AccountKeys) -> list[str]:
         """What is wrong with the account, as far as can be seen without asking Alipay."""
         missing = [_("%(key)s is missing.") % {"key": name} for name in missing_keys(self, keys)]
-        return missing or _check_config(keys) + _check_keys(keys)
+        return missing or check_account(keys)
 
     def verify(self, call: RawCall, keys: AccountKeys) -> Notice:
         """Raises `Rejected`."""
@@ -133,55 +140,37 @@ class Alipay:
         }
         answer = call("alipay.trade.refund", content, keys, gateway)
         if not answer.ok:
-            return _refund_refused(answer, order)
+            refusal = refund_refused(answer, order)
+            asked = (
+                self.query_refund(order, keys, gateway) if answer.sub_code in ASK_AFTER_REFUND else refusal
+            )
+            return refusal if asked.state is RefundState.NOT_DONE else asked
         _check_reference(answer, order.reference)
         if answer.text("fund_change") != "Y":
             return self.query_refund(order, keys, gateway)
-        return RefundAnswer(
-            state=RefundState.SUCCEEDED,
-            refund_reference=order.refund_reference,
-            amount=order.amount,
-            refunded_total=read_amount(answer.text("refund_fee")),
-            raw=answer.raw,
-        )
+        return refund_done(answer, order)
 
     def query_refund(self, order: RefundOrder, keys: AccountKeys, gateway: Gateway) -> RefundAnswer:
         """Code 10000 says only that the question was understood; refund_status says whether money moved."""
         content = {"out_trade_no": order.reference, "out_request_no": order.refund_reference}
         answer = call("alipay.trade.fastpay.refund.query", content, keys, gateway)
-        if not answer.ok and answer.sub_code != _NOT_FOUND:
+        if not answer.ok and answer.sub_code not in NO_SUCH_REFUND:
             raise refused(answer)
-        done = answer.ok and answer.text("refund_status") == "REFUND_SUCCESS"
-        if done and answer.text("out_request_no") not in ("", order.refund_reference):
-            raise _mismatch("out_request_no")
-        return RefundAnswer(
-            state=RefundState.SUCCEEDED if done else RefundState.NOT_DONE,
-            refund_reference=order.refund_reference,
-            amount=read_amount(answer.text("refund_amount")),
-            raw=answer.raw,
-        )
+        if answer.text("out_request_no") not in ("", order.refund_reference):
+            raise mismatch("out_request_no")
+        return refund_found(answer, order)
 
     def can_bill(self, keys: AccountKeys) -> bool:
-        return False
+        return True
 
     def fetch_bill(self, day: date, keys: AccountKeys, gateway: Gateway, target: Path) -> BillAnswer:
-        """There is no such call in this form."""
-        return BillAnswer(state=BillState.NOT_READY)
-
-
-def _mismatch(name: str) -> OutsideError:
-    return OutsideError(
-        "provider_answer_refused",
-        gettext_lazy("The answer is about something else: %(name)s does not fit."),
-        retryable=True,
-        outcome_known=False,
-        name=name,
-    )
+        """The day's acquiring trades as Alipay's zip. Raises `OutsideError`."""
+        return fetch_trade_bill(day, keys, gateway, target)
 
 
 def _check_reference(answer: Answer, reference: str) -> None:
     if answer.text("out_trade_no") != reference:
-        raise _mismatch("out_trade_no")
+        raise mismatch("out_trade_no")
 
 
 def _trade(answer: Answer, reference: str) -> TradeAnswer:
@@ -192,7 +181,7 @@ def _trade(answer: Answer, reference: str) -> TradeAnswer:
     if state is TradeState.CLOSED and answer.text("send_pay_date"):
         state = TradeState.REFUNDED
     if state in (TradeState.PAID, TradeState.REFUNDED) and amount is None:
-        raise _mismatch("total_amount")
+        raise mismatch("total_amount")
     return TradeAnswer(
         state=state,
         provider_reference=answer.text("trade_no"),
@@ -201,49 +190,3 @@ def _trade(answer: Answer, reference: str) -> TradeAnswer:
         refunded_total=amount if state is TradeState.REFUNDED else None,
         raw=answer.raw,
     )
-
-
-def _refund_refused(answer: Answer, order: RefundOrder) -> RefundAnswer:
-    """A business refusal (40004) is an end that a person reads; anything else is our own configuration."""
-    if answer.fields.get("code") != "40004":
-        raise refused(answer)
-    return RefundAnswer(
-        state=RefundState.FAILED,
-        refund_reference=order.refund_reference,
-        amount=order.amount,
-        detail=f"{answer.sub_code} {answer.text('sub_msg')}".strip()[:200],
-        raw=answer.raw,
-    )
-
-
-def _check_config(keys: AccountKeys) -> list[str]:
-    problems = []
-    if not re.fullmatch(r"[0-9]{16,32}", keys.config["app_id"], re.ASCII):
-        problems.append(_("app_id must be 16 to 32 digits."))
-    if not re.fullmatch(r"2088[0-9]{12}", keys.config["seller_id"], re.ASCII):
-        problems.append(_("seller_id must be 16 digits and begin with 2088."))
-    if not is_private_enough(keys.config["gateway_url"]):
-        problems.append(_("%(key)s must be an https address.") % {"key": "gateway_url"})
-    if any(keys.config.get(name) or keys.secrets.get(name) for name in _CERTIFICATE_KEYS):
-        problems.append(_("Certificate mode is not offered yet; give the two keys instead."))
-    return problems
-
-
-def _check_keys(keys: AccountKeys) -> list[str]:
-    """The commonest fault in the field: our own application's public key where Alipay's belongs."""
-    own, theirs = keys.secret("app_private_key"), keys.secret("alipay_public_key")
-    if "CERTIFICATE" in theirs:
-        return [_("alipay_public_key is a certificate; certificate mode is not offered yet.")]
-    if "PRIVATE KEY" in theirs:
-        return [_("alipay_public_key holds a private key.")]
-    try:
-        own_numbers = private_key(own).public_key().public_numbers()
-    except ValueError:
-        return [_("app_private_key is not an RSA private key of 2048 bits or more.")]
-    try:
-        their_numbers = public_key(theirs).public_numbers()
-    except ValueError:
-        return [_("alipay_public_key is not an RSA public key of 2048 bits or more.")]
-    if own_numbers == their_numbers:
-        return [_("alipay_public_key belongs to app_private_key: it must be the key that Alipay shows.")]
-    return []

@@ -8,16 +8,16 @@ docs.open.alipay.com/204/105301 (signed string), developer.aliyun.com/ask/285129
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
-from urllib.parse import unquote_to_bytes
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from ordersite.lib.chinatime import read_beijing
 from ordersite.lib.crypto import strict_base64
-from payments.providers.alipay_keys import is_signed, public_key
+from payments.providers.alipay_certificates import configured_key, is_certificate_mode, new_certificates
+from payments.providers.alipay_keys import is_signed
 from payments.providers.base import (
     MAX_BODY,
     MAX_REFERENCE,
@@ -30,39 +30,15 @@ from payments.providers.base import (
     event_id,
     read_amount,
 )
+from payments.providers.forms import CODECS, decode_form, split_form
 
 SIGN_TYPE = "RSA2"
 PAID_STATES = ("TRADE_SUCCESS", "TRADE_FINISHED")
 CLOSED_STATE = "TRADE_CLOSED"
-# Alipay's messages have about 35 fields; a thousand would only cost us time.
-MAX_FIELDS = 200
-# Python's codec for each name taken. Java, which writes these messages, puts GBK characters into "gb2312"
-# too.
-_CODECS = {"utf-8": "utf-8", "utf8": "utf-8", "gbk": "gbk", "gb2312": "gbk", "gb18030": "gb18030"}
 _HEADER_CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w.:-]+)", re.ASCII | re.IGNORECASE)
 _UNSIGNED = frozenset((b"sign", b"sign_type"))
+_CERTIFICATE_NUMBER = b"alipay_cert_sn"
 _SHOWN = ("subject", "buyer_logon_id", "gmt_payment", "gmt_refund", "gmt_close", "receipt_amount")
-
-
-def _unquote(text: bytes) -> bytes:
-    return unquote_to_bytes(text.replace(b"+", b" "))
-
-
-def _split(body: bytes) -> dict[bytes, bytes]:
-    """The form's pairs, decoded once ('+' is a blank, %2B is '+')."""
-    segments = body.split(b"&")
-    if len(segments) > MAX_FIELDS:
-        raise Rejected("malformed", "too many fields")
-    form: dict[bytes, bytes] = {}
-    for segment in segments:
-        name, sign, value = segment.partition(b"=")
-        key = _unquote(name)
-        if not sign or not key:
-            raise Rejected("malformed", "not a form")
-        if key in form:
-            raise Rejected("duplicate_key", key[:40].decode("utf-8", "replace"))
-        form[key] = _unquote(value)
-    return form
 
 
 def _codec(form: Mapping[bytes, bytes], headers: Mapping[str, str]) -> str:
@@ -72,7 +48,7 @@ def _codec(form: Mapping[bytes, bytes], headers: Mapping[str, str]) -> str:
     it.
     """
     named = form.get(b"charset", b"").decode("ascii", "replace")
-    codec = _CODECS.get((named or _header_charset(headers) or "utf-8").lower())
+    codec = CODECS.get((named or _header_charset(headers) or "utf-8").lower())
     if codec is None:
         raise Rejected("bad_charset", named[:40])
     return codec
@@ -81,16 +57,6 @@ def _codec(form: Mapping[bytes, bytes], headers: Mapping[str, str]) -> str:
 def _header_charset(headers: Mapping[str, str]) -> str:
     found = _HEADER_CHARSET.search(headers.get("content-type", ""))
     return found[1] if found else ""
-
-
-def _decode(form: Mapping[bytes, bytes], codec: str) -> dict[str, str]:
-    try:
-        fields = {name.decode(codec): value.decode(codec) for name, value in form.items()}
-    except UnicodeDecodeError as error:
-        raise Rejected("bad_charset", codec) from error
-    if any("\0" in name or "\0" in value for name, value in fields.items()):
-        raise Rejected("malformed", "contains NUL")
-    return fields
 
 
 def _signed_text(form: Mapping[bytes, bytes]) -> bytes:
@@ -111,36 +77,42 @@ def _signature(form: Mapping[bytes, bytes]) -> bytes:
         raise Rejected("bad_signature", str(error)) from error
 
 
-def _signed_form(form: dict[bytes, bytes], is_genuine: Callable[[bytes], bool]) -> dict[bytes, bytes]:
-    """The part of the form that the signature covers.
+def _candidates(form: dict[bytes, bytes], keys: AccountKeys) -> Iterator[dict[bytes, bytes]]:
+    """What the signature may cover, likeliest first; whatever it does not cover is left out of what we use.
 
-    Empty values are kept as received; some of Alipay's senders sign without them, so a form with empty values
-    gets one second try, and then the empty fields, which nobody signed, are left out of what we use.
+    Empty values are kept as received; some of Alipay's senders sign without them. In certificate mode the number of
+    the certificate is not signed (smartwalle/alipay, VerifySign).
     """
-    if is_genuine(_signed_text(form)):
-        return form
-    filled = {name: value for name, value in form.items() if value}
-    if len(filled) < len(form) and is_genuine(_signed_text(filled)):
-        return filled
-    raise Rejected("bad_signature")
+    forms = [form]
+    if _CERTIFICATE_NUMBER in form and is_certificate_mode(keys):
+        forms.insert(0, {name: value for name, value in form.items() if name != _CERTIFICATE_NUMBER})
+    for one in forms:
+        yield one
+        filled = {name: value for name, value in one.items() if value}
+        if len(filled) < len(one):
+            yield filled
 
 
-def _account_key(keys: AccountKeys) -> RSAPublicKey:
+def _account_keys(keys: AccountKeys, at: datetime) -> list[RSAPublicKey]:
+    """The account's own, and those that Alipay has handed out to this process since; nothing is asked for here."""
     try:
-        return public_key(keys.secret("alipay_public_key"))
+        return [configured_key(keys), *new_certificates.all(keys, at=at)]
     except ValueError as error:
-        raise Rejected("bad_signature", f"alipay_public_key of this account is {error}") from error
+        raise Rejected("bad_signature", f"Alipay's key of this account is {error}") from error
 
 
 def read_fields(call: RawCall, keys: AccountKeys) -> dict[str, str]:
     """The signed fields of a genuine notification, decoded; raises `Rejected`."""
     if len(call.body) > MAX_BODY:
         raise Rejected("too_large")
-    form = _split(call.body)
+    form = split_form(call.body)
     codec = _codec(form, call.headers)
-    signature = _signature(form)
-    key = _account_key(keys)
-    return _decode(_signed_form(form, lambda text: is_signed(key, text, signature)), codec)
+    signature, trusted = _signature(form), _account_keys(keys, call.received_at)
+    for candidate in _candidates(form, keys):
+        text = _signed_text(candidate)
+        if any(is_signed(key, text, signature) for key in trusted):
+            return decode_form(candidate, codec)
+    raise Rejected("bad_signature")
 
 
 def _is_refund(fields: Mapping[str, str]) -> bool:

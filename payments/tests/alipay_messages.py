@@ -19,6 +19,7 @@ from Cryptodome.Signature import pkcs1_15
 from payments.providers.base import AccountKeys, RawCall
 
 APP_ID, SELLER_ID = "2021000000000001", "2088000000000001"
+SECRETS = ("app_private_key", "alipay_public_key", "alipay_cert", "alipay_root_cert", "app_cert")
 RECEIVED_AT = datetime(2026, 11, 22, 6, 2, 12, tzinfo=UTC)
 
 PAYMENT: Mapping[str, str] = {
@@ -63,7 +64,7 @@ def account(**changes: str) -> AccountKeys:
         "app_private_key": key_pair("app")[0],
         "alipay_public_key": key_pair("alipay")[1],
     } | changes
-    secrets = {name: values.pop(name) for name in ("app_private_key", "alipay_public_key")}
+    secrets = {name: values.pop(name) for name in SECRETS if name in values}
     return AccountKeys("alipay", "demo-alipay", values, secrets, "1")
 
 
