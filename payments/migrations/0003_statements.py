@@ -22,7 +22,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('name', models.CharField(max_length=60, unique=True, verbose_name='name')),
-                ('encoding', models.CharField(choices=[('utf-8-sig', 'UTF-8'), ('gb18030', 'GBK / GB18030'), ('utf-16', 'UTF-16')], default='utf-8-sig', max_length=10, verbose_name='encoding')),
+                ('encoding', models.CharField(choices=[('utf-8-sig', 'UTF-8'), ('gb18030', 'GBK / GB18030')], default='utf-8-sig', max_length=10, verbose_name='encoding')),
                 ('delimiter', models.CharField(choices=[(',', 'comma'), (';', 'semicolon'), ('\t', 'TAB'), ('|', 'vertical bar')], default=',', max_length=1, verbose_name='delimiter')),
                 ('skip_lines', models.PositiveSmallIntegerField(default=0, verbose_name='lines before the header')),
                 ('date_format', models.CharField(default='%Y-%m-%d %H:%M:%S', help_text='In the letters of strftime. Times are Beijing time.', max_length=40, verbose_name='form of times')),

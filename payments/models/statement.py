@@ -257,7 +257,6 @@ class StatementMapping(models.Model):
     class Encoding(models.TextChoices):
         UTF8 = "utf-8-sig", "UTF-8"
         GB18030 = "gb18030", "GBK / GB18030"
-        UTF16 = "utf-16", "UTF-16"
 
     class Delimiter(models.TextChoices):
         COMMA = ",", _("comma")
