@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from orders.models import Order, OrderStatus
+from ordersite.lib.money import ZERO
 from payments.findings import Finding, Outcome
-from payments.models import Payment, PaymentStatus
+from payments.models import Payment, PaymentStatus, RefundStatus
+from payments.models.refund_request import AT_WORK
 from payments.providers.base import NoticeKind
+from payments.refunds import confirm
 
 # A notification may overtake the commit of its attempt, and a refund the payment: so long we wait for it.
 PATIENCE = timedelta(minutes=10)
@@ -21,13 +24,13 @@ SETTLED = (PaymentStatus.PAID, PaymentStatus.REFUNDED)
 class Seen:
     """What is locked while judging. `conflict`: another attempt of the account has this provider's number.
 
-    `refund_known`: this refund is on record.
+    `refunds`: filled where the finding speaks of refunds.
     """
 
     payment: Payment
     order: Order
     conflict: bool = False
-    refund_known: bool = False
+    refunds: confirm.Seen = confirm.NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,8 @@ class Ruling:
     """What is to be done. `action` is tried at the order's door: pay, refund or nothing.
 
     `settle`, `close`: transitions of the attempt; `refunded`: its new refunded sum in yuan; `ask`: the provider is
-    to be asked; `retry`: nothing is decided, try again. `case`: a person is needed.
+    to be asked; `retry`: nothing is decided, try again. `case`: a person is needed. `request`: what becomes of the
+    refund request (succeed, fail, hang). `unasked`: money went back that nobody here had asked for.
     """
 
     outcome: Outcome
@@ -46,6 +50,8 @@ class Ruling:
     ask: bool = False
     retry: bool = False
     case: bool = False
+    request: str = ""
+    unasked: bool = False
 
 
 def _case(outcome: Outcome) -> Ruling:
@@ -80,7 +86,9 @@ def judge(finding: Finding, seen: Seen, *, now: datetime) -> Ruling:
     if finding.kind is NoticeKind.REFUND:
         return _judge_refund(finding, seen, now=now)
     if finding.kind is NoticeKind.CLOSED:
-        return _judge_closing(seen.payment)
+        return _judge_closing(seen)
+    if finding.kind in (NoticeKind.REFUND_FAILED, NoticeKind.REFUND_ABNORMAL):
+        return _judge_refund_trouble(finding, seen)
     return _NOTED
 
 
@@ -114,26 +122,71 @@ def _judge_refund(finding: Finding, seen: Seen, *, now: datetime) -> Ruling:
         return _patiently(finding, now=now, otherwise=Outcome.REFUND_EVENT, ask=True)
     if _is_other_trade(finding, payment):
         return _case(Outcome.REFERENCE_CONFLICT)
+    if not _is_amount_asked(finding, seen.refunds):
+        return _case(Outcome.AMOUNT_MISMATCH)
     total = _refunded_total(finding, seen)
     if total is None or total > payment.amount or finding.amount not in (None, payment.amount):
         return _case(Outcome.AMOUNT_MISMATCH)
     if total <= payment.refunded_amount:
-        return _DUPLICATE
+        return _confirming(Ruling(Outcome.DUPLICATE), finding, seen)
     full = total == payment.amount and not payment.is_surplus
-    return Ruling(Outcome.REFUND_APPLIED, action="refund" if full else "", refunded=total)
+    ruling = Ruling(Outcome.REFUND_APPLIED, action="refund" if full else "", refunded=total)
+    return _confirming(ruling, finding, seen)
+
+
+def _is_amount_asked(finding: Finding, refunds: confirm.Seen) -> bool:
+    return refunds.asked is None or finding.refund_amount in (None, refunds.asked.amount)
+
+
+def _confirming(ruling: Ruling, finding: Finding, seen: Seen) -> Ruling:
+    """The same ruling with what it means for the request: its end, or that nobody had asked for this money."""
+    asked, refunds = seen.refunds.asked, seen.refunds
+    if asked is not None and asked.status == RefundStatus.SUCCEEDED:
+        return ruling
+    if asked is not None:
+        # Money that went back for a request that had failed, or that was never sent out, is a person's matter too.
+        unasked = asked.status not in AT_WORK
+        return replace(ruling, outcome=Outcome.REFUND_APPLIED, request="succeed", unasked=unasked)
+    risen = ZERO if ruling.refunded is None else ruling.refunded - seen.payment.refunded_amount
+    explained = not finding.refund_reference and risen <= refunds.live
+    return replace(ruling, unasked=risen > ZERO and not explained)
 
 
 def _refunded_total(finding: Finding, seen: Seen) -> Decimal | None:
-    """The provider's own sum; where it keeps none, ours and this refund. None: it says neither."""
+    """The provider's own sum; where it keeps none, ours and this refund. None: it says neither.
+
+    A refund that a sum of the provider's held before it was told is not added again.
+    """
     if finding.full_refund:
         return seen.payment.amount
     if finding.refunded_total is not None or finding.refund_amount is None:
         return finding.refunded_total
-    known = seen.payment.refunded_amount
-    return known if seen.refund_known else known + finding.refund_amount
+    known, refunds = seen.payment.refunded_amount, seen.refunds
+    if finding.refund_reference in refunds.recorded:
+        return known
+    return known + max(finding.refund_amount - (known - refunds.explained), ZERO)
 
 
-def _judge_closing(payment: Payment) -> Ruling:
+def _judge_refund_trouble(finding: Finding, seen: Seen) -> Ruling:
+    """A refund that somebody ordered elsewhere and that came to nothing moved no money."""
+    asked, failed = seen.refunds.asked, finding.kind is NoticeKind.REFUND_FAILED
+    if asked is None:
+        return _NOTED
+    if asked.status not in AT_WORK:
+        # Late or twice; a failure after we saw the money go back is told to a person, and changes nothing.
+        return (
+            _case(Outcome.REFUND_TROUBLE) if failed and asked.status == RefundStatus.SUCCEEDED else _DUPLICATE
+        )
+    if not failed and asked.status == RefundStatus.ABNORMAL:
+        return _DUPLICATE
+    return Ruling(Outcome.REFUND_TROUBLE, case=True, request="fail" if failed else "hang")
+
+
+def _judge_closing(seen: Seen) -> Ruling:
+    """A provider that closes what it has taken money for has taken the money back: nothing is changed in silence."""
+    payment = seen.payment
     if payment.status in (PaymentStatus.CREATED, PaymentStatus.OPEN):
         return Ruling(Outcome.CLOSED_NOTED, close=True)
+    if payment.status == PaymentStatus.PAID and not payment.refunded_amount and not seen.refunds.live:
+        return _case(Outcome.REVERSED)
     return _DUPLICATE if payment.status == PaymentStatus.CLOSED else _NOTED

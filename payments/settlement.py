@@ -29,6 +29,7 @@ from payments.judging import RETRY_AFTER, Ruling, Seen, judge, judge_stranger
 from payments.lane import TURN_LEASE
 from payments.models import Payment, PaymentAccount, PaymentStatus, Refund
 from payments.providers.base import NoticeKind
+from payments.refunds import confirm
 
 _JUDGED = (
     "id", "order_id", "account_id", "reference", "provider_reference", "amount", "refunded_amount", "is_surplus",
@@ -48,6 +49,7 @@ class Work:
     ruling: Ruling
     payment: Payment | None = None
     order: Order | None = None
+    refunds: confirm.Seen = confirm.NOTHING
     risen: Decimal = ZERO  # by how much the attempt's refunded sum rose
 
 
@@ -131,7 +133,7 @@ def _lock(findings: Sequence[Finding], owners: Mapping[str, Owner]) -> Round:
 
 def _judge_all(findings: Sequence[Finding], found: Round) -> list[Work]:
     holders = _holders(findings)
-    known_refunds = _known_refunds(findings, found)
+    books = confirm.load(findings, found.payments)
     works = []
     for finding in findings:
         payment = found.payments.get(finding.reference)
@@ -141,11 +143,11 @@ def _judge_all(findings: Sequence[Finding], found: Round) -> list[Work]:
         order = found.orders[payment.order_id]
         trade = (finding.account_id, finding.provider_reference)
         conflict = holders.get(trade, payment.pk) != payment.pk
-        known = (payment.pk, finding.refund_reference) in known_refunds
-        ruling = judge(finding, Seen(payment, order, conflict, known), now=found.now)
+        refunds = books.about(finding, payment)
+        ruling = judge(finding, Seen(payment, order, conflict, refunds), now=found.now)
         if ruling.settle and finding.provider_reference:
             holders[trade] = payment.pk
-        works.append(Work(finding, ruling, payment, order))
+        works.append(Work(finding, ruling, payment, order, refunds))
     return works
 
 
@@ -159,14 +161,6 @@ def _holders(findings: Sequence[Finding]) -> dict[tuple[int, str], int]:
         (account, number): pk
         for account, number, pk in rows.values_list("account_id", "provider_reference", "pk")
     }
-
-
-def _known_refunds(findings: Sequence[Finding], found: Round) -> set[tuple[int, str]]:
-    refunds = [f for f in findings if f.kind is NoticeKind.REFUND and f.reference in found.payments]
-    if not refunds:
-        return set()
-    rows = Refund.objects.filter(payment_id__in=[found.payments[f.reference].pk for f in refunds])
-    return set(rows.values_list("payment_id", "refund_reference"))
 
 
 def _try_orders(works: Sequence[Work], found: Round) -> None:
@@ -195,7 +189,7 @@ def _move(work: Work, found: Round) -> Move:
 
 def _actor(work: Work, found: Round) -> Actor:
     assert work.payment
-    return Actor("provider", found.slugs.get(work.payment.account_id, ""))
+    return work.finding.actor or Actor("provider", found.slugs.get(work.payment.account_id, ""))
 
 
 def _refused(work: Work, outcome: lifecycle.Outcome) -> Ruling:
@@ -261,6 +255,9 @@ def _write(works: Sequence[Work], found: Round) -> None:
     _write_refunds(works, found)
     _close_waiting_orders(works, found)
     cases = [case_of(work.finding, work.payment, work.ruling.outcome) for work in works if work.ruling.case]
+    cases += [
+        case_of(work.finding, work.payment, Outcome.REFUND_EVENT) for work in works if work.ruling.unasked
+    ]
     if cases:
         raise_exceptions(cases)
     if any(work.ruling.ask for work in works):
@@ -269,21 +266,21 @@ def _write(works: Sequence[Work], found: Round) -> None:
 
 def _write_refunds(works: Sequence[Work], found: Round) -> None:
     """A row for each part that went back. A partial refund also raises the order's sum; the state stays."""
-    refunded = [work for work in works if work.risen]
-    rows = [_refund_row(work) for work in refunded]
+    told = [work for work in works if work.payment and (work.risen or work.ruling.request == "succeed")]
+    found_rows = [confirm.row_of(w.finding, w.payment, w.refunds, w.risen) for w in told if w.payment]
+    rows = [row for row in found_rows if row is not None]
     rows.sort(key=lambda row: (row.payment_id, row.refund_reference))
     bulk.insert_rows(Refund, rows, ignore_conflicts=True)
-    lifecycle.note_refunds([_partial(work, found) for work in refunded if _is_partial(work)])
+    lifecycle.note_refunds([_partial(work, found) for work in told if work.risen and _is_partial(work)])
+    confirm.follow([_step(work, found) for work in works if work.ruling.request])
 
 
-def _refund_row(work: Work) -> Refund:
-    assert work.payment
-    return Refund(
-        payment_id=work.payment.pk,
-        # Alipay names the trade itself where we sent no number; others may send none at all.
-        refund_reference=work.finding.refund_reference or f"to {work.payment.refunded_amount}",
-        amount=work.risen,
-        refunded_at=work.finding.at,
+def _step(work: Work, found: Round) -> confirm.Step:
+    assert work.refunds.asked
+    assert work.order
+    finding, action = work.finding, work.ruling.request
+    return confirm.Step(
+        work.refunds.asked, work.order, action, _actor(work, found), finding.evidence, finding.at
     )
 
 
