@@ -48,7 +48,8 @@ def save_account(
 def change_account(account: PaymentAccount, values: Mapping[str, Any]) -> PaymentAccount:
     """Change the named keys of an account and keep the others; an empty value removes its key.
 
-    Keys that are kept by name (`platform_keys`) change one by one in the same way. Raises `DomainError` bad_account. For forms, where secrets are write-only.
+    Keys that are kept by name (`platform_keys`) change one by one in the same way. Raises `DomainError` bad_account.
+    For forms, where secrets are write-only.
     """
     with transaction.atomic():
         account = PaymentAccount.objects.select_for_update().get(pk=account.pk)

@@ -10,8 +10,11 @@ from ordersite.lib.errors import DomainError
 from payments.providers.alipay import Alipay
 from payments.providers.base import Provider
 from payments.providers.webhook import Webhook
+from payments.providers.wechatpay import WechatPay
 
-PROVIDERS: Mapping[str, Provider] = {provider.name: provider for provider in (Alipay(), Webhook())}
+PROVIDERS: Mapping[str, Provider] = {
+    provider.name: provider for provider in (Alipay(), WechatPay(), Webhook())
+}
 
 
 def get_provider(name: str) -> Provider:
