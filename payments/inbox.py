@@ -147,4 +147,9 @@ def report_rejections(account_id: int, *, code: str, now: datetime) -> None:
         return
     with transaction.atomic():
         raise_exceptions([Case(kind=kind, dedup_key=key, account_id=account_id, detail={"code": code})])
-        _rejected(account_id).filter(received_at__lt=now - timedelta(days=REJECTED_DAYS)).delete()
+        forget_rejected(account_id, now=now)
+
+
+def forget_rejected(account_id: int, *, now: datetime) -> None:
+    """Delete the account's rejected calls of long ago."""
+    _rejected(account_id).filter(received_at__lt=now - timedelta(days=REJECTED_DAYS)).delete()

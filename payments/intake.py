@@ -32,7 +32,7 @@ from payments import inbox
 from payments.accounts import Known, known_accounts
 from payments.findings import plausible_time
 from payments.models import PaymentNotification
-from payments.providers.base import MAX_BODY, Notice, Provider, RawCall, Rejected, Response
+from payments.providers.base import MAX_BODY, PROBE, Notice, Provider, RawCall, Rejected, Response
 from payments.providers.registry import PROVIDERS
 
 PREFIX = "/notify/"
@@ -218,7 +218,11 @@ def _reject(provider: Provider, arrived: Arrived, rejected: Rejected) -> Respons
         inbox.store(_kept(arrived, rejected_values(rejected, now=now)))
     else:
         _count(f"{PREFIX}{provider.name}/{arrived.known.keys.slug}/", rejected.code)
-    inbox.report_rejections(account_id, code=rejected.code, now=now)
+    if rejected.code == PROBE:
+        logger.info("signature probe refused", extra={"account": arrived.known.keys.slug})
+        inbox.forget_rejected(account_id, now=now)
+    else:
+        inbox.report_rejections(account_id, code=rejected.code, now=now)
     return provider.failure(rejected.code)
 
 

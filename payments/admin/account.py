@@ -81,12 +81,13 @@ class PaymentAccountAdmin(AddByFormMixin, ConfirmedActionsMixin, ReadOnlyAdmin):
         "merchant",
         "address",
         "config",
+        "serials",
         "is_active",
         "created_at",
         "changed_at",
         "resting_until",
     )
-    readonly_fields = ("channel", "address")
+    readonly_fields = ("channel", "address", "serials")
     add_by = AddAccountForm
     add_title = _("Add payment account")
     confirmed = (
@@ -94,7 +95,10 @@ class PaymentAccountAdmin(AddByFormMixin, ConfirmedActionsMixin, ReadOnlyAdmin):
             "keys",
             _("Change keys"),
             CHANGE,
-            _("The keys that you name are replaced, the others stay. An empty value removes its key."),
+            _(
+                "The keys that you name are replaced, the others stay. An empty value removes its key. "
+                "The same holds for each serial number in platform_keys."
+            ),
             _change_keys,
             form=KeysForm,
             icon="key",
@@ -146,6 +150,15 @@ class PaymentAccountAdmin(AddByFormMixin, ConfirmedActionsMixin, ReadOnlyAdmin):
     @admin.display(description=_("Notify address"))
     def address(self, account: PaymentAccount) -> str:
         return notify_url(account)
+
+    @admin.display(description=_("Keys by serial number"))
+    def serials(self, account: PaymentAccount) -> str:
+        """Which keys of the provider are here; after a change of certificate that is what is compared."""
+        try:
+            named = accounts.keys_by_name(account)
+        except CannotDecrypt as error:
+            return error.message
+        return "; ".join(f"{name}: {', '.join(serials)}" for name, serials in named.items()) or "–"
 
     @admin.display(description=_("status"))
     def state(self, account: PaymentAccount) -> SafeString:
