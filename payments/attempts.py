@@ -6,7 +6,9 @@ import logging
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.conf import settings
 from django.db import transaction
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -21,6 +23,7 @@ from payments.answers import next_question_at
 from payments.asking import attempt_of, can_ask
 from payments.closing import UNDECIDED
 from payments.models import Payment, PaymentAccount, PaymentStatus
+from payments.providers.base import Started as Begun
 from payments.providers.registry import get_provider
 from payments.query import ask_now, close_now
 from payments.references import new_reference
@@ -123,12 +126,34 @@ def _lead_to_provider(started: Started) -> Started:
         payment = Payment.objects.select_related("account", "order").get(pk=payment.pk)
         if payment.status not in UNDECIDED:
             raise order_not_payable(payment.order.number, str(payment.status))
-    keys = keys_of(payment.account)
-    attempt = attempt_of(payment, subject=_("Order %(number)s") % {"number": payment.order.number})
     try:
-        begun = get_provider(keys.provider).start(attempt, keys, gateway())
+        begun = _begin(payment)
     except OutsideError as error:
         logger.warning("attempt not started: %s", error, extra={"reference": payment.reference})
         Payment.objects.filter(pk=payment.pk).update(last_answer=str(error)[:200])
         raise errors.ProviderUnavailable(payment.reference) from error
-    return Started(open_attempt(payment.pk, pay_url=begun.pay_url, code_url=begun.code_url), started.is_new)
+    pay_url = form_page(payment) if begun.form else begun.pay_url
+    return Started(open_attempt(payment.pk, pay_url=pay_url, code_url=begun.code_url), started.is_new)
+
+
+def _begin(payment: Payment) -> Begun:
+    keys = keys_of(payment.account)
+    attempt = attempt_of(payment, subject=_("Order %(number)s") % {"number": payment.order.number})
+    return get_provider(keys.provider).start(attempt, keys, gateway())
+
+
+def form_page(payment: Payment) -> str:
+    """Our own page, absolute, from which the browser posts the form that the provider's cashier wants."""
+    return settings.PUBLIC_BASE_URL + reverse("pay-go", args=[payment.reference])
+
+
+def form_of(payment: Payment) -> Begun | None:
+    """The form of an attempt that can still be paid, signed anew; None where there is nothing to post any more.
+
+    Raises `OutsideError` when the account's keys have become unusable.
+    """
+    payable = payment.status in UNDECIDED and not payment.close_wanted_at
+    if not payable or payment.expires_at <= timezone.now() or payment.pay_url != form_page(payment):
+        return None
+    begun = _begin(payment)
+    return begun if begun.form else None

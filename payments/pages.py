@@ -1,19 +1,29 @@
-"""The page to which a buyer returns from the cashier. It believes its provider and our rows, never its query string."""
+"""Pages of the buyer: the form that takes him to a cashier, and the page to which he returns.
+
+They believe the provider and our rows, never what the browser brings along.
+"""
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_safe
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_http_methods, require_safe
 
 from orders.models import OrderStatus
+from ordersite.lib.errors import OutsideError
+from payments.attempts import form_of
 from payments.models import Payment, PaymentStatus
 from payments.query import ask_now
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +62,29 @@ _SHOWN = {
 
 @require_safe
 @never_cache
+def show_form(request: HttpRequest, reference: str) -> HttpResponse:
+    """For providers whose cashier wants a form: a page that posts it, by itself where scripts run."""
+    payment = get_object_or_404(
+        Payment.objects.select_related("account", "order__merchant"), reference=reference
+    )
+    try:
+        begun = form_of(payment)
+    except OutsideError as error:
+        logger.warning("no form for the cashier: %s", error, extra={"reference": reference})
+        begun = None
+    if begun is None:
+        return redirect("pay-return", reference=reference)
+    context = {"payment": payment, "order": payment.order, "begun": begun}
+    return render(request, "payments/go.html", context)
+
+
+@csrf_exempt
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
 def show_return(request: HttpRequest, reference: str) -> HttpResponse:
+    """UnionPay sends the browser back with a POST; what it carries is not read."""
+    if request.method == "POST":
+        return HttpResponse(status=303, headers={"Location": reverse("pay-return", args=[reference])})
     payment = _fresh(reference)
     context = {"payment": payment, "order": payment.order, "shown": shown(payment)}
     return render(request, "payments/return.html", context)

@@ -8,6 +8,7 @@ _REFERENCE = r"(?P<reference>[0-9A-Z]{16,32})"
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/orders/<slug:number>/payments/", api.OrderPayments.as_view(), name="order-payments"),
+    re_path(rf"^pay/go/{_REFERENCE}/$", pages.show_form, name="pay-go"),
     re_path(rf"^pay/return/{_REFERENCE}/$", pages.show_return, name="pay-return"),
     re_path(rf"^pay/return/{_REFERENCE}/state/$", pages.show_state, name="pay-state"),
 ]

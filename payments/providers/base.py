@@ -175,13 +175,16 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Started:
-    """Where the buyer pays: an address to open, or a text for a QR code.
+    """Where the buyer pays: an address to open, a text for a QR code, or a form that his browser posts to `action`.
 
-    Neither where the account has no such call.
+    None of them where the account has no such call. With a form, `start` calls nobody and gives the same order each
+    time, since it is asked again whenever the buyer opens our page with that form.
     """
 
     pay_url: str = ""
     code_url: str = ""
+    action: str = ""
+    form: Mapping[str, str] = field(default_factory=dict)
     raw: str = ""
 
 
@@ -289,7 +292,9 @@ class Response:
 FAILURE_STATUS: Mapping[str, int] = {
     "unknown_account": 404,
     "method_not_allowed": 405,
+    "too_slow": 408,
     "too_large": 413,
+    "compressed": 415,
     "unavailable": 503,
 }
 

@@ -9,11 +9,12 @@ from django.utils.translation import gettext_lazy as _
 from ordersite.lib.errors import DomainError
 from payments.providers.alipay import Alipay
 from payments.providers.base import Provider
+from payments.providers.unionpay import UnionPay
 from payments.providers.webhook import Webhook
 from payments.providers.wechatpay import WechatPay
 
 PROVIDERS: Mapping[str, Provider] = {
-    provider.name: provider for provider in (Alipay(), WechatPay(), Webhook())
+    provider.name: provider for provider in (Alipay(), WechatPay(), UnionPay(), Webhook())
 }
 
 
