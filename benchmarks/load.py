@@ -61,21 +61,23 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def serve(
-    application: str = "ordersite.wsgi:application",
+    application: str = "ordersite.rsgi:application",
     *,
     ready_path: str = "/healthz",
     env: Mapping[str, str] | None = None,
     workers: int = 2,
     threads: int = 8,
 ) -> Iterator[str]:
-    """Granian with the given WSGI application on a free port of the loopback; yields its address without a slash."""
+    """Granian with the product's front or a WSGI application on a free port of the loopback; yields its address
+    without a slash."""
     port = free_port()
+    interface = ["rsgi"] if ".rsgi:" in application else ["wsgi", "--blocking-threads", str(threads)]
     command = [
-        sys.executable, "-m", "granian", "--interface", "wsgi", application, "--host", "127.0.0.1",
-        "--port", str(port), "--workers", str(workers), "--blocking-threads", str(threads), "--no-ws",
-        "--log-level", "error",
+        sys.executable, "-m", "granian", application, "--interface", *interface, "--http", "1", "--host", "127.0.0.1",
+        "--port", str(port), "--workers", str(workers), "--no-ws", "--log-level", "error",
     ]  # fmt: skip
-    server = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "LOG_LEVEL": "ERROR", **(env or {})})
+    own = {"LOG_LEVEL": "ERROR", "WEB_THREADS": str(threads), **(env or {})}
+    server = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **own})
     try:
         _wait_until_up(f"http://127.0.0.1:{port}{ready_path}", server)
         yield f"http://127.0.0.1:{port}"

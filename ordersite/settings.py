@@ -17,6 +17,8 @@ from django.utils.translation import gettext_lazy as _
 
 from ordersite.lib import env
 from ordersite.lib.crypto import KeyRing
+from ordersite.lib.mail_server import mail_settings
+from ordersite.lib.senders import networks
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = Path(env.text("VAR_DIR", str(BASE_DIR / "var")))
@@ -45,6 +47,8 @@ SECURE_HSTS_SECONDS = 31_536_000 if _https else 0
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _https else None
 SESSION_COOKIE_HTTPONLY = True
 X_FRAME_OPTIONS = "DENY"
+# Whose X-Forwarded-For is believed.
+TRUSTED_PROXIES = env.checked("TRUSTED_PROXIES", networks, "127.0.0.1,::1")
 SECURE_REFERRER_POLICY = "same-origin"
 
 INSTALLED_APPS = [
@@ -81,7 +85,13 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 
-ROOT_URLCONF = "ordersite.urls"
+# What this process answers: everything, or providers' calls alone.
+SERVES = env.text("SERVES", "all")
+if SERVES not in {"all", "notify"}:
+    env.stop("SERVES", f"must be all or notify, not {SERVES!r}")
+if SERVES == "notify":
+    MIDDLEWARE = [MIDDLEWARE[0], "django.middleware.security.SecurityMiddleware"]
+ROOT_URLCONF = "ordersite.notify_urls" if SERVES == "notify" else "ordersite.urls"
 WSGI_APPLICATION = "ordersite.wsgi.application"
 TEMPLATES = [
     {
@@ -212,6 +222,7 @@ CELERY_BEAT_SCHEDULE = {
     "run the relay": _every("rails.run_relay", 3),
     "ask payment providers": _every("payments.ask_providers", 3),
     "finish closing": _every("payments.finish_closing", 60),
+    "order refunds": _every("payments.order_refunds", 3),
     "close overdue orders": _every("orders.close_overdue", 15),
     "poll tracking": _every("logistics.poll_tracking", 5),
     "seal history": _every("orders.seal_history", 10),
@@ -234,6 +245,14 @@ PAYMENT_TIMEOUT_MINUTES = env.integer("PAYMENT_TIMEOUT_MINUTES", 30, least=1)
 TRACKING_POLL_HOURS = env.decimal_number("TRACKING_POLL_HOURS", 2, least=0.0001)
 PARCEL_SILENCE_DAYS = env.decimal_number("PARCEL_SILENCE_DAYS", 10, least=0.01)
 METRICS_TOKEN = env.text("METRICS_TOKEN", "")
+
+# --- Mail to staff: without a server each mail is a file below var/mail ---
+
+globals().update(
+    env.checked("EMAIL_URL", lambda address: mail_settings(address, folder=VAR_DIR / "mail"), "")
+)
+DEFAULT_FROM_EMAIL = env.text("EMAIL_FROM", f"ordersite@{_public.hostname}")
+EMAIL_TIMEOUT = 5
 
 # --- Language, time, files ---
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from django.templatetags.static import static
 from django.urls import include, path
+from django.views.generic import RedirectView
 
 from ordersite.api_urls import not_found_urlpatterns
 
 urlpatterns = [
+    # Browsers ask for it on pages that name no icon.
+    path("favicon.ico", RedirectView.as_view(url=static("ordersite/icon.svg"), http_method_names=["get", "head"])),
     path("admin/", admin.site.urls),
     path("i18n/", include("django.conf.urls.i18n")),
     path("", include("ordersite.health.urls")),

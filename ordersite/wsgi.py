@@ -1,4 +1,4 @@
-"""The web process's entry: granian ordersite.wsgi:application."""
+"""The application for any WSGI server; the web process itself goes through ordersite.rsgi, which also takes slow clients."""
 
 import os
 

@@ -7,6 +7,7 @@ which takes no INSERT inside WITH, it is a short transaction.
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,8 +24,12 @@ from payments.models import NotificationBody, PaymentException, PaymentNotificat
 
 # A provider hears within a second that we cannot store; it asks again, and a later success would be worth nothing.
 STORE_MILLISECONDS = 800
-# What one account's rejected calls may fill in a day: 500 rows of at most 64 KiB. Beyond, they are counted.
+# What one account's rejected calls may fill in a day: 500 rows of at most 64 KiB. The first ones are all kept; of what
+# comes beyond, one in so many, so that a flood of the morning does not hide a wrong key of the afternoon. The others
+# are counted.
 REJECTED_PER_DAY = 500
+KEPT_WHOLE = 400
+SAMPLED = 50
 REJECTED_DAYS = 30
 
 _NOTIFICATION = PaymentNotification._meta.db_table
@@ -114,9 +119,10 @@ def _short_wait() -> Iterator[None]:
 
 
 def has_room(account_id: int, *, now: datetime) -> bool:
-    """Whether this account may keep another rejected call: a bound on what anybody can make us store."""
+    """Whether this account keeps another rejected call: a bound on what anybody can make us store."""
     recent = _rejected(account_id).filter(received_at__gt=now - timedelta(days=1))
-    return recent[:REJECTED_PER_DAY].count() < REJECTED_PER_DAY
+    kept = recent[:REJECTED_PER_DAY].count()
+    return kept < KEPT_WHOLE or (kept < REJECTED_PER_DAY and secrets.randbelow(SAMPLED) == 0)
 
 
 def _rejected(account_id: int) -> QuerySet[PaymentNotification]:

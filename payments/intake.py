@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, UnreadablePostError
@@ -27,6 +28,7 @@ from rest_framework.views import APIView
 
 from ordersite.lib.crypto import CannotDecrypt
 from ordersite.lib.money import fen
+from ordersite.lib.senders import sender_of
 from ordersite.rails import hints
 from payments import inbox
 from payments.accounts import Known, known_accounts
@@ -39,6 +41,8 @@ PREFIX = "/notify/"
 DRAIN_HINT = "payments.drain_notifications"
 # What is kept of the headers: bounded, and without what only our own side may read.
 _MOST_HEADERS, _LONGEST_HEADER = 40, 1000
+# No provider packs its calls; unpacking would be work that an outsider can ask for.
+_COMPRESSIONS = frozenset(("gzip", "x-gzip", "deflate", "br", "zstd", "compress"))
 _SECRET_HEADERS = frozenset(("HTTP_COOKIE", "HTTP_AUTHORIZATION", "HTTP_PROXY_AUTHORIZATION"))
 _PATH = re.compile(r"/notify/(?P<provider>[a-z0-9]{1,20})/(?P<account>[-\w]{1,40})/", re.ASCII)
 _VERIFIED = PaymentNotification.Verdict.VERIFIED
@@ -130,6 +134,8 @@ def take_call(request: HttpRequest, provider: Provider, slug: str) -> Response:
     started = time.perf_counter()
     if _length(request) > MAX_BODY:
         return _refuse(provider, "too_large")
+    if request.META.get("HTTP_CONTENT_ENCODING", "").strip().lower() in _COMPRESSIONS:
+        return _refuse(provider, "compressed")
     try:
         known = known_accounts.get(provider.name, slug)
         if known is None:
@@ -138,8 +144,8 @@ def take_call(request: HttpRequest, provider: Provider, slug: str) -> Response:
         if len(arrived.call.body) > MAX_BODY:
             return _refuse(provider, "too_large")
         return _judge(provider, arrived)
-    except UnreadablePostError:
-        return _refuse(provider, "malformed")
+    except UnreadablePostError:  # it did not come, or not in time (ordersite.lib.front)
+        return _refuse(provider, "too_slow")
     except (DatabaseError, CannotDecrypt) as error:
         logger.error("notification not stored: %s", error.__class__.__name__, extra={"account": slug})
         connection.close_if_unusable_or_obsolete()  # a connection that died with its server stays dead otherwise
@@ -167,7 +173,7 @@ def _count(path: str, code: str) -> None:
 def _arrived(request: HttpRequest, known: Known, started: float) -> Arrived:
     headers = _headers(request.META)
     call = RawCall(headers=headers, body=_body(request), received_at=timezone.now())
-    return Arrived(known, call, headers, request.META.get("REMOTE_ADDR", "")[:45], started)
+    return Arrived(known, call, headers, sender_of(request.META, settings.TRUSTED_PROXIES), started)
 
 
 def _body(request: HttpRequest) -> bytes:

@@ -40,10 +40,11 @@ def web_server(*, threads: int = 8) -> Iterator[str]:
     """Granian with two workers; yields its address."""
     port = free_port()
     command = [
-        sys.executable, "-m", "granian", "--interface", "wsgi", "ordersite.wsgi:application", "--port", str(port),
-        "--workers", "2", "--blocking-threads", str(threads), "--no-ws", "--log-level", "error",
+        sys.executable, "-m", "granian", "--interface", "rsgi", "--http", "1", "ordersite.rsgi:application",
+        "--port", str(port), "--workers", "2", "--no-ws", "--log-level", "error",
     ]  # fmt: skip
-    server = subprocess.Popen(command, cwd=settings.BASE_DIR, env=environment())
+    own = {**environment(), "WEB_THREADS": str(threads)}
+    server = subprocess.Popen(command, cwd=settings.BASE_DIR, env=own)
     try:
         _wait_until_up(f"http://127.0.0.1:{port}/api/v1/")
         yield f"http://127.0.0.1:{port}"

@@ -68,6 +68,8 @@ REFUSALS: Mapping[str, Promise] = {
     **REJECTIONS,
     "method_not_allowed": _("The call is no POST."),
     "unknown_account": _("There is no such account."),
+    "too_slow": _("The message did not arrive whole, or not in time."),
+    "compressed": _("The message is compressed."),
 }
 
 

@@ -1,0 +1,280 @@
+"""The asynchronous front of a WSGI application: a request gets a thread only when its body is here.
+
+A WSGI server hands a request over when its headers are read; a client that dribbles its body then holds a thread for as
+long as it likes. Here the event loop reads the body, within a time and a size, and a fixed number of threads work.
+Speaks RSGI (granian's own interface) for HTTP/1.1; what is too slow or too large never costs a thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import sys
+import tempfile
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from itertools import chain
+from queue import SimpleQueue
+from typing import IO, Any
+
+from granian.rsgi import ProtocolClosed, ProtocolError
+
+Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+# Machines' calls are small and come from near a backbone; a person may upload a file over a bad line.
+SMALL_BODY = 64 * 1024
+SMALL_SECONDS = 5.0
+LARGEST_BODY = 512 * 1024 * 1024
+# A large body may take this long, and a second more for each piece of so many bytes.
+LARGE_SECONDS = 30.0
+BYTES_PER_SECOND = 32 * 1024
+# Held in memory up to here, on disk beyond; answers up to here go out whole, so that a slow reader holds no thread.
+IN_MEMORY = 2 * 1024 * 1024
+SEND_SECONDS = 30.0
+SWEEP_SECONDS = 0.2
+
+logger = logging.getLogger(__name__)
+
+
+class TooSlow(Exception):
+    """The body did not arrive in time."""
+
+
+class TooLarge(Exception):
+    """The body is longer than anything that is taken."""
+
+
+class SlowBody(BytesIO):
+    """Stands for a body that did not arrive in time, where the application itself is to answer that."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        raise TimeoutError("the body did not arrive in time")
+
+
+@dataclass(slots=True)
+class Job:
+    """A request that is whole, and whom to wake when it is answered."""
+
+    environ: dict[str, Any]
+    protocol: Any
+    loop: asyncio.AbstractEventLoop
+    done: asyncio.Future[None]
+
+
+class Front:
+    """`small_prefixes`: paths of machines' calls. There a longer body is cut one byte beyond SMALL_BODY and a slow one
+    raises TimeoutError when read: the application refuses, counts and answers it in its own words."""
+
+    def __init__(self, application: Application, *, threads: int, small_prefixes: Sequence[str]) -> None:
+        self._application = application
+        self._threads = threads
+        self._small_prefixes = tuple(small_prefixes)
+        self._jobs: SimpleQueue[Job] = SimpleQueue()
+        self._answered: deque[asyncio.Future[None]] = deque()
+
+    def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        loop.call_soon(self._sweep, loop)
+        for number in range(self._threads):
+            threading.Thread(target=self._work, name=f"web-{number}", daemon=True).start()
+
+    async def __rsgi__(self, scope: Any, protocol: Any) -> None:
+        self._let_go()
+        environ = environ_of(scope)
+        try:
+            environ["wsgi.input"] = await self._body(environ, protocol)
+        except ProtocolClosed:
+            logger.info("a client went away before its body was here")
+        except TooSlow:
+            protocol.response_empty(408, [("connection", "close")])
+        except TooLarge:
+            protocol.response_empty(413, [("connection", "close")])
+        else:
+            loop = asyncio.get_running_loop()
+            job = Job(environ, protocol, loop, loop.create_future())
+            self._jobs.put(job)
+            await job.done
+
+    async def _body(self, environ: Mapping[str, Any], protocol: Any) -> IO[bytes]:
+        """Raises TooSlow and TooLarge."""
+        length = environ.get("CONTENT_LENGTH")
+        if length is None and "HTTP_TRANSFER_ENCODING" not in environ:
+            return BytesIO()
+        is_small = environ["PATH_INFO"].startswith(self._small_prefixes)
+        if length is not None and int(length) <= SMALL_BODY:
+            return await _in_time(_whole(protocol), SMALL_SECONDS if is_small else LARGE_SECONDS, is_small)
+        return await _in_time(_cut(protocol), SMALL_SECONDS, True) if is_small else await _large(protocol)
+
+    def _work(self) -> None:
+        """One thread: requests one after the other, for ever. What an application lets through is a 500."""
+        while True:
+            job = self._jobs.get()
+            try:
+                _respond(self._application, job)
+            except ProtocolClosed:
+                logger.info("the client went away")
+            except Exception:
+                logger.exception("request failed")
+                with contextlib.suppress(ProtocolClosed, ProtocolError):  # its answer may have begun
+                    job.protocol.response_empty(500, [])
+            finally:
+                job.environ["wsgi.input"].close()
+                self._answered.append(job.done)
+
+    def _let_go(self) -> None:
+        """End the coroutines of requests that are answered. To wake the loop for each would cost more than it is worth:
+        the answer has gone out, nobody waits."""
+        while self._answered:
+            done = self._answered.popleft()
+            if not done.done():
+                done.set_result(None)
+
+    def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._let_go()
+        loop.call_later(SWEEP_SECONDS, self._sweep, loop)
+
+
+# --- The request ---
+
+_BASIC: Mapping[str, Any] = {
+    "SCRIPT_NAME": "", "SERVER_SOFTWARE": "granian", "wsgi.errors": sys.stderr, "wsgi.version": (1, 0),
+    "wsgi.multithread": True, "wsgi.multiprocess": True, "wsgi.run_once": False, "wsgi.input_terminated": True,
+}  # fmt: skip
+
+
+def environ_of(scope: Any) -> dict[str, Any]:
+    """As PEP 3333 wants it. Header names with an underscore are dropped: they could pass for our own proxy's."""
+    host, _, port = scope.server.rpartition(":")
+    environ: dict[str, Any] = {
+        **_BASIC,
+        "REQUEST_METHOD": scope.method,
+        "PATH_INFO": scope.path.encode().decode("latin-1"),
+        "QUERY_STRING": scope.query_string,
+        "SERVER_NAME": host,
+        "SERVER_PORT": port,
+        "SERVER_PROTOCOL": f"HTTP/{scope.http_version}",
+        "REMOTE_ADDR": scope.client.rpartition(":")[0].strip("[]"),
+        "wsgi.url_scheme": scope.scheme,
+    }
+    for name, value in scope.headers.items():
+        key = _KEYS.get(name) or _key(name)
+        environ[key] = f"{environ[key]}{'; ' if key == 'HTTP_COOKIE' else ','}{value}" if key in environ else value
+    environ.pop("", None)
+    return environ
+
+
+def _key(name: str) -> str:
+    return "" if "_" in name else f"HTTP_{name.upper().replace('-', '_')}"
+
+
+# The usual ones need not be built again for each call.
+_KEYS = {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"} | {
+    name: _key(name)
+    for name in ("host", "accept", "accept-encoding", "user-agent", "connection", "x-forwarded-for", "x-forwarded-proto")
+}
+
+
+async def _in_time(reading: Any, seconds: float, marked: bool) -> IO[bytes]:
+    try:
+        async with asyncio.timeout(seconds):
+            return BytesIO(await reading)
+    except TimeoutError:
+        if marked:
+            return SlowBody()
+        raise TooSlow from None
+
+
+async def _whole(protocol: Any) -> bytes:
+    """A body whose length was announced, and is held to it by the server."""
+    return bytes(await protocol())
+
+
+async def _cut(protocol: Any) -> bytes:
+    """As much of a body as it takes to see that it is too long."""
+    taken = bytearray()
+    async for piece in protocol:
+        taken += piece
+        if len(taken) > SMALL_BODY:
+            break
+    return bytes(taken[: SMALL_BODY + 1])
+
+
+async def _large(protocol: Any) -> IO[bytes]:
+    """Any other body, on disk where it is long."""
+    file: IO[bytes] = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115  # closed when the request is answered
+    try:
+        await _fill(file, protocol)
+    except BaseException:
+        file.close()
+        raise
+    file.seek(0)
+    return file
+
+
+async def _fill(file: IO[bytes], protocol: Any) -> None:
+    """The time that a body may take grows with what has come of it."""
+    started, size, pieces = asyncio.get_running_loop().time(), 0, aiter(protocol)
+    while True:
+        try:
+            async with asyncio.timeout_at(started + LARGE_SECONDS + size / BYTES_PER_SECOND):
+                piece = await pieces.__anext__()
+        except TimeoutError:
+            raise TooSlow from None
+        except StopAsyncIteration:
+            return
+        size += len(piece)
+        if size > LARGEST_BODY:
+            raise TooLarge
+        file.write(piece)
+
+
+# --- The answer ---
+
+
+def _respond(application: Application, job: Job) -> None:
+    head: list[Any] = []
+
+    def start_response(status: str, headers: list[tuple[str, str]], _exc_info: Any = None) -> None:
+        head[:] = [int(status[:3]), headers]
+
+    answer = application(job.environ, start_response)
+    try:
+        pieces = iter(answer)
+        whole, rest = _up_to(pieces, IN_MEMORY)
+        if rest is None:
+            job.protocol.response_bytes(*head, whole)
+        else:
+            _stream(job, head, chain([whole, rest], pieces))
+    finally:
+        if close := getattr(answer, "close", None):
+            close()
+
+
+def _up_to(pieces: Iterator[bytes], most: int) -> tuple[bytes, bytes | None]:
+    """The whole of a short answer and None, or the beginning of a long one and its next piece."""
+    taken: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        if size > most:
+            return b"".join(taken), piece
+        taken.append(piece)
+        size += len(piece)
+    return b"".join(taken), None
+
+
+def _stream(job: Job, head: Sequence[Any], pieces: Iterable[bytes]) -> None:
+    """A reader that takes nothing for SEND_SECONDS is left: TimeoutError ends the request."""
+
+    async def opened() -> Any:
+        return job.protocol.response_stream(*head)
+
+    transport = asyncio.run_coroutine_threadsafe(opened(), job.loop).result(SEND_SECONDS)
+    for piece in pieces:
+        asyncio.run_coroutine_threadsafe(_send(transport, piece), job.loop).result(SEND_SECONDS)
+
+
+async def _send(transport: Any, piece: bytes) -> None:
+    await transport.send_bytes(piece)
