@@ -33,6 +33,10 @@ TRIGGERS: Mapping[str, Promise] = {
     "refund_confirmed": _("the provider's refund confirmation"),
     "refund_requested": _("a refund request"),
     "refund_ended": _("the end of a refund request"),
+    "refund_approved": _("a refund approved by a second person"),
+    "refund_within_limit": _("a refund within the proposer's own limit"),
+    "refund_by_rule": _("a refund by the merchant's rule"),
+    "refund_approved_alone": _("a refund approved by its proposer alone"),
     "hold": _("a hold"),
     "release": _("a release"),
 }

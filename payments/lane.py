@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import connection
-from django.db.models import Count, Exists, F, OuterRef, Q
+from django.db.models import Count, Exists, F, Model, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from payments.models import Payment, PaymentAccount
@@ -27,6 +27,20 @@ TURN_LEASE = timedelta(seconds=75)
 BREAKS_AFTER = 5
 FIRST_REST = timedelta(seconds=30)
 LONGEST_REST = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """An account for one process alone until `lease` (UTC), whatever it is called for."""
+
+    account: PaymentAccount
+    began_at: datetime
+    lease: datetime
+
+    @property
+    def size(self) -> int:
+        """How many calls may go out together; one while the account is on trial after a rest."""
+        return TURN_SIZE if self.account.failures_in_a_row < BREAKS_AFTER else 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +69,11 @@ def due_accounts(*, before: datetime) -> list[PaymentAccount]:
     Disabled ones too: an attempt made while the account was active may still be paid.
     """
     due = Payment.objects.filter(account=OuterRef("pk"), next_query_at__lte=timezone.now())
+    return accounts_with(due, before=before)
+
+
+def accounts_with(due: QuerySet[Model], *, before: datetime) -> list[PaymentAccount]:
+    """Accounts that may be called before this time (UTC) and have such a row, longest waiting first."""
     accounts = PaymentAccount.objects.filter(_free(before)).filter(Exists(due))
     return list(accounts.order_by(F("resting_until").asc(nulls_first=True), "pk"))
 
@@ -68,12 +87,20 @@ def take_turn(account: PaymentAccount) -> Turn | None:
 
     None when another process was faster. `end_turn` gives it back.
     """
+    held = hold(account)
+    if held is None:
+        return None
+    payments = _claim(account.pk, held.size, now=held.began_at, lease=held.lease)
+    return Turn(account, payments, held.began_at, held.lease)
+
+
+def hold(account: PaymentAccount) -> Hold | None:
+    """The account for this process alone; None when another process was faster. `give_back` ends it."""
     now = timezone.now()
     lease = now + TURN_LEASE
     if not PaymentAccount.objects.filter(_free(now), pk=account.pk).update(resting_until=lease):
         return None
-    size = TURN_SIZE if account.failures_in_a_row < BREAKS_AFTER else 1
-    return Turn(account, _claim(account.pk, size, now=now, lease=lease), now, lease)
+    return Hold(account, now, lease)
 
 
 def _claim(account_id: int, size: int, *, now: datetime, lease: datetime) -> list[Payment]:
@@ -95,10 +122,15 @@ def _claim(account_id: int, size: int, *, now: datetime, lease: datetime) -> lis
 
 def end_turn(turn: Turn, outages: Sequence[bool]) -> None:
     """Give the turn back: pace the next one, or rest where too many calls in a row have failed."""
-    failures = note_calls(turn.account.pk, outages)
-    pace = turn.began_at + timedelta(seconds=len(turn.payments) / PAYMENTS_PER_SECOND)
+    give_back(Hold(turn.account, turn.began_at, turn.lease), outages, calls=len(turn.payments))
+
+
+def give_back(held: Hold, outages: Sequence[bool], *, calls: int) -> None:
+    """Pace the next turn by the number of calls, or let the account rest where too many in a row have failed."""
+    failures = note_calls(held.account.pk, outages)
+    pace = held.began_at + timedelta(seconds=calls / PAYMENTS_PER_SECOND)
     free_at = timezone.now() + rest_after(failures) if failures >= BREAKS_AFTER else pace
-    PaymentAccount.objects.filter(pk=turn.account.pk, resting_until=turn.lease).update(resting_until=free_at)
+    PaymentAccount.objects.filter(pk=held.account.pk, resting_until=held.lease).update(resting_until=free_at)
 
 
 def note_calls(account_id: int, outages: Sequence[bool]) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 
 from payments import closing, notifications, query
+from payments.refunds import lane as refund_lane
 
 
 @shared_task(name="payments.drain_notifications")
@@ -20,3 +21,23 @@ def ask_providers() -> None:
 @shared_task(name="payments.finish_closing")
 def finish_closing() -> None:
     closing.finish_closing()
+
+
+@shared_task(name="payments.order_refunds")
+def order_refunds() -> None:
+    refund_lane.order_refunds()
+
+
+@shared_task(name="payments.import_statements")
+def import_statements() -> None:
+    importing.import_statements()
+
+
+@shared_task(name="payments.settle_statements")
+def settle_statements() -> None:
+    settling.settle_statements()
+
+
+@shared_task(name="payments.fetch_bills")
+def fetch_bills() -> None:
+    daily.fetch_bills()

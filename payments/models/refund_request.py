@@ -7,7 +7,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django_fsm import FSMField, FSMModelMixin, transition
@@ -134,6 +134,12 @@ class RefundRequest(QuickLoad, FSMModelMixin, models.Model):
             models.CheckConstraint(
                 condition=Q(status__in=[S.PROPOSED, S.WITHDRAWN]) | Q(decided_at__isnull=False),
                 name="refund_request_decided_has_time",
+            ),
+            # The database itself refuses a decision of the proposer that is not marked as such.
+            models.CheckConstraint(
+                condition=~Q(decided_how="person")
+                | (Q(decided_by__isnull=False) & (Q(proposer__isnull=True) | ~Q(decided_by=F("proposer")))),
+                name="refund_request_two_persons",
             ),
         ]
         indexes = [

@@ -64,7 +64,7 @@ def already_decided(reference: str) -> DomainError:
 def own_request(reference: str) -> DomainError:
     return DomainError(
         "own_request",
-        _("Whoever asked for refund %(reference)s cannot approve it: a second person must."),
+        _("Whoever asked for refund %(reference)s does not decide about it: a second person does."),
         reference=reference,
     )
 

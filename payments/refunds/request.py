@@ -6,7 +6,7 @@ the payment's amount. Lock order: order, payment, request.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -17,8 +17,9 @@ from django.db.models import Sum
 from django.utils import timezone
 
 from orders import lifecycle
+from orders.history.lines import Fact
 from orders.lifecycle import SYSTEM, Actor, Evidence, Reservation
-from orders.models import Merchant, Order
+from orders.models import Merchant, Order, OrderEvent
 from ordersite.lib.money import ZERO, fen
 from ordersite.rails.hints import hint
 from payments import references
@@ -31,6 +32,13 @@ from payments.refunds import deciding, errors
 ORDER_HINT = "payments.order_refunds"
 REQUEST, APPROVE = "payments.request_refund", "payments.approve_refund"
 How = RefundRequest.DecidedBy
+# The triggers of the history lines that tell of an approval.
+APPROVALS: Mapping[str, str] = {
+    How.PERSON: "refund_approved",
+    How.LIMIT: "refund_within_limit",
+    How.RULE: "refund_by_rule",
+    How.ALONE: "refund_approved_alone",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +72,8 @@ def request_refund(
             _approve(request, actor_user, how, note="")
         request.save(force_insert=True)
         _reserve(locked.order, request)
+        if how:
+            _note_approval(locked.order, request)
     return request
 
 
@@ -160,17 +170,23 @@ def approve(request_id: int, *, user: User, note: str = "") -> RefundRequest:
         if room < ZERO or locked.payment.status != PaymentStatus.PAID:
             raise errors.refund_exceeds(locked.payment.reference, max(room + request.amount, ZERO))
         _approve(request, user, how, note=note.strip()[:200])
+        _note_approval(locked.order, request)
 
     return _decide(request_id, user, decide)
 
 
 def refuse(request_id: int, *, user: User, note: str) -> RefundRequest:
-    """End a proposed request with a reason. Raises `DomainError`: not_permitted, reason_missing, already_decided."""
+    """End a proposed request with a reason; one's own is withdrawn instead.
+
+    Raises `DomainError`: not_permitted, reason_missing, own_request, already_decided.
+    """
     words = note.strip()
     if not words:
         raise errors.reason_missing()
 
     def decide(locked: Locked, request: RefundRequest) -> None:
+        if request.proposer_id == user.pk:
+            raise errors.own_request(request.reference)
         request.refuse(timezone.now())
         request.decided_by, request.decided_how, request.decision_note = user, How.PERSON, words[:200]
         _release(locked.order, request, actor_of(user), words)
@@ -222,6 +238,19 @@ def _approve(request: RefundRequest, user: User | None, how: str, *, note: str) 
     request.approve(now)
     request.decided_by, request.decided_how, request.decision_note = user, how, note
     transaction.on_commit(lambda: hint(ORDER_HINT))
+
+
+def _note_approval(order: Order, request: RefundRequest) -> None:
+    """A line of history: who let the money go, and on what ground."""
+    fact = Fact(
+        kind=OrderEvent.Kind.NOTE,
+        trigger=APPROVALS[request.decided_how],
+        actor=actor_of(request.decided_by),
+        at=timezone.now(),
+        evidence=evidence_of(request),
+        reason=request.decision_note,
+    )
+    lifecycle.record([order], [fact])
 
 
 def _release(order: Order, request: RefundRequest, actor: Actor, reason: str) -> None:

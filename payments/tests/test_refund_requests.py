@@ -7,8 +7,6 @@ from decimal import Decimal
 import pytest
 
 from orders.models import Order
-from orders.tests.builders import build_order_in
-from payments.models import RefundRequest
 from payments.refunds import request as desk
 from payments.tests.refund_builders import paid_payment, staff
 
@@ -16,7 +14,9 @@ from payments.tests.refund_builders import paid_payment, staff
 @pytest.mark.django_db
 def test_a_request_reserves_its_amount_on_the_order() -> None:
     payment = paid_payment(total="199.00")
-    request = desk.request_refund(payment.pk, Decimal("60.00"), actor_user=staff("agent"), reason="broken cup")
+    request = desk.request_refund(
+        payment.pk, Decimal("60.00"), actor_user=staff("agent"), reason="broken cup"
+    )
     order = Order.objects.get(pk=payment.order_id)
     assert (order.refunds_pending, order.is_stopped) == (Decimal("60.00"), True)
     assert (request.status, request.next_try_at) == ("proposed", None)

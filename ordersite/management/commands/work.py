@@ -17,6 +17,7 @@ from ordersite.relay import run_relay
 from payments.closing import finish_closing
 from payments.notifications import drain_notifications
 from payments.query import ask_providers
+from payments.refunds.lane import order_refunds
 
 
 class Command(BaseCommand):
@@ -37,6 +38,7 @@ class Command(BaseCommand):
                 Loop("ask", ask_providers, 1),
                 Loop("close", close_overdue, 10),
                 Loop("finish closing", finish_closing, 60),
+                Loop("refund", order_refunds, 1),
                 Loop("track", poll_tracking, 10),
                 Loop("seal", seal_history, 5),
                 Loop("silence", find_silent_parcels, 900),
