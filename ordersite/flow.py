@@ -7,7 +7,7 @@ named here, at least once. An event without handlers is listed all the same: wha
 from __future__ import annotations
 
 from ordersite.rails.relay import Table
-from payments import closing
+from payments import approvers, closing, late_payments
 
 FLOW: Table = {
     # orders
@@ -20,7 +20,9 @@ FLOW: Table = {
     "order.revived": {},
     "order.refunded": {},
     # payments
-    "payment.exception_raised": {},
+    "payment.exception_raised": {"payments.refund_late_payment": late_payments.handle_exception_raised},
+    "settlement.proposed": {"payments.tell_of_settlement": approvers.tell_of_settlement},
+    "revival.proposed": {"payments.tell_of_revival": approvers.tell_of_revival},
     # logistics
     "shipment.delivered": {},
     "shipment.exception_raised": {},

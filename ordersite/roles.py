@@ -15,16 +15,24 @@ _LOOK = frozenset(
         "orders.view_order", "orders.view_orderline", "orders.view_orderevent", "orders.view_merchant", "orders.view_buyer",
         "payments.view_payment", "payments.view_refund", "payments.view_paymentnotification",
         "payments.view_paymentexception", "payments.view_refundrequest",
+        "payments.view_settlementrequest", "payments.view_revivalrequest",
         "logistics.view_shipment", "logistics.view_shipmentline", "logistics.view_trackingevent",
         "logistics.view_shipmentexception", "logistics.view_warehouse",
     }
 )  # fmt: skip
+# What two persons decide together: a role that may do both is still two persons.
+_SETTLES = {
+    "payments.view_settlementfile", "payments.propose_settlementrequest", "payments.approve_settlementrequest",
+    "payments.propose_revivalrequest", "payments.approve_revivalrequest",
+}  # fmt: skip
 _AGENT = _LOOK | {
-    "orders.view_buyer_phone", "orders.close_order",
+    "orders.view_buyer_phone", "orders.close_order", "payments.view_settlementfile",
+    "payments.propose_settlementrequest",
     "payments.replay_paymentnotification", "payments.request_refund", "logistics.resolve_shipmentexception",
 }  # fmt: skip
-_SUPERVISOR = _AGENT | {"orders.hold_order", "payments.resolve_paymentexception", "payments.approve_refund"}
-_FINANCE = _LOOK | {
+_SUPERVISOR = _AGENT | _SETTLES | {"orders.hold_order", "payments.resolve_paymentexception", "payments.approve_refund"}
+_FINANCE = _LOOK | _SETTLES | {
+    "payments.view_moneylimit",
     "payments.view_paymentaccount", "payments.replay_paymentnotification", "payments.resolve_paymentexception",
     "payments.request_refund", "payments.approve_refund",
 }  # fmt: skip
@@ -35,6 +43,8 @@ _OPERATIONS = _LOOK | {
     "orders.view_transitionrule", "orders.change_transitionrule",
     "payments.view_paymentaccount", "payments.add_paymentaccount", "payments.change_paymentaccount",
     "payments.view_refusedcall", "payments.replay_paymentnotification",
+    # Who sets the limits moves no money, and who moves money sets no limits.
+    "payments.view_moneylimit", "payments.add_moneylimit", "payments.change_moneylimit",
     "logistics.add_warehouse", "logistics.change_warehouse",
     "logistics.view_carrieraccount", "logistics.add_carrieraccount", "logistics.change_carrieraccount",
     "logistics.resolve_shipmentexception",
@@ -44,6 +54,7 @@ _AUDITOR = _LOOK | {
     "orders.view_apiclient", "orders.view_transitionrule", "orders.view_historyseal", "orders.view_phonelook",
     "orders.view_merchantmember",
     "payments.view_paymentaccount", "payments.view_refusedcall", "logistics.view_carrieraccount",
+    "payments.view_settlementfile", "payments.view_moneylimit",
     "rails.view_delivery", "rails.view_auditentry", "admin.view_logentry",
 }  # fmt: skip
 

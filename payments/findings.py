@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from orders import machine
-from orders.history.lines import Evidence
+from orders.history.lines import Actor, Evidence
 from payments.models import PaymentNotification
 from payments.providers.base import NoticeKind
 
@@ -28,7 +28,8 @@ class Finding:
     """One normalised fact. Amounts are yuan, times UTC; `seen_at` is when we learnt it, `occurred_at` when it was.
 
     `amount` is that of the whole payment (None never pays), `refund_amount` of this refund, `refunded_total` of all
-    refunds so far. `trigger` is machine.NOTIFICATION or machine.QUERY. The fields mean what `Notice` says.
+    refunds so far. `trigger` is machine.NOTIFICATION, QUERY, STATEMENT or MANUAL. `actor`: who it was, where it was not
+    the account's provider. The fields mean what `Notice` says.
     """
 
     account_id: int
@@ -47,6 +48,7 @@ class Finding:
     full_refund: bool = False
     account_problem: str = ""
     notification_id: int | None = None
+    actor: Actor | None = None
 
     @property
     def at(self) -> datetime:

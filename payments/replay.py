@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
+from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
@@ -19,6 +20,7 @@ from django.utils.translation import gettext_noop
 
 from ordersite.lib.money import yuan
 from ordersite.rails import hints
+from payments import exceptions
 from payments.accounts import keys_of
 from payments.intake import DRAIN_HINT, verified_values
 from payments.models import PaymentException, PaymentNotification
@@ -123,5 +125,7 @@ def _save_verified(row: PaymentNotification, columns: Sequence[str], done: Repla
 
 
 def _resolve_cases(ids: Sequence[int], user_id: int | None) -> None:
-    open_cases = PaymentException.objects.filter(notification_id__in=ids, resolved_at__isnull=True)
-    open_cases.update(resolved_at=timezone.now(), resolved_by_id=user_id, resolution=_NOTE)
+    cases = PaymentException.objects.filter(notification_id__in=ids, resolved_at__isnull=True)
+    user = User.objects.filter(pk=user_id).first()
+    for case_id in cases.order_by("pk").values_list("pk", flat=True):
+        exceptions.resolve_all([case_id], user=user, note=_NOTE)

@@ -23,7 +23,7 @@ from ordersite.lib.money import ZERO
 from ordersite.rails import bulk, hints
 from payments import closing
 from payments.cases import case_of
-from payments.exceptions import raise_exceptions
+from payments.exceptions import raise_exceptions, resolve_refunded
 from payments.findings import Finding, Outcome, Verdict
 from payments.judging import RETRY_AFTER, Ruling, Seen, judge, judge_stranger
 from payments.lane import TURN_LEASE
@@ -254,6 +254,7 @@ def _refund(work: Work, payment: Payment) -> None:
 def _write(works: Sequence[Work], found: Round) -> None:
     _write_refunds(works, found)
     _close_waiting_orders(works, found)
+    _end_cases(works)
     cases = [case_of(work.finding, work.payment, work.ruling.outcome) for work in works if work.ruling.case]
     cases += [
         case_of(work.finding, work.payment, Outcome.REFUND_EVENT) for work in works if work.ruling.unasked
@@ -304,6 +305,14 @@ def _close_waiting_orders(works: Sequence[Work], found: Round) -> None:
     moves = closing.close_moves(waiting) if waiting else []
     if moves:
         lifecycle.fire(waiting, moves)
+
+
+def _end_cases(works: Sequence[Work]) -> None:
+    """Money that no order needed has gone back whole: nobody has to look after it any more."""
+    risen = [work.payment for work in works if work.payment and work.risen]
+    back = [one.pk for one in risen if one.is_surplus and one.status == PaymentStatus.REFUNDED]
+    if back:
+        resolve_refunded(back)
 
 
 def _verdict(work: Work) -> Verdict:

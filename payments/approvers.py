@@ -1,0 +1,72 @@
+"""Telling those who may decide that somebody waits for them: by e-mail, with an order number and an amount, no more."""
+
+from __future__ import annotations
+
+import smtplib
+from collections.abc import Sequence
+from datetime import timedelta
+from functools import partial
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.core.mail import EmailMessage, get_connection
+from django.urls import reverse
+from django.utils import translation
+from django.utils.translation import gettext as _
+
+from ordersite.lib.money import format_amount
+from ordersite.rails.relay import Answer, Delivered, Later
+from payments.deciding import REVIVAL, SETTLEMENT, Kind
+from payments.models import Proposal, RevivalRequest, SettlementRequest
+
+# A mail server that does not take it is tried again so much later; nobody waits for it.
+RETRY = timedelta(minutes=1)
+
+
+def approvers(kind: Kind, proposal: Proposal) -> list[User]:
+    """Active people with the right to decide and an e-mail address, without the one who proposed."""
+    allowed = User.objects.with_perm(kind.may_decide, backend="django.contrib.auth.backends.ModelBackend")
+    return list(allowed.exclude(email="").exclude(pk=proposal.proposer_id).order_by("pk"))
+
+
+def tell_approvers(
+    kind: Kind, model: type[SettlementRequest] | type[RevivalRequest], events: Sequence[Delivered]
+) -> Sequence[Answer]:
+    """Write to them about what still waits. A server that fails is an answer «later», never an error."""
+    rows = model._default_manager.filter(pk__in=[event.subject_id for event in events]).select_related(
+        "order"
+    )
+    waiting = {row.pk: row for row in rows if row.is_waiting}
+    return [_tell(kind, waiting.get(event.subject_id)) for event in events]
+
+
+def _tell(kind: Kind, proposal: Proposal | None) -> Answer:
+    if proposal is None:
+        return None
+    messages = [_message(proposal, user.email) for user in approvers(kind, proposal)]
+    try:
+        get_connection().send_messages(messages)
+    except (OSError, smtplib.SMTPException) as error:
+        return Later(RETRY, f"mail: {error.__class__.__name__}")
+    return None
+
+
+def _message(proposal: Proposal, address: str) -> EmailMessage:
+    """In the language of the installation: who reads it has no page open that could say another."""
+    with translation.override(settings.LANGUAGE_CODE):
+        page = reverse(f"admin:payments_{proposal._meta.model_name}_change", args=[proposal.pk])
+        words = {
+            "kind": proposal._meta.verbose_name,
+            "number": proposal.order.number,
+            "amount": format_amount(proposal.amount),
+            "url": settings.PUBLIC_BASE_URL + page,
+        }
+        return EmailMessage(
+            subject=_("To review: %(kind)s, order %(number)s, ¥%(amount)s") % words,
+            body=_("A %(kind)s for order %(number)s (¥%(amount)s) waits for your review:\n%(url)s\n") % words,
+            to=[address],
+        )
+
+
+tell_of_settlement = partial(tell_approvers, SETTLEMENT, SettlementRequest)
+tell_of_revival = partial(tell_approvers, REVIVAL, RevivalRequest)
