@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.db.models import prefetch_related_objects
@@ -56,7 +56,12 @@ def _spellings(digits: str) -> set[str]:
 def parts(orders: Sequence[Order]) -> dict[int, list[dict[str, Any]]]:
     """The lines of each order as the API shows them: one query."""
     prefetch_related_objects(list(orders), "lines")
-    return {order.pk: [_line(line) for line in order.lines.all()] for order in orders}
+    return {order.pk: line_views(order.lines.all()) for order in orders}
+
+
+def line_views(lines: Iterable[Any]) -> list[dict[str, Any]]:
+    """Lines, or drafts of some, as the API shows them."""
+    return [_line(line) for line in lines]
 
 
 def _line(line: Any) -> dict[str, Any]:

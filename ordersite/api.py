@@ -19,7 +19,7 @@ from orders import about as orders_about
 from orders import closing, errors, machine
 from orders.clients import client_of
 from orders.history.lines import Actor, Evidence
-from orders.intake import create, idempotency, numbers
+from orders.intake import at_once, create, idempotency, numbers
 from orders.models import ApiClient, Order
 from orders.serializers import CancelForm, ListQuery, OrderForm, answer
 from ordersite import api_schema
@@ -97,15 +97,20 @@ class OrderList(APIView):
             made.append(create.place(draft, merchant=client.merchant))
             return made[-1].pk
 
-        done = idempotency.run(client, key, digest, make)
+        def make_at_once(claim: idempotency.Claim) -> int | None:
+            order = at_once.place(draft, merchant=client.merchant, claim=claim)
+            made.extend([order] if order else [])
+            return order.pk if order else None
+
+        done = idempotency.run(client, key, digest, make, make_at_once)
         if done.replayed:
             return Response(
                 compose([orders_of(client).get(pk=done.subject_id)])[0],
                 headers={"Idempotent-Replayed": "true"},
             )
         # Nobody else knows this order yet: it has no payments and no shipments to look for.
-        lines = orders_about.parts(made[-1:])
-        return Response(answer(made[-1], lines=lines[made[-1].pk], payments=[], shipments=[]), status=201)
+        lines = orders_about.line_views(draft.lines)
+        return Response(answer(made[-1], lines=lines, payments=[], shipments=[]), status=201)
 
 
 class OrderDetail(APIView):

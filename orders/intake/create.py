@@ -20,16 +20,19 @@ __all__ = ["AddressDraft", "BuyerDraft", "LineDraft", "OrderDraft", "create_orde
 
 # Clashes of 40 random bits a day are rare enough that a third in a row is a broken random source.
 _NUMBER_TRIES = 3
-_UPSERT_BUYER = """
-INSERT INTO orders_buyer (merchant_id, outside_id, name, phone, openid, email, tier)
-VALUES (%s, %s, %s, %s, %s, %s, %s)
+# What a known buyer keeps of what is not said this time; the one value says whether a tier is.
+KEEP_BUYER = """
 ON CONFLICT (merchant_id, outside_id) DO UPDATE SET
  name = excluded.name, phone = excluded.phone,
  openid = CASE WHEN excluded.openid = '' THEN orders_buyer.openid ELSE excluded.openid END,
  email = CASE WHEN excluded.email = '' THEN orders_buyer.email ELSE excluded.email END,
- tier = CASE WHEN %s THEN excluded.tier ELSE orders_buyer.tier END
+ tier = CASE WHEN CAST(%s AS boolean) THEN excluded.tier ELSE orders_buyer.tier END
 RETURNING id, tier, openid, email
 """
+_UPSERT_BUYER = f"""
+INSERT INTO orders_buyer (merchant_id, outside_id, name, phone, openid, email, tier)
+VALUES (%s, %s, %s, %s, %s, %s, %s) {KEEP_BUYER}
+"""  # noqa: S608
 
 
 def create_order(draft: OrderDraft, *, merchant: Merchant, now: datetime | None = None) -> Order:
@@ -47,7 +50,7 @@ def place(draft: OrderDraft, *, merchant: Merchant, now: datetime | None = None)
     draft.check()
     moment = now or timezone.now()
     buyer = _save_buyer(draft.buyer, merchant)
-    order = _unsaved(draft, buyer, merchant, moment)
+    order = unsaved(draft, buyer, merchant, moment)
     if draft.confirm_duplicate:
         order.twin_number = twins.confirmed_number(order)
     _insert(order, draft)
@@ -66,7 +69,8 @@ def _save_buyer(draft: BuyerDraft, merchant: Merchant) -> Buyer:
     return buyer
 
 
-def _unsaved(draft: OrderDraft, buyer: Buyer, merchant: Merchant, moment: datetime) -> Order:
+def unsaved(draft: OrderDraft, buyer: Buyer, merchant: Merchant, moment: datetime) -> Order:
+    """The order as it will be written, without its number and its history; `moment` is UTC."""
     minutes = merchant.payment_timeout_minutes or settings.PAYMENT_TIMEOUT_MINUTES
     address = draft.address
     return Order(
@@ -105,7 +109,7 @@ def _insert(order: Order, draft: OrderDraft) -> None:
             numbers.new_tracking_token(),
         )
         order.history_seq, order.history_hash = 0, ""
-        written = lines.chain([(order, _fact(order, draft))], now=order.created_at)
+        written = lines.chain([(order, first_fact(order, draft))], now=order.created_at)
         if inserted := bulk.insert_rows(Order, [order], ignore_conflicts=True, returning=["id"]):
             order.pk = inserted[0][0]
             order._state.adding = False
@@ -116,7 +120,8 @@ def _insert(order: Order, draft: OrderDraft) -> None:
     raise RuntimeError("no free order number")
 
 
-def _fact(order: Order, draft: OrderDraft) -> Fact:
+def first_fact(order: Order, draft: OrderDraft) -> Fact:
+    """What the first line of an order's history says."""
     return Fact(
         kind=OrderEvent.Kind.CREATED,
         trigger=draft.trigger,

@@ -28,7 +28,9 @@ KEPT = timedelta(hours=24)
 MOST_AT_ONCE = 3
 _SHAPE = re.compile(r"[\x20-\x7e]{1,255}")
 _FORGET_BATCH = 5_000
-_LOCK_NOT_AVAILABLE = "55P03"
+_WAIT_MILLISECONDS = 2_000
+# PostgreSQL's state for a lock that was not to be had in time, SQLite's name for the same.
+_LOCKED = frozenset({"55P03", "SQLITE_BUSY"})
 _RECALL = (
     "SELECT id, body_digest, subject_id, created_at FROM orders_idempotencykey"
     " WHERE client_id = %s AND key = %s AND subject_id IS NOT NULL"
@@ -45,11 +47,25 @@ _SETTLE = "UPDATE orders_idempotencykey SET subject_id = %s WHERE id = %s"
 
 
 @dataclass(frozen=True, slots=True)
+class Claim:
+    """Who wants which key for what; `created_at` is UTC."""
+
+    client_id: int
+    key: str
+    body_digest: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """`subject_id` is what the key made; `replayed` when an earlier call made it."""
 
     subject_id: int
     replayed: bool
+
+
+class _QueueFull(errors.RequestInProgress):
+    """Too many calls of this process want one key."""
 
 
 class _Queue:
@@ -63,7 +79,7 @@ class _Queue:
     def place(self, slot: tuple[int, str]) -> Iterator[None]:
         with self._lock:
             if self._counts[slot] >= MOST_AT_ONCE:
-                raise errors.RequestInProgress
+                raise _QueueFull
             self._counts[slot] += 1
         try:
             yield
@@ -89,30 +105,47 @@ def digest(path: str, body: bytes) -> str:
     return hashlib.sha256(path.encode() + b"\n" + body).hexdigest()
 
 
-def run(client: ApiClient, key: str, body_digest: str, make: Callable[[], int]) -> Answer:
+def run(
+    client: ApiClient,
+    key: str,
+    body_digest: str,
+    make: Callable[[], int],
+    at_once: Callable[[Claim], int | None] | None = None,
+) -> Answer:
     """Call `make` once for this key; it writes in the transaction opened here and returns the id of what it made.
 
-    Raises idempotency_key_reused for another body, RequestInProgress when the first call is not done after 2 s or
-    when too many wait already, and whatever `make` raises (then the key is free again).
+    `at_once` is tried first: it takes the key, makes the thing and commits both by itself, or returns None and has
+    done nothing. Raises idempotency_key_reused for another body, RequestInProgress when the first call is not done
+    after 2 s or when too many wait already, and whatever `make` raises (then the key is free again).
     """
-    if found := _recall(client, key, body_digest):
-        return found
-    with _queue.place((client.pk, key)), _lock_errors():
-        with transaction.atomic(), bulk.together():
-            if claim_id := _claim(client, key, body_digest):
-                subject_id = make()
-                _settle(claim_id, subject_id)
+    claim = Claim(client.pk, key, body_digest, timezone.now())
+    try:
+        with _queue.place((client.pk, key)), _lock_errors():
+            if at_once and (subject_id := at_once(claim)):
                 return Answer(subject_id, replayed=False)
-        found = _recall(client, key, body_digest)
+            return _recall(claim) or _step_by_step(claim, make)
+    except _QueueFull:
+        if found := _recall(claim):  # repeated often, but done long ago
+            return found
+        raise
+
+
+def _step_by_step(claim: Claim, make: Callable[[], int]) -> Answer:
+    with _short_wait(), transaction.atomic(), bulk.together():
+        if claim_id := _claim(claim):
+            subject_id = make()
+            _settle(claim_id, subject_id)
+            return Answer(subject_id, replayed=False)
+    found = _recall(claim)
     if found is None:  # it expired in this very moment
         raise errors.RequestInProgress
     return found
 
 
-def _recall(client: ApiClient, key: str, body_digest: str) -> Answer | None:
+def _recall(claim: Claim) -> Answer | None:
     """Written by hand, like the statements below: they run for every call, and the ORM's own work was a tenth of it."""
     with connection.cursor() as cursor:
-        cursor.execute(_RECALL, [client.pk, key])
+        cursor.execute(_RECALL, [claim.client_id, claim.key])
         row = cursor.fetchone()
     if row is None:
         return None
@@ -120,7 +153,7 @@ def _recall(client: ApiClient, key: str, body_digest: str) -> Answer | None:
     if not is_kept:
         IdempotencyKey.objects.filter(pk=pk).delete()
         return None
-    if known_digest != body_digest:
+    if known_digest != claim.body_digest:
         raise errors.idempotency_key_reused()
     return Answer(subject_id, replayed=True)
 
@@ -135,16 +168,29 @@ def _settle(claim_id: int, subject_id: int) -> None:
     bulk.run_later(_SETTLE, [subject_id, claim_id])
 
 
-def _claim(client: ApiClient, key: str, body_digest: str) -> int | None:
-    """Claim the key, waiting at most 2 s for whoever holds it; None when it committed meanwhile.
-
-    SQLite has one writer at a time: the wait for it is that of the whole transaction.
-    """
-    now = connection.ops.adapt_datetimefield_value(timezone.now())
+def _claim(claim: Claim) -> int | None:
+    """Claim the key, waiting at most 2 s for whoever holds it; None when it committed meanwhile."""
+    now = connection.ops.adapt_datetimefield_value(claim.created_at)
     with connection.cursor() as cursor:
-        cursor.execute(_CLAIM[connection.vendor], [client.pk, key, body_digest, now])
+        cursor.execute(_CLAIM[connection.vendor], [claim.client_id, claim.key, claim.body_digest, now])
         row = cursor.fetchone()
     return int(row[0]) if row else None
+
+
+@contextmanager
+def _short_wait() -> Iterator[None]:
+    """SQLite has one writer at a time, whose turn ends with its transaction: wait no longer for it than for a key."""
+    if connection.vendor != "sqlite":
+        yield
+        return
+    usual = int(connection.settings_dict["OPTIONS"].get("timeout", 5) * 1000)
+    with connection.cursor() as cursor:
+        cursor.execute(f"PRAGMA busy_timeout = {_WAIT_MILLISECONDS}")
+    try:
+        yield
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute(f"PRAGMA busy_timeout = {usual}")
 
 
 @contextmanager
@@ -152,7 +198,7 @@ def _lock_errors() -> Iterator[None]:
     try:
         yield
     except OperationalError as error:
-        if getattr(error.__cause__, "sqlstate", "") == _LOCK_NOT_AVAILABLE:
+        if _LOCKED & {getattr(error.__cause__, name, "") for name in ("sqlstate", "sqlite_errorname")}:
             raise errors.RequestInProgress from error
         raise
 
