@@ -119,6 +119,9 @@ def _judge_refund(finding: Finding, seen: Seen, *, now: datetime) -> Ruling:
     payment = seen.payment
     if payment.status not in SETTLED:
         # Money went back that we never saw come: the provider is asked, its answer settles, then this is tried again.
+        # Not even a long outage of ours, which has used up all patience, spares that question.
+        if payment.last_asked_at is None or payment.last_asked_at < finding.seen_at:
+            return Ruling(Outcome.WAITING, retry=True, ask=True)
         return _patiently(finding, now=now, otherwise=Outcome.REFUND_EVENT, ask=True)
     if _is_other_trade(finding, payment):
         return _case(Outcome.REFERENCE_CONFLICT)

@@ -174,6 +174,11 @@ def test_a_refund_whose_payment_never_comes_is_a_case_after_ten_minutes() -> Non
     row = receive(payment, trade_no="T1", **refund_words("50.00", "R1"))
     PaymentNotification.objects.update(received_at=timezone.now() - timedelta(minutes=10))
     drain_notifications()
+    # However late we are: nobody has asked the provider yet.
+    assert (outcome(row), cases()) == ("", [])
+    Payment.objects.update(last_asked_at=timezone.now())
+    make_due()
+    drain_notifications()
     assert (outcome(row), cases()) == ("refund_event", [("refund_event", payment.pk)])
 
 
