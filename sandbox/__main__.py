@@ -5,6 +5,7 @@ import signal
 import sys
 import threading
 
+from sandbox.accounts import write_accounts
 from sandbox.config import BadSetting, Settings, read_settings
 from sandbox.keys import make_keys
 from sandbox.server import Sandbox
@@ -16,7 +17,7 @@ def main(arguments: list[str]) -> int:
     try:
         settings = read_settings()
         if arguments == ["keys"]:
-            for path in make_keys(settings.folder):
+            for path in [*make_keys(settings.folder), *write_accounts(settings)]:
                 print(path)
             return 0
         if arguments:

@@ -1,28 +1,34 @@
-"""Alipay's gateway: page pay, query, close, refund and refund query, for one merchant.
+"""Alipay's gateway: page pay, query, close, refund, refund query, bills and certificates, for one merchant.
 
 A trade exists for the API only from the moment when the buyer has the cashier before him; until then query
 and close answer ACQ.TRADE_NOT_EXIST, and the page can still be opened and paid until its time_expire.
 """
 
+import base64
+import io
+import json
 from collections.abc import Callable, Mapping
 
-from sandbox import alipay_notices, trades
+from sandbox import bill_files, bills, faults, refunding, refunds, tickets, trades
 from sandbox.alipay_wire import (
     Command,
     GatewayError,
     read_command,
     read_params,
+    seller_of,
     write_answer,
     write_bare_error,
 )
 from sandbox.formats import beijing, fen, from_beijing, now, yuan
 from sandbox.pages import message_page
-from sandbox.trades import NewTrade, Refund, Trade, TradeRefused
+from sandbox.refunds import NewRefund, Refund
+from sandbox.trades import NewTrade, Trade, TradeRefused
 from sandbox.trouble import troubled
-from sandbox.web import Request, Response, html_response, redirect
+from sandbox.web import HangUp, Request, Response, html_response, read_form, redirect
 from sandbox.world import World
 
 TARGET = "alipay.gateway"
+BILL_SECONDS = 30
 BUYER = {"buyer_logon_id": "138****8000", "buyer_user_id": "2088102146225135"}
 Node = dict[str, object]
 
@@ -142,7 +148,7 @@ def _find(world: World, command: Command) -> Trade:
 
 def _query(world: World, command: Command) -> Node:
     trade = _find(world, command)
-    paid = trade.paid_at is not None
+    paid = trade.state in ("paid", "refunded")
     sum_paid = yuan(trade.fen if paid else 0)
     node: Node = {
         **BUYER,
@@ -155,8 +161,8 @@ def _query(world: World, command: Command) -> Node:
         "trade_no": trade.provider_reference,
         "trade_status": _status(trade),
     }
-    if trade.paid_at is not None:
-        node["send_pay_date"] = beijing(trade.paid_at)
+    if paid:
+        node["send_pay_date"] = beijing(trade.paid_at or 0)
         node["fund_bill_list"] = [{"amount": sum_paid, "fund_channel": "ALIPAYACCOUNT"}]
     return node
 
@@ -179,38 +185,40 @@ def _close(world: World, command: Command) -> Node:
 
 
 def _refund(world: World, command: Command) -> Node:
+    active = faults.take(world.store, target="alipay.refund", names=faults.ALLOWED["alipay.refund"])
     trade, amount = _find(world, command), _amount(command.biz.get("refund_amount"))
     number = command.text("out_request_no")
     if not number and amount != trade.fen:
         raise GatewayError("ACQ.INVALID_PARAMETER", "部分退款必须传入 out_request_no")
     number = number or trade.provider_reference
     with world.store.transaction():
-        known = trades.find_refund(world.store, trade, reference=number)
+        known = refunds.find(world.store, trade, reference=number)
         if known is not None and known.fen != amount:
             raise GatewayError("ACQ.DISCORDANT_REPEAT_REQUEST", "请求信息不一致")
-        done = known or make_refund(
-            world, trade, reference=number, fen=amount, reason=command.text("refund_reason")
-        )
+        new = NewRefund(number, amount, reason=command.text("refund_reason"))
+        done = known or make_refund(world, trade, new, active=active)
+    if "lost_answer" in active:
+        raise HangUp
+    moved = known is None and done.state == "succeeded"
     return {
         **BUYER,
-        "fund_change": "N" if known else "Y",
+        "fund_change": "Y" if moved else "N",
         "gmt_refund_pay": beijing(done.at),
         "out_trade_no": trade.reference,
         "refund_fee": yuan(trades.get_trade(world.store, trade.id).refunded_fen),
-        "send_back_fee": yuan(0 if known else done.fen),
+        "send_back_fee": yuan(done.fen if moved else 0),
         "trade_no": trade.provider_reference,
     }
 
 
-def make_refund(world: World, trade: Trade, *, reference: str, fen: int, reason: str) -> Refund:
+def make_refund(world: World, trade: Trade, new: NewRefund, *, active: Mapping[str, float]) -> Refund:
     """Give money back and tell the merchant in the same step. Raises GatewayError."""
+    if "closed" in active:
+        raise GatewayError("ACQ.SELLER_BALANCE_NOT_ENOUGH", "卖家余额不足")
     try:
-        with world.store.transaction():
-            done = trades.refund(world.store, trade, reference=reference, fen=fen, reason=reason)
-            alipay_notices.announce_refund(world, trades.get_trade(world.store, trade.id), done)
+        return refunding.order(world, trade, new, active=active)
     except TradeRefused as refused:
         raise GatewayError(*_REFUND_ERRORS[refused.code]) from None
-    return done
 
 
 _REFUND_ERRORS = {
@@ -218,23 +226,65 @@ _REFUND_ERRORS = {
     "fully_refunded": ("ACQ.TRADE_HAS_CLOSE", "交易已经关闭"),
     "amount_too_large": ("ACQ.REFUND_AMT_NOT_EQUAL_TOTAL", "退款金额超限"),
 }
+_REFUND_WORDS = {"succeeded": "REFUND_SUCCESS", "processing": "REFUND_PROCESSING"}
 
 
 def _refund_query(world: World, command: Command) -> Node:
     """Without data when no such refund was made: code 10000 says only that the question was understood."""
     trade = _find(world, command)
-    known = trades.find_refund(world.store, trade, reference=command.text("out_request_no"))
-    if known is None:
+    known = refunds.find(world.store, trade, reference=command.text("out_request_no"))
+    if known is None or known.state not in _REFUND_WORDS:
         return {}
-    return {
+    node: Node = {
         "out_request_no": known.reference,
         "out_trade_no": trade.reference,
         "refund_amount": yuan(known.fen),
-        "refund_status": "REFUND_SUCCESS",
+        "refund_status": _REFUND_WORDS[known.state],
         "total_amount": yuan(trade.fen),
         "trade_no": trade.provider_reference,
-        "gmt_refund_pay": beijing(known.at),
     }
+    return {**node, "gmt_refund_pay": beijing(known.at)} if known.state == "succeeded" else node
+
+
+def _bill_address(world: World, command: Command) -> Node:
+    """An address that lives for half a minute; a day without trades, or not yet over, has no bill."""
+    day = command.text("bill_date")
+    if command.text("bill_type") not in ("trade", "signcustomer"):
+        raise GatewayError("isv.invalid-arguments", "bill_type 无效")
+    app_id = command.params["app_id"]
+    try:
+        out = bills.is_out(world.store, day)
+        lines = bills.lines_of(world.store, provider="alipay", day=day, merchant=app_id)
+    except ValueError:
+        raise GatewayError("isv.invalid-arguments", "bill_date 无效") from None
+    if not out or not lines:
+        raise GatewayError("isp.bill_not_exist", "账单不存在")
+    what = json.dumps({"day": day, "app_id": app_id})
+    token = tickets.give(world.store, provider="alipay", what=what, seconds=BILL_SECONDS)
+    return {"bill_download_url": f"{world.settings.origin}/alipay/bill?token={token}"}
+
+
+def handle_bill(world: World, request: Request) -> Response:
+    """The zip behind such an address; it carries no signature."""
+    token = read_form(request.query, charset="utf-8").get("token", "")
+    what = tickets.look(world.store, provider="alipay", token=token)
+    if what is None:
+        return Response(403, b"expired")
+    asked, packed = json.loads(what), io.BytesIO()
+    lines = bills.lines_of(world.store, provider="alipay", day=asked["day"], merchant=asked["app_id"])
+    seller = seller_of(world, asked["app_id"])
+    bill_files.write("alipay", lines, day=asked["day"], merchant=seller, target=packed)
+    name = f"{seller}0156_{asked['day'].replace('-', '')}.csv.zip"
+    disposition = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(200, packed.getvalue(), "application/zip", disposition)
+
+
+def _certificate(world: World, command: Command) -> Node:
+    """A certificate of Alipay's by its number, as one asks for it when an answer names an unknown one."""
+    certificates, serial = world.keys.alipay_certificates, command.text("alipay_cert_sn")
+    if serial not in certificates.signing:
+        raise GatewayError("isv.alipay-cert-sn-not-exist", "支付宝证书序列号不存在")
+    return {"alipay_cert_content": base64.b64encode(certificates.file_of(serial)).decode()}
 
 
 _METHODS: Mapping[str, Callable[[World, Command], Node]] = {
@@ -242,4 +292,6 @@ _METHODS: Mapping[str, Callable[[World, Command], Node]] = {
     "alipay.trade.close": _close,
     "alipay.trade.refund": _refund,
     "alipay.trade.fastpay.refund.query": _refund_query,
+    "alipay.data.dataservice.bill.downloadurl.query": _bill_address,
+    "alipay.open.app.alipaycert.download": _certificate,
 }

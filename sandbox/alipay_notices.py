@@ -10,11 +10,13 @@ from collections.abc import Mapping
 from urllib.parse import urlencode
 
 from sandbox import deliveries
+from sandbox.alipay_wire import seal, seller_of
 from sandbox.deliveries import Delivery, NewDelivery
 from sandbox.formats import beijing, now, yuan
 from sandbox.outgoing import Answer, Call
+from sandbox.refunds import Refund
 from sandbox.signing import rsa2_sign, sorted_pairs, spoil
-from sandbox.trades import Refund, Trade
+from sandbox.trades import Trade
 from sandbox.world import World
 
 TARGET = "alipay.notify"
@@ -55,7 +57,7 @@ def _fields(world: World, trade: Trade, *, status: str) -> dict[str, str]:
         "notify_type": "trade_status_sync",
         "app_id": trade.merchant,
         "auth_app_id": trade.merchant,
-        "seller_id": world.settings.seller_id,
+        "seller_id": seller_of(world, trade.merchant),
         "charset": trade.extra.get("charset", "utf-8"),
         "version": "1.0",
         "trade_no": trade.provider_reference,
@@ -101,7 +103,11 @@ class AlipayForm:
         fields = {**delivery.payload, "notify_id": delivery.event_id, "notify_time": beijing(now())}
         fields.update(_lies(active))
         charset = fields["charset"]
-        sign = rsa2_sign(self._world.keys.alipay, sorted_pairs(fields, leave_out=frozenset()).encode(charset))
+        key, serial = seal(self._world, delivery.payload["app_id"])
+        sign = rsa2_sign(key, sorted_pairs(fields, leave_out=frozenset()).encode(charset))
+        if serial:
+            # Not part of the signed text.
+            fields["alipay_cert_sn"] = serial
         fields["sign_type"] = "RSA2"
         fields["sign"] = spoil(sign) if "corrupt_signature" in active else sign
         kind = {"Content-Type": f"application/x-www-form-urlencoded; charset={charset}"}
@@ -139,8 +145,9 @@ def return_query(world: World, trade: Trade) -> str:
         "auth_app_id": trade.merchant,
         "version": "1.0",
         "app_id": trade.merchant,
-        "seller_id": world.settings.seller_id,
+        "seller_id": seller_of(world, trade.merchant),
         "timestamp": beijing(now()),
     }
-    sign = rsa2_sign(world.keys.alipay, sorted_pairs(fields, leave_out=frozenset()).encode(fields["charset"]))
+    key, _serial = seal(world, trade.merchant)
+    sign = rsa2_sign(key, sorted_pairs(fields, leave_out=frozenset()).encode(fields["charset"]))
     return urlencode({**fields, "sign_type": "RSA2", "sign": sign})

@@ -9,7 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+
 from sandbox.formats import from_beijing
+from sandbox.issued import alipay_sn
 from sandbox.signing import rsa2_sign, rsa2_verify, sorted_pairs, spoil
 from sandbox.web import Request, Response, read_form
 from sandbox.world import World
@@ -21,6 +24,8 @@ METHODS = frozenset(
         "alipay.trade.close",
         "alipay.trade.refund",
         "alipay.trade.fastpay.refund.query",
+        "alipay.data.dataservice.bill.downloadurl.query",
+        "alipay.open.app.alipaycert.download",
     }
 )
 
@@ -82,7 +87,7 @@ def read_command(world: World, params: Mapping[str, str]) -> Command:
     method = params.get("method", "")
     if method not in METHODS:
         raise GatewayError("isv.invalid-method", "不存在的方法名", code="40002", signed=False)
-    if params.get("app_id") != world.settings.app_id:
+    if params.get("app_id") not in (world.settings.app_id, world.settings.cert_app_id):
         raise GatewayError("isv.invalid-app-id", "无效的AppID参数", code="40002", signed=False)
     if params.get("sign_type") != "RSA2":
         raise GatewayError("isv.invalid-signature-type", "无效签名类型", code="40002")
@@ -94,17 +99,50 @@ def read_command(world: World, params: Mapping[str, str]) -> Command:
 
 
 def _check_signature(world: World, params: Mapping[str, str]) -> None:
-    key = world.keys.app_public()
-    if key is None:
-        raise GatewayError(
-            "isv.missing-signature-key", "无应用公钥: 商户尚未上传 alipay_app_public.pem", code="40002"
-        )
+    key = _app_key(world, params)
     filled = {name: value for name, value in params.items() if value}
     content = sorted_pairs(filled, leave_out=frozenset({"sign"})).encode(params.get("charset", "utf-8"))
     if not rsa2_verify(key, content=content, signature=params.get("sign", "")):
         raise GatewayError(
             "isv.invalid-signature", "验签出错, 请确认应用私钥与上传的应用公钥配对", code="40002"
         )
+
+
+def _app_key(world: World, params: Mapping[str, str]) -> RSAPublicKey:
+    """The app's own key; in certificate mode the request names the certificates that it goes by."""
+    if params["app_id"] == world.settings.cert_app_id:
+        return _certified_key(world, params)
+    key = world.keys.app_public()
+    if key is None:
+        raise GatewayError(
+            "isv.missing-signature-key", "无应用公钥: 商户尚未上传 alipay_app_public.pem", code="40002"
+        )
+    return key
+
+
+def _certified_key(world: World, params: Mapping[str, str]) -> RSAPublicKey:
+    ours = world.keys.alipay_certificates
+    if params.get("app_cert_sn") != alipay_sn(ours.app):
+        raise GatewayError("isv.invalid-app-cert-sn", "应用公钥证书序列号无效", code="40002")
+    if params.get("alipay_root_cert_sn") != ours.root_serial:
+        raise GatewayError("isv.invalid-alipay-root-cert-sn", "支付宝根证书序列号无效", code="40002")
+    key = ours.app.public_key()
+    assert isinstance(key, RSAPublicKey)
+    return key
+
+
+def seal(world: World, app_id: str) -> tuple[RSAPrivateKey, str]:
+    """With what Alipay signs for this app, and the number of the certificate in certificate mode."""
+    if app_id != world.settings.cert_app_id:
+        return world.keys.alipay, ""
+    certificates = world.keys.alipay_certificates
+    return certificates.key, certificates.serial
+
+
+def seller_of(world: World, app_id: str) -> str:
+    """Who gets the money of this app's trades."""
+    settings = world.settings
+    return settings.cert_seller_id if app_id == settings.cert_app_id else settings.seller_id
 
 
 def _check_time(text: str) -> None:
@@ -132,11 +170,13 @@ def write_answer(
     """Sign the node's text and wrap it."""
     charset = params.get("charset", "utf-8")
     text = node_text(node)
-    sign = rsa2_sign(world.keys.alipay, text.encode(charset))
+    key, serial = seal(world, params["app_id"])
+    sign = rsa2_sign(key, text.encode(charset))
     if "corrupt_signature" in active:
         sign = spoil(sign)
     name = params["method"].replace(".", "_") + "_response"
-    body = f'{{"{name}":{text},"sign":"{sign}"}}'.encode(charset)
+    named = f'"alipay_cert_sn":"{serial}",' if serial else ""
+    body = f'{{"{name}":{text},{named}"sign":"{sign}"}}'.encode(charset)
     return Response(200, body, f"text/html;charset={charset}")
 
 

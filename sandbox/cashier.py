@@ -1,25 +1,22 @@
 """The cashier pages: what the buyer sees, and what happens when he presses the button."""
 
-from collections.abc import Callable, Mapping
-
-from sandbox import alipay_notices, trades, webhook_notices
-from sandbox.pages import cashier_page, message_page
+from sandbox import alipay_notices, trades
+from sandbox.announcing import announce
+from sandbox.pages import cashier_page, message_page, posting_page
 from sandbox.trades import Trade, TradeRefused
+from sandbox.unionpay_notices import payment_fields
+from sandbox.unionpay_wire import sign
 from sandbox.web import Request, Response, html_response, redirect
 from sandbox.world import World
 
-_ANNOUNCE: Mapping[str, Callable[[World, Trade], None]] = {
-    "alipay": alipay_notices.announce_payment,
-    "webhook": webhook_notices.announce_payment,
-}
-_WORDS = {"paid": "订单已支付", "refunded": "订单已退款", "closed": "订单已关闭"}
+_WORDS = {"paid": "订单已支付", "refunded": "订单已退款", "closed": "订单已关闭", "reversed": "订单已撤销"}
 
 
 def settle(world: World, trade: Trade) -> Trade:
     """The buyer pays; the notification is queued in the same step. Raises TradeRefused."""
     with world.store.transaction():
         paid = trades.pay(world.store, trade)
-        _ANNOUNCE[paid.provider](world, paid)
+        announce(world, paid, kind="payment")
     return paid
 
 
@@ -54,6 +51,9 @@ def _pay(world: World, trade: Trade) -> Response:
         )
     if not paid.return_url:
         return html_response(message_page(title="支付成功", text="款项已付, 可以关闭此页。"))
+    if paid.provider == "unionpay":
+        # UnionPay sends the buyer back with a form of signed fields, not with an address.
+        return html_response(posting_page(paid.return_url, sign(world, payment_fields(paid), active={})))
     return redirect(_return_address(world, paid))
 
 
@@ -62,7 +62,7 @@ def _back_text(trade: Trade) -> str:
 
 
 def _return_address(world: World, trade: Trade) -> str:
-    """Alipay adds a signed query; the webhook provider sends the browser back as it came."""
+    """Alipay adds a signed query; the others send the browser back as it came."""
     if trade.provider != "alipay":
         return trade.return_url
     joint = "&" if "?" in trade.return_url else "?"

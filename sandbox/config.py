@@ -20,10 +20,20 @@ class Settings:
     ordersite_url: str = "http://127.0.0.1:8000"
     app_id: str = "2021000000000001"
     seller_id: str = "2088000000000001"
+    cert_app_id: str = "2021000000000002"
+    cert_seller_id: str = "2088000000000002"
+    mchid: str = "1900000001"
+    appid: str = "wx0123456789abcdef"
+    mer_id: str = "777290058110048"
     parcel_seconds: float = 60.0
     ship_seconds: float = 5.0
     erp_poll_seconds: float = 2.0
     notify_speed: float = 60.0
+
+    @property
+    def origin(self) -> str:
+        """Where this world is reached; for addresses that it hands out."""
+        return f"http://{self.host}:{self.port}"
 
 
 def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:

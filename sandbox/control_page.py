@@ -15,6 +15,10 @@ _STATES = {
     "paid": ("已付款", "good"),
     "closed": ("已关闭", ""),
     "refunded": ("已退款", "warn"),
+    "reversed": ("已撤销", "bad"),
+    "processing": ("处理中", "warn"),
+    "succeeded": ("已成功", "good"),
+    "abnormal": ("异常", "bad"),
     "queued": ("排队", "warn"),
     "sending": ("发送中", "warn"),
     "done": ("已送达", "good"),
@@ -24,6 +28,8 @@ _STATES = {
     "shipped": ("已发货", "good"),
     "refused": ("被拒绝", "bad"),
 }
+_PROVIDERS = {"alipay": "支付宝", "wechatpay": "微信支付", "unionpay": "银联", "webhook": "Webhook"}
+_BILLS = ("alipay", "wechatpay", "unionpay")
 Row = Mapping[str, object]
 
 
@@ -32,8 +38,15 @@ def control_page(world: World) -> str:
     speed = describe_speed(world)
     allowed = {target: sorted(names) for target, names in faults.ALLOWED.items()}
     numbers = {name: f"{speed[name]:g}" for name in ("parcel_seconds", "ship_seconds", "notify_speed")}
-    lock = "1" if speed["parcel_lock"] else "0"
-    return render("control.html", **numbers, parcel_lock=lock).replace("@allowed@", json.dumps(allowed))
+    switches = {name: "1" if speed[name] else "0" for name in ("parcel_lock", "bill_today")}
+    page = render("control.html", **numbers, **switches)
+    return page.replace("@allowed@", json.dumps(allowed)).replace("@bills@", _bill_links())
+
+
+def _bill_links() -> str:
+    """Today's bill of each provider that makes any."""
+    links = (f'<a href="/control/bill?provider={name}">{_PROVIDERS[name]}</a>' for name in _BILLS)
+    return " · ".join(links)
 
 
 def panel(world: World) -> str:
@@ -50,6 +63,11 @@ def panel(world: World) -> str:
                 "交易 Trades",
                 ("商户单号", "渠道", "商品", "金额", "已退", "状态", "创建", ""),
                 map(_trade, _rows(state["trades"])),
+            ),
+            _section(
+                "退款 Refunds",
+                ("商户单号", "渠道", "退款单号", "金额", "状态", "时间", ""),
+                map(_refund, _rows(state["refunds"])),
             ),
             _section(
                 "发出的通知 Notifications",
@@ -96,9 +114,13 @@ def _tag(state: object) -> str:
     return f'<span class="tag {colour}">{escape(word)}</span>'
 
 
+# What a button asks the person before it calls; not part of the call.
+_ASIDE = ("ask", "amount", "sure")
+
+
 def _button(label: str, call: str, **more: object) -> str:
-    body = {name: value for name, value in more.items() if name not in ("ask", "amount")}
-    extra = "".join(f' data-{name}="{_say(more[name])}"' for name in ("ask", "amount") if name in more)
+    body = {name: value for name, value in more.items() if name not in _ASIDE}
+    extra = "".join(f' data-{name}="{_say(more[name])}"' for name in _ASIDE if name in more)
     return f'<button data-call="{call}" data-body="{_say(json.dumps(body))}"{extra}>{label}</button> '
 
 
@@ -121,11 +143,32 @@ def _trade(row: Row) -> str:
         buttons += _button(
             "退款", "POST /control/refund", reference=reference, ask="退款金额(元)", amount=left
         )
-    if row["state"] != "waiting":
+        buttons += _button(
+            "撤销", "POST /control/reverse", reference=reference, sure="款项退回付款人, 不通知商户?"
+        )
+    if row["state"] not in ("waiting", "closed"):
         buttons += _button("重发通知", "POST /control/notify", reference=reference)
     return _cells(
-        _say(reference), _say(row["provider"]), _say(str(row["subject"])[:40]),
+        _say(reference), _provider(row), _say(str(row["subject"])[:40]),
         f"¥{row['amount']}", _say(row["refunded"]), _tag(row["state"]), _clock(row["created_at"]), buttons,
+    )  # fmt: skip
+
+
+def _provider(row: Row) -> str:
+    name = str(row["provider"])
+    return f'<span class="provider {_say(name)}">{_say(_PROVIDERS.get(name, name))}</span>'
+
+
+def _refund(row: Row) -> str:
+    buttons, number = "", row["refund_reference"]
+    if row["state"] in ("processing", "abnormal"):
+        buttons += _button(
+            "使其成功", "POST /control/settle_refund", refund_reference=number, state="succeeded"
+        )
+        buttons += _button("使其失败", "POST /control/settle_refund", refund_reference=number, state="closed")
+    return _cells(
+        _say(row["reference"]), _provider(row), _say(number), f"¥{row['amount']}", _tag(row["state"]),
+        _clock(row["at"]), buttons,
     )  # fmt: skip
 
 

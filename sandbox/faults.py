@@ -12,11 +12,23 @@ _NOTIFY = frozenset(
 )
 _GATEWAY = frozenset({"delay", "drop", "timeout", "status_500", "corrupt_signature", "wrong_amount"})
 
+_REFUND = frozenset({"processing", "closed", "lost_answer"})
+
 ALLOWED: Mapping[str, frozenset[str]] = {
     "alipay.notify": _NOTIFY | {"wrong_app_id", "wrong_seller_id"},
     "alipay.gateway": _GATEWAY,
+    "alipay.refund": _REFUND,
+    "wechatpay.notify": _NOTIFY
+    | {"wrong_appid", "wrong_mchid", "signature_probe", "migration"}
+    | {"certificate_serial", "unknown_serial", "no_signature_type"},
+    "wechatpay.gateway": _GATEWAY,
+    "wechatpay.refund": _REFUND | {"abnormal"},
+    "unionpay.notify": _NOTIFY | {"wrong_mer_id"},
+    "unionpay.gateway": _GATEWAY,
+    "unionpay.refund": _REFUND,
     "webhook.notify": _NOTIFY,
     "webhook.gateway": _GATEWAY,
+    "webhook.refund": _REFUND - {"processing"},
     "kuaidi100.query": frozenset(
         {"delay", "drop", "timeout", "status_500", "duplicate", "reorder", "return_code"}
     ),
@@ -25,8 +37,12 @@ ALLOWED: Mapping[str, frozenset[str]] = {
 # Seconds for the waiting ones, copies in all for duplicate, the yuan shown for wrong_amount.
 DEFAULTS: Mapping[str, float] = {
     "delay": 3, "reorder": 3, "timeout": 30, "duplicate": 2, "wrong_amount": 0.01, "return_code": 502,
+    "processing": 5, "abnormal": 1, "closed": 1,
 }  # fmt: skip
-LIMITS: Mapping[str, float] = {"delay": 3600, "reorder": 3600, "timeout": 600, "duplicate": 200}
+LIMITS: Mapping[str, float] = {
+    "delay": 3600, "reorder": 3600, "timeout": 600, "duplicate": 200, "processing": 86400, "abnormal": 86400,
+    "closed": 86400,
+}  # fmt: skip
 
 
 class BadFault(Exception):

@@ -24,6 +24,21 @@ def from_beijing(text: str) -> float:
     return datetime.strptime(text, form).replace(tzinfo=BEIJING).timestamp()
 
 
+def rfc3339(moment: float) -> str:
+    """`yyyy-MM-ddTHH:mm:ss+08:00`, the form of WeChat Pay."""
+    return datetime.fromtimestamp(moment, BEIJING).isoformat(timespec="seconds")
+
+
+def compact(moment: float) -> str:
+    """`yyyyMMddHHmmss` in China time, the form of UnionPay."""
+    return datetime.fromtimestamp(moment, BEIJING).strftime("%Y%m%d%H%M%S")
+
+
+def from_compact(text: str) -> float:
+    """The reverse of `compact`. Raises ValueError."""
+    return datetime.strptime(text, "%Y%m%d%H%M%S").replace(tzinfo=BEIJING).timestamp()
+
+
 def iso(moment: float) -> str:
     """ISO 8601 in UTC with milliseconds and a zone."""
     return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds")

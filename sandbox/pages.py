@@ -1,5 +1,6 @@
 """Pages from templates in `html/`. Every value is escaped before it is put in."""
 
+from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 from string import Template
@@ -8,7 +9,12 @@ from sandbox.formats import beijing, yuan
 from sandbox.trades import Trade
 
 _FOLDER = Path(__file__).parent / "html"
-_LABELS = {"alipay": ("支付宝收银台", "支付宝 · 沙箱"), "webhook": ("收银台", "Webhook 支付 · 沙箱")}
+_LABELS = {
+    "alipay": ("支付宝收银台", "支付宝 · 沙箱"),
+    "wechatpay": ("微信支付收银台", "微信支付 · 沙箱"),
+    "unionpay": ("银联在线支付", "银联 · 沙箱"),
+    "webhook": ("收银台", "Webhook 支付 · 沙箱"),
+}
 
 
 def render(name: str, **values: str) -> str:
@@ -33,6 +39,7 @@ def cashier_page(trade: Trade) -> str:
         expires_ms=str(round(trade.expires_at * 1000)),
         pay_path=f"/{trade.provider}/cashier/{trade.token}/pay",
         back=back,
+        no_back="" if trade.return_url else "hidden",
     )
 
 
@@ -40,6 +47,16 @@ def message_page(*, title: str, text: str, link: str = "") -> str:
     """A page that says one thing; with a way back when there is one."""
     usable = link if link.startswith(("http://", "https://")) else ""
     return render("message.html", title=title, text=text, link=usable, hidden="" if usable else "hidden")
+
+
+def posting_page(url: str, fields: Mapping[str, str]) -> str:
+    """A form that sends itself; with a button for browsers without scripts."""
+    usable = url if url.startswith(("http://", "https://")) else "about:blank"
+    hidden = "".join(
+        f'<input type="hidden" name="{escape(name)}" value="{escape(value)}">'
+        for name, value in fields.items()
+    )
+    return render("posting.html", url=usable).replace("@fields@", hidden)
 
 
 def _style() -> str:

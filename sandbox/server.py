@@ -1,14 +1,15 @@
 """The HTTP server of the sandbox and the threads that make its world move."""
 
 import logging
+import re
 import socket
 import sys
 import threading
 from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from sandbox import trades, webhook
-from sandbox.alipay import handle_gateway
+from sandbox import refunding, trades, unionpay, webhook, wechat
+from sandbox.alipay import handle_bill, handle_gateway
 from sandbox.alipay_notices import AlipayForm
 from sandbox.cashier import handle_cashier
 from sandbox.config import Settings
@@ -18,8 +19,10 @@ from sandbox.erp import Warehouse
 from sandbox.keys import Keys
 from sandbox.kuaidi100 import handle_query
 from sandbox.store import Store
+from sandbox.unionpay_notices import UnionpayForm
 from sandbox.web import HangUp, Request, Response, json_response
 from sandbox.webhook_notices import WebhookForm, announce_closing
+from sandbox.wechat_notices import WechatForm
 from sandbox.world import World
 
 MAX_BODY = 1_000_000
@@ -32,8 +35,12 @@ def route(world: World, request: Request) -> Response:
     handler = _EXACT.get(request.path)
     if handler is not None:
         return handler(world, request)
-    if request.path.startswith(("/alipay/cashier/", "/webhook/cashier/")):
+    if re.match(r"/(alipay|wechatpay|unionpay|webhook)/cashier/", request.path):
         return handle_cashier(world, request)
+    if request.path.startswith(f"{wechat.PREFIX}/v3/"):
+        return wechat.handle_api(world, request)
+    if request.path.startswith(unionpay.PREFIX):
+        return unionpay.handle_call(world, request)
     if request.path == "/" or request.path.startswith("/control/"):
         return handle_control(world, request)
     return json_response({"error": "not_found"}, status=404)
@@ -53,6 +60,7 @@ def _health(world: World, request: Request) -> Response:
 _EXACT: Mapping[str, Handler] = {
     "/healthz": _health,
     "/alipay/gateway.do": handle_gateway,
+    "/alipay/bill": handle_bill,
     "/kuaidi100/query.do": _only_post(handle_query),
     **dict.fromkeys(webhook.PATHS, webhook.handle_call),
 }
@@ -150,6 +158,8 @@ class Sandbox:
         self.server = Server(self.world)
         forms: Mapping[str, Form] = {
             "alipay.notify": AlipayForm(self.world),
+            "wechatpay.notify": WechatForm(self.world),
+            "unionpay.notify": UnionpayForm(self.world),
             "webhook.notify": WebhookForm(self.world),
         }
         self.dispatcher = Dispatcher(store, forms=forms, speed=settings.notify_speed)
@@ -171,8 +181,9 @@ class Sandbox:
         self.server.shutdown()
 
     def _expire(self) -> None:
-        """Close what its time has run out for; the webhook provider tells it, Alipay's page pay does not."""
-        while not self._stop.wait(0.5):
+        """Close what its time has run out for (the webhook provider alone tells it), and end refunds under way."""
+        while not self._stop.wait(0.25):
+            refunding.end_due(self.world)
             with self.world.store.transaction():
                 for trade in trades.close_expired(self.world.store):
                     if trade.provider == "webhook":

@@ -4,6 +4,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import uuid
 from collections.abc import Mapping
 
 from cryptography.exceptions import InvalidSignature
@@ -55,3 +56,24 @@ def spoil(signature: str) -> str:
     raw = bytearray(base64.b64decode(text))
     raw[len(raw) // 2] ^= 1
     return f"{prefix}," * bool(prefix) + base64.b64encode(raw).decode()
+
+
+def unionpay_sign(key: RSAPrivateKey, fields: Mapping[str, str]) -> str:
+    """UnionPay 5.1.0: SHA256withRSA over the lower-case hex text of the SHA-256 of the sorted pairs."""
+    return rsa2_sign(key, _unionpay_content(fields))
+
+
+def unionpay_verify(key: RSAPublicKey, fields: Mapping[str, str]) -> bool:
+    """Check a message in the form that `unionpay_sign` signs."""
+    return rsa2_verify(key, content=_unionpay_content(fields), signature=fields.get("signature", ""))
+
+
+def _unionpay_content(fields: Mapping[str, str]) -> bytes:
+    filled = {name: value for name, value in fields.items() if value}
+    text = sorted_pairs(filled, leave_out=frozenset({"signature"}))
+    return hashlib.sha256(text.encode()).hexdigest().encode()
+
+
+def new_uuid() -> str:
+    """A fresh id in the form that WeChat Pay gives its notifications."""
+    return str(uuid.uuid4())

@@ -9,10 +9,11 @@ LATEST = 50
 
 
 def describe_state(world: World) -> dict[str, list[dict[str, object]] | dict[str, object]]:
-    """Trades, notifications with answers, parcels, faults, the warehouse, speeds. Times in ISO 8601 UTC."""
+    """Trades, refunds, notifications with answers, parcels, faults, the warehouse, speeds. Times in ISO 8601 UTC."""
     store = world.store
     return {
         "trades": _trades(store),
+        "refunds": _refunds(store),
         "notifications": _notifications(store),
         "parcels": _parcels(world),
         "faults": [dict(row) for row in store.rows("SELECT * FROM faults ORDER BY id")],
@@ -24,12 +25,14 @@ def describe_state(world: World) -> dict[str, list[dict[str, object]] | dict[str
 
 
 def describe_speed(world: World) -> dict[str, object]:
-    """Seconds of a journey and until shipping, the divisor of retry gaps, and whether parcels get locked."""
+    """Seconds of a journey and until shipping, the divisor of retry gaps; whether parcels get locked, and whether
+    the bill of a day can be fetched on that day already."""
     defaults = {
         name: getattr(world.settings, name) for name in ("parcel_seconds", "ship_seconds", "notify_speed")
     }
     speeds: dict[str, object] = {name: world.store.tuned(name, value) for name, value in defaults.items()}
-    return {**speeds, "parcel_lock": bool(world.store.tuned("parcel_lock", 1))}
+    switches = {"parcel_lock": 1, "bill_today": 0}
+    return {**speeds, **{name: bool(world.store.tuned(name, value)) for name, value in switches.items()}}
 
 
 def _trades(store: Store) -> list[dict[str, object]]:
@@ -47,6 +50,26 @@ def _trades(store: Store) -> list[dict[str, object]]:
             "created_at": iso(row["created_at"]),
             "expires_at": iso(row["expires_at"]),
             "paid_at": None if row["paid_at"] is None else iso(row["paid_at"]),
+        }
+        for row in rows
+    ]
+
+
+def _refunds(store: Store) -> list[dict[str, object]]:
+    rows = store.rows(
+        "SELECT r.*, t.reference AS trade, t.provider AS provider FROM refunds r JOIN trades t"
+        " ON t.id = r.trade_id ORDER BY r.id DESC LIMIT ?",
+        LATEST,
+    )
+    return [
+        {
+            "provider": row["provider"],
+            "reference": row["trade"],
+            "refund_reference": row["reference"],
+            "provider_reference": row["provider_reference"],
+            "amount": yuan(row["fen"]),
+            "state": row["state"],
+            "at": iso(row["at"]),
         }
         for row in rows
     ]

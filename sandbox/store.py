@@ -19,6 +19,11 @@ CREATE INDEX IF NOT EXISTS trades_reference ON trades (reference);
 CREATE TABLE IF NOT EXISTS refunds (
     id INTEGER PRIMARY KEY, trade_id INTEGER NOT NULL, reference TEXT NOT NULL, fen INTEGER NOT NULL,
     total_fen INTEGER NOT NULL, reason TEXT NOT NULL, at REAL NOT NULL, UNIQUE (trade_id, reference));
+CREATE TABLE IF NOT EXISTS bill_differences (
+    id INTEGER PRIMARY KEY, provider TEXT NOT NULL, day TEXT NOT NULL, kind TEXT NOT NULL,
+    reference TEXT NOT NULL, fen INTEGER NOT NULL, created_at REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS tickets (
+    token TEXT PRIMARY KEY, provider TEXT NOT NULL, what TEXT NOT NULL, expires_at REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS deliveries (
     id INTEGER PRIMARY KEY, target TEXT NOT NULL, trade_id INTEGER NOT NULL, kind TEXT NOT NULL,
     event_id TEXT NOT NULL, url TEXT NOT NULL, payload TEXT NOT NULL, created_at REAL NOT NULL,
@@ -45,6 +50,15 @@ CREATE TABLE IF NOT EXISTS erp_orders (
     state TEXT NOT NULL, message TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS tunables (name TEXT PRIMARY KEY, value REAL NOT NULL);
 """
+# Columns younger than their table: a file of an older sandbox gets them when it is opened. What was refunded
+# then was refunded at once.
+YOUNGER = {
+    "state": "TEXT NOT NULL DEFAULT 'succeeded'",
+    "outcome": "TEXT NOT NULL DEFAULT 'succeeded'",
+    "due_at": "REAL NOT NULL DEFAULT 0",
+    "provider_reference": "TEXT NOT NULL DEFAULT ''",
+    "extra": "TEXT NOT NULL DEFAULT '{}'",
+}
 
 
 class Store:
@@ -59,6 +73,15 @@ class Store:
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = NORMAL")
         self._db.executescript(SCHEMA)
+        self._add_younger_columns()
+
+    def _add_younger_columns(self) -> None:
+        there = {row["name"] for row in self.rows("PRAGMA table_info(refunds)")}
+        for name, kind in YOUNGER.items():
+            if name not in there:
+                self.rows(f"ALTER TABLE refunds ADD COLUMN {name} {kind}")
+        self.rows("CREATE INDEX IF NOT EXISTS refunds_due ON refunds (due_at) WHERE state = 'processing'")
+        self.rows("CREATE INDEX IF NOT EXISTS refunds_reference ON refunds (reference)")
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

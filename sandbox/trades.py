@@ -1,6 +1,7 @@
-"""The providers' ledger: trades and their refunds, and what may happen to them."""
+"""The providers' ledger: trades, and what may happen to them."""
 
 import json
+import re
 import secrets
 import sqlite3
 from collections.abc import Mapping
@@ -8,6 +9,9 @@ from dataclasses import dataclass
 
 from sandbox.formats import beijing, now
 from sandbox.store import Store
+
+# States of a trade whose buyer has paid, whatever came after.
+PAID_ONCE = ("paid", "refunded", "reversed")
 
 
 class TradeRefused(Exception):
@@ -36,7 +40,10 @@ class NewTrade:
 
 @dataclass(frozen=True, slots=True)
 class Trade:
-    """A trade as it stands; `state` is waiting, paid, closed or refunded (paid, then given back whole)."""
+    """A trade as it stands.
+
+    `state` is waiting, paid, closed, refunded (paid, then given back whole) or reversed (paid, then taken back).
+    """
 
     id: int
     provider: str
@@ -59,16 +66,6 @@ class Trade:
     extra: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Refund:
-    """One refund; `total_fen` is the sum given back with this one included."""
-
-    reference: str
-    fen: int
-    total_fen: int
-    at: float
-
-
 def open_trade(store: Store, new: NewTrade) -> Trade:
     """Take a trade on, or return the waiting one of the same reference and amount.
 
@@ -80,7 +77,7 @@ def open_trade(store: Store, new: NewTrade) -> Trade:
         known = find_trade(store, provider=new.provider, merchant=new.merchant, reference=new.reference)
         if known is None:
             return _insert(store, new)
-        if known.state in ("paid", "refunded"):
+        if known.state in PAID_ONCE:
             raise TradeRefused("already_paid")
         if known.state == "closed":
             raise TradeRefused("closed")
@@ -126,7 +123,7 @@ def pay(store: Store, trade: Trade) -> Trade:
     moment = now()
     with store.transaction():
         fresh = get_trade(store, trade.id)
-        if fresh.state in ("paid", "refunded"):
+        if fresh.state in PAID_ONCE:
             raise TradeRefused("already_paid")
         if fresh.state == "closed" or fresh.expires_at <= moment:
             raise TradeRefused("closed")
@@ -157,43 +154,22 @@ def close_expired(store: Store) -> list[Trade]:
     return [_from_row(row) for row in rows]
 
 
-def refund(store: Store, trade: Trade, *, reference: str, fen: int, reason: str) -> Refund:
-    """Give money back. Raises TradeRefused: not_paid, fully_refunded, amount_too_large.
-
-    A repeated reference is answered by `find_refund`, which the caller asks first.
-    """
+def reverse(store: Store, trade: Trade) -> Trade:
+    """The money is taken back from the merchant, as after a dispute: nobody tells him. Raises TradeRefused: not_paid."""
     with store.transaction():
-        fresh = get_trade(store, trade.id)
-        if fresh.state == "refunded":
-            raise TradeRefused("fully_refunded")
-        if fresh.state != "paid":
+        if get_trade(store, trade.id).state != "paid":
             raise TradeRefused("not_paid")
-        total = fresh.refunded_fen + fen
-        if not 0 < fen <= fresh.fen - fresh.refunded_fen:
-            raise TradeRefused("amount_too_large")
-        moment = now()
-        whole = total == fresh.fen
-        store.rows(
-            "INSERT INTO refunds (trade_id, reference, fen, total_fen, reason, at) VALUES (?, ?, ?, ?, ?, ?)",
-            trade.id, reference, fen, total, reason, moment,
-        )  # fmt: skip
-        store.rows(
-            "UPDATE trades SET refunded_fen = ?, state = ?, closed_at = ? WHERE id = ?",
-            total, "refunded" if whole else "paid", moment if whole else None, trade.id,
-        )  # fmt: skip
-        return Refund(reference, fen, total, moment)
+        sql = "UPDATE trades SET state = 'reversed', closed_at = ? WHERE id = ? RETURNING *"
+        return _change(store, sql, now(), trade.id)
 
 
-def find_refund(store: Store, trade: Trade, *, reference: str) -> Refund | None:
-    """By the merchant's refund reference."""
-    row = store.row("SELECT * FROM refunds WHERE trade_id = ? AND reference = ?", trade.id, reference)
-    return None if row is None else Refund(row["reference"], row["fen"], row["total_fen"], row["at"])
-
-
-def last_refund(store: Store, trade: Trade) -> Refund | None:
-    """The youngest refund of the trade."""
-    row = store.row("SELECT * FROM refunds WHERE trade_id = ? ORDER BY id DESC LIMIT 1", trade.id)
-    return None if row is None else Refund(row["reference"], row["fen"], row["total_fen"], row["at"])
+def note_refunded(store: Store, trade: Trade, *, refunded_fen: int, moment: float) -> Trade:
+    """Write down the sum given back so far; what is given back whole is refunded."""
+    whole = refunded_fen == trade.fen
+    sql = "UPDATE trades SET refunded_fen = ?, state = ?, closed_at = ? WHERE id = ? RETURNING *"
+    return _change(
+        store, sql, refunded_fen, "refunded" if whole else "paid", moment if whole else None, trade.id
+    )
 
 
 def _insert(store: Store, new: NewTrade) -> Trade:
@@ -210,10 +186,15 @@ def _insert(store: Store, new: NewTrade) -> Trade:
 
 
 def _number(provider: str, moment: float) -> str:
-    """28 digits with the day in front at Alipay, a prefixed random word at the webhook provider."""
-    if provider == "alipay":
-        return beijing(moment)[:10].replace("-", "") + "22001" + f"{secrets.randbelow(10**15):015d}"
-    return "pay_" + secrets.token_hex(12)
+    """Digits with the day in front, each in its provider's form; a prefixed random word at the webhook provider."""
+    if provider == "webhook":
+        return "pay_" + secrets.token_hex(12)
+    day = beijing(moment)[:10].replace("-", "")
+    if provider == "wechatpay":
+        return f"4200{secrets.randbelow(10**6):06d}{day}{secrets.randbelow(10**10):010d}"
+    if provider == "unionpay":
+        return day + re.sub(r"\D", "", beijing(moment)[10:]) + f"{secrets.randbelow(10**7):07d}"
+    return day + "22001" + f"{secrets.randbelow(10**15):015d}"
 
 
 def _change(store: Store, sql: str, *values: object) -> Trade:

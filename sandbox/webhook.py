@@ -6,13 +6,14 @@ All calls carry `webhook-id`, `webhook-timestamp` and `webhook-signature` (Stand
 
 from collections.abc import Callable, Mapping
 
-from sandbox import trades
+from sandbox import faults, refunding, refunds, trades
 from sandbox.formats import fen, from_iso, iso, now, yuan
+from sandbox.refunds import NewRefund, Refund
 from sandbox.signing import webhook_verify
-from sandbox.trades import NewTrade, Refund, Trade, TradeRefused
+from sandbox.trades import NewTrade, Trade, TradeRefused
 from sandbox.trouble import troubled
-from sandbox.web import Request, Response, json_response, read_json
-from sandbox.webhook_notices import announce_closing, announce_refund, new_message_id, signed_headers
+from sandbox.web import HangUp, Request, Response, json_response, read_json
+from sandbox.webhook_notices import announce_closing, new_message_id, signed_headers
 from sandbox.world import World
 
 TARGET = "webhook.gateway"
@@ -102,24 +103,26 @@ def _refund(world: World, request: Request, body: Body) -> dict[str, object]:
     trade, reference, amount = _find(world, body), _text(body, "refund_reference"), _amount(body)
     if trade is None:
         raise CallRefused("not_found", status=404)
+    active = faults.take(world.store, target="webhook.refund", names=faults.ALLOWED["webhook.refund"])
     with world.store.transaction():
-        known = trades.find_refund(world.store, trade, reference=reference)
+        known = refunds.find(world.store, trade, reference=reference)
         if known is not None and known.fen != amount:
             raise CallRefused("repeated_with_other_amount")
-        reason = str(body.get("reason") or "")
-        done = known or make_refund(world, trade, reference=reference, fen=amount, reason=reason)
+        new = NewRefund(reference, amount, reason=str(body.get("reason") or ""))
+        done = known or make_refund(world, trade, new, active=active)
+    if "lost_answer" in active:
+        raise HangUp
     return {"status": "succeeded", "refund_reference": done.reference, "amount": yuan(done.fen)}
 
 
-def make_refund(world: World, trade: Trade, *, reference: str, fen: int, reason: str) -> Refund:
+def make_refund(world: World, trade: Trade, new: NewRefund, *, active: Mapping[str, float]) -> Refund:
     """Give money back and tell the merchant in the same step. Raises CallRefused."""
+    if "closed" in active:
+        raise CallRefused("refund_refused", status=422)
     try:
-        with world.store.transaction():
-            done = trades.refund(world.store, trade, reference=reference, fen=fen, reason=reason)
-            announce_refund(world, trades.get_trade(world.store, trade.id), done)
+        return refunding.order(world, trade, new, active=active)
     except TradeRefused as refused:
         raise CallRefused(refused.code) from None
-    return done
 
 
 _CALLS: Mapping[str, Callable[[World, Request, Body], dict[str, object]]] = {
@@ -139,7 +142,11 @@ def _find(world: World, body: Body) -> Trade | None:
 
 def _described(trade: Trade) -> dict[str, object]:
     overdue = trade.state == "waiting" and trade.expires_at <= now()
-    words = {"waiting": "closed" if overdue else "pending", "paid": "succeeded"}
+    words = {
+        "waiting": "closed" if overdue else "pending",
+        "paid": "succeeded",
+        "reversed": "closed",
+    }
     return {
         "reference": trade.reference,
         "status": words.get(trade.state, trade.state),

@@ -9,8 +9,9 @@ from sandbox import deliveries
 from sandbox.deliveries import Delivery, NewDelivery
 from sandbox.formats import iso, now, yuan
 from sandbox.outgoing import Answer, Call
+from sandbox.refunds import Refund
 from sandbox.signing import spoil, webhook_signature
-from sandbox.trades import Refund, Trade
+from sandbox.trades import Trade
 from sandbox.world import World
 
 TARGET = "webhook.notify"
