@@ -17,6 +17,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.functional import Promise
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminTextareaWidget
 
@@ -60,10 +61,24 @@ class Confirmed:
     icon: str = "check"
 
 
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """A button that leads to a page which asks for more than a confirmation does; that page checks the right itself."""
+
+    code: str
+    label: str | Promise
+    permission: str
+    address: Callable[[Any], str]
+    fits: Callable[[Any], bool] = always
+    tone: str = "plain"
+    icon: str = "arrow_forward"
+
+
 class ConfirmedActionsMixin:
     """Adds `confirmed` actions to an admin page: buttons on the row's page, each with a page of its own."""
 
     confirmed: Sequence[Confirmed] = ()
+    leads: Sequence[Lead] = ()
     change_form_outer_before_template = "admin/desk/actions.html"
     model: type[models.Model]
     opts: Any
@@ -91,10 +106,12 @@ class ConfirmedActionsMixin:
 
     def buttons(self, request: HttpRequest, row: models.Model) -> list[dict[str, Any]]:
         """What this person may do with this row now."""
+        may = request.user.has_perm
+        leads = [one for one in self.leads if may(one.permission) and one.fits(row)]
+        confirmed = [one for one in self.confirmed if may(one.permission) and one.fits(row)]
         return [
-            {"action": one, "url": self._address(row, one)}
-            for one in self.confirmed
-            if request.user.has_perm(one.permission) and one.fits(row)
+            *({"action": one, "url": one.address(row)} for one in leads),
+            *({"action": one, "url": self._address(row, one)} for one in confirmed),
         ]
 
     def _address(self, row: models.Model, action: Confirmed) -> str:
@@ -133,6 +150,10 @@ class ConfirmedActionsMixin:
             log_action(request, row, f"{action.code}: {data.get('reason', '')}".rstrip(": "))
         return HttpResponseRedirect(self.after_action(row))
 
+    def facts_of(self, row: models.Model) -> SafeString | str:
+        """What a person sees beside the question, so that nobody confirms blindly."""
+        return ""
+
     def after_action(self, row: models.Model) -> str:
         return reverse(f"{self.admin_site.name}:{self._url_stem}_change", args=[row.pk])
 
@@ -146,6 +167,7 @@ class ConfirmedActionsMixin:
             "opts": self.opts,
             "row": row,
             "action": action,
+            "facts": self.facts_of(row),
             "form": form,
             "back": self.after_action(row),
         }
