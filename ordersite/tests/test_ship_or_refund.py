@@ -1,0 +1,84 @@
+"""The warehouse and the refund desk at one order: nothing leaves while money of it is asked back."""
+
+from __future__ import annotations
+
+import threading
+from decimal import Decimal
+
+import pytest
+
+from logistics.dispatch.confirm import confirm_shipments
+from logistics.models import Shipment
+from logistics.tests.builders import ERP, at_once, build_paid, build_warehouse, parcel_of
+from orders.models import Order, OrderEvent
+from payments.models import Payment
+from payments.refunds.request import request_refund
+from payments.tests.builders import build_payment
+from payments.tests.refund_builders import refundable
+
+
+def paid_order(cups: int = 2) -> tuple[Order, Payment]:
+    account = refundable()
+    order = build_paid(merchant=account.merchant, cups=cups)
+    return order, build_payment(account, order=order, status="paid")
+
+
+def ask_back(payment: Payment) -> str:
+    return str(request_refund(payment.pk, Decimal("1.00"), actor_user=None, reason="race").status)
+
+
+def left_while_asked_back(order: Order) -> bool:
+    """Whether a parcel left after the request, by the gapless numbers of the order's history."""
+    lines = list(OrderEvent.objects.filter(order=order).order_by("seq").values_list("kind", flat=True))
+    return "waybill" in lines[lines.index("refund_requested") :]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_race_itself_a_look_before_the_lock_lets_a_parcel_leave() -> None:
+    order, payment = paid_order()
+    looked, asked = threading.Event(), threading.Event()
+
+    def ship_unguarded() -> None:
+        row = parcel_of(order)
+        stopped = Order.objects.get(pk=order.pk).is_stopped
+        looked.set()
+        asked.wait(10)
+        if not stopped:
+            Shipment.objects.create(
+                order=order, merchant=order.merchant, carrier=row.carrier, tracking_number=row.tracking_number,
+                warehouse=build_warehouse(order.merchant), shipped_at=order.created_at,
+            )  # fmt: skip
+
+    def ask() -> None:
+        looked.wait(10)
+        ask_back(payment)
+        asked.set()
+
+    at_once(ship_unguarded, ask)
+    assert (Order.objects.get(pk=order.pk).is_stopped, Shipment.objects.count()) == (True, 1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_ship_and_refund_at_once_never_let_a_parcel_leave_after_the_request() -> None:
+    seen = set()
+    for _round in range(8):
+        order, payment = paid_order()
+        row = parcel_of(order)
+        shipped, asked = at_once(
+            lambda order=order, row=row: confirm_shipments(order.merchant, [row], actor=ERP)[0].code,
+            lambda payment=payment: ask_back(payment),
+        )
+        assert (shipped in {"ok", "held"}, asked) == (True, "approved")
+        assert left_while_asked_back(order) is False
+        assert Shipment.objects.filter(order=order).exists() is (shipped == "ok")
+        seen.add(shipped)
+    assert seen <= {"ok", "held"}
+
+
+@pytest.mark.django_db
+def test_the_rest_of_a_half_shipped_order_stays() -> None:
+    order, payment = paid_order(cups=2)
+    assert confirm_shipments(order.merchant, [parcel_of(order, cups=1)], actor=ERP)[0].code == "ok"
+    ask_back(payment)
+    assert confirm_shipments(order.merchant, [parcel_of(order)], actor=ERP)[0].code == "held"
+    assert (Shipment.objects.count(), Order.objects.get(pk=order.pk).status) == (1, "paid")
