@@ -1,7 +1,8 @@
 """`python -m benchmarks [B1 B3 …]`: the benchmarks, each beside its floor, as a table and as JSON.
 
 `ONLY=B1,B3` in the environment names some, too. `BENCH_DATABASE_URL` (or TEST_DATABASE_URL, or DATABASE_URL) is a
-PostgreSQL server on which databases may be made and dropped; `BENCH_RUNS` (3) is how often each is measured.
+PostgreSQL server on which databases may be made and dropped; `BENCH_RUNS` (3) is how often each is measured and
+`BENCH_ORDERS` (1000000) how many orders the list of B5 has.
 """
 
 from __future__ import annotations

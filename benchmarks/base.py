@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from django.db import connection
+
 from benchmarks import machine
 
 T = TypeVar("T")
@@ -59,6 +61,41 @@ def measured() -> Iterator[Watch]:
     yield watch
     watch.seconds = time.perf_counter() - started
     watch.foreign_cpu = machine.foreign_cores(before, machine.usage(), watch.seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Processor milliseconds of one request: of the web processes, and of PostgreSQL's backends."""
+
+    python: float
+    postgresql: float
+
+    @property
+    def total(self) -> float:
+        return self.python + self.postgresql
+
+
+class CostMeter:
+    """Looks at the processors before and after a load. Other databases of the same server are not counted."""
+
+    def __init__(self) -> None:
+        self._before = machine.server_seconds(_backends())
+
+    def cost(self, requests: int) -> Cost:
+        after = machine.server_seconds(_backends())
+        web, database = (
+            (now - then) * 1000 / requests for now, then in zip(after, self._before, strict=True)
+        )
+        return Cost(web, database)
+
+
+def _backends() -> list[int]:
+    """The processes that serve this benchmark's database, without our own look."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        return [pid for (pid,) in cursor.fetchall()]
 
 
 def best_of(runs: int, measure: Callable[[], T], score: Callable[[T], float]) -> T:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import os
 import uuid
-from functools import partial
 
 from benchmarks import load
-from benchmarks.base import Context, Result, best_of, measured
+from benchmarks.base import Context, Cost, CostMeter, Result, best_of, measured
 from orders import clients
 from orders.history import verify
 from orders.models import ApiClient, Merchant, Order
 
 ORDERS = 3_000
-# The same rows as one creation writes, one statement each, as the application sends them.
+# Two processors at 300 a second have 6.7 ms for each, of which the load itself and the disk's queue take their part.
+MOST_MILLISECONDS = 3.5
+# The same rows as one creation writes, in as few statements as SQL takes.
 FLOOR = """
 \\set n random(1, 1000000000)
 BEGIN;
@@ -25,10 +26,10 @@ WITH b AS (INSERT INTO orders_buyer (merchant_id, outside_id, name, phone, openi
  VALUES ({merchant}, gen_random_uuid()::text, 'name', '13800138000', '', '', 'normal')
  ON CONFLICT (merchant_id, outside_id) DO UPDATE SET name = excluded.name RETURNING id),
 o AS (INSERT INTO orders_order (number, merchant_id, buyer_id, status, held, hold_reason, currency, goods_amount,
- shipping_fee, discount, total_amount, refunded_amount, buyer_name, buyer_phone, is_important, province, city,
- district, street, postcode, note, device_id, client_ip, created_at, close_due_at, product_set, minute, twin_number,
+ shipping_fee, discount, total_amount, refunds_pending, refunded_amount, buyer_name, buyer_phone, is_important, province,
+ city, district, street, postcode, note, device_id, client_ip, created_at, close_due_at, product_set, minute, twin_number,
  tracking_token, history_seq, history_hash)
- SELECT left(gen_random_uuid()::text, 24), {merchant}, b.id, 'pending', false, '', 'CNY', 26640, 0, 0, 26640, 0,
+ SELECT left(gen_random_uuid()::text, 24), {merchant}, b.id, 'pending', false, '', 'CNY', 26640, 0, 0, 26640, 0, 0,
  'name', '13800138000', false, 'p', 'c', 'd', 's', '', '', '', '', now(), now() + interval '30 min',
  repeat('0', 64), 1, 0, left(gen_random_uuid()::text, 32), 1, repeat('0', 64) FROM b RETURNING id),
 l AS (INSERT INTO orders_orderline (order_id, position, product_id, name, quantity, unit_price, amount)
@@ -50,7 +51,9 @@ def run(context: Context) -> list[Result]:
     script = FLOOR.format(client=client.pk, merchant=merchant.pk)
     with measured() as watch, load.serve(env=dict(os.environ)) as url:
         load.fire(url, _requests(token, 300), context.folder)
-        seen = best_of(context.runs, partial(_measure, context, url, token), lambda found: found.rate)
+        runs = [_measure(context, url, token) for _run in range(context.runs)]
+        seen = max((found for found, _cost in runs), key=lambda found: found.rate)
+        cost = min((cost for _load, cost in runs), key=lambda cost: cost.total)
         floor = best_of(
             context.runs,
             lambda: load.pgbench(script, context.database_url, context.folder, clients=16, seconds=3),
@@ -67,18 +70,28 @@ def run(context: Context) -> list[Result]:
             goal=">= 300/s",
             met=seen.rate >= 300,
             foreign_cpu=watch.foreign_cpu,
-        )
+        ),
+        Result(
+            "B3",
+            f"processor time of a creation (Python {cost.python:.2f}, PostgreSQL {cost.postgresql:.2f})",
+            round(cost.total, 2),
+            "ms",
+            goal=f"<= {MOST_MILLISECONDS} ms",
+            met=cost.total <= MOST_MILLISECONDS,
+            foreign_cpu=watch.foreign_cpu,
+        ),
     ]
 
 
-def _measure(context: Context, url: str, token: str) -> load.Load:
-    before = Order.objects.count()
+def _measure(context: Context, url: str, token: str) -> tuple[load.Load, Cost]:
+    before, meter = Order.objects.count(), CostMeter()
     seen = load.fire(url, _requests(token, ORDERS), context.folder)
+    cost = meter.cost(ORDERS)
     made = Order.objects.count() - before
     if seen.refused or seen.broken or made != ORDERS:
         raise RuntimeError(f"{made} of {ORDERS} orders were made: {seen}")
     verify.verify_history()
-    return seen
+    return seen, cost
 
 
 def _requests(token: str, count: int) -> list[bytes]:

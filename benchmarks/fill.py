@@ -15,11 +15,11 @@ FROM generate_series(%(first)s, %(last)s) AS i
 # Days and minutes go up with the primary key, as they do when orders come in; letters are i, scrambled.
 _ORDERS = """
 INSERT INTO orders_order (number, merchant_id, buyer_id, status, held, hold_reason, currency, goods_amount, shipping_fee,
- discount, total_amount, refunded_amount, buyer_name, buyer_phone, is_important, province, city, district, street,
- postcode, note, device_id, client_ip, created_at, close_due_at, payment_started_at, paid_at, shipped_at, completed_at,
- closed_at, product_set, minute, twin_number, tracking_token, history_seq, history_hash)
+ discount, total_amount, refunds_pending, refunded_amount, buyer_name, buyer_phone, is_important, province, city,
+ district, street, postcode, note, device_id, client_ip, created_at, close_due_at, payment_started_at,
+ paid_at, shipped_at, completed_at, closed_at, product_set, minute, twin_number, tracking_token, history_seq, history_hash)
 SELECT to_char(at AT TIME ZONE 'Asia/Shanghai', 'YYYYMMDD') || '-' || substr(letters, 1, 4) || '-' || substr(letters, 5),
- b.merchant_id, b.id, s, false, '', 'CNY', 26640, 0, 0, 26640, 0, b.name, b.phone, b.tier = 'important', '广东省',
+ b.merchant_id, b.id, s, false, '', 'CNY', 26640, 0, 0, 26640, 0, 0, b.name, b.phone, b.tier = 'important', '广东省',
  '深圳市', '南山区', '科技园 1 号', '', '', '', '', at, at + interval '30 minutes', %(tried)s,
  CASE WHEN s IN ('paid', 'shipped', 'completed', 'refunded') THEN at + interval '2 minutes' END,
  CASE WHEN s IN ('shipped', 'completed') THEN at + interval '1 day' END,

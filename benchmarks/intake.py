@@ -19,13 +19,15 @@ from cryptography.hazmat.primitives.serialization import (
 from django.db import connection
 
 from benchmarks.backlog import make_account
-from benchmarks.base import Context, Result, measured
+from benchmarks.base import Context, Cost, CostMeter, Result, measured
 from benchmarks.load import Load, fire, pgbench, raw_request, serve
 from payments.models import PaymentAccount
 
 REQUESTS = 8_000
 UNLOADED = 1_000
 CONNECTIONS = 16
+MOST_P50, MOST_P99 = 1.5, 5.0
+MOST_MILLISECONDS = 1.0
 CONFIG = {
     "app_id": "2021000000000001",
     "seller_id": "2088000000000001",
@@ -53,19 +55,24 @@ def run(context: Context) -> list[Result]:
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     account = _account(key)
     requests = [_request(key) for _ in range(REQUESTS)]
-    ours, plain, foreign, unloaded = [], [], [], []
+    ours, plain, foreign, unloaded, costs = [], [], [], [], []
     for _ in range(context.runs):
         with measured() as watch:
             plain.append(_measure_plain(context, account, requests, key).rate)
-            load, alone = _measure_ours(context, requests)
+            load, alone, cost = _measure_ours(context, requests)
         ours.append(load.rate)
-        unloaded.append(alone.p50)
+        unloaded.append(alone)
+        costs.append(cost)
         foreign.append(watch.foreign_cpu)
     floor = max(_measure_floor(context) for _ in range(context.runs))
-    return _results(max(ours), max(plain), floor, p50=min(unloaded), foreign=min(foreign))
+    return [
+        *_beside(max(ours), max(plain), floor, foreign=min(foreign)),
+        *_latencies(unloaded, foreign=min(foreign)),
+        _cost(min(costs, key=lambda cost: cost.total), foreign=min(foreign)),
+    ]
 
 
-def _results(ours: float, plain: float, floor: float, *, p50: float, foreign: float) -> list[Result]:
+def _beside(ours: float, plain: float, floor: float, *, foreign: float) -> list[Result]:
     def result(name: str, base: float, goal: float) -> Result:
         ratio = round(ours / base, 3)
         return Result(
@@ -75,8 +82,31 @@ def _results(ours: float, plain: float, floor: float, *, p50: float, foreign: fl
     return [
         result("notifications taken, beside a plain view", plain, 0.85),
         result("notifications taken, beside pgbench storing the row", floor, 0.12),
-        Result("B1", "unloaded, p50", p50, "ms", None, None, "<= 1.5 ms", p50 <= 1.5, foreign),
     ]
+
+
+def _latencies(unloaded: list[Load], *, foreign: float) -> list[Result]:
+    """Of single calls on one connection, each measure the best of its rounds: noise only ever adds."""
+    found = {
+        "unloaded, p50": (min(load.p50 for load in unloaded), MOST_P50),
+        "unloaded, p99": (min(load.p99 for load in unloaded), MOST_P99),
+    }
+    return [
+        Result("B1", name, value, "ms", None, None, f"<= {most} ms", value <= most, foreign)
+        for name, (value, most) in found.items()
+    ]
+
+
+def _cost(cost: Cost, *, foreign: float) -> Result:
+    return Result(
+        "B1",
+        f"processor time of a notification (Python {cost.python:.2f}, PostgreSQL {cost.postgresql:.2f})",
+        round(cost.total, 2),
+        "ms",
+        goal=f"<= {MOST_MILLISECONDS} ms",
+        met=cost.total <= MOST_MILLISECONDS,
+        foreign_cpu=foreign,
+    )
 
 
 def _pem(key: rsa.RSAPrivateKey) -> str:
@@ -108,14 +138,16 @@ def _request(key: rsa.RSAPrivateKey) -> bytes:
     return raw_request(PATH, body, _FORM)
 
 
-def _measure_ours(context: Context, requests: list[bytes]) -> tuple[Load, Load]:
+def _measure_ours(context: Context, requests: list[bytes]) -> tuple[Load, Load, Cost]:
     _empty()
     with serve(ready_path="/notify/") as url:
         # The unloaded calls come first: they warm the server, and their rows are not stored again.
         alone = fire(url, requests[:UNLOADED], context.folder, connections=1)
+        meter = CostMeter()
         load = fire(url, requests[UNLOADED:], context.folder, connections=CONNECTIONS)
+        cost = meter.cost(REQUESTS - UNLOADED)
     _check(load, stored=len(requests))
-    return load, alone
+    return load, alone, cost
 
 
 def _measure_plain(

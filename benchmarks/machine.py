@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,19 +57,38 @@ def _processes() -> dict[int, tuple[int, str, float]]:
 
 def _our_seconds() -> float:
     processes = _processes()
+    servers = [pid for pid, (_parent, name, _seconds) in processes.items() if name in _SERVERS]
+    ours = _families(processes, [os.getpid(), *servers])
+    return _sum(processes, ours)
+
+
+def _families(processes: Mapping[int, tuple[int, str, float]], heads: Iterable[int]) -> set[int]:
+    """These processes with all that descend from them."""
     children: dict[int, list[int]] = defaultdict(list)
     for pid, (parent, _name, _seconds) in processes.items():
         children[parent].append(pid)
-    ours = {os.getpid()}
-    waiting = [
-        os.getpid(),
-        *(pid for pid, (_parent, name, _seconds) in processes.items() if name in _SERVERS),
-    ]
+    found: set[int] = set()
+    waiting = list(heads)
     while waiting:
         pid = waiting.pop()
-        ours.add(pid)
-        waiting += [child for child in children[pid] if child not in ours]
-    return sum(processes[pid][2] for pid in ours if pid in processes)
+        found.add(pid)
+        waiting += [child for child in children[pid] if child not in found]
+    return found
+
+
+def server_seconds(backends: Iterable[int]) -> tuple[float, float]:
+    """Processor seconds so far of the servers this process has started, and of these backends of PostgreSQL.
+
+    What is left out are the load's own tools, which come and go, and this process itself: the cost of a request is
+    the difference of two looks, on a busy machine as on a quiet one.
+    """
+    processes = _processes()
+    servers = _families(processes, [os.getpid()]) - {os.getpid()}
+    return _sum(processes, servers), _sum(processes, backends)
+
+
+def _sum(processes: Mapping[int, tuple[int, str, float]], pids: Iterable[int]) -> float:
+    return sum(processes[pid][2] for pid in pids if pid in processes)
 
 
 def describe() -> dict[str, object]:
