@@ -33,6 +33,7 @@ def left_while_asked_back(order: Order) -> bool:
     return "waybill" in lines[lines.index("refund_requested") :]
 
 
+@pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
 def test_the_race_itself_a_look_before_the_lock_lets_a_parcel_leave() -> None:
     order, payment = paid_order()
@@ -58,6 +59,7 @@ def test_the_race_itself_a_look_before_the_lock_lets_a_parcel_leave() -> None:
     assert (Order.objects.get(pk=order.pk).is_stopped, Shipment.objects.count()) == (True, 1)
 
 
+@pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
 def test_ship_and_refund_at_once_never_let_a_parcel_leave_after_the_request() -> None:
     seen = set()

@@ -141,6 +141,7 @@ def test_what_went_back_meanwhile_stops_an_approval() -> None:
     assert is_untouched(request)
 
 
+@pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
 def test_two_approvers_at_once_have_one_effect() -> None:
     request = waiting()
@@ -150,6 +151,7 @@ def test_two_approvers_at_once_have_one_effect() -> None:
     assert OrderEvent.objects.filter(order_id=request.order_id, trigger="refund_approved").count() == 1
 
 
+@pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
 def test_approval_and_withdrawal_at_once_have_one_effect() -> None:
     request, proposer, boss = waiting(), User.objects.get(username="li"), staff("supervisor")

@@ -199,6 +199,7 @@ def test_a_resting_account_is_not_told(provider: Bank) -> None:
     assert (lane.order_refunds(), provider.orders, state(request)[0]) == (0, [], "approved")
 
 
+@pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
 def test_two_lanes_at_once_order_once(provider: Bank) -> None:
     provider.seconds = 0.2

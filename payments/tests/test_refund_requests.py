@@ -144,6 +144,7 @@ def insert_unlocked(payment: Payment) -> None:
     )  # fmt: skip
 
 
+@pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
 def test_requests_at_once_exceed_the_payment_without_the_lock_and_not_with_it() -> None:
     payment = paid_payment(total="100.00")
