@@ -1,0 +1,298 @@
+"""From a file to a matched statement: taken in, claimed with a lease, read into staging, matched in one transaction.
+
+Whoever dies over it is replaced: the lease runs out, the next one reads the file again from its start. While the
+matching runs, the locked row is the lease.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from itertools import islice
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from ordersite.lib import private_files
+from ordersite.lib.chinatime import BEIJING
+from ordersite.lib.errors import DomainError
+from ordersite.lib.money import yuan
+from ordersite.rails import claims, hints
+from payments.models import PaymentAccount, Statement, StatementMapping, StatementStatus
+from payments.reconciliation import matching, settling, staging
+from payments.reconciliation.readers.base import PAYMENT, REFUND, Brief, Line, whole_days
+from payments.reconciliation.readers.containers import MAX_BYTES, Source, opened
+from payments.reconciliation.readers.registry import MAPPED, form_of, lines_of
+from payments.reconciliation.refusals import Refused, words
+
+TASK = "payments.import_statements"
+KINDS = ("csv", "zip", "xlsx", "gz")
+CHUNK = 10_000
+MOST_ATTEMPTS = 4
+_RETRY_AFTER = timedelta(seconds=30)
+
+logger = logging.getLogger(__name__)
+
+
+class Overtaken(Exception):
+    """Another worker has taken this statement over: whatever we have read is his to read again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where a file comes from. `day` (Beijing): whose bill was asked for."""
+
+    source: Statement.Source
+    file_name: str
+    user: User | None = None
+    mapping: StatementMapping | None = None
+    day: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """`is_new` False: this content was imported for this account before, as this statement."""
+
+    statement: Statement
+    is_new: bool
+
+
+class _Hashing:
+    """A stream that is hashed and counted while it is read."""
+
+    def __init__(self, stream: private_files.Readable) -> None:
+        self._stream = stream
+        self.digest = hashlib.sha256()
+        self.size = 0
+
+    def read(self, size: int = -1, /) -> bytes:
+        piece = self._stream.read(size)
+        self.digest.update(piece)
+        self.size += len(piece)
+        return piece
+
+
+def take_in(account: PaymentAccount, stream: private_files.Readable, origin: Origin) -> Taken:
+    """Store a file and the row that waits to be read, or find the one that stands for the same content.
+
+    What is no bill at all makes a refused row. Raises `DomainError` (file_too_large, file_empty). A row that a command
+    makes is leased to it from the start.
+    """
+    hashing, refusal, name = _Hashing(stream), {}, ""
+    try:
+        name = private_files.save(hashing, limit=MAX_BYTES, kinds=KINDS)
+    except DomainError as error:
+        if error.code != "file_kind_refused":
+            raise
+        refusal = Refused("unknown_form").as_dict()
+    statement = _row(account, origin, hashing)
+    statement.stored_name = name
+    if refusal:
+        statement.begin()
+        statement.refuse(refusal)
+    return _keep(statement)
+
+
+def _row(account: PaymentAccount, origin: Origin, hashing: _Hashing) -> Statement:
+    statement = Statement(
+        account=account,
+        mapping=origin.mapping,
+        file_name=origin.file_name[:255],
+        sha256=hashing.digest.hexdigest(),
+        size=hashing.size,
+        source=origin.source,
+        day=origin.day,
+        created_by=origin.user,
+    )
+    if origin.source == Statement.Source.COMMAND:
+        statement.attempts, statement.leased_until = 1, timezone.now() + claims.LEASE
+    return statement
+
+
+def _keep(statement: Statement) -> Taken:
+    try:
+        with transaction.atomic():
+            statement.save(force_insert=True)
+    except IntegrityError:
+        if statement.stored_name:
+            private_files.remove(statement.stored_name)
+        known = Statement.objects.exclude(status=StatementStatus.REFUSED)
+        return Taken(known.get(account=statement.account, sha256=statement.sha256), is_new=False)
+    transaction.on_commit(lambda: hints.hint(TASK))
+    return Taken(statement, is_new=True)
+
+
+def import_statements() -> None:
+    """Read and match every statement that waits, one after another, until there is none."""
+    for batch in claims.walk(Statement, size=1):
+        for claim in batch:
+            run(claim)
+
+
+def run(claim: claims.Claim, *, report: Callable[[Statement], None] | None = None) -> None:
+    """Read and match one claimed statement; `report` is called after each chunk. Errors are kept on the row."""
+    statement = Statement.objects.select_related("account", "mapping").get(pk=claim.id)
+    try:
+        Import(statement, claim.attempts, report or _silent).run()
+    except Overtaken:
+        logger.warning("statement %s was taken over", claim.id)
+    except Refused as refused:
+        _refuse(statement, claim, refused)
+    except Exception as error:  # the edge: kept on the row, tried again by whoever claims it next
+        logger.exception("statement %s failed", claim.id)
+        _postpone(statement, claim, error)
+
+
+def _silent(_statement: Statement) -> None:
+    """Nobody looks."""
+
+
+def _refuse(statement: Statement, claim: claims.Claim, refused: Refused) -> None:
+    """Nothing is kept but the row that says why."""
+    with transaction.atomic():
+        mine = _lock(statement.pk, claim.attempts)
+        mine.begin()
+        mine.lines_read = 0
+        mine.form = statement.form
+        mine.refuse(refused.as_dict())
+        mine.save()
+        if mine.source == Statement.Source.FETCH:
+            settling.raise_refused(mine, words(mine.refusal))
+
+
+def _postpone(statement: Statement, claim: claims.Claim, error: Exception) -> None:
+    if claim.attempts >= MOST_ATTEMPTS:
+        problem = error.__class__.__name__
+        _refuse(statement, claim, Refused("failed", attempts=claim.attempts, problem=problem))
+        return
+    now = timezone.now()
+    Statement.objects.filter(pk=statement.pk, attempts=claim.attempts).update(
+        leased_until=None, due_at=now + _RETRY_AFTER * claim.attempts, last_error=repr(error)[:500]
+    )
+
+
+def _lock(pk: int, attempts: int) -> Statement:
+    """The row, if it is still ours. While we hold it nobody claims it. Raises `Overtaken`."""
+    rows = Statement.objects.select_for_update(no_key=True).filter(pk=pk, attempts=attempts, done_at=None)
+    statement = rows.first()
+    if statement is None:
+        raise Overtaken
+    return statement
+
+
+class Import:
+    """One reading of one file."""
+
+    def __init__(self, statement: Statement, attempts: int, report: Callable[[Statement], None]) -> None:
+        self.statement, self.attempts, self.report = statement, attempts, report
+        self.fen = {PAYMENT: 0, REFUND: 0}
+        self.first: datetime | None = None
+        self.last: datetime | None = None
+
+    def run(self) -> None:
+        """Raises `Refused`, `Overtaken`."""
+        if self.attempts > MOST_ATTEMPTS:
+            raise Refused("failed", attempts=self.attempts - 1, problem=self.statement.last_error)
+        self._begin()
+        with staging.stage():
+            brief = self._read()
+            self._set_period(brief)
+            staging.analyze()
+            self._match()
+
+    def _begin(self) -> None:
+        with transaction.atomic():
+            mine = _lock(self.statement.pk, self.attempts)
+            mine.begin()
+            mine.save(update_fields=["status", "progress", "lines_read", "lines_total"])
+        self.statement.lines_read = 0
+
+    def _read(self) -> Brief:
+        statement = self.statement
+        brief = Brief(
+            config=statement.account.config, file_name=statement.file_name, day=_midnight(statement.day)
+        )
+        with opened(self._path()) as source:
+            statement.form = form_of(source) or MAPPED
+            self._check_form()
+            lines = lines_of(source, brief, statement.mapping)
+            while chunk := list(islice(lines, CHUNK)):
+                self._take(chunk)
+                self._tell(source)
+        return brief
+
+    def _path(self) -> Any:
+        try:
+            path = private_files.path(self.statement.stored_name)
+            with path.open("rb") as stream:
+                intact = hashlib.file_digest(stream, "sha256").hexdigest() == self.statement.sha256
+        except FileNotFoundError:
+            intact = False
+        if not intact:
+            raise Refused("lost")
+        return path
+
+    def _check_form(self) -> None:
+        """A provider's own bill belongs to an account there; a mapped file to any."""
+        form, provider = self.statement.form, self.statement.account.provider
+        if form not in (MAPPED, provider):
+            raise Refused("wrong_form", form=Statement.Form(form).label, provider=provider)
+
+    def _take(self, chunk: list[Line]) -> None:
+        staging.add(chunk)
+        self.statement.lines_read += len(chunk)
+        for kind in (PAYMENT, REFUND):
+            self.fen[kind] += sum(line.fen for line in chunk if line.kind == kind)
+        times = [line.occurred_at for line in chunk if line.occurred_at]
+        if times:
+            self.first = min(times) if self.first is None else min(self.first, *times)
+            self.last = max(times) if self.last is None else max(self.last, *times)
+
+    def _tell(self, source: Source) -> None:
+        """Progress for whoever looks, and a longer lease. Raises `Overtaken`."""
+        self.statement.progress = min(int(source.consumed() * 90), 90)
+        mine = Statement.objects.filter(pk=self.statement.pk, attempts=self.attempts, done_at=None)
+        if not mine.update(
+            lines_read=self.statement.lines_read,
+            progress=self.statement.progress,
+            leased_until=timezone.now() + claims.LEASE,
+        ):
+            raise Overtaken
+        self.report(self.statement)
+
+    def _set_period(self, brief: Brief) -> None:
+        """What the file says of itself, the day that was asked for, or the days of its lines."""
+        statement = self.statement
+        if not brief.covers_payments:
+            return
+        if brief.period_from and brief.period_to:
+            statement.period_from, statement.period_to = brief.period_from, brief.period_to
+        elif day := _midnight(statement.day):
+            statement.period_from, statement.period_to = whole_days(day, day)
+        elif self.first and self.last:
+            statement.period_from, statement.period_to = whole_days(self.first, self.last)
+
+    def _match(self) -> None:
+        with transaction.atomic():
+            mine = _lock(self.statement.pk, self.attempts)
+            mine.form = self.statement.form
+            mine.period_from, mine.period_to = self.statement.period_from, self.statement.period_to
+            mine.lines_read = mine.lines_total = self.statement.lines_read
+            mine.payments_amount, mine.refunds_amount = yuan(self.fen[PAYMENT]), yuan(self.fen[REFUND])
+            matching.match(mine)
+            mine.match()
+            mine.save()
+            if mine.source == Statement.Source.FETCH:
+                # Nobody waits for this one: what only a person can end goes to the desk by itself.
+                settling.raise_cases(mine)
+        self.statement = mine
+        self.report(mine)
+
+
+def _midnight(day: date | None) -> datetime | None:
+    return datetime(day.year, day.month, day.day, tzinfo=BEIJING) if day else None

@@ -1,0 +1,107 @@
+"""Matching a staged file with what we hold: sets against sets, a few statements whatever the number of lines.
+
+The results, as a person reads them: MATCHED, the same fact here and there; MISSING_HERE, money moved at the provider
+and not here (or it moved for nobody we know); MISSING_THERE, we hold a payment of the file's period that the file
+lacks; AMOUNT_DIFFERS; DUPLICATE, the same fact again, in this file or an earlier one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from django.db import connection
+from django.db.models import Count
+
+from payments.models import Statement, StatementLine
+
+# The attempt by our number, else by theirs: only what the first did not find is looked up a second time.
+# A copy is any but the first line of a fact, in the file or in the account's earlier ones. A refund whose number only
+# one of the two sides knows (see settlement: «to …») is recognised by its amount.
+_MATCH = """
+INSERT INTO payments_statementline (statement_id, account_id, number, kind, reference, provider_reference,
+  refund_reference, amount, occurred_at, sha256, identity, result, payment_id, outcome)
+SELECT %(statement)s, %(account)s, s.number, s.kind, s.reference, s.provider_reference, s.refund_reference, s.amount,
+  s.occurred_at, s.sha256, s.identity,
+  CASE
+    WHEN s.number > d.first OR k.id IS NOT NULL THEN 'duplicate'
+    WHEN p.id IS NULL THEN 'missing_here'
+    WHEN s.kind = 'refund' THEN CASE
+      WHEN s.refunded IS NULL THEN 'missing_here' WHEN s.refunded <> s.amount THEN 'amount_differs' ELSE 'matched' END
+    WHEN s.kind = 'other' THEN CASE WHEN p.status IN ('paid', 'refunded') THEN 'amount_differs' ELSE 'matched' END
+    WHEN s.amount <> p.amount THEN 'amount_differs'
+    WHEN p.status NOT IN ('paid', 'refunded') OR o.id IS NOT NULL THEN 'missing_here'
+    WHEN s.provider_reference <> '' AND p.provider_reference <> '' AND s.provider_reference <> p.provider_reference
+      THEN 'missing_here'
+    ELSE 'matched'
+  END, p.id, ''
+FROM (
+  SELECT f.*, CASE WHEN f.kind = 'refund' AND f.found IS NOT NULL THEN COALESCE(
+    (SELECT x.amount FROM payments_refund x
+     WHERE x.payment_id = f.found AND x.refund_reference = f.refund_reference),
+    (SELECT min(x.amount) FROM payments_refund x
+     WHERE x.payment_id = f.found AND x.amount = f.amount
+       AND (f.refund_reference = '' OR x.refund_reference LIKE 'to %%'))
+  ) END AS refunded
+  FROM (
+    SELECT t.*, COALESCE(a.id, CASE WHEN t.provider_reference <> '' THEN (
+      SELECT b.id FROM payments_payment b
+      WHERE b.provider_reference = t.provider_reference AND b.account_id = %(account)s
+    ) END) AS found
+    FROM statement_stage t
+    LEFT JOIN payments_payment a ON a.reference = t.reference AND a.account_id = %(account)s
+  ) f
+) s
+LEFT JOIN (
+  SELECT identity, min(number) AS first FROM statement_stage GROUP BY identity HAVING count(*) > 1
+) d ON d.identity = s.identity
+LEFT JOIN payments_statementline k ON k.account_id = %(account)s AND k.identity = s.identity
+  AND k.number IS NOT NULL AND k.result <> 'duplicate'
+LEFT JOIN payments_payment p ON p.id = s.found
+LEFT JOIN orders_order o ON o.id = p.order_id AND o.status = 'pending'
+ORDER BY s.number
+"""
+_MISSING_THERE = """
+INSERT INTO payments_statementline (statement_id, account_id, number, kind, reference, provider_reference,
+  refund_reference, amount, occurred_at, sha256, identity, result, payment_id, outcome)
+SELECT %(statement)s, %(account)s, NULL, 'payment', p.reference, p.provider_reference, '', p.amount, p.paid_at, '',
+  {identity}, 'missing_there', p.id, ''
+FROM payments_payment p
+WHERE p.account_id = %(account)s AND p.status IN ('paid', 'refunded')
+  AND p.paid_at >= %(start)s AND p.paid_at < %(end)s
+  AND NOT EXISTS (
+    SELECT 1 FROM payments_statementline l WHERE l.payment_id = p.id AND l.number IS NOT NULL AND l.kind = 'payment'
+  )
+ORDER BY p.id
+"""
+_IDENTITY = {"postgresql": "gen_random_uuid()", "sqlite": "lower(hex(randomblob(16)))"}
+# Past the limit of ordinary statements; the memory is for one hash table.
+_ROOM = ("SET LOCAL statement_timeout = '15min'", "SET LOCAL work_mem = '64MB'")
+
+
+def match(statement: Statement) -> None:
+    """Write the lines of a staged file with their results and the statement's counts (not saved). In a transaction."""
+    values: dict[str, Any] = {"statement": statement.pk, "account": statement.account_id}
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            for sql in _ROOM:
+                cursor.execute(sql)
+        cursor.execute(_MATCH, values)
+        if statement.period_from and statement.period_to:
+            period = {"start": _stored(statement.period_from), "end": _stored(statement.period_to)}
+            sql = _MISSING_THERE.format(identity=_IDENTITY[connection.vendor])
+            cursor.execute(sql, {**values, **period})
+    for name, number in counts(statement).items():
+        setattr(statement, name, number)
+
+
+def counts(statement: Statement) -> Mapping[str, int]:
+    """How many lines came to each result."""
+    rows = statement.lines.values_list("result").order_by("result").annotate(number=Count("pk"))
+    found = dict(rows)
+    return {result: found.get(result, 0) for result in StatementLine.Result.values}
+
+
+def _stored(moment: datetime) -> Any:
+    return connection.ops.adapt_datetimefield_value(moment)

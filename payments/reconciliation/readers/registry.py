@@ -1,0 +1,30 @@
+"""Which reader a file needs: told by its content."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from payments.reconciliation.readers import alipay, mapped, unionpay, wechatpay
+from payments.reconciliation.readers.base import Brief, Line
+from payments.reconciliation.readers.containers import Source
+from payments.reconciliation.refusals import Refused
+
+FORMS = {"alipay": alipay, "wechatpay": wechatpay, "unionpay": unionpay}
+MAPPED = "mapped"
+
+
+def form_of(source: Source) -> str:
+    """alipay, wechatpay or unionpay; "" for what only a mapping can read."""
+    if source.is_workbook:
+        return ""
+    return next((form for form, reader in FORMS.items() if reader.fits(source.head)), "")
+
+
+def lines_of(source: Source, brief: Brief, mapping: mapped.Mapping | None) -> Iterator[Line]:
+    """The lines of a file of a known form, or of any file with a mapping. Raises `Refused`."""
+    form = form_of(source)
+    if form:
+        return FORMS[form].read(source, brief)  # type: ignore[no-any-return,attr-defined]
+    if mapping is None:
+        raise Refused("unknown_form")
+    return mapped.read(source, brief, mapping)

@@ -1,0 +1,155 @@
+"""WeChat Pay's trade bill: UTF-8 with or without BOM, CRLF, every cell of a line behind a backtick, nothing quoted.
+
+ALL (27 columns, 24 for old merchants), SUCCESS (20), REFUND (29): columns are told by name. The last two lines are a
+summary, whose count and sums must agree. Amounts are yuan. Source: pay.weixin.qq.com, 「交易账单」 format.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from ordersite.lib.money import yuan
+from payments.reconciliation.readers.base import (
+    OTHER,
+    PAYMENT,
+    REFUND,
+    Brief,
+    Line,
+    check_total,
+    make_line,
+    read_fen,
+    read_time,
+    read_total,
+)
+from payments.reconciliation.readers.containers import Source
+from payments.reconciliation.refusals import Refused, bad_line
+
+FIRST, APP, MERCHANT, SUB_MERCHANT = "交易时间", "公众账号ID", "商户号", "特约商户号"
+TRADE, REFERENCE, STATE, CURRENCY = "微信订单号", "商户订单号", "交易状态", "货币种类"
+REFUND_REFERENCE, REFUND_REQUESTED = "商户退款单号", "退款申请时间"
+# The first that the file has: with coupons the others are smaller than what was ordered or asked back.
+ORDERED, REFUNDED = ("订单金额", "总金额"), ("申请退款金额", "退款金额")
+COUNT = "总交易单数"
+_SUMS = {
+    "订单总金额": "订单金额",
+    "总交易额": "总金额",
+    "申请退款总金额": "申请退款金额",
+    "总退款金额": "退款金额",
+}
+_KINDS = {"SUCCESS": PAYMENT, "REFUND": REFUND}
+_CURRENCIES = ("CNY", "RMB", "")
+
+
+def fits(head: bytes) -> bool:
+    """Whether this is the beginning of such a file."""
+    first = head.split(b"\n", 1)[0].decode("utf-8-sig", errors="ignore")
+    return first.startswith(FIRST + ",") and TRADE in first
+
+
+def _name(names: dict[str, int], choices: tuple[str, ...]) -> str:
+    return next((name for name in choices if name in names), "")
+
+
+@dataclass(slots=True)
+class Reader:
+    """The columns by name, and what the lines come to."""
+
+    brief: Brief
+    names: dict[str, int]
+    count: int = 0
+    sums: dict[str, int] = field(default_factory=dict)
+    apps: set[str] = field(default_factory=set)
+    ordered: str = ""
+    refunded: str = ""
+
+    def __post_init__(self) -> None:
+        self.ordered, self.refunded = _name(self.names, ORDERED), _name(self.names, REFUNDED)
+        for name in (MERCHANT, TRADE, REFERENCE, STATE):
+            if name not in self.names:
+                raise Refused("missing_column", column=name)
+        if not self.ordered and not self.refunded:
+            raise Refused("missing_column", column=ORDERED[0])
+        self.sums = {name: 0 for name in (self.ordered, self.refunded) if name}
+        self.brief.covers_payments = REFUND_REQUESTED not in self.names
+
+    def line(self, number: int, raw: bytes, cells: list[str]) -> Line:
+        if len(cells) != len(self.names):
+            raise bad_line(number, "columns")
+        self._check_account(cells, number)
+        kind = _KINDS.get(self._cell(cells, STATE), OTHER)
+        self.count += 1
+        amounts = {name: read_fen(self._cell(cells, name) or "0", line=number) for name in self.sums}
+        for name, fen in amounts.items():
+            self.sums[name] += fen
+        fen = amounts.get(self.refunded if kind == REFUND else self.ordered, 0)
+        if fen < 0:
+            raise bad_line(number, "kind")
+        refund = self._cell(cells, REFUND_REFERENCE) if kind == REFUND else ""
+        numbers = (self._cell(cells, REFERENCE), self._cell(cells, TRADE), refund)
+        moment = (self._cell(cells, REFUND_REQUESTED) if kind == REFUND else "") or self._cell(cells, FIRST)
+        return make_line(raw, number, kind, numbers, (fen, read_time(moment, line=number)))
+
+    def _cell(self, cells: list[str], name: str) -> str:
+        position = self.names.get(name)
+        return "" if position is None else cells[position].strip()
+
+    def _check_account(self, cells: list[str], number: int) -> None:
+        ours = self.brief.config.get("mchid", "")
+        merchants = {self._cell(cells, MERCHANT), self._cell(cells, SUB_MERCHANT)}
+        if ours and ours not in merchants:
+            raise Refused("wrong_account", found=self._cell(cells, MERCHANT), expected=ours)
+        if self._cell(cells, CURRENCY) not in _CURRENCIES:
+            raise bad_line(number, "currency")
+        self.apps.add(self._cell(cells, APP))
+
+    def check_summary(self, names: list[str], figures: list[str]) -> None:
+        """One merchant number may serve several apps; but a file without one line of ours is of another account."""
+        said = {name: read_total(figure) for name, figure in zip(names, figures, strict=False)}
+        count = said.get(COUNT)
+        if count is None:
+            raise Refused("truncated")
+        check_total("count", count, Decimal(self.count))
+        for name, column in _SUMS.items():
+            total = said.get(name)
+            if column in self.sums and total is not None:
+                what = "refunds" if column == self.refunded else "payments"
+                check_total(what, total, yuan(self.sums[column]))
+        app = self.brief.config.get("appid", "")
+        if app and self.apps and app not in self.apps:
+            raise Refused("wrong_account", found=min(self.apps), expected=app)
+
+
+def read(source: Source, brief: Brief) -> Iterator[Line]:
+    """See `readers.base`. Only «,`» separates cells: a product's name may hold commas and backticks."""
+    reader: Reader | None = None
+    summary: list[str] = []
+    is_done = False
+    for number, raw in source.lines():
+        text = _decode(raw)
+        if not text.strip():
+            continue
+        if is_done:
+            raise bad_line(number, "columns")
+        if reader is None:
+            names = [name.strip().lstrip("`") for name in text.split(",")]
+            reader = Reader(brief, {name: position for position, name in enumerate(names)})
+        elif summary:
+            reader.check_summary(summary, text.removeprefix("`").split(",`"))
+            is_done = True
+        elif text.startswith(COUNT):
+            summary = [name.strip().lstrip("`") for name in text.split(",")]
+        elif not text.startswith("`"):
+            raise bad_line(number, "columns")
+        else:
+            yield reader.line(number, raw, text[1:].split(",`"))
+    if not is_done:
+        raise Refused("truncated")
+
+
+def _decode(raw: bytes) -> str:
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise Refused("bad_encoding", encoding="UTF-8") from error

@@ -1,0 +1,67 @@
+"""Why a file is refused: a code and what it says it with, kept on the statement, worded in the reader's language."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+WORDS: Mapping[str, Promise] = {
+    "unknown_form": _("The file is in none of the known forms. Choose a mapping for a bank's own file."),
+    "wrong_form": _("The file is a bill of %(form)s, but the account is at %(provider)s."),
+    "wrong_account": _("The file is of account %(found)s, not of %(expected)s."),
+    "truncated": _("The file ends before its closing totals: it is cut off."),
+    "totals_differ": _("The file says %(what)s %(said)s, but its lines come to %(found)s: it was changed."),
+    "bad_line": _("Line %(line)s cannot be read: %(problem)s."),
+    "line_too_long": _("Line %(line)s is longer than any bill's."),
+    "nul": _("The file holds NUL characters: it is no bill."),
+    "bad_encoding": _("The file is not in the encoding %(encoding)s."),
+    "missing_column": _("The file has no column %(column)s."),
+    "too_large": _("The file is larger than %(megabytes)s MB unpacked."),
+    "bomb": _("The file unpacks to far more than a bill does."),
+    "encrypted": _("The file is encrypted. Unpack it first."),
+    "broken_file": _("The file is damaged: it cannot be unpacked."),
+    "no_bill_inside": _("There is no bill in this archive."),
+    "empty": _("The file is empty."),
+    "lost": _("The stored file is gone or was changed on disk."),
+    "failed": _("The file could not be read in %(attempts)s attempts; the last problem: %(problem)s"),
+}
+
+# What stands in a `problem` or `what`.
+PROBLEMS: Mapping[str, Promise] = {
+    "columns": _("it has another number of columns than the header"),
+    "amount": _("the amount is not one"),
+    "time": _("the time is not one"),
+    "currency": _("the currency is not CNY"),
+    "kind": _("a payment cannot be negative"),
+    "number_as_id": _("a number of an order stands there as a rounded figure; format the column as text"),
+    "count": _("lines:"),
+    "payments": _("payments:"),
+    "refunds": _("refunds:"),
+}
+
+
+class Refused(Exception):
+    """The file is not taken. `code` is a key of WORDS; parameters are JSON."""
+
+    def __init__(self, code: str, **params: object) -> None:
+        super().__init__(code)
+        self.code = code
+        self.params = params
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"code": self.code, "params": {name: str(value) for name, value in self.params.items()}}
+
+
+def bad_line(number: int, problem: str) -> Refused:
+    return Refused("bad_line", line=number, problem=problem)
+
+
+def words(refusal: Mapping[str, Any]) -> str:
+    """One clear line in the present language; empty where nothing was refused."""
+    if not refusal:
+        return ""
+    params = {name: PROBLEMS.get(value, value) for name, value in refusal.get("params", {}).items()}
+    return str(WORDS.get(refusal["code"], _("The file was refused."))) % params
