@@ -171,7 +171,7 @@ def _measure_floor(context: Context) -> float:
 def _empty() -> None:
     with connection.cursor() as cursor:
         cursor.execute(
-            "TRUNCATE payments_paymentnotification, payments_notificationbody, payments_paymentexception"
+            "TRUNCATE payments_paymentnotification, payments_notificationbody, payments_paymentexception CASCADE"
         )
 
 

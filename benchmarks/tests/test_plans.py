@@ -40,7 +40,7 @@ def _scans(work: Callable[[], object]) -> list[str]:
     with CaptureQueriesContext(connection) as queries:
         work()
     found = []
-    for sql in {query["sql"] for query in queries if re.match(r"\s*(SELECT|UPDATE)", query["sql"])}:
+    for sql in {query["sql"] for query in queries if re.match(r"\s*(SELECT|UPDATE|WITH)", query["sql"])}:
         with connection.cursor() as cursor:
             cursor.execute(f"EXPLAIN (FORMAT JSON) {sql}")
             plan = cursor.fetchone()[0]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from types import NoneType
@@ -22,12 +23,23 @@ class _Cursor(psycopg.RawCursor[Any]):
     """Takes `%s` like all others, and numbers the places once: the driver would look for them at every call."""
 
     def execute(self, query: Any, params: Any = None, **_options: Any) -> _Cursor:
-        return super().execute(_numbered(query), params, prepare=True)
+        try:
+            return super().execute(_numbered(query), params, prepare=True)
+        finally:
+            self._query: Any = _Logged(self.connection, query, params)
 
-    def _convert_query(self, query: Any, params: Any = None) -> Any:
-        """Keeps the statement where Django's log of queries looks for it."""
-        self._query = super()._convert_query(query, params)
-        return self._query
+
+@dataclass(frozen=True, slots=True)
+class _Logged:
+    """Where Django's log of queries looks for the statement, with its values in the text as if they were not apart."""
+
+    connection: psycopg.Connection[Any]
+    sql: str
+    params: Sequence[str | None]
+
+    @property
+    def query(self) -> bytes:
+        return psycopg.ClientCursor(self.connection).mogrify(self.sql, self.params).encode()
 
 
 @lru_cache(maxsize=64)
