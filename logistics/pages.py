@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import io
-
-import segno
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
@@ -15,7 +12,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from logistics import tracking
 from logistics.cards import card, parcels_of
 from orders.models import Order
-from ordersite.lib import crypto
+from ordersite.lib import crypto, qr
 
 _QR_AGE_SECONDS = 86_400
 
@@ -40,11 +37,7 @@ def track_qr(_request: HttpRequest, token: str) -> HttpResponse:
     """The page's address as a QR code."""
     order = _order(token)
     address = settings.PUBLIC_BASE_URL + reverse("track", args=[order.tracking_token])
-    drawn = io.BytesIO()
-    segno.make(address, error="m", micro=False).save(
-        drawn, kind="svg", scale=8, border=2, dark="#17211f", light="#fff"
-    )
-    response = HttpResponse(drawn.getvalue(), content_type="image/svg+xml")
+    response = HttpResponse(qr.svg(address), content_type="image/svg+xml")
     response.headers["Cache-Control"] = f"private, max-age={_QR_AGE_SECONDS}"
     response.headers["X-Robots-Tag"] = "noindex"
     return response

@@ -8,9 +8,10 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
@@ -18,9 +19,11 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_safe
 
 from orders.models import OrderStatus
+from ordersite.lib import qr
 from ordersite.lib.errors import OutsideError
 from payments.attempts import form_of
 from payments.models import Payment, PaymentStatus
+from payments.providers.registry import get_provider
 from payments.query import ask_now
 
 logger = logging.getLogger(__name__)
@@ -28,7 +31,8 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What a buyer is told. `state` is waiting, paid, closed, refunded or late (paid after the order was closed)."""
+    """What a buyer is told. `state` is waiting, paid, closed, refunded or late (paid after the order was closed);
+    scan is waiting with a code to be scanned."""
 
     state: str
     title: str | Promise
@@ -41,6 +45,12 @@ _SHOWN = {
         "waiting",
         _("Confirming your payment"),
         _("We are asking the payment provider. This page turns by itself, usually within seconds."),
+        "waiting",
+    ),
+    "scan": Shown(
+        "scan",
+        _("Scan to pay"),
+        _("Scan this code with your phone. This page turns by itself as soon as you have paid."),
         "waiting",
     ),
     "paid": Shown("paid", _("Paid"), _("Thank you. The shop is preparing your order."), "good"),
@@ -84,10 +94,31 @@ def show_form(request: HttpRequest, reference: str) -> HttpResponse:
 def show_return(request: HttpRequest, reference: str) -> HttpResponse:
     """UnionPay sends the browser back with a POST; what it carries is not read."""
     if request.method == "POST":
-        return HttpResponse(status=303, headers={"Location": reverse("pay-return", args=[reference])})
+        payment = get_object_or_404(Payment.objects.only("reference"), reference=reference)
+        return HttpResponse(status=303, headers={"Location": reverse("pay-return", args=[payment.reference])})
     payment = _fresh(reference)
-    context = {"payment": payment, "order": payment.order, "shown": shown(payment)}
+    scan = can_be_scanned(payment)
+    context = {
+        "payment": payment,
+        "order": payment.order,
+        "shown": _SHOWN["scan"] if scan else shown(payment),
+        "scan": scan,
+        "state": state_of(payment),
+        "provider": get_provider(payment.account.provider).label if scan else "",
+    }
     return render(request, "payments/return.html", context)
+
+
+@require_safe
+@never_cache
+def show_code(request: HttpRequest, reference: str) -> HttpResponse:
+    """What the buyer scans, as long as the attempt can be paid."""
+    payment = get_object_or_404(Payment, reference=reference)
+    if not can_be_scanned(payment):
+        raise Http404
+    response = HttpResponse(qr.svg(payment.code_url), content_type="image/svg+xml")
+    response.headers["X-Robots-Tag"] = "noindex"
+    return response
 
 
 @require_safe
@@ -104,6 +135,16 @@ def _fresh(reference: str) -> Payment:
     if state_of(payment) == "waiting" and ask_now(payment):
         payment = attempts.get(pk=payment.pk)
     return payment
+
+
+def can_be_scanned(payment: Payment) -> bool:
+    """Whether the buyer can still pay by its code."""
+    return (
+        bool(payment.code_url)
+        and state_of(payment) == "waiting"
+        and not payment.close_wanted_at
+        and payment.expires_at > timezone.now()
+    )
 
 
 def shown(payment: Payment) -> Shown:

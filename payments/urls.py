@@ -10,5 +10,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/orders/<slug:number>/payments/", api.OrderPayments.as_view(), name="order-payments"),
     re_path(rf"^pay/go/{_REFERENCE}/$", pages.show_form, name="pay-go"),
     re_path(rf"^pay/return/{_REFERENCE}/$", pages.show_return, name="pay-return"),
+    re_path(rf"^pay/return/{_REFERENCE}/qr.svg$", pages.show_code, name="pay-code"),
     re_path(rf"^pay/return/{_REFERENCE}/state/$", pages.show_state, name="pay-state"),
 ]

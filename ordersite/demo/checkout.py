@@ -26,7 +26,7 @@ from django.views.decorators.http import require_http_methods
 from orders.intake import idempotency
 from orders.intake.create import AddressDraft, BuyerDraft, LineDraft, OrderDraft, place
 from orders.lifecycle import Actor, Evidence
-from orders.models import ApiClient, Order
+from orders.models import ApiClient, Merchant, Order
 from ordersite.demo.seed import CHECKOUT_CLIENT, SLUG
 from ordersite.lib.errors import DomainError
 from payments.attempts import start_attempt
@@ -45,6 +45,29 @@ class Product:
     shipping_fee: Decimal
 
 
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A way to pay as the buyer sees it: an account, its name, a short word on what happens."""
+
+    slug: str
+    mark: str
+    label: str | Promise
+    hint: str | Promise
+    is_chosen: bool = False
+
+
+WAYS = (
+    Way("demo-alipay", "支", gettext_lazy("Alipay"), gettext_lazy("Opens Alipay's cashier")),
+    Way("demo-wechatpay", "微", gettext_lazy("WeChat Pay"), gettext_lazy("Scan a code with your phone")),
+    Way("demo-unionpay", "银", gettext_lazy("UnionPay"), gettext_lazy("Pay with a bank card")),
+    Way("demo-alipay-cert", "支", gettext_lazy("Alipay (certificate mode)"), gettext_lazy("For developers")),
+    Way(
+        "demo-webhook",
+        "W",
+        gettext_lazy("Any other provider (Standard Webhooks)"),
+        gettext_lazy("For developers"),
+    ),
+)
 CUP = Product("thermos-500", gettext_lazy("Thermos cup 500 ml"), Decimal("88.80"), Decimal("8.00"))
 
 
@@ -158,7 +181,7 @@ def draft_of(request: HttpRequest, form: Form, key: str) -> OrderDraft:
 
 
 def collect(order: Order, client: ApiClient, account_slug: str) -> str:
-    """The cashier's address; the tracking page when the order needs no payment any more."""
+    """The cashier's address, or the page with the code to scan; the tracking page when nothing is left to pay."""
     tracking = reverse("track", args=[order.tracking_token])
     if order.status != "pending":
         return tracking
@@ -168,7 +191,18 @@ def collect(order: Order, client: ApiClient, account_slug: str) -> str:
     if account is None:
         raise DomainError("invalid", gettext_lazy("Please choose how to pay."))
     payment = start_attempt(order, account).payment
+    if payment.code_url and not payment.pay_url:
+        return reverse("pay-return", args=[payment.reference])
     return payment.pay_url or tracking
+
+
+def ways_to_pay(merchant: Merchant, chosen: str) -> list[Way]:
+    """Those whose accounts the shop has and uses, in the order of `WAYS`; the first is chosen where none is."""
+    accounts = PaymentAccount.objects.filter(merchant=merchant, is_active=True)
+    slugs = set(accounts.values_list("slug", flat=True))
+    ways = [way for way in WAYS if way.slug in slugs]
+    known = chosen if any(way.slug == chosen for way in ways) else (ways[0].slug if ways else "")
+    return [replace(way, is_chosen=way.slug == known) for way in ways]
 
 
 def refuse(request: HttpRequest, client: ApiClient, form: Form, error: DomainError) -> HttpResponse:
@@ -195,9 +229,6 @@ def show(request: HttpRequest, client: ApiClient, form: Form, trouble: Trouble =
         "problem": trouble.problem,
         "twin": trouble.twin,
         "totals": {"goods": goods, "total": goods + CUP.shipping_fee},
-        "accounts": [
-            {"slug": "demo-alipay", "label": _("Alipay")},
-            {"slug": "demo-webhook", "label": _("Any other provider (Standard Webhooks)")},
-        ],
+        "ways": ways_to_pay(client.merchant, shown.account),
     }
     return render(request, "demo/checkout.html", context, status=trouble.status)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -27,6 +29,13 @@ CHECKOUT_CLIENT = "演示结算页"
 ERP_CLIENT = "演示仓库 ERP"
 ALIPAY_APP_ID = "2021000000000001"
 ALIPAY_SELLER_ID = "2088000000000001"
+
+# Accounts whose keys the sandbox issues, as the providers' consoles do: slug, provider, file in its folder.
+ISSUED = (
+    ("demo-alipay-cert", "alipay", "alipay_cert_account.json"),
+    ("demo-wechatpay", "wechatpay", "wechatpay_account.json"),
+    ("demo-unionpay", "unionpay", "unionpay_account.json"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +89,12 @@ def save_accounts(merchant: Merchant, *, sandbox_url: str, folder: Path) -> None
         merchant=merchant,
         values={"secret": (folder / "webhook_secret").read_text(encoding="ascii").strip(), **pages},
     )
+    for slug, provider, file in ISSUED:
+        values = json.loads((folder / file).read_text(encoding="utf-8"))
+        path = urlsplit(values["gateway_url"]).path
+        payment_accounts.save_account(
+            slug, provider=provider, merchant=merchant, values={**values, "gateway_url": sandbox_url + path}
+        )
     carrier_accounts.save_account(
         "demo-kuaidi100",
         carrier="kuaidi100",
