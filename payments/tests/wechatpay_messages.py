@@ -76,7 +76,9 @@ def public_pem(name: str) -> str:
 
 
 @lru_cache
-def certificate(name: str = "platform", serial: int = SERIAL, *, begins: int = -30, ends: int = 1800) -> str:
+def certificate(
+    name: str = "platform", serial: int = SERIAL, *, begins: int = -3000, ends: int = 20000
+) -> str:
     """A certificate in PEM with that key; the days count from RECEIVED_AT."""
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Tenpay.com Root CA")])
     builder = (
