@@ -48,7 +48,11 @@ class TooLarge(Exception):
     """The body is longer than anything that is taken."""
 
 
-class SlowBody(BytesIO):
+class UnreadBody(BytesIO):
+    """Stands for a body of which something may still be on its way: nothing else can be said on its connection."""
+
+
+class SlowBody(UnreadBody):
     """Stands for a body that did not arrive in time, where the application itself is to answer that."""
 
     def read(self, size: int | None = -1, /) -> bytes:
@@ -66,8 +70,9 @@ class Job:
 
 
 class Front:
-    """`small_prefixes`: paths of machines' calls. There a longer body is cut one byte beyond SMALL_BODY and a slow one
-    raises TimeoutError when read: the application refuses, counts and answers it in its own words."""
+    """`small_prefixes`: paths of machines' calls. There a longer body is cut one byte beyond SMALL_BODY (not read at all
+    where its length says so) and a slow one raises TimeoutError when read: the application refuses, counts and answers
+    it in its own words."""
 
     def __init__(self, application: Application, *, threads: int, small_prefixes: Sequence[str]) -> None:
         self._application = application
@@ -106,6 +111,8 @@ class Front:
         is_small = environ["PATH_INFO"].startswith(self._small_prefixes)
         if length is not None and int(length) <= SMALL_BODY:
             return await _in_time(_whole(protocol), SMALL_SECONDS if is_small else LARGE_SECONDS, is_small)
+        if is_small and length is not None:
+            return UnreadBody(bytes(SMALL_BODY + 1))  # long enough to be refused
         return await _in_time(_cut(protocol), SMALL_SECONDS, True) if is_small else await _large(protocol)
 
     def _work(self) -> None:
@@ -161,7 +168,9 @@ def environ_of(scope: Any) -> dict[str, Any]:
     }
     for name, value in scope.headers.items():
         key = _KEYS.get(name) or _key(name)
-        environ[key] = f"{environ[key]}{'; ' if key == 'HTTP_COOKIE' else ','}{value}" if key in environ else value
+        environ[key] = (
+            f"{environ[key]}{'; ' if key == 'HTTP_COOKIE' else ','}{value}" if key in environ else value
+        )
     environ.pop("", None)
     return environ
 
@@ -173,14 +182,23 @@ def _key(name: str) -> str:
 # The usual ones need not be built again for each call.
 _KEYS = {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"} | {
     name: _key(name)
-    for name in ("host", "accept", "accept-encoding", "user-agent", "connection", "x-forwarded-for", "x-forwarded-proto")
+    for name in (
+        "host",
+        "accept",
+        "accept-encoding",
+        "user-agent",
+        "connection",
+        "x-forwarded-for",
+        "x-forwarded-proto",
+    )
 }
 
 
 async def _in_time(reading: Any, seconds: float, marked: bool) -> IO[bytes]:
     try:
         async with asyncio.timeout(seconds):
-            return BytesIO(await reading)
+            body: bytes = await reading
+            return BytesIO(body) if len(body) <= SMALL_BODY else UnreadBody(body)
     except TimeoutError:
         if marked:
             return SlowBody()
@@ -238,7 +256,8 @@ def _respond(application: Application, job: Job) -> None:
     head: list[Any] = []
 
     def start_response(status: str, headers: list[tuple[str, str]], _exc_info: Any = None) -> None:
-        head[:] = [int(status[:3]), headers]
+        closing = [("connection", "close")] if isinstance(job.environ["wsgi.input"], UnreadBody) else []
+        head[:] = [int(status[:3]), [*headers, *closing]]
 
     answer = application(job.environ, start_response)
     try:

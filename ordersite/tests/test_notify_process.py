@@ -22,7 +22,15 @@ def test_it_takes_calls_answers_probes_and_knows_no_pages(settings: Any) -> None
     settings.MIDDLEWARE = settings.MIDDLEWARE[:2]
     assert build.post_alipay(body).content == b"success"
     assert Client().get("/healthz").status_code == 200
-    for path in ("/admin/", "/admin/login/", "/api/v1/orders/", "/shop/orders/", "/", "/static/x", "/push/sf/x/"):
+    for path in (
+        "/admin/",
+        "/admin/login/",
+        "/api/v1/orders/",
+        "/shop/orders/",
+        "/",
+        "/static/x",
+        "/push/sf/x/",
+    ):
         answer = Client().post(path)
         assert (answer.status_code, answer.content) == (404, b"")
 

@@ -21,9 +21,12 @@ from cryptography.hazmat.primitives.hashes import MD5, SHA1
 from cryptography.x509 import (
     BasicConstraints,
     Certificate,
+    DuplicateExtension,
     ExtensionNotFound,
     ExtensionType,
+    InvalidVersion,
     KeyUsage,
+    UnsupportedGeneralNameType,
     load_pem_x509_certificate,
 )
 from cryptography.x509.oid import NameOID
@@ -103,12 +106,18 @@ def read_certificate(text: str) -> Certificate:
     return read_certificates(text)[0]
 
 
+# What parsing raises for a certificate in which a byte or two are not what they should be.
+_UNREADABLE = (
+    ValueError, UnsupportedAlgorithm, InvalidVersion, DuplicateExtension, UnsupportedGeneralNameType,
+)  # fmt: skip
+
+
 def _readable(pem: str) -> list[Certificate]:
     try:
         certificate = load_pem_x509_certificate(pem.encode("ascii"))
         # Both are parsed late, and each may fail on its own.
         _parts = certificate.subject, certificate.issuer, certificate.extensions
-    except (ValueError, UnsupportedAlgorithm):
+    except _UNREADABLE:
         return []
     return [certificate]
 

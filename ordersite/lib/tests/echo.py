@@ -11,7 +11,15 @@ from ordersite.lib import front
 
 front.SMALL_SECONDS = front.LARGE_SECONDS = 0.4
 front.BYTES_PER_SECOND = 1_000_000
-_KEPT = ("REQUEST_METHOD", "PATH_INFO", "QUERY_STRING", "REMOTE_ADDR", "CONTENT_TYPE", "CONTENT_LENGTH", "SERVER_PORT")
+_KEPT = (
+    "REQUEST_METHOD",
+    "PATH_INFO",
+    "QUERY_STRING",
+    "REMOTE_ADDR",
+    "CONTENT_TYPE",
+    "CONTENT_LENGTH",
+    "SERVER_PORT",
+)
 
 
 def echo(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
