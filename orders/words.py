@@ -39,6 +39,15 @@ TRIGGERS: Mapping[str, Promise] = {
     "refund_approved_alone": _("a refund approved by its proposer alone"),
     "hold": _("a hold"),
     "release": _("a release"),
+    "settlement_proposed": _("a manual settlement was proposed"),
+    "settlement_approved": _("a manual settlement was approved"),
+    "settlement_refused": _("a manual settlement was refused"),
+    "settlement_withdrawn": _("a manual settlement was withdrawn"),
+    "revival_proposed": _("reviving the order was proposed"),
+    "revival_approved": _("reviving the order was approved"),
+    "revival_refused": _("reviving the order was refused"),
+    "revival_withdrawn": _("reviving the order was withdrawn"),
+    "case_resolved": _("an exception was resolved"),
 }
 # Who it was.
 ACTORS: Mapping[str, Promise] = {

@@ -44,7 +44,7 @@ _OPERATIONS = _LOOK | {
     "payments.view_paymentaccount", "payments.add_paymentaccount", "payments.change_paymentaccount",
     "payments.view_refusedcall", "payments.replay_paymentnotification",
     # Who sets the limits moves no money, and who moves money sets no limits.
-    "payments.view_moneylimit", "payments.add_moneylimit", "payments.change_moneylimit",
+    "payments.view_moneylimit", "payments.add_moneylimit", "payments.change_moneylimit", "payments.delete_moneylimit",
     "logistics.add_warehouse", "logistics.change_warehouse",
     "logistics.view_carrieraccount", "logistics.add_carrieraccount", "logistics.change_carrieraccount",
     "logistics.resolve_shipmentexception",

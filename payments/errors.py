@@ -172,3 +172,7 @@ def refund_under_way() -> DomainError:
 
 def stock_not_confirmed() -> DomainError:
     return DomainError("stock_not_confirmed", _("Confirm first that the goods are in stock."))
+
+
+def remedy_gone() -> DomainError:
+    return DomainError("remedy_gone", _("This does not fit the case any more. Look at it again."))

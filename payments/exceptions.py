@@ -24,7 +24,9 @@ from payments.models import PaymentException, PaymentExceptionStep
 Deed = PaymentExceptionStep.Deed
 # Money that no order needs.
 LATE = (PaymentException.Kind.ORDER_CLOSED, PaymentException.Kind.ALREADY_PAID)
-REFUNDED = gettext_noop("refunded in full")
+REFUNDED, REPLAYED = gettext_noop("refunded in full"), gettext_noop("replayed")
+# What the product notes by itself: stored in English, shown in the reader's language.
+OWN_WORDS = frozenset({REFUNDED, REPLAYED})
 _KEY_LENGTH = 160
 
 

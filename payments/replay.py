@@ -16,7 +16,6 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
-from django.utils.translation import gettext_noop
 
 from ordersite.lib.money import yuan
 from ordersite.rails import hints
@@ -34,7 +33,6 @@ FAILED = (
     Outcome.REFUND_EVENT, Outcome.ORDER_REFUSED, Outcome.POISON, Outcome.REJECTED,
 )  # fmt: skip
 _MONEY = ("amount", "refund_amount", "refunded_total")
-_NOTE = gettext_noop("replayed")
 
 logger = logging.getLogger(__name__)
 
@@ -128,4 +126,4 @@ def _resolve_cases(ids: Sequence[int], user_id: int | None) -> None:
     cases = PaymentException.objects.filter(notification_id__in=ids, resolved_at__isnull=True)
     user = User.objects.filter(pk=user_id).first()
     for case_id in cases.order_by("pk").values_list("pk", flat=True):
-        exceptions.resolve_all([case_id], user=user, note=_NOTE)
+        exceptions.resolve_all([case_id], user=user, note=exceptions.REPLAYED)

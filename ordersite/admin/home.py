@@ -17,13 +17,24 @@ from logistics.models import ShipmentException
 from orders.models import Order, OrderStatus
 from ordersite.admin.order_words import STATUS_TONES
 from ordersite.rails.models import Delivery
-from payments.models import PaymentException, PaymentNotification
+from payments.deciding import REVIVAL, SETTLEMENT
+from payments.models import (
+    PaymentException,
+    PaymentNotification,
+    RefundRequest,
+    RevivalRequest,
+    SettlementRequest,
+)
+from payments.refunds.request import APPROVE as APPROVE_REFUND
 
 # A number on the home page says «there is something»; beyond this nobody reads it exactly.
 MOST = 1_000
 _OPEN_CASES = """
 SELECT (SELECT count(*) FROM (SELECT 1 FROM payments_paymentexception WHERE resolved_at IS NULL LIMIT %s) AS p),
-       (SELECT count(*) FROM (SELECT 1 FROM logistics_shipmentexception WHERE resolved_at IS NULL LIMIT %s) AS s)
+       (SELECT count(*) FROM (SELECT 1 FROM logistics_shipmentexception WHERE resolved_at IS NULL LIMIT %s) AS s),
+       (SELECT count(*) FROM payments_settlementrequest WHERE status = 'proposed' AND proposer_id <> %s),
+       (SELECT count(*) FROM payments_revivalrequest WHERE status = 'proposed' AND proposer_id <> %s),
+       (SELECT count(*) FROM payments_refundrequest WHERE status = 'proposed' AND proposer_id <> %s)
 """
 
 
@@ -38,11 +49,38 @@ class Waiting:
     tone: str = "plain"
 
 
+@dataclass(frozen=True, slots=True)
+class Review:
+    """Proposals that wait for a second person: whose right, which page (by url stem), since which column."""
+
+    model: type[Any]
+    label: str | Promise
+    permission: str
+    place: str
+    since: str
+
+
+REVIEWS = (
+    Review(
+        SettlementRequest,
+        _("manual settlements to review"),
+        SETTLEMENT.may_decide,
+        "payments_settlementrequest",
+        "proposed_at",
+    ),
+    Review(
+        RevivalRequest, _("revivals to review"), REVIVAL.may_decide, "payments_revivalrequest", "proposed_at"
+    ),
+    Review(RefundRequest, _("refunds to approve"), APPROVE_REFUND, "payments_refundrequest", "created_at"),
+)
+
+
 def fill_home(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """What unfold's index page is given, reduced to what this person may see."""
     may = request.user.has_perm
     context["title"] = _("Workbench")
     context["queues"] = [
+        *_reviews(request),
         *(_cases(PaymentException, "payments") if may("payments.view_paymentexception") else []),
         *(_cases(ShipmentException, "logistics") if may("logistics.view_shipmentexception") else []),
     ]
@@ -67,6 +105,34 @@ def _cases(model: type[PaymentException] | type[ShipmentException], app: str) ->
                 row["oldest"], "bad")
         for row in rows
     ]  # fmt: skip
+
+
+def _reviews(request: HttpRequest) -> list[Waiting]:
+    """What this person may decide: not what they proposed themselves."""
+    return [
+        Waiting(
+            one.label,
+            one.count,
+            reverse(f"admin:{review.place}_changelist") + "?state=for_me",
+            one.oldest,
+            "waiting",
+        )
+        for review in REVIEWS
+        if (one := _review(request, review)) is not None
+    ]
+
+
+def _review(request: HttpRequest, review: Review) -> Waiting | None:
+    if not request.user.has_perm(review.permission):
+        return None
+    rows = _to_review(request, review)
+    oldest = rows.order_by(review.since).values_list(review.since, flat=True).first()
+    return Waiting(review.label, capped(rows), "", oldest) if oldest else None
+
+
+def _to_review(request: HttpRequest, review: Review) -> QuerySet[Any]:
+    waiting = review.model._default_manager.filter(status="proposed")
+    return waiting.exclude(proposer_id=request.user.pk)
 
 
 def _states() -> list[Waiting]:
@@ -116,14 +182,14 @@ def capped(rows: QuerySet[Any]) -> str:
     return _text(rows.order_by().values("pk")[: MOST + 1].count()) or "0"
 
 
-def _open_cases(request: HttpRequest) -> tuple[str, str]:
-    """Open payment and shipment exceptions; one statement a request, since every page shows them."""
-    kept: tuple[str, str] | None = getattr(request, "open_cases", None)
+def _open_cases(request: HttpRequest) -> tuple[str, ...]:
+    """Open payment and shipment exceptions; settlements, revivals and refunds of others that wait for review. One
+    statement a request, since every page shows them."""
+    kept: tuple[str, ...] | None = getattr(request, "open_cases", None)
     if kept is None:
         with connection.cursor() as cursor:
-            cursor.execute(_OPEN_CASES, [MOST + 1, MOST + 1])
-            payment, shipment = cursor.fetchone()
-        kept = _text(payment), _text(shipment)
+            cursor.execute(_OPEN_CASES, [MOST + 1, MOST + 1, *[request.user.pk] * 3])
+            kept = tuple(map(_text, cursor.fetchone()))
         request.open_cases = kept  # type: ignore[attr-defined]  # lives as long as the request
     return kept
 
@@ -136,6 +202,21 @@ def open_payment_exceptions(request: HttpRequest) -> str | None:
 def open_shipment_exceptions(request: HttpRequest) -> str | None:
     """The number beside the queue in the navigation."""
     return _open_cases(request)[1] or None
+
+
+def settlements_to_review(request: HttpRequest) -> str | None:
+    """The number beside the desk in the navigation, for those who may decide."""
+    return _open_cases(request)[2] or None if request.user.has_perm(SETTLEMENT.may_decide) else None
+
+
+def revivals_to_review(request: HttpRequest) -> str | None:
+    """The number beside the desk in the navigation, for those who may decide."""
+    return _open_cases(request)[3] or None if request.user.has_perm(REVIVAL.may_decide) else None
+
+
+def refunds_to_approve(request: HttpRequest) -> str | None:
+    """The number beside the desk in the navigation, for those who may decide."""
+    return _open_cases(request)[4] or None if request.user.has_perm(APPROVE_REFUND) else None
 
 
 def _text(count: int) -> str:

@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from ordersite.lib.adminkit import badges
 from ordersite.lib.adminkit.read_only import ReadOnlyAdmin
@@ -13,19 +14,27 @@ from ordersite.lib.adminkit.read_only import ReadOnlyAdmin
 # The codes with which the actions are written down, and what their buttons are called.
 ACTIONS = {
     "add": _("Add"),
+    "approve": _("Approve"),
     "ask": _("Ask the provider"),
+    "assign": pgettext_lazy("case", "Give to a colleague"),
     "check": _("Self-check"),
     "close": _("Close order"),
     "hold": _("Hold"),
     "keys": _("Change keys"),
     "off": _("Switch off"),
     "on": _("Switch on"),
+    "propose": _("Propose"),
     "refresh": _("Ask the carrier"),
+    "refund": _("Refund it"),
+    "refuse": pgettext_lazy("review", "Refuse"),
     "release": _("Release"),
     "replay": _("Replay"),
     "resolve": _("Resolve"),
     "retry": _("Try again"),
+    "revive": _("Propose to revive the order"),
     "take": _("Take it on"),
+    "try": _("Ask the provider"),
+    "withdraw": _("Withdraw"),
 }
 
 

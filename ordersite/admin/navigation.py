@@ -49,11 +49,22 @@ GROUPS: tuple[tuple[str | Promise, tuple[Place, ...]], ...] = (
                 "error",
                 f"{_COUNTS}.open_payment_exceptions",
             ),
+            Place(
+                _("Manual settlements"),
+                "payments.settlementrequest",
+                "add_card",
+                f"{_COUNTS}.settlements_to_review",
+            ),
+            Place(_("Revivals"), "payments.revivalrequest", "restart_alt", f"{_COUNTS}.revivals_to_review"),
             Place(_("Payment notifications"), "payments.paymentnotification", "inbox"),
             Place(_("Payments"), "payments.payment", "payments"),
+            Place(
+                _("Refund requests"), "payments.refundrequest", "assignment_return", f"{_COUNTS}.refunds_to_approve"
+            ),
             Place(_("Refunds"), "payments.refund", "undo"),
             Place(_("Payment accounts"), "payments.paymentaccount", "account_balance"),
             Place(_("Refused calls"), "payments.refusedcall", "block"),
+            Place(_("Money limits"), "payments.moneylimit", "rule"),
         ),
     ),
     (

@@ -7,13 +7,15 @@ from typing import Any
 
 from django.db import transaction
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from orders import closing, lifecycle, machine
 from orders.errors import refused
 from orders.models import Order, OrderStatus
-from ordersite.lib.adminkit.confirmed import Confirmed, ReasonForm
+from ordersite.lib.adminkit.confirmed import Confirmed, Lead, ReasonForm
+from payments.deciding import SETTLEMENT
 
 CLOSE, HOLD = "orders.close_order", "orders.hold_order"
 UNSHIPPED = (OrderStatus.PENDING, OrderStatus.PAID)
@@ -51,6 +53,16 @@ def _release(request: HttpRequest, order: Order, data: Mapping[str, Any]) -> Pro
     return _("The order is released.")
 
 
+LEADS = (
+    Lead(
+        "settle",
+        _("Manual settlement"),
+        SETTLEMENT.may_propose,
+        lambda order: f"{reverse('admin:payments_settlementrequest_add')}?order={order.number}",
+        fits=lambda order: order.status == OrderStatus.PENDING,
+        icon="add_card",
+    ),
+)
 ACTIONS = (
     Confirmed(
         "close",

@@ -42,6 +42,19 @@ EVIDENCE: dict[str, Promise] = {
     "tracking": _("route of"),
     "idempotency_key": _("Idempotency-Key"),
     "request": _("Idempotency-Key"),
+    "settlement_request": _("settlement request"),
+    "revival_request": _("revival request"),
+    "payment_exception": _("payment exception"),
+    "refund_request": _("refund request"),
+}
+
+
+# Evidence that is a row with a page: its id is the row's number.
+EVIDENCE_PAGES: dict[str, str] = {
+    "notification": "payments_paymentnotification_change",
+    "settlement_request": "payments_settlementrequest_change",
+    "revival_request": "payments_revivalrequest_change",
+    "payment_exception": "payments_paymentexception_change",
 }
 
 
@@ -53,19 +66,25 @@ class RowAction:
     url: str
 
 
-# Actions offered beside a panel's row: page of the row → code of the action, its label, the right it needs.
-ROW_ACTIONS: dict[str, tuple[str, str, Promise, str]] = {
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """An action offered beside a panel's row, where the person has the right and the row's tone is one of these."""
+
+    view: str
+    code: str
+    label: str | Promise
+    permission: str
+    tones: frozenset[str] = frozenset({"waiting", "moving", "bad", "plain"})
+
+
+# By the page of the row.
+OFFERS: dict[str, tuple[Offer, ...]] = {
     "payments_payment_change": (
-        "payments_payment_do",
-        "ask",
-        _("Ask the provider"),
-        "payments.replay_paymentnotification",
+        Offer("payments_payment_do", "ask", _("Ask the provider"), "payments.replay_paymentnotification"),
+        Offer("payments_payment_do", "refund", _("Refund"), "payments.request_refund", frozenset({"good"})),
     ),
     "logistics_shipment_change": (
-        "logistics_shipment_do",
-        "refresh",
-        _("Refresh"),
-        "logistics.resolve_shipmentexception",
+        Offer("logistics_shipment_do", "refresh", _("Refresh"), "logistics.resolve_shipmentexception"),
     ),
 }
 
@@ -110,10 +129,8 @@ def proof(entry: Entry) -> tuple[str, str]:
     """What proves an entry, in words, and where it can be read."""
     kind, _blank, name = entry.evidence.partition(" ")
     words = _evidence_words(kind, name) if kind in EVIDENCE else entry.evidence
-    if kind == "notification" and name.isdigit():
-        return f"{EVIDENCE[kind]} #{name}", badges.address_of(
-            "payments_paymentnotification_change", int(name)
-        )
+    if kind in EVIDENCE_PAGES and name.isdigit():
+        return f"{EVIDENCE[kind]} #{name}", badges.address_of(EVIDENCE_PAGES[kind], int(name))
     return words, badges.address_of(entry.url_name, entry.url_id)
 
 
@@ -122,15 +139,13 @@ def _panel(request: HttpRequest, panel: Panel) -> dict[str, Any]:
 
 
 def _row(request: HttpRequest, item: Item) -> Row:
-    known = ROW_ACTIONS.get(item.url_name.removeprefix("admin:"))
-    actions = []
-    if known and item.url_id is not None and item.tone != "good" and request.user.has_perm(known[3]):
-        actions.append(RowAction(known[2], _action_address(known, item.url_id)))
+    offers = OFFERS.get(item.url_name.removeprefix("admin:"), ()) if item.url_id is not None else ()
+    actions = [
+        RowAction(offer.label, reverse(f"admin:{offer.view}", args=[item.url_id, offer.code]))
+        for offer in offers
+        if item.tone in offer.tones and request.user.has_perm(offer.permission)
+    ]
     return Row(item, badges.address_of(item.url_name, item.url_id), actions)
-
-
-def _action_address(known: tuple[str, str, Promise, str], pk: int) -> str:
-    return reverse(f"admin:{known[0]}", args=[pk, known[1]])
 
 
 def history(order: Order) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from django.utils.translation import pgettext_lazy
 
 from orders.models import Order, OrderStatus, PhoneLook
 from ordersite.admin import order_page
-from ordersite.admin.order_actions import ACTIONS
+from ordersite.admin.order_actions import ACTIONS, LEADS
 from ordersite.admin.order_words import STATUS_TONES
 from ordersite.lib import masking
 from ordersite.lib.adminkit import badges
@@ -67,6 +67,7 @@ class OrderAdmin(ConfirmedActionsMixin, ReadOnlyAdmin):
     search_fields = ("number",)
     search_help_text = _("Order number, merchant reference, provider's reference, waybill number or phone")
     confirmed = ACTIONS
+    leads = LEADS
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view
@@ -139,6 +140,8 @@ class OrderAdmin(ConfirmedActionsMixin, ReadOnlyAdmin):
     @admin.display(description=_("order number"))
     def number_and_marks(self, order: Order) -> SafeString:
         mark = badges.badge(_("held"), tone="bad") if order.held else ""
+        if order.refunds_pending:
+            mark += badges.badge(_("refund under way"), tone="waiting")
         star = badges.badge(_("important"), tone="waiting") if order.is_important else ""
         return format_html(
             "{} {}{}", badges.link(order.number, "admin:orders_order_change", order.pk), mark, star

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -19,16 +20,22 @@ from logistics.tests.builders import build_account, build_shipment
 from orders.clients import add_client
 from orders.models import HistorySeal, Merchant, MerchantMember, Order, PhoneLook
 from orders.tests.builders import build_merchant, build_order
+from ordersite.lib import private_files
 from ordersite.rails.models import Delivery
 from ordersite.roles import ROLES
 from payments.models import (
+    MoneyLimit,
     NotificationBody,
     Payment,
     PaymentAccount,
     PaymentException,
+    PaymentExceptionStep,
     PaymentNotification,
     Refund,
     RefusedCall,
+    RevivalRequest,
+    SettlementFile,
+    SettlementRequest,
 )
 
 VISITORS = ("anonymous", "merchant", *ROLES, "superuser")
@@ -116,7 +123,7 @@ def build_world() -> dict[str, str]:
         label = f"{model._meta.app_label}.{model._meta.model_name}"
         if label not in values and (first := model._default_manager.order_by("pk").first()):
             values[label] = str(first.pk)
-    return {**values, **_in_addresses(order)}
+    return {**values, "<int:file_id>": values["payments.settlementfile"], **_in_addresses(order)}
 
 
 def _in_addresses(order: Order) -> dict[str, str]:
@@ -155,13 +162,27 @@ def _payment_rows(order: Order) -> list[Model]:
         notification=notice, headers={"authorization": "Bearer secret"}, body=b"sign=0123456789"
     )
     case = PaymentException.objects.create(kind="unknown_order", dedup_key="x", account=account)
+    step = PaymentExceptionStep.objects.create(exception=case, deed="taken")
     refund = Refund.objects.create(
         payment=payment, refund_reference="R1", amount=order.total_amount, refunded_at=timezone.now()
     )
     refused = RefusedCall.objects.create(
         day=timezone.localdate(), path="/notify/x/", reason="too_large", calls=1, last_at=timezone.now()
     )
-    return [account, payment, notice, case, refund, refused]
+    return [account, payment, notice, case, step, refund, refused, *_proposals(payment)]
+
+
+def _proposals(payment: Payment) -> list[Model]:
+    proposer = User.objects.create_user("proposer")
+    common = {"order": payment.order, "amount": payment.amount, "reason": "x", "proposer": proposer}
+    request = SettlementRequest.objects.create(account=payment.account, provider_reference="BANK001", **common)
+    stored = private_files.save(io.BytesIO(b"%PDF-1.7"), limit=100, kinds=["pdf"])
+    file = SettlementFile.objects.create(
+        request=request, stored_name=stored, file_name="x.pdf", size=8, sha256="ab", uploaded_by=proposer
+    )
+    revival = RevivalRequest.objects.create(payment=payment, **common)
+    limit = MoneyLimit.objects.create(role=Group.objects.get(name="agent"), deed="propose_settlement", amount=payment.amount)
+    return [request, file, revival, limit]
 
 
 def _machine_rows(order: Order) -> list[Model]:

@@ -1,3 +1,3 @@
-from payments.admin import account, exception, notification, payment
+from payments.admin import account, exception, limit, notification, payment, revival, settlement
 
-__all__ = ["account", "exception", "notification", "payment"]
+__all__ = ["account", "exception", "limit", "notification", "payment", "revival", "settlement"]

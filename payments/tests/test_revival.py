@@ -16,7 +16,14 @@ from orders.tests.builders import build_order_in
 from ordersite.lib.errors import DomainError
 from ordersite.rails.models import OutboxEntry
 from payments import revival
-from payments.models import MoneyLimit, Payment, PaymentAccount, PaymentException, RefundRequest, RevivalRequest
+from payments.models import (
+    MoneyLimit,
+    Payment,
+    PaymentAccount,
+    PaymentException,
+    RefundRequest,
+    RevivalRequest,
+)
 from payments.refunds.request import request_refund
 from payments.tests.boxed import at_once
 from payments.tests.builders import build_alipay

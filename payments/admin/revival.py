@@ -1,0 +1,63 @@
+"""Orders that were paid after they were closed, and are to be delivered after all."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.utils.functional import Promise
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from ordersite.lib.adminkit import badges
+from ordersite.lib.adminkit.search import column, row_id
+from payments import revival
+from payments.admin.proposals import ProposalAdmin, ReviewFilter, actions
+from payments.deciding import REVIVAL
+from payments.models import RevivalRequest
+
+
+@admin.register(RevivalRequest)
+class RevivalRequestAdmin(ProposalAdmin):
+    """Proposed from the exceptions desk, where the late payment lies."""
+
+    list_display = ("row", "order_link", "sum", "proposer", "age", "state", "decided_by")
+    list_filter = (ReviewFilter,)
+    list_select_related = ("order__merchant", "proposer", "decided_by")
+    search_fields = ("order__number",)
+    search_help_text = _("Order number or #request")
+    shapes = (row_id(), column(r"[0-9]{8}-[0-9A-Z]{4}-[0-9A-Z]{4}", "order__number"))
+    fields = (
+        "order_link", "order_state", "sum", "payment_link", "reason", "stock", "proposer", "age", "state",
+        "decided_by", "decided", "decision_note", "case_link",
+    )  # fmt: skip
+    readonly_fields = (
+        "order_link",
+        "order_state",
+        "sum",
+        "payment_link",
+        "stock",
+        "age",
+        "state",
+        "decided",
+        "case_link",
+    )
+    confirmed = actions(REVIVAL, revival.approve, revival.refuse, revival.withdraw)
+
+    def told_before_deciding(self, proposal: RevivalRequest) -> list[tuple[str | Promise, object]]:
+        return [
+            *super().told_before_deciding(proposal),
+            (_("stock confirmed by"), proposal.stock_confirmed_by),
+        ]
+
+    @admin.display(description=_("payment"))
+    def payment_link(self, request: RevivalRequest) -> SafeString:
+        return badges.link(request.payment.reference, "admin:payments_payment_change", request.payment_id)
+
+    @admin.display(description=_("stock confirmed by"))
+    def stock(self, request: RevivalRequest) -> str:
+        return str(request.stock_confirmed_by or "–")
+
+    @admin.display(description=_("payment exception"))
+    def case_link(self, request: RevivalRequest) -> SafeString:
+        if request.case is None:
+            return badges.NOTHING
+        return badges.link(str(request.case), "admin:payments_paymentexception_change", request.case_id)

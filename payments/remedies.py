@@ -1,0 +1,117 @@
+"""What is to be done about each kind of case, and which remedies fit: one sentence for the person who has it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from ordersite.lib.money import ZERO
+from payments.models import Payment, PaymentException, PaymentStatus
+from payments.refunds.request import left_of
+
+Kind = PaymentException.Kind
+WHAT_TO_DO: Mapping[str, Promise] = {
+    Kind.UNKNOWN_ORDER: _(
+        "Money came under a number that is not ours. Find the order with the buyer's name and amount, then propose a "
+        "manual settlement; if there is no order, refund it at the provider and resolve the case."
+    ),
+    Kind.AMOUNT_MISMATCH: _(
+        "The amount received is not the amount asked for. Compare both with the provider's page. Too little or too "
+        "much: refund it at the provider and let the buyer pay again; our own mistake: propose a manual settlement."
+    ),
+    Kind.WRONG_ACCOUNT: _(
+        "The call names another account than the one it came to. Check the account's settings; when they are right "
+        "again, replay the notification."
+    ),
+    Kind.ALREADY_PAID: _(
+        "The order was paid already, this money came on top. Refund it. A second trade on the same number can only be "
+        "refunded at the provider."
+    ),
+    Kind.ORDER_CLOSED: _(
+        "The money came after the order was closed. Ask the buyer: refund it, or propose to revive the order if the "
+        "goods are in stock."
+    ),
+    Kind.REFUND_EVENT: _(
+        "The provider gave money back that nobody here asked for. Find out who did it at the provider, stop the parcel "
+        "if it has not left, then resolve the case."
+    ),
+    Kind.REFERENCE_CONFLICT: _(
+        "One trade of the provider claims to pay two orders. Look up the trade at the provider, see which order it is "
+        "of, and settle the other one by its own number if its money is there."
+    ),
+    Kind.ORDER_REFUSED: _(
+        "The money is there, but the machine's rule for it is switched off. Switch the rule on and replay the "
+        "notification, or refund the money."
+    ),
+    Kind.REVERSED: _(
+        "The provider took the payment back (a chargeback or a reversal). Stop the parcel if it has not left, ask the "
+        "provider for the reason, then resolve the case."
+    ),
+    Kind.REFUND_TROUBLE: _(
+        "A refund does not get through. See what the provider says, put it right there (mostly the buyer's bank card), "
+        "then have the refund tried again; if it failed for good, refund the buyer another way and note how."
+    ),
+    Kind.STATEMENT_DIFFERENCE: _(
+        "The provider's statement and our books differ. Compare the line with the order; money that is there without "
+        "an order paid is settled from the statement or by hand."
+    ),
+    Kind.BAD_SIGNATURES: _(
+        "Calls with bad signatures come to this account. If the provider changed its key, change it here and replay "
+        "the calls; otherwise somebody is trying the address, and nothing was applied."
+    ),
+    Kind.PROVIDER_SILENT: _(
+        "The provider has not answered for a day. Look at its page whether the payment is there, ask again, and tell "
+        "operations if its interface is down."
+    ),
+    Kind.POISON: _(
+        "The notification could not be worked on eight times. Give the number to operations; once the cause is put "
+        "right, replay it."
+    ),
+}
+_REFUNDABLE = (Kind.ORDER_CLOSED, Kind.ALREADY_PAID)
+_REPLAYABLE = (
+    Kind.UNKNOWN_ORDER, Kind.AMOUNT_MISMATCH, Kind.WRONG_ACCOUNT, Kind.REFERENCE_CONFLICT, Kind.ORDER_REFUSED,
+    Kind.REFUND_EVENT, Kind.POISON,
+)  # fmt: skip
+_SETTLEABLE = (
+    Kind.UNKNOWN_ORDER, Kind.AMOUNT_MISMATCH, Kind.WRONG_ACCOUNT, Kind.REFERENCE_CONFLICT, Kind.STATEMENT_DIFFERENCE,
+    Kind.PROVIDER_SILENT,
+)  # fmt: skip
+_UNDECIDED = (PaymentStatus.CREATED, PaymentStatus.OPEN)
+
+
+def what_to_do(case: PaymentException) -> str | Promise:
+    return WHAT_TO_DO.get(case.kind, "")
+
+
+def can_refund(case: PaymentException) -> bool:
+    """Surplus money, or money that the order refused; never the money that a living order stands on."""
+    payment = _open(case) and case.payment
+    if not payment or payment.status != PaymentStatus.PAID or not left_of(payment) > ZERO:
+        return False
+    return payment.is_surplus if case.kind in _REFUNDABLE else case.kind == Kind.ORDER_REFUSED
+
+
+def can_revive(case: PaymentException) -> bool:
+    payment: Payment | None = case.payment
+    is_late = case.kind == Kind.ORDER_CLOSED and payment is not None and payment.is_surplus
+    return _open(case) and is_late and bool(payment and payment.status == PaymentStatus.PAID)
+
+
+def can_settle(case: PaymentException) -> bool:
+    return _open(case) and case.kind in _SETTLEABLE
+
+
+def can_replay(case: PaymentException) -> bool:
+    return _open(case) and case.kind in _REPLAYABLE and case.notification_id is not None
+
+
+def can_ask(case: PaymentException) -> bool:
+    payment: Payment | None = case.payment
+    return _open(case) and payment is not None and payment.status in _UNDECIDED
+
+
+def _open(case: PaymentException) -> bool:
+    return case.resolved_at is None
