@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.db import transaction
@@ -19,7 +19,7 @@ from orders.history.lines import Evidence
 from ordersite.rails import bulk, claims
 from payments.exceptions import Case, raise_exceptions
 from payments.findings import Finding, Outcome, Verdict
-from payments.models import PaymentException, PaymentNotification
+from payments.models import Payment, PaymentException, PaymentNotification
 from payments.providers.base import NoticeKind
 from payments.settlement import apply_round
 
@@ -32,6 +32,7 @@ _SAID = (
     "account_id", "reference", "provider_reference", "amount", "currency", "occurred_at", "refund_reference",
     "refund_amount", "refunded_total", "full_refund", "account_problem",
 )  # fmt: skip
+_REFUNDS = (NoticeKind.REFUND, NoticeKind.REFUND_FAILED, NoticeKind.REFUND_ABNORMAL)
 
 logger = logging.getLogger(__name__)
 
@@ -103,7 +104,25 @@ def _read(ids: Sequence[int]) -> tuple[list[Waiting], list[Finding]]:
                 **dict(zip(_SAID, said, strict=True)),
             )
         )
-    return rows, findings
+    return rows, _by_their_numbers(findings)
+
+
+def _by_their_numbers(findings: list[Finding]) -> list[Finding]:
+    """A refund made at the provider's own desk may name the payment by the provider's number only (UnionPay)."""
+    nameless = {f.provider_reference for f in findings if f.kind in _REFUNDS and not f.reference} - {""}
+    if not nameless:
+        return findings
+    paid = Payment.objects.filter(provider_reference__in=sorted(nameless))
+    names = {
+        (account, number): reference
+        for account, number, reference in paid.values_list("account_id", "provider_reference", "reference")
+    }
+    return [
+        finding
+        if finding.reference or finding.kind not in _REFUNDS
+        else replace(finding, reference=names.get((finding.account_id, finding.provider_reference), ""))
+        for finding in findings
+    ]
 
 
 def _note(row: Waiting, verdict: Verdict | None, now: datetime) -> None:

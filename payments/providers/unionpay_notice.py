@@ -1,7 +1,8 @@
 """UnionPay's notification: from the raw form to a `Notice`.
 
 A payment (txnType 01) is ours by `orderId`. A refund (04) and a void (31) have an `orderId` of their own and name the
-payment by `origQryId`; our refunds carry our reference in `reqReserved`, which UnionPay hands back unchanged.
+payment by `origQryId`, some by `origOrderId`; our refunds carry our reference in `reqReserved` as well, which UnionPay
+hands back unchanged. Where none of them is there, the caller finds the payment by `origQryId`.
 """
 
 from __future__ import annotations
@@ -95,8 +96,8 @@ def _kind(fields: Mapping[str, str]) -> NoticeKind:
 def _reference(fields: Mapping[str, str]) -> str:
     if fields["txnType"] == PAY:
         return fields["orderId"][:MAX_REFERENCE]
-    carried = fields.get("reqReserved", "")
-    return carried if _REFERENCE.fullmatch(carried) else ""
+    carried = (fields.get(name, "") for name in ("origOrderId", "reqReserved"))
+    return next((text for text in carried if _REFERENCE.fullmatch(text)), "")
 
 
 def _notice(fields: Mapping[str, str], keys: AccountKeys) -> Notice:

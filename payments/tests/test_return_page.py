@@ -76,7 +76,8 @@ def test_return_page_of_a_decided_attempt_asks_nobody(provider: HTTPServer, stat
 def test_unknown_reference_is_404() -> None:
     assert Client().get("/pay/return/0123456789ABCDEFGHJK/").status_code == 404
     assert Client().get("/pay/return/0123456789ABCDEFGHJK/state/").status_code == 404
-    assert Client().post("/pay/return/0123456789ABCDEFGHJK/").status_code == 405
+    assert Client().post("/pay/return/0123456789ABCDEFGHJK/").status_code == 404
+    assert Client().get("/pay/go/0123456789ABCDEFGHJK/").status_code == 404
 
 
 def test_late_money_is_not_called_paid() -> None:

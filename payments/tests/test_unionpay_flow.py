@@ -126,6 +126,17 @@ def test_a_refund_notification_finds_its_payment_by_what_it_carries() -> None:
     assert fresh(payment).order.status == OrderStatus.PAID
 
 
+def test_a_refund_made_at_unionpay_finds_its_payment_by_unionpays_number() -> None:
+    payment = begin(build_account())
+    tell(bank.notification(charset="utf-8", **words(payment)))
+    part = words(payment, orderId="CONSOLE00000001", txnAmt="100", reqReserved=None)
+    tell(bank.refund_notification(**part))
+    assert Refund.objects.get().payment_id == payment.pk
+    other = words(payment, orderId="CONSOLE00000002", txnAmt="100", reqReserved=None, origQryId="1")
+    tell(bank.refund_notification(**other))
+    assert Refund.objects.count() == 1
+
+
 @pytest.mark.parametrize(
     "columns",
     [
