@@ -119,7 +119,9 @@ def _title(event: OrderEvent) -> str:
 def _tone(event: OrderEvent) -> str:
     if event.kind == OrderEvent.Kind.TRANSITION:
         return _TONES.get(OrderStatus(event.to_status), "good")
-    return {"hold": "bad", "close_requested": "waiting"}.get(event.kind, "plain")
+    return {"hold": "bad", "close_requested": "waiting", "refund_requested": "waiting"}.get(
+        event.kind, "plain"
+    )
 
 
 def _who(event: OrderEvent) -> str:
@@ -141,6 +143,10 @@ def explain(order: Order) -> list[Link]:
     if order.held:
         cause = gettext("The order is held: %(reason)s") % {"reason": order.hold_reason}
         links.append(Link(name="hold", state="broken", cause_code="held", cause=cause))
+    if order.refunds_pending and order.status == OrderStatus.PAID:
+        cause = gettext("¥%(amount)s is asked back: the order does not ship until that has ended.")
+        words = cause % {"amount": format_amount(order.refunds_pending)}
+        links.append(Link(name="refund", state="broken", cause_code="refund_under_way", cause=words))
     if order.status == OrderStatus.CLOSED:
         links.append(_closed(order))
     return links

@@ -18,9 +18,17 @@ from ordersite.lib.composing import Entry, Item, Link, Panel
 from ordersite.lib.money import format_amount
 from payments import lane
 from payments.explaining import answer_words, explain_attempts
-from payments.models import Payment, PaymentException, PaymentNotification, PaymentStatus
+from payments.models import (
+    Payment,
+    PaymentException,
+    PaymentNotification,
+    PaymentStatus,
+    RefundRequest,
+    RefundStatus,
+)
 from payments.providers.base import REJECTIONS
 from payments.providers.registry import PROVIDERS
+from payments.refunds import words as refund_words
 
 MOST_FOUND = 50
 # Our own numbers and the providers' (up to 64 letters, digits, - and _).
@@ -37,13 +45,16 @@ _BAD = frozenset(
     {
         Outcome.UNKNOWN_ORDER, Outcome.AMOUNT_MISMATCH, Outcome.WRONG_ACCOUNT, Outcome.ALREADY_PAID,
         Outcome.ORDER_CLOSED, Outcome.REFUND_EVENT, Outcome.REFERENCE_CONFLICT, Outcome.POISON,
-        Outcome.ORDER_REFUSED,
+        Outcome.ORDER_REFUSED, Outcome.REVERSED, Outcome.REFUND_TROUBLE,
     }
 )  # fmt: skip
 
 
 def find(term: str, *, merchant_id: int | None = None) -> list[int]:
-    """Orders by a payment's reference or the provider's number, whole; indexed, at most 50. Of one merchant, if given."""
+    """Orders by the reference of a payment or refund or the provider's number, whole; indexed, at most 50.
+
+    Of one merchant, if given.
+    """
     text = term.strip()
     if not _SHAPE.fullmatch(text):
         return []
@@ -51,6 +62,7 @@ def find(term: str, *, merchant_id: int | None = None) -> list[int]:
     if merchant_id is not None:
         orders = orders.filter(order__merchant_id=merchant_id)
     ours = list(orders.filter(reference=text.upper()))
+    ours = ours or list(orders.filter(refund_requests__reference=text.upper()))
     return ours or list(dict.fromkeys(orders.filter(provider_reference=text)[:MOST_FOUND]))
 
 
@@ -78,11 +90,13 @@ def _part(payment: Payment) -> dict[str, Any]:
 
 
 def panel(order: Order) -> Panel:
-    """The attempts with their money, and the open cases; newest first."""
+    """The open cases, what is or was asked back, and the attempts with their money; newest first."""
     attempts = list(order.payments.select_related("account").order_by("-pk"))
     cases = PaymentException.objects.filter(order_id=order.pk, resolved_at__isnull=True).order_by("-pk")
     waits = lane.waits([payment.account_id for payment in attempts if payment.close_wanted_at])
+    requests = RefundRequest.objects.filter(order_id=order.pk).order_by("-pk")
     items = [_case_item(case) for case in cases]
+    items += [_request_item(request) for request in requests]
     items += [_item(payment, waits.get(payment.account_id)) for payment in attempts]
     return Panel(_("Payments"), items, empty=_("Nobody has tried to pay yet."))
 
@@ -147,6 +161,25 @@ def _case_item(case: PaymentException) -> Item:
     )
 
 
+def _request_item(request: RefundRequest) -> Item:
+    facts = [
+        (_("refund reference"), request.reference),
+        (_("reason"), request.reason),
+        (_("proposed at"), _moment(request.created_at)),
+        (_("waits for"), refund_words.waits_for(request)),
+        (_("last answer"), refund_words.answer_words(request.last_answer) if request.last_answer else ""),
+        (_("ended at"), _moment(request.ended_at)),
+    ]
+    return Item(
+        title=_("Refund request ¥%(amount)s") % {"amount": format_amount(request.amount)},
+        facts=[(name, value) for name, value in facts if value],
+        state=str(RefundStatus(request.status).label),
+        tone=refund_words.TONES[request.status],
+        url_name="payments_refundrequest_change",
+        url_id=request.pk,
+    )
+
+
 def _provider_label(name: str) -> str:
     provider = PROVIDERS.get(name)
     return str(provider.label) if provider else name
@@ -165,6 +198,8 @@ def timeline(order: Order) -> list[Entry]:
     entries = [entry for payment in attempts for entry in _attempt_entries(payment)]
     entries += [_notification_entry(row) for row in notifications.order_by("pk")]
     entries += [entry for case in cases for entry in _case_entries(case)]
+    requests = RefundRequest.objects.filter(order_id=order.pk, ordered_at__isnull=False)
+    entries += [_order_entry(request) for request in requests]
     return sorted(entries, key=lambda entry: entry.at)
 
 
@@ -204,6 +239,20 @@ def _notification_entry(row: PaymentNotification) -> Entry:
         evidence=f"#{row.pk}",
         url_name="payments_paymentnotification_change",
         url_id=row.pk,
+    )
+
+
+def _order_entry(request: RefundRequest) -> Entry:
+    """When the provider was told; the asking, the approval and the end stand in the order's own history."""
+    return Entry(
+        at=request.ordered_at or request.created_at,
+        lane="payment",
+        title=_("Refund ordered at the provider"),
+        detail=f"¥{format_amount(request.amount)} · {RefundStatus(request.status).label}",
+        tone=refund_words.TONES[request.status],
+        evidence=request.reference,
+        url_name="payments_refundrequest_change",
+        url_id=request.pk,
     )
 
 

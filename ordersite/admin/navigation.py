@@ -62,6 +62,10 @@ GROUPS: tuple[tuple[str | Promise, tuple[Place, ...]], ...] = (
                 _("Refund requests"), "payments.refundrequest", "assignment_return", f"{_COUNTS}.refunds_to_approve"
             ),
             Place(_("Refunds"), "payments.refund", "undo"),
+            Place(_("Statements"), "payments.statement", "difference"),
+            Place(_("Statement lines"), "payments.statementline", "list_alt"),
+            Place(_("Bills to fetch"), "payments.billfetch", "event_repeat"),
+            Place(_("Statement mappings"), "payments.statementmapping", "table_chart"),
             Place(_("Payment accounts"), "payments.paymentaccount", "account_balance"),
             Place(_("Refused calls"), "payments.refusedcall", "block"),
             Place(_("Money limits"), "payments.moneylimit", "rule"),

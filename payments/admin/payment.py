@@ -17,6 +17,7 @@ from ordersite.lib.adminkit.confirmed import Confirmed, ConfirmedActionsMixin
 from ordersite.lib.adminkit.read_only import ReadOnlyAdmin, ReadOnlyInline
 from ordersite.lib.adminkit.search import ShapeSearchMixin, column
 from payments import query
+from payments.admin.refund import REFUND, refund_facts
 from payments.explaining import answer_words
 from payments.models import Payment, PaymentStatus, Refund
 
@@ -91,6 +92,7 @@ class PaymentAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnlyAdmin):
             fits=lambda payment: payment.status in UNDECIDED,
             icon="contact_support",
         ),
+        REFUND,
     )
     fields = (
         "order", "account", "reference", "provider_reference", "amount", "refunded_amount", "currency", "status",
@@ -98,6 +100,10 @@ class PaymentAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnlyAdmin):
         "answer", "close_wanted_at",
     )  # fmt: skip
     readonly_fields = ("answer",)
+
+    def facts_of(self, row: Model) -> SafeString:
+        assert isinstance(row, Payment)
+        return badges.facts(refund_facts(row))
 
     def after_action(self, row: Model) -> str:
         """Back to the order: that is where people come from."""

@@ -42,12 +42,17 @@ def always(_row: models.Model) -> bool:
     return True
 
 
+def nothing(_row: models.Model) -> Mapping[str, Any]:
+    return {}
+
+
 @dataclass(frozen=True, slots=True)
 class Confirmed:
     """`run` gets the request, the row and the form's data, does it through a door and returns what to tell the person.
 
     `permission` is checked by the server for the page and again for the POST; `fits` says for which rows it makes sense
     (the door judges again). A DomainError is shown, nothing is changed. `tone` is bad for what cannot be taken back.
+    `initial` says what stands in the form when it is opened.
     """
 
     code: str
@@ -59,6 +64,7 @@ class Confirmed:
     fits: Callable[[Any], bool] = always
     tone: str = "plain"
     icon: str = "check"
+    initial: Callable[[Any], Mapping[str, Any]] = nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +131,8 @@ class ConfirmedActionsMixin:
         row = self._visible_row(request, object_id)
         if not request.user.has_perm(action.permission):
             raise PermissionDenied
-        form = action.form(request.POST if request.method == "POST" else None)
+        given = request.POST if request.method == "POST" else None
+        form = action.form(given, initial=dict(action.initial(row)))
         if request.method == "POST" and form.is_valid():
             return self._do(request, row, action, form.cleaned_data)
         return self._ask(request, row, action, form)

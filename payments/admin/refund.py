@@ -1,0 +1,252 @@
+"""The refund desk: asking for money back from a payment's page, and the queue of what was asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.utils.functional import Promise
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
+from unfold.widgets import UnfoldAdminDecimalFieldWidget
+
+from ordersite.lib.adminkit import badges
+from ordersite.lib.adminkit.confirmed import Confirmed, ConfirmedActionsMixin, ReasonForm, person
+from ordersite.lib.adminkit.read_only import ReadOnlyAdmin
+from ordersite.lib.adminkit.search import ShapeSearchMixin, column, row_id
+from ordersite.lib.money import CENT
+from payments.models import Payment, PaymentStatus, RefundRequest, RefundStatus
+from payments.models.refund_request import AT_WORK, LIVE
+from payments.refunds import lane, request, words
+
+S = RefundStatus
+
+
+class RefundForm(ReasonForm):
+    """How much, and why. The provider may show the reason to the buyer."""
+
+    amount = forms.DecimalField(
+        label=_("Amount (yuan)"),
+        max_digits=11,
+        decimal_places=2,
+        min_value=CENT,
+        widget=UnfoldAdminDecimalFieldWidget(attrs={"step": "0.01"}),
+    )
+    field_order = ("amount", "reason")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["reason"].help_text = _("The provider may show it to the buyer.")
+
+
+def _ask_back(http: HttpRequest, payment: Payment, data: Mapping[str, Any]) -> Promise:
+    made = request.request_refund(payment.pk, data["amount"], actor_user=person(http), reason=data["reason"])
+    if made.status == S.APPROVED:
+        return _("The refund is on its way to the provider. Only the provider's word will confirm it.")
+    return _("The refund waits for the approval of a second person. The order does not ship meanwhile.")
+
+
+def what_is_left(payment: Payment) -> dict[str, Any]:
+    return {"amount": request.left_of(payment)}
+
+
+REFUND = Confirmed(
+    "refund",
+    _("Refund"),
+    request.REQUEST,
+    _("The money goes back to the buyer the way it came. Until that has ended the order does not ship."),
+    _ask_back,
+    form=RefundForm,
+    fits=lambda payment: payment.status == PaymentStatus.PAID,
+    tone="bad",
+    icon="undo",
+    initial=what_is_left,
+)
+
+
+def refund_facts(payment: Payment) -> list[tuple[str | Promise, object]]:
+    """What a person must see before money goes back."""
+    return [
+        (_("order"), payment.order.number),
+        (_("payment account"), payment.account),
+        (_("amount"), badges.money(payment.amount)),
+        (_("refunded"), badges.money(payment.refunded_amount)),
+        (_("asked back"), badges.money(request.live_amount(payment.pk))),
+        (_("can be given back"), badges.money(request.left_of(payment))),
+    ]
+
+
+class RefundStateFilter(admin.SimpleListFilter):
+    """Shows what has not ended unless another choice is made."""
+
+    title = _("status")
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [
+            ("live", _("not ended")),
+            ("waiting", S.PROPOSED.label),
+            ("for_me", _("I may decide")),
+            ("under_way", S.ORDERED.label),
+            ("stuck", S.ABNORMAL.label),
+            ("ended", _("ended")),
+            ("all", _("all of them")),
+        ]
+
+    def choices(self, changelist: ChangeList) -> Iterator[Any]:
+        chosen = self.value() or "live"
+        for value, label in self.lookup_choices:
+            yield {
+                "selected": str(value) == chosen,
+                "query_string": changelist.get_query_string({self.parameter_name: value}),
+                "display": label,
+            }
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Model]) -> QuerySet[Model]:
+        waiting = queryset.filter(status=S.PROPOSED)
+        return {
+            "waiting": waiting,
+            "for_me": waiting.exclude(proposer_id=request.user.pk),
+            "under_way": queryset.filter(status__in=(S.APPROVED, S.ORDERED)),
+            "stuck": queryset.filter(status=S.ABNORMAL),
+            "ended": queryset.exclude(status__in=LIVE),
+            "all": queryset,
+        }.get(self.value() or "live", queryset.filter(status__in=LIVE))
+
+
+def _is_waiting(row: RefundRequest) -> bool:
+    return bool(row.status == S.PROPOSED)
+
+
+def _is_at_work(row: RefundRequest) -> bool:
+    return row.status in AT_WORK
+
+
+def _through(door: Callable[..., RefundRequest], told: Promise) -> Any:
+    def run(http: HttpRequest, row: RefundRequest, data: Mapping[str, Any]) -> Promise:
+        door(row.pk, user=person(http), note=data["reason"])
+        return told
+
+    return run
+
+
+def _try_now(_http: HttpRequest, row: RefundRequest, _data: Mapping[str, Any]) -> Promise:
+    if not lane.try_now(row):
+        return _("A try is under way at this moment, or the refund has ended.")
+    return _("The provider is asked in a moment. The same number is used: nothing is refunded twice.")
+
+
+ACTIONS = (
+    Confirmed(
+        "approve",
+        _("Approve"),
+        request.APPROVE,
+        _("The money goes back to the buyer. Say what you checked; it stands in the order's history."),
+        _through(request.approve, _("Approved. The refund is on its way to the provider.")),
+        form=ReasonForm,
+        fits=_is_waiting,
+        icon="verified",
+    ),
+    Confirmed(
+        "refuse",
+        pgettext_lazy("review", "Refuse"),
+        request.APPROVE,
+        _("No money goes back, and the order may ship again. Say why not; it stands in the order's history."),
+        _through(request.refuse, _("Refused. No money goes back.")),
+        form=ReasonForm,
+        fits=_is_waiting,
+        tone="bad",
+        icon="block",
+    ),
+    Confirmed(
+        "withdraw",
+        _("Withdraw"),
+        request.REQUEST,
+        _("You take your request back. No money goes back, and the order may ship again."),
+        _through(request.withdraw, _("Withdrawn. No money goes back.")),
+        form=ReasonForm,
+        fits=_is_waiting,
+        icon="undo",
+    ),
+    Confirmed(
+        "try",
+        _("Ask the provider"),
+        request.REQUEST,
+        _("The provider is asked what became of this refund; an order that it does not know is repeated."),
+        _try_now,
+        fits=_is_at_work,
+        icon="contact_support",
+    ),
+)
+
+
+@admin.register(RefundRequest)
+class RefundRequestAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnlyAdmin):
+    list_display = ("reference", "order_link", "sum", "state", "waits_for", "age", "proposed_by", "account")
+    list_filter = (RefundStateFilter, "account")
+    list_select_related = ("order__merchant", "account", "proposer")
+    search_fields = ("reference",)
+    search_help_text = _("Refund reference, order number, merchant reference or #request")
+    shapes = (
+        row_id(),
+        column(r"[0-9]{8}-[0-9A-Z]{4}-[0-9A-Z]{4}", "order__number"),
+        column(r"[0-9A-Z]{16,32}", "reference", "payment__reference"),
+    )
+    fields = (
+        "order", "payment", "account", "reference", "sum", "reason", "state", "waits_for", "proposed_by", "created_at",
+        "decided_by", "how", "decided_at", "decision_note", "ordered_at", "attempts", "last_tried_at", "answer",
+        "next_try_at", "ended_at",
+    )  # fmt: skip
+    readonly_fields = ("sum", "state", "waits_for", "proposed_by", "how", "answer")
+    confirmed = ACTIONS
+
+    def buttons(self, request: HttpRequest, row: Model) -> list[dict[str, Any]]:
+        """The proposer is offered to withdraw, everybody else to decide; the door judges again."""
+        assert isinstance(row, RefundRequest)
+        own = row.proposer_id == request.user.pk
+        alone = own and row.order.merchant.allows_single_operator
+        hidden = {"withdraw"} if not own else {"refuse"} if alone else {"approve", "refuse"}
+        return [one for one in super().buttons(request, row) if one["action"].code not in hidden]
+
+    def facts_of(self, row: Model) -> SafeString:
+        assert isinstance(row, RefundRequest)
+        facts = [(_("refund"), badges.money(row.amount)), (_("reason"), row.reason)]
+        return badges.facts([*facts, (_("proposer"), self.proposed_by(row)), *refund_facts(row.payment)])
+
+    @admin.display(description=_("order"))
+    def order_link(self, row: RefundRequest) -> SafeString:
+        return badges.link(row.order.number, "admin:orders_order_change", row.order_id)
+
+    @admin.display(description=_("amount"))
+    def sum(self, row: RefundRequest) -> SafeString:
+        return badges.money(row.amount)
+
+    @admin.display(description=_("status"))
+    def state(self, row: RefundRequest) -> SafeString:
+        return badges.badge(S(row.status).label, tone=words.TONES[row.status])
+
+    @admin.display(description=_("waits for"))
+    def waits_for(self, row: RefundRequest) -> str | Promise:
+        return words.waits_for(row)
+
+    @admin.display(description=_("age"))
+    def age(self, row: RefundRequest) -> SafeString:
+        return badges.ago(row.created_at)
+
+    @admin.display(description=_("proposer"))
+    def proposed_by(self, row: RefundRequest) -> str | Promise:
+        return row.proposer.get_username() if row.proposer else _("the merchant's rule")
+
+    @admin.display(description=_("how it was decided"))
+    def how(self, row: RefundRequest) -> str:
+        return str(row.get_decided_how_display())
+
+    @admin.display(description=_("last answer"))
+    def answer(self, row: RefundRequest) -> str:
+        return words.answer_words(row.last_answer)
