@@ -21,14 +21,23 @@ from typing import Any
 from benchmarks import machine
 from benchmarks.databases import ROOT, Server
 
-MODULES = {"B1": "intake", "B2": "drain", "B3": "creation", "B4": "closing", "B5": "lists"}
+MODULES = {
+    "B1": "intake",
+    "B1w": "intake_wechatpay",
+    "B2": "drain",
+    "B2w": "drain_wechatpay",
+    "B3": "creation",
+    "B4": "closing",
+    "B5": "lists",
+}
 RESULTS = Path(__file__).resolve().parent / "results"
 
 
 def wanted(arguments: list[str]) -> list[str]:
     """The ids to run; raises SystemExit for one that there is not."""
+    spelled = {name.upper(): name for name in MODULES}
     named = [
-        word.upper()
+        spelled.get(word.upper(), word)
         for item in (arguments or [os.environ.get("ONLY", "")])
         for word in item.split(",")
         if word

@@ -21,13 +21,17 @@ AMOUNT = Decimal("199.00")
 
 
 def make_account(
-    slug: str = "bench", *, config: dict[str, str] | None = None, secrets_json: str = "{}"
+    slug: str = "bench",
+    *,
+    provider: str = "alipay",
+    config: dict[str, str] | None = None,
+    secrets_json: str = "{}",
 ) -> PaymentAccount:
     """An account whose notifications are taken as genuine."""
     merchant = Merchant.objects.get_or_create(slug="bench", defaults={"name": "bench"})[0]
     sealed = settings.KEY_RING.seal(secrets_json, bound_to=f"payments_paymentaccount.secrets.{slug}")
     return PaymentAccount.objects.create(
-        slug=slug, provider="alipay", merchant=merchant, config=config or {}, sealed_secrets=sealed
+        slug=slug, provider=provider, merchant=merchant, config=config or {}, sealed_secrets=sealed
     )
 
 

@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl
 import django
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from django.core.handlers.wsgi import WSGIHandler
@@ -68,7 +69,40 @@ def notify(request: HttpRequest) -> HttpResponse:
     return HttpResponse(b"success", content_type="text/plain")
 
 
-urlpatterns = [path("notify/alipay/bench/", notify)]
+@cache
+def cipher() -> AESGCM:
+    return AESGCM(json.loads(os.environ["BENCH_ACCOUNT"])["api_v3_key"].encode())
+
+
+def notify_wechatpay(request: HttpRequest) -> HttpResponse:
+    body, now = request.body, timezone.now()
+    account_id, config, key = account()
+    timestamp, nonce = request.headers["Wechatpay-Timestamp"], request.headers["Wechatpay-Nonce"]
+    signed = f"{timestamp}\n{nonce}\n".encode() + body + b"\n"
+    signature = base64.b64decode(request.headers["Wechatpay-Signature"], validate=True)
+    key.verify(signature, signed, PKCS1v15(), SHA256())
+    if abs(now.timestamp() - int(timestamp)) >= 300:
+        return HttpResponse(b"", status=400)
+    envelope = json.loads(body)
+    resource = envelope["resource"]
+    sealed, extra = base64.b64decode(resource["ciphertext"]), resource["associated_data"].encode()
+    content = json.loads(cipher().decrypt(resource["nonce"].encode(), sealed, extra))
+    if content["appid"] != config["appid"] or content["mchid"] != config["mchid"]:
+        return HttpResponse(b"", status=400)
+    headers = {k: v for k, v in request.META.items() if k.startswith("HTTP_")}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _INSERT,
+            [
+                account_id, envelope["id"], content["out_trade_no"], content["transaction_id"],
+                content["amount"]["total"], content["trade_state"], content["success_time"],
+                hashlib.sha256(body).hexdigest(), request.META["REMOTE_ADDR"], now, now, json.dumps(headers), body,
+            ],
+        )  # fmt: skip
+    return HttpResponse(b"", status=204)
+
+
+urlpatterns = [path("notify/alipay/bench/", notify), path("notify/wechatpay/bench/", notify_wechatpay)]
 
 django.setup(set_prefix=False)
 application = WSGIHandler()
