@@ -14,6 +14,7 @@ from Cryptodome.Hash import SHA256
 from Cryptodome.PublicKey import RSA
 from Cryptodome.Signature import pkcs1_15
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256 as X509_SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import CertificateBuilder
 from django.utils import translation
@@ -44,7 +45,7 @@ def _sm2_root() -> str:
     name = dn(C="CN", O="NRCAC", CN="ROOTCA")
     builder = CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
     builder = builder.serial_number(1).not_valid_before(BEGINS).not_valid_after(ENDS)
-    return builder.sign(key, ROOT.certificate.signature_hash_algorithm).public_bytes(Encoding.PEM).decode()
+    return builder.sign(key, X509_SHA256()).public_bytes(Encoding.PEM).decode()
 
 
 ROOTS = f"{_sm2_root()}\n{ROOT.pem}\n{issue('Other Root', key='stranger', ca=0).pem}"

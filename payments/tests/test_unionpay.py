@@ -27,6 +27,7 @@ from payments.tests.unionpay_messages import (
     call,
     form,
     notification,
+    notification_by,
     refund_notification,
     sign,
 )
@@ -226,7 +227,7 @@ PAST, FUTURE = RECEIVED_AT - timedelta(seconds=1), RECEIVED_AT + timedelta(days=
     ],
 )  # fmt: skip
 def test_a_certificate_that_is_not_unionpays_is_refused(paper: Paper) -> None:
-    assert rejection(notification(paper=paper)) == "bad_signature"
+    assert rejection(notification_by(paper)) == "bad_signature"
 
 
 def test_a_chain_that_the_message_brings_along_is_no_help() -> None:
@@ -242,7 +243,7 @@ def test_line_ends_of_the_certificate_are_part_of_the_text() -> None:
 
 def test_another_environment_has_another_name() -> None:
     paper = issue("UPOP@test@00040000:SIGN@x", key="up-signer", by=MIDDLE)
-    body = notification(paper=paper)
+    body = notification_by(paper)
     assert rejection(body) == "bad_signature"
     assert verify(body, account(expected_cn="00040000:SIGN")).kind is NoticeKind.PAYMENT
     assert rejection(notification(), account(expected_cn="00040000:SIGN")) == "bad_signature"

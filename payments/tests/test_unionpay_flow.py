@@ -101,7 +101,7 @@ def test_the_same_notification_again_changes_nothing() -> None:
 def test_a_self_signed_notification_is_refused_and_pays_nothing() -> None:
     payment = begin(build_account())
     paper = issue(bank.SIGNER_CN, key="stranger")
-    assert tell(bank.notification(paper=paper, charset="utf-8", **words(payment))).status_code == 400
+    assert tell(bank.notification_by(paper, **words(payment))).status_code == 400
     assert fresh(payment).order.status == OrderStatus.PENDING
 
 

@@ -120,9 +120,14 @@ def changed(fields: Mapping[str, str], changes: Mapping[str, str | None]) -> dic
     return {name: value for name, value in {**fields, **changes}.items() if value is not None}
 
 
-def notification(*, paper: Paper = SIGNER, charset: str = "utf-8", **changes: str | None) -> bytes:
+def notification(*, charset: str = "utf-8", **changes: str | None) -> bytes:
     """The body of a genuine payment notification; a change to None leaves a field out."""
-    return form(sign(changed(PAYMENT, changes), paper=paper, charset=charset), charset=charset)
+    return form(sign(changed(PAYMENT, changes), charset=charset), charset=charset)
+
+
+def notification_by(paper: Paper, **changes: str | None) -> bytes:
+    """The same, signed by somebody else."""
+    return form(sign(changed(PAYMENT, changes), paper=paper))
 
 
 def refund_notification(**changes: str | None) -> bytes:
