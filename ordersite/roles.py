@@ -15,11 +15,16 @@ _LOOK = frozenset(
         "orders.view_order", "orders.view_orderline", "orders.view_orderevent", "orders.view_merchant", "orders.view_buyer",
         "payments.view_payment", "payments.view_refund", "payments.view_paymentnotification",
         "payments.view_paymentexception", "payments.view_refundrequest",
+        "payments.view_statement", "payments.view_statementline", "payments.view_statementmapping",
+        "payments.view_billfetch",
         "payments.view_settlementrequest", "payments.view_revivalrequest",
         "logistics.view_shipment", "logistics.view_shipmentline", "logistics.view_trackingevent",
         "logistics.view_shipmentexception", "logistics.view_warehouse",
     }
 )  # fmt: skip
+_IMPORTS = {
+    "payments.import_statement", "payments.add_statementmapping", "payments.change_statementmapping",
+}  # fmt: skip
 # What two persons decide together: a role that may do both is still two persons.
 _SETTLES = {
     "payments.view_settlementfile", "payments.propose_settlementrequest", "payments.approve_settlementrequest",
@@ -31,12 +36,13 @@ _AGENT = _LOOK | {
     "payments.replay_paymentnotification", "payments.request_refund", "logistics.resolve_shipmentexception",
 }  # fmt: skip
 _SUPERVISOR = _AGENT | _SETTLES | {"orders.hold_order", "payments.resolve_paymentexception", "payments.approve_refund"}
-_FINANCE = _LOOK | _SETTLES | {
+_FINANCE = _LOOK | _SETTLES | _IMPORTS | {
+    "payments.settle_statement",
     "payments.view_moneylimit",
     "payments.view_paymentaccount", "payments.replay_paymentnotification", "payments.resolve_paymentexception",
     "payments.request_refund", "payments.approve_refund",
 }  # fmt: skip
-_OPERATIONS = _LOOK | {
+_OPERATIONS = _LOOK | _IMPORTS | {
     "orders.add_merchant", "orders.change_merchant", "orders.view_merchantmember", "orders.add_merchantmember",
     "orders.change_merchantmember",
     "orders.view_apiclient", "orders.add_apiclient", "orders.change_apiclient",

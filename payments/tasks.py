@@ -5,6 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 
 from payments import closing, notifications, query
+from payments.reconciliation import daily, importing, settling
 from payments.refunds import lane as refund_lane
 
 

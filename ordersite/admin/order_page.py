@@ -46,6 +46,7 @@ EVIDENCE: dict[str, Promise] = {
     "revival_request": _("revival request"),
     "payment_exception": _("payment exception"),
     "refund_request": _("refund request"),
+    "statement_line": _("statement line"),
 }
 
 
@@ -55,6 +56,7 @@ EVIDENCE_PAGES: dict[str, str] = {
     "settlement_request": "payments_settlementrequest_change",
     "revival_request": "payments_revivalrequest_change",
     "payment_exception": "payments_paymentexception_change",
+    "statement_line": "payments_statementline_change",
 }
 
 

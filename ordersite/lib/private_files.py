@@ -25,7 +25,13 @@ MEGABYTE = 1024 * 1024
 KINDS = ("pdf", "png", "jpeg", "csv", "xlsx", "zip", "gz")
 _CHUNK = 256 * 1024
 _NAME = re.compile(rf"[0-9a-f]{{32}}\.(?:{'|'.join(KINDS)})")
-_MAGIC = {b"%PDF-": "pdf", b"\x89PNG\r\n\x1a\n": "png", b"\xff\xd8\xff": "jpeg", b"PK\x03\x04": "zip", b"\x1f\x8b\x08": "gz"}
+_MAGIC = {
+    b"%PDF-": "pdf",
+    b"\x89PNG\r\n\x1a\n": "png",
+    b"\xff\xd8\xff": "jpeg",
+    b"PK\x03\x04": "zip",
+    b"\x1f\x8b\x08": "gz",
+}
 # No text holds these: tabs and line ends are the only control characters of a table.
 _BINARY = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _ENCODINGS = ("utf-8-sig", "gb18030")

@@ -1,3 +1,23 @@
-from payments.admin import account, exception, limit, notification, payment, revival, settlement
+from payments.admin import (
+    account,
+    exception,
+    limit,
+    notification,
+    payment,
+    revival,
+    settlement,
+    statement,
+    statement_line,
+)
 
-__all__ = ["account", "exception", "limit", "notification", "payment", "revival", "settlement"]
+__all__ = [
+    "account",
+    "exception",
+    "limit",
+    "notification",
+    "payment",
+    "revival",
+    "settlement",
+    "statement",
+    "statement_line",
+]

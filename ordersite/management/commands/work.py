@@ -17,6 +17,9 @@ from ordersite.relay import run_relay
 from payments.closing import finish_closing
 from payments.notifications import drain_notifications
 from payments.query import ask_providers
+from payments.reconciliation.daily import fetch_bills
+from payments.reconciliation.importing import import_statements
+from payments.reconciliation.settling import settle_statements
 from payments.refunds.lane import order_refunds
 
 
@@ -39,6 +42,9 @@ class Command(BaseCommand):
                 Loop("close", close_overdue, 10),
                 Loop("finish closing", finish_closing, 60),
                 Loop("refund", order_refunds, 1),
+                Loop("statements", import_statements, 2),
+                Loop("settle", settle_statements, 5),
+                Loop("bills", fetch_bills, 300),
                 Loop("track", poll_tracking, 10),
                 Loop("seal", seal_history, 5),
                 Loop("silence", find_silent_parcels, 900),

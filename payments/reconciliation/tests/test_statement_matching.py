@@ -21,8 +21,8 @@ from payments.reconciliation.tests.shop import (
     results,
     row_of,
     take,
+    trade_number,
 )
-from payments.tests.builders import trade_number
 
 pytestmark = pytest.mark.django_db
 

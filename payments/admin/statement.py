@@ -1,0 +1,369 @@
+"""The statement wizard: hand a file in, look at what it comes to, confirm, see the result of each line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+from urllib.parse import urlencode
+
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import Count, QuerySet, Sum
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseRedirect,
+    JsonResponse,
+    StreamingHttpResponse,
+)
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _now
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext, pgettext_lazy
+from unfold.widgets import UnfoldAdminFileFieldWidget
+
+from ordersite.lib.adminkit import badges, columns, fields
+from ordersite.lib.adminkit.add_form import AddByFormMixin
+from ordersite.lib.adminkit.confirmed import Confirmed, ConfirmedActionsMixin, log_action, person
+from ordersite.lib.adminkit.read_only import ReadOnlyAdmin
+from ordersite.lib.errors import DomainError
+from payments.models import PaymentAccount, Statement, StatementLine, StatementMapping, StatementStatus
+from payments.reconciliation import export, importing, settling
+from payments.reconciliation.refusals import words
+
+IMPORT, SETTLE = "payments.import_statement", "payments.settle_statement"
+S, R = StatementStatus, StatementLine.Result
+STATUS_TONES = {S.UPLOADED: "waiting", S.READING: "moving", S.MATCHED: "good", S.REFUSED: "bad"}
+RESULT_TONES = {
+    R.MATCHED: "good",
+    R.MISSING_HERE: "bad",
+    R.MISSING_THERE: "bad",
+    R.AMOUNT_DIFFERS: "bad",
+    R.DUPLICATE: "plain",
+}
+# What each result means, for somebody who reads it for the first time.
+MEANINGS: Mapping[str, Promise] = {
+    R.MATCHED: _("the same here and there"),
+    R.MISSING_HERE: _("in the file, not settled here"),
+    R.MISSING_THERE: _("settled here, not in the file"),
+    R.AMOUNT_DIFFERS: _("another amount than ours"),
+    R.DUPLICATE: _("known from an earlier line or file"),
+}
+_DIFFERENCES = (R.MISSING_HERE, R.MISSING_THERE, R.AMOUNT_DIFFERS)
+_SHOWN = 20
+
+
+class UploadForm(forms.Form):
+    """The file and whose it is."""
+
+    account = forms.ModelChoiceField(
+        PaymentAccount.objects.order_by("slug"), label=_("payment account"), widget=fields.select()
+    )
+    file = forms.FileField(
+        label=_("Statement file"),
+        widget=UnfoldAdminFileFieldWidget(),
+        help_text=_(
+            "As the provider delivers it: Alipay's zip or CSV, WeChat Pay's CSV or gz, UnionPay's ZM file; or a bank's"
+            " CSV or XLSX."
+        ),
+    )
+    mapping = forms.ModelChoiceField(
+        StatementMapping.objects.all(),
+        label=_("mapping"),
+        required=False,
+        empty_label=_("none: a provider's own bill"),
+        widget=fields.select(),
+        help_text=_("Only for a bank's own file."),
+    )
+
+
+def _is_matched(statement: Statement) -> bool:
+    return statement.status == S.MATCHED
+
+
+def _to_settle(statement: Statement) -> tuple[int, Decimal]:
+    """How many lines a settlement would take, and their sum in yuan."""
+    number, total = 0, Decimal("0.00")
+    for lines in (settling.settleable(statement), settling.settleable_earlier(statement)):
+        found = lines.aggregate(number=Count("pk"), total=Sum("amount"))
+        number, total = number + found["number"], total + (found["total"] or 0)
+    return number, total
+
+
+def _may_settle(statement: Statement) -> bool:
+    return _is_matched(statement) and not statement.settle_wanted_at and _to_settle(statement)[0] > 0
+
+
+def _settle(request: HttpRequest, statement: Statement, _data: Mapping[str, Any]) -> Promise:
+    settling.want_settlement(statement, user=person(request))
+    return _("The settlement is under way. This page shows how far it is; you may leave it.")
+
+
+def _has_unsettleable(statement: Statement) -> bool:
+    return _is_matched(statement) and settling.unsettleable(statement).exists()
+
+
+def _raise(_request: HttpRequest, statement: Statement, _data: Mapping[str, Any]) -> str:
+    new = settling.raise_cases(statement)
+    return ngettext(
+        "%(number)s new case stands in the queue of payment exceptions.",
+        "%(number)s new cases stand in the queue of payment exceptions.",
+        new,
+    ) % {"number": new}
+
+
+@admin.register(Statement)
+class StatementAdmin(AddByFormMixin, ConfirmedActionsMixin, ReadOnlyAdmin):
+    list_display = (
+        "name",
+        "account",
+        "made_in",
+        "state",
+        "period",
+        "line_count",
+        "differences",
+        "came",
+        "imported",
+    )
+    list_filter = ("status", "account", "source")
+    list_select_related = ("account", "created_by")
+    fields = (
+        "account", "form", "mapping", "file_name", "size", "sha256", "source", "period", "payments_amount",
+        "refunds_amount", "created_by", "created_at", "settle_wanted_by",
+    )  # fmt: skip
+    readonly_fields = ("period",)
+    add_by = UploadForm
+    add_title = _("Import a statement")
+    change_form_outer_before_template = "admin/desk/statement.html"
+    confirmed = (
+        Confirmed(
+            "settle",
+            _("Settle what is paid there"),
+            SETTLE,
+            _(
+                "Every order whose money the file shows and that is not paid here is settled, line by line. Its buyer is"
+                " told as after any payment. What has been settled meanwhile is left alone."
+            ),
+            _settle,
+            fits=_may_settle,
+            icon="done_all",
+        ),
+        Confirmed(
+            "raise",
+            _("Give the rest to a person"),
+            SETTLE,
+            _(
+                "Differences that no machine can settle (unknown orders, other amounts, payments that the file lacks for"
+                " more than a day) become cases in the queue of payment exceptions, one for each."
+            ),
+            _raise,
+            fits=_has_unsettleable,
+            icon="assignment_ind",
+        ),
+    )
+
+    def get_urls(self) -> list[URLPattern]:
+        wrap = self.admin_site.admin_view
+        return [
+            path("<int:object_id>/progress/", wrap(self.progress_view), name="payments_statement_progress"),
+            path("<int:object_id>/export/", wrap(self.export_view), name="payments_statement_export"),
+            *super().get_urls(),
+        ]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.has_perm(IMPORT))
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The first step: a file and its account."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        form = UploadForm(request.POST, request.FILES) if request.method == "POST" else UploadForm()
+        if request.method == "POST" and form.is_valid():
+            try:
+                return self._take_in(request, form)
+            except DomainError as refused:
+                form.add_error("file", refused.message)
+        return self.desk_page(request, "admin/desk/statement_upload.html", {"form": form, "steps": _steps(1)})
+
+    def _take_in(self, request: HttpRequest, form: UploadForm) -> HttpResponse:
+        file = form.cleaned_data["file"]
+        origin = importing.Origin(
+            source=Statement.Source.UPLOAD,
+            file_name=file.name,
+            user=person(request),
+            mapping=form.cleaned_data["mapping"],
+        )
+        taken = importing.take_in(form.cleaned_data["account"], file, origin)
+        if taken.is_new:
+            log_action(request, taken.statement, "import")
+        else:
+            known = _now("This file was imported before, as this statement. Nothing was changed.")
+            self.message_user(request, known, level="warning")
+        return HttpResponseRedirect(self.after_action(taken.statement))
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        statement = self.get_object(request, object_id)
+        context = _page(statement) if statement else {}
+        return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
+
+    def progress_view(self, request: HttpRequest, object_id: int) -> JsonResponse:
+        """A few numbers for the page that waits."""
+        statement = self._statement(request, object_id)
+        left = settling.settleable(statement).count() if statement.settle_wanted_at else 0
+        return JsonResponse(
+            {
+                "status": statement.status,
+                "progress": statement.progress,
+                "lines_read": statement.lines_read,
+                "settling": statement.settle_wanted_at is not None,
+                "to_settle": left,
+            }
+        )
+
+    def export_view(self, request: HttpRequest, object_id: int) -> StreamingHttpResponse:
+        """All differences, or those of `?result=`, as CSV."""
+        statement = self._statement(request, object_id)
+        wanted = request.GET.get("result", "")
+        results = (wanted,) if wanted in R.values else _DIFFERENCES
+        lines = statement.lines.filter(result__in=results)
+        response = StreamingHttpResponse(export.difference_csv(lines), content_type="text/csv; charset=utf-8")
+        name = f"statement-{statement.pk}-{wanted if wanted in R.values else 'differences'}.csv"
+        response["Content-Disposition"] = f'attachment; filename="{name}"'
+        response["X-Content-Type-Options"] = "nosniff"
+        return response
+
+    def _statement(self, request: HttpRequest, object_id: int) -> Statement:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        found = Statement.objects.filter(pk=object_id).first()
+        if found is None:
+            raise Http404
+        return found
+
+    @admin.display(description=_("Statement file"))
+    def name(self, statement: Statement) -> str:
+        return str(statement)
+
+    @admin.display(description=_("form"))
+    def made_in(self, statement: Statement) -> str:
+        return statement.get_form_display()
+
+    @admin.display(description=_("status"))
+    def state(self, statement: Statement) -> SafeString:
+        text: str | Promise = S(statement.status).label
+        if statement.status == S.READING:
+            text = f"{text} {statement.progress} %"
+        return badges.badge(text, tone=STATUS_TONES[S(statement.status)])
+
+    @admin.display(description=_("period"))
+    def period(self, statement: Statement) -> str:
+        return _period(statement) or "–"
+
+    @admin.display(description=_("lines"))
+    def line_count(self, statement: Statement) -> SafeString:
+        return badges.number(statement.lines_total)
+
+    @admin.display(description=_("differences"))
+    def differences(self, statement: Statement) -> SafeString:
+        if statement.status != S.MATCHED:
+            return badges.NOTHING
+        number = sum(getattr(statement, name) for name in _DIFFERENCES)
+        return badges.badge(f"{number:,}", tone="bad" if number else "good")
+
+    @admin.display(description=_("source"))
+    def came(self, statement: Statement) -> str:
+        who = f" · {statement.created_by}" if statement.created_by else ""
+        return f"{statement.get_source_display()}{who}"
+
+    imported = columns.plain("created_at", _("imported at"))
+
+
+def _period(statement: Statement) -> str:
+    if not (statement.period_from and statement.period_to):
+        return ""
+    first = timezone.localtime(statement.period_from)
+    last = timezone.localtime(statement.period_to)
+    return f"{first:%Y-%m-%d %H:%M} – {last:%Y-%m-%d %H:%M}"
+
+
+def _steps(now: int) -> list[tuple[int, Promise, str]]:
+    """The wizard's steps with their state: done, now or later."""
+    names = (
+        pgettext_lazy("step", "Hand in"),
+        pgettext_lazy("step", "Look"),
+        pgettext_lazy("step", "Confirm"),
+        pgettext_lazy("step", "Result"),
+    )
+    return [
+        (number, name, "done" if number < now else "now" if number == now else "later")
+        for number, name in enumerate(names, start=1)
+    ]
+
+
+def _page(statement: Statement) -> dict[str, Any]:
+    is_matched = statement.status == S.MATCHED
+    number, total = _to_settle(statement) if is_matched else (0, Decimal("0.00"))
+    settled = statement.lines.exclude(outcome="") if is_matched else StatementLine.objects.none()
+    outcomes = list(settled.values_list("outcome").annotate(number=Count("pk")).order_by("outcome"))
+    return {
+        "statement": statement,
+        "period": _period(statement),
+        "steps": _steps(_step(statement, number, bool(outcomes))),
+        "refusal": words(statement.refusal),
+        "is_busy": statement.done_at is None or statement.settle_wanted_at is not None,
+        "tiles": _tiles(statement) if is_matched else [],
+        "to_settle": number,
+        "to_settle_amount": total,
+        "outcomes": [(_outcome(code), code, n) for code, n in outcomes],
+        "lines": list(_first_differences(statement)) if is_matched else [],
+        "all_lines": _lines_address(statement),
+    }
+
+
+def _outcome(code: str) -> str:
+    return str(dict(StatementLine._meta.get_field("outcome").flatchoices).get(code, code))
+
+
+def _step(statement: Statement, to_settle: int, has_outcomes: bool) -> int:
+    if statement.settle_wanted_at:
+        return 3
+    if has_outcomes and not to_settle:
+        return 4
+    return 2
+
+
+def _tiles(statement: Statement) -> list[dict[str, Any]]:
+    return [
+        {
+            "label": R(name).label,
+            "meaning": MEANINGS[name],
+            "count": getattr(statement, name),
+            "tone": RESULT_TONES[R(name)] if getattr(statement, name) else "plain",
+            "url": _lines_address(statement, result__exact=name),
+        }
+        for name in R.values
+    ]
+
+
+def _lines_address(statement: Statement, **filters: str) -> str:
+    query = urlencode({"statement": statement.pk, **filters})
+    return f"{reverse('admin:payments_statementline_changelist')}?{query}"
+
+
+def _first_differences(statement: Statement) -> QuerySet[StatementLine]:
+    rows = statement.lines.filter(result__in=_DIFFERENCES).select_related("payment__order")
+    return rows.order_by("id")[:_SHOWN]

@@ -1,0 +1,187 @@
+"""Statement lines, mappings of banks' files, and the bills that are fetched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.functional import Promise
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from ordersite.lib.adminkit import badges, columns
+from ordersite.lib.adminkit.confirmed import Confirmed, ConfirmedActionsMixin
+from ordersite.lib.adminkit.read_only import DeskAdmin, ReadOnlyAdmin
+from ordersite.lib.adminkit.search import ShapeSearchMixin, column, row_id
+from payments.admin.notification import TONES
+from payments.admin.statement import IMPORT, RESULT_TONES
+from payments.models import BillFetch, StatementLine, StatementMapping
+from payments.reconciliation import daily
+
+R = StatementLine.Result
+FETCH_TONES = {
+    BillFetch.State.WAITING: "waiting",
+    BillFetch.State.DONE: "good",
+    BillFetch.State.EMPTY: "plain",
+    BillFetch.State.GIVEN_UP: "bad",
+}
+
+
+class OfStatementFilter(admin.SimpleListFilter):
+    """The lines of one statement: its page leads here. No choice of all of them is offered."""
+
+    title = _("statement")
+    parameter_name = "statement"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        chosen = request.GET.get(self.parameter_name, "")
+        return [(chosen, f"#{chosen}")] if chosen.isdigit() else []
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[StatementLine]) -> QuerySet[StatementLine]:
+        value = self.value()
+        return queryset.filter(statement_id=int(value)) if value and value.isdigit() else queryset
+
+
+@admin.register(StatementLine)
+class StatementLineAdmin(ShapeSearchMixin, ReadOnlyAdmin):
+    list_display = (
+        "place",
+        "result_badge",
+        "what",
+        "numbers",
+        "sum",
+        "ours",
+        "moment",
+        "order_link",
+        "settlement",
+    )
+    list_filter = (OfStatementFilter, "result", "kind")
+    list_select_related = ("statement", "payment__order")
+    search_fields = ("reference",)
+    search_help_text = _("Merchant reference, provider's reference or #line")
+    shapes = (
+        row_id(),
+        column(r"[0-9A-Za-z_-]{6,64}", "payment__reference", "reference", "provider_reference"),
+    )
+    fields = (
+        "statement", "number", "kind", "result", "reference", "provider_reference", "refund_reference", "amount",
+        "occurred_at", "payment", "settlement", "settled_at",
+    )  # fmt: skip
+    readonly_fields = ("settlement",)
+
+    @admin.display(description=_("line"))
+    def place(self, line: StatementLine) -> str:
+        return f"#{line.statement_id} · {line.number or '–'}"
+
+    @admin.display(description=_("result"))
+    def result_badge(self, line: StatementLine) -> SafeString:
+        return badges.badge(R(line.result).label, tone=RESULT_TONES[R(line.result)])
+
+    @admin.display(description=_("kind"))
+    def what(self, line: StatementLine) -> str:
+        return line.get_kind_display()
+
+    @admin.display(description=_("merchant reference · provider's reference"))
+    def numbers(self, line: StatementLine) -> SafeString:
+        shown = badges.NOTHING
+        if line.payment_id:
+            shown = badges.link(line.reference or "–", "admin:payments_payment_change", line.payment_id)
+        elif line.reference:
+            shown = format_html("{}", line.reference)
+        return format_html(
+            '<span class="os-stack">{}<small class="os-second">{}</small></span>',
+            shown,
+            " · ".join(filter(None, (line.provider_reference, line.refund_reference))),
+        )
+
+    @admin.display(description=_("amount"))
+    def sum(self, line: StatementLine) -> SafeString:
+        return badges.money(line.amount)
+
+    @admin.display(description=_("amount expected"))
+    def ours(self, line: StatementLine) -> SafeString:
+        return badges.money(line.payment.amount if line.payment else None)
+
+    moment = columns.plain("occurred_at", _("occurred at"))
+
+    @admin.display(description=_("order"))
+    def order_link(self, line: StatementLine) -> SafeString:
+        if line.payment is None:
+            return badges.NOTHING
+        return badges.link(line.payment.order.number, "admin:orders_order_change", line.payment.order_id)
+
+    @admin.display(description=_("settlement"))
+    def settlement(self, line: StatementLine) -> SafeString:
+        if not line.outcome:
+            return badges.NOTHING
+        return badges.badge(line.get_outcome_display(), tone=TONES.get(line.outcome, "bad"))
+
+
+@admin.register(StatementMapping)
+class StatementMappingAdmin(DeskAdmin):
+    """How a bank's file is read. Changing one changes no statement that was read by it."""
+
+    list_display = ("name", "encoding", "delimiter_name", "amount_column", "time_column", "reference_column")
+    fieldsets = (
+        (None, {"fields": ("name", "encoding", "delimiter", "skip_lines")}),
+        (
+            _("Columns"),
+            {
+                "fields": (
+                    "amount_column", "unit", "time_column", "date_format", "reference_column",
+                    "provider_reference_column", "refund_reference_column", "kind_column", "refund_words",
+                    "account_column", "account_value",
+                ),
+                "description": _("The words of the header line. CSV and XLSX are told apart by themselves."),
+            },
+        ),
+    )  # fmt: skip
+
+    @admin.display(description=_("delimiter"))
+    def delimiter_name(self, mapping: StatementMapping) -> str:
+        return mapping.get_delimiter_display()
+
+
+def _fetch_now(_request: HttpRequest, fetch: BillFetch, _data: Mapping[str, Any]) -> str | Promise:
+    rows = daily.fetch_days(fetch.account, [fetch.day])
+    if not rows:
+        return _("This account has no bills to fetch.")
+    return f"{rows[0].get_state_display()} {rows[0].last_error}".strip()
+
+
+@admin.register(BillFetch)
+class BillFetchAdmin(ConfirmedActionsMixin, ReadOnlyAdmin):
+    list_display = ("day", "account", "state_badge", "tries", "next_time", "problem", "statement_link")
+    list_filter = ("state", "account")
+    list_select_related = ("account", "statement")
+    fields = ("account", "day", "state_badge", "attempts", "next_at", "last_error", "statement")
+    readonly_fields = ("state_badge",)
+    tries = columns.plain("attempts", _("attempts"))
+    next_time = columns.plain("next_at", _("fetched next at"))
+    problem = columns.plain("last_error", _("last problem"))
+    confirmed = (
+        Confirmed(
+            "fetch",
+            _("Fetch now"),
+            IMPORT,
+            _(
+                "The provider is asked for this day's bill. What it gives is matched; nothing is settled by it."
+            ),
+            _fetch_now,
+            icon="download",
+        ),
+    )
+
+    @admin.display(description=_("status"))
+    def state_badge(self, fetch: BillFetch) -> SafeString:
+        return badges.badge(fetch.get_state_display(), tone=FETCH_TONES[BillFetch.State(fetch.state)])
+
+    @admin.display(description=_("statement"))
+    def statement_link(self, fetch: BillFetch) -> SafeString:
+        if fetch.statement is None:
+            return badges.NOTHING
+        return badges.link(str(fetch.statement), "admin:payments_statement_change", fetch.statement_id)

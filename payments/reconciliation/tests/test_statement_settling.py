@@ -1,0 +1,194 @@
+"""Settling from a statement: once, line by line, whatever dies in between; and the rest to a person."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from django.utils import timezone
+
+from orders.models import Order, OrderEvent
+from orders.tests.builders import build_order_in
+from ordersite.lib.errors import DomainError
+from payments.models import Payment, PaymentException, Refund, Statement, StatementLine
+from payments.reconciliation import settling
+from payments.reconciliation.tests import bills
+from payments.reconciliation.tests.bills import Row
+from payments.reconciliation.tests.shop import AT, account_at, attempt, paid, refund, row_of, take
+
+pytestmark = pytest.mark.django_db
+
+
+def outcomes(statement: Statement) -> list[str]:
+    return list(statement.lines.order_by("id").values_list("outcome", flat=True))
+
+
+def status(payment: Payment) -> tuple[str, str]:
+    fresh = Payment.objects.select_related("order").get(pk=payment.pk)
+    return fresh.status, fresh.order.status
+
+
+def test_stuck_orders_are_paid_with_the_line_as_evidence() -> None:
+    account = account_at("wechatpay")
+    stuck, differs = attempt(account), attempt(account)
+    rows = [
+        row_of(stuck, trade="4200000001"),
+        row_of(differs, amount="1.00"),
+        Row("UNKNOWN000000001", "T9", "5.00"),
+    ]
+    statement = take(account, bills.wechat_csv(rows))
+    assert settling.settle(statement) == 1
+    line = statement.lines.get(payment=stuck)
+    event = OrderEvent.objects.get(order=stuck.order_id, to_status="paid")
+    assert status(stuck) == ("paid", "paid")
+    assert Payment.objects.get(pk=stuck.pk).provider_reference == "4200000001"
+    assert (event.trigger, event.at) == ("statement", AT)
+    assert event.evidence == f'{{"kind":"statement_line","id":"{line.pk}","sha256":"{line.sha256}"}}'
+    assert status(differs) == ("open", "pending")
+    assert outcomes(statement) == ["applied", "", ""]
+
+
+def test_settling_again_does_nothing() -> None:
+    account = account_at("alipay")
+    stuck = attempt(account)
+    statement = take(account, bills.alipay_csv([row_of(stuck)]))
+    assert settling.settle(statement) == 1
+    lines = OrderEvent.objects.count()
+    assert settling.settle(statement) == 0
+    assert OrderEvent.objects.count() == lines
+
+
+def test_what_was_paid_meanwhile_is_left_alone() -> None:
+    account = account_at("alipay")
+    one, two = attempt(account), attempt(account)
+    statement = take(account, bills.alipay_csv([row_of(one, trade="1"), row_of(two, trade="2")]))
+    other = take(account, bills.alipay_csv([row_of(one, trade="1")], day="2026-11-20"))
+    assert settling.settle(other) == 1
+    assert settling.settle(statement) == 1
+    assert outcomes(statement) == ["applied", "applied"]
+    assert OrderEvent.objects.filter(order=one.order_id, to_status="paid").count() == 1
+
+
+def test_money_for_a_closed_order_becomes_a_case() -> None:
+    account = account_at("wechatpay")
+    order = build_order_in("closed")
+    late = attempt(account, order=order, status="closed")
+    statement = take(account, bills.wechat_csv([row_of(late)]))
+    assert settling.settle(statement) == 0
+    assert status(late) == ("paid", "closed")
+    assert outcomes(statement) == ["order_closed"]
+    assert PaymentException.objects.get().kind == "order_closed"
+
+
+def test_refunds_follow_their_payments() -> None:
+    account = account_at("wechatpay")
+    stuck, known = attempt(account), paid(account)
+    rows = [
+        row_of(stuck, kind="refund", amount="9.00", request="R1", trade="42"),
+        row_of(stuck, trade="42"),
+        row_of(known, kind="refund", request="R2"),
+        row_of(known),
+    ]
+    statement = take(account, bills.wechat_csv(rows))
+    assert settling.settle(statement) == 3
+    assert outcomes(statement) == ["refund_applied", "applied", "refund_applied", ""]
+    found = Refund.objects.order_by("refund_reference").values_list("refund_reference", "amount")
+    assert list(found) == [("R1", Decimal("9.00")), ("R2", Decimal("199.00"))]
+    assert status(known) == ("refunded", "refunded")
+    assert Order.objects.get(pk=stuck.order_id).refunded_amount == Decimal("9.00")
+
+
+def test_a_line_that_no_longer_fits_stops_nobody_else() -> None:
+    account = account_at("wechatpay")
+    attempts = [attempt(account) for _ in range(5)]
+    statement = take(account, bills.wechat_csv([row_of(one) for one in attempts]))
+    changed = statement.lines.order_by("id")[2]
+    Payment.objects.filter(pk=changed.payment_id).update(amount=Decimal("1.00"))
+    assert settling.settle(statement) == 4
+    assert outcomes(statement) == ["applied", "applied", "amount_mismatch", "applied", "applied"]
+
+
+def test_a_confirmed_settlement_is_done_by_whoever_comes_by() -> None:
+    account = account_at("alipay")
+    stuck = attempt(account)
+    statement = take(account, bills.alipay_csv([row_of(stuck)]))
+    settling.want_settlement(statement, user=None)
+    settling.settle_statements()
+    assert status(stuck) == ("paid", "paid")
+    assert Statement.objects.get(pk=statement.pk).settle_wanted_at is None
+
+
+def test_half_a_settlement_goes_on_where_it_stopped() -> None:
+    account = account_at("alipay")
+    attempts = [attempt(account) for _ in range(4)]
+    statement = take(account, bills.alipay_csv([row_of(one) for one in attempts]))
+    first = list(settling.settleable(statement).select_related("payment").order_by("id")[:2])
+    settling._settle_chunk(statement, first)
+    assert settling.settle(statement) == 2
+    assert outcomes(statement) == ["applied"] * 4
+    assert OrderEvent.objects.filter(to_status="paid").count() == 4
+
+
+def test_a_refused_file_settles_nothing() -> None:
+    account = account_at("alipay")
+    statement = take(account, bills.wechat_csv([row_of(attempt(account))]))
+    with pytest.raises(DomainError) as refused:
+        settling.want_settlement(statement, user=None)
+    assert refused.value.code == "not_matched"
+    assert settling.settle(statement) == 0
+
+
+def test_lines_that_an_earlier_statement_left_open_are_settled_by_the_repeating_one() -> None:
+    account = account_at("wechatpay")
+    stuck = attempt(account)
+    row = row_of(stuck)
+    first = take(account, bills.wechat_csv([row]))
+    second = take(account, bills.wechat_csv([row], form="SUCCESS"))
+    assert settling.settle(second) == 1
+    assert outcomes(first) == ["applied"]
+    assert status(stuck) == ("paid", "paid")
+
+
+def test_the_rest_becomes_one_case_each() -> None:
+    account = account_at("wechatpay")
+    differs, lacking, stuck = paid(account), paid(account), attempt(account)
+    rows = [
+        row_of(differs, amount="1.00"),
+        Row("UNKNOWN000000001", "T1", "5.00"),
+        Row("ZERO000000000001", "T2", "0.00"),
+        row_of(stuck),
+    ]
+    statement = take(account, bills.wechat_csv(rows))
+    StatementLine.objects.filter(result="missing_there").update(
+        occurred_at=timezone.now() - timedelta(days=2)
+    )
+    assert settling.raise_cases(statement) == 3
+    assert settling.raise_cases(statement) == 0
+    cases = PaymentException.objects.order_by("amount").values_list("kind", "amount", "payment")
+    assert list(cases) == [
+        ("statement_difference", Decimal("1.00"), differs.pk),
+        ("statement_difference", Decimal("5.00"), None),
+        ("statement_difference", Decimal("199.00"), lacking.pk),
+    ]
+
+
+def test_a_fresh_payment_that_the_file_lacks_may_come_tomorrow() -> None:
+    account = account_at("wechatpay")
+    now = timezone.now()
+    paid(account, paid_at=now)
+    known = paid(account, paid_at=now)
+    at = timezone.localtime(now).strftime("%Y-%m-%d %H:%M:%S")
+    statement = take(account, bills.wechat_csv([row_of(known, at=at)]))
+    assert statement.missing_there == 1
+    assert settling.raise_cases(statement) == 0
+
+
+def test_a_refund_that_we_know_is_no_finding() -> None:
+    account = account_at("wechatpay")
+    payment = paid(account)
+    known = refund(payment, "10.00")
+    row = row_of(payment, kind="refund", amount="10.00", request=known.refund_reference)
+    statement = take(account, bills.wechat_csv([row, row_of(payment)]))
+    assert settling.settle(statement) == 0
+    assert Refund.objects.count() == 1
