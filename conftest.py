@@ -14,6 +14,7 @@ from django.db.backends.base.operations import BaseDatabaseOperations
 from logistics import guards as logistics_guards
 from orders import guards as orders_guards
 from ordersite.rails import triggers
+from payments import guards as payments_guards
 
 _flush = BaseDatabaseOperations.execute_sql_flush
 
@@ -25,7 +26,7 @@ def _flush_past_triggers(self: BaseDatabaseOperations, sql_list: Iterable[str]) 
             cursor.execute("SET LOCAL session_replication_role = replica")
             _flush(self, sql_list)
         return
-    triggers.remove((*orders_guards.GUARDS, *logistics_guards.GUARDS))
+    triggers.remove((*orders_guards.GUARDS, *logistics_guards.GUARDS, *payments_guards.GUARDS))
     _flush(self, sql_list)  # the post_migrate signal that follows a flush installs the triggers again
 
 

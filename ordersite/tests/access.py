@@ -32,6 +32,7 @@ from payments.models import (
     PaymentExceptionStep,
     PaymentNotification,
     Refund,
+    RefundRequest,
     RefusedCall,
     RevivalRequest,
     SettlementFile,
@@ -181,8 +182,13 @@ def _proposals(payment: Payment) -> list[Model]:
         request=request, stored_name=stored, file_name="x.pdf", size=8, sha256="ab", uploaded_by=proposer
     )
     revival = RevivalRequest.objects.create(payment=payment, **common)
-    limit = MoneyLimit.objects.create(role=Group.objects.get(name="agent"), deed="propose_settlement", amount=payment.amount)
-    return [request, file, revival, limit]
+    agents = Group.objects.get(name="agent")
+    limit = MoneyLimit.objects.create(role=agents, deed="propose_settlement", amount=payment.amount)
+    back = RefundRequest.objects.create(
+        payment=payment, order=payment.order, account=payment.account, reference="B1C2D3E4F5G6H7J8K9",
+        amount=payment.amount, reason="x", proposer=proposer,
+    )  # fmt: skip
+    return [request, file, revival, limit, back]
 
 
 def _machine_rows(order: Order) -> list[Model]:
