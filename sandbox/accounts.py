@@ -5,6 +5,7 @@ his own key and hands in its public half.
 """
 
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from cryptography import x509
@@ -18,28 +19,24 @@ from sandbox.keyfiles import private_pem, public_pem, write
 
 def write_accounts(settings: Settings) -> list[Path]:
     """Write all of them anew, because the sandbox's port may have moved; returns the files."""
-    folder, origin = settings.folder, settings.origin
-    values = {
-        "alipay_cert": _alipay(AlipayCertificates.load(folder / "alipay_cert"), settings),
-        "wechatpay": _wechat(WechatKeys.load(folder / "wechatpay"), settings),
-        "unionpay": _unionpay(UnionpayKeys.load(folder / "unionpay"), settings),
-    }
-    gateways = {
-        "alipay_cert": f"{origin}/alipay/gateway.do",
-        "wechatpay": f"{origin}/wechatpay",
-        "unionpay": f"{origin}/unionpay",
-    }
     paths = []
-    for name, value in values.items():
-        path = folder / f"{name}_account.json"
-        content = json.dumps({**value, "gateway_url": gateways[name]}, ensure_ascii=False, indent=2)
+    for name in _MAKERS:
+        path = settings.folder / f"{name}_account.json"
+        content = json.dumps(account_of(name, settings), ensure_ascii=False, indent=2)
         write(path, content.encode() + b"\n")
         paths.append(path)
     return paths
 
 
-def _alipay(certificates: AlipayCertificates, settings: Settings) -> dict[str, object]:
+def account_of(name: str, settings: Settings) -> dict[str, object]:
+    """The keys of one file; its key set is made when there is none."""
+    return _MAKERS[name](settings)
+
+
+def _alipay(settings: Settings) -> dict[str, object]:
+    certificates = AlipayCertificates.load(settings.folder / "alipay_cert")
     return {
+        "gateway_url": f"{settings.origin}/alipay/gateway.do",
         "app_id": settings.cert_app_id,
         "seller_id": settings.cert_seller_id,
         "app_private_key": _private(certificates.app_key),
@@ -49,8 +46,10 @@ def _alipay(certificates: AlipayCertificates, settings: Settings) -> dict[str, o
     }
 
 
-def _wechat(keys: WechatKeys, settings: Settings) -> dict[str, object]:
+def _wechat(settings: Settings) -> dict[str, object]:
+    keys = WechatKeys.load(settings.folder / "wechatpay")
     return {
+        "gateway_url": f"{settings.origin}/wechatpay",
         "mchid": settings.mchid,
         "appid": settings.appid,
         "api_v3_key": keys.api_v3_key.decode(),
@@ -63,14 +62,23 @@ def _wechat(keys: WechatKeys, settings: Settings) -> dict[str, object]:
     }
 
 
-def _unionpay(keys: UnionpayKeys, settings: Settings) -> dict[str, object]:
+def _unionpay(settings: Settings) -> dict[str, object]:
+    keys = UnionpayKeys.load(settings.folder / "unionpay")
     return {
+        "gateway_url": f"{settings.origin}/unionpay",
         "mer_id": settings.mer_id,
         "sign_cert": _pem(keys.merchant),
         "sign_key": _private(keys.merchant_key),
         "root_cert": _pem(keys.ca.root),
         "middle_cert": _pem(keys.ca.middle),
     }
+
+
+_MAKERS: Mapping[str, Callable[[Settings], dict[str, object]]] = {
+    "alipay_cert": _alipay,
+    "wechatpay": _wechat,
+    "unionpay": _unionpay,
+}
 
 
 def _private(key: RSAPrivateKey) -> str:

@@ -37,7 +37,8 @@ def route(world: World, request: Request) -> Response:
         return handler(world, request)
     if re.match(r"/(alipay|wechatpay|unionpay|webhook)/cashier/", request.path):
         return handle_cashier(world, request)
-    if request.path.startswith(f"{wechat.PREFIX}/v3/"):
+    # Without the prefix too: WeChat's own programs sign the bare path, which nothing but a host may precede.
+    if request.path.startswith((f"{wechat.PREFIX}/v3/", "/v3/")):
         return wechat.handle_api(world, request)
     if request.path.startswith(unionpay.PREFIX):
         return unionpay.handle_call(world, request)

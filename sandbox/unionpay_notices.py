@@ -18,13 +18,13 @@ _COMMON = {"bizType": "000201", "accessType": "0", "currencyCode": "156", "accNo
 
 def announce_payment(world: World, trade: Trade) -> None:
     """Tell that the buyer has paid."""
-    _queue(world, trade, kind="01", url=trade.notify_url, fields=payment_fields(trade))
+    _queue(world, trade, kind="payment", url=trade.notify_url, fields=payment_fields(trade))
 
 
 def announce_refund(world: World, trade: Trade, refund: Refund) -> None:
     """Tell that a refund has succeeded; it is a transaction of its own, with a queryId of its own."""
     url = refund.extra.get("back_url") or refund.extra.get("notify_url", "")
-    _queue(world, trade, kind="04", url=url, fields=refund_fields(trade, refund))
+    _queue(world, trade, kind="refund", url=url, fields=refund_fields(trade, refund))
 
 
 def payment_fields(trade: Trade) -> dict[str, str]:

@@ -27,7 +27,7 @@ _REFUND_NUMBER = re.compile(r"[0-9A-Za-z_\-|*@]{1,64}", re.ASCII)
 
 def handle_api(world: World, request: Request) -> Response:
     """Every call under `/wechatpay/v3/`; the download of a bill is answered without a signature."""
-    if request.path == PREFIX + wechat_bills.DOWNLOAD:
+    if request.path.removeprefix(PREFIX) == wechat_bills.DOWNLOAD:
         return troubled(world, target=TARGET, work=lambda active: _download(world, request))
     return troubled(world, target=TARGET, work=lambda active: _answer(world, request, active))
 
@@ -257,7 +257,8 @@ def _certificates(world: World, request: Request) -> Answer:
 def _tradebill(world: World, request: Request) -> Answer:
     host = request.headers.get("host", "")
     told = wechat_bills.prepare(world, read_form(request.query, charset="utf-8"))
-    return 200, {**told, "download_url": f"http://{host}{PREFIX}{told['download_url']}"}
+    prefix = PREFIX if request.path.startswith(PREFIX) else ""
+    return 200, {**told, "download_url": f"http://{host}{prefix}{told['download_url']}"}
 
 
 _CALLS: tuple[tuple[str, str, Callable[..., Answer]], ...] = (

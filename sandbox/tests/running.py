@@ -20,6 +20,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from standardwebhooks.webhooks import Webhook
 
+from sandbox.accounts import account_of
+from sandbox.config import Settings
+
 APP_ID, SELLER_ID = "2021000000000001", "2088000000000001"
 ROOT = Path(__file__).parents[2]
 T = TypeVar("T")
@@ -88,6 +91,11 @@ class Running:
         )
         client._gateway = f"{self.url}/alipay/gateway.do"
         return client
+
+    def account(self, name: str) -> Any:
+        """A payment account file (alipay_cert, wechatpay, unionpay) as the merchant gets it."""
+        port = int(self.url.rpartition(":")[2])
+        return account_of(name, Settings(folder=self.folder, port=port))
 
     def webhook_secret(self) -> str:
         return (self.folder / "webhook_secret").read_text().strip()
