@@ -20,7 +20,6 @@ from payments.providers.base import (
     AccountKeys,
     Attempt,
     BillAnswer,
-    BillState,
     Notice,
     RawCall,
     RefundAnswer,
@@ -32,6 +31,7 @@ from payments.providers.base import (
     TradeState,
     missing_keys,
 )
+from payments.providers.unionpay_bill import fetch_clearing_file
 from payments.providers.unionpay_calls import (
     BUSY,
     MISCONFIGURED,
@@ -69,7 +69,7 @@ class UnionPay:
     label: str | Promise = gettext_lazy("UnionPay")
     config_keys: tuple[str, ...] = ("mer_id", "gateway_url")
     secret_keys: tuple[str, ...] = ("sign_cert", "sign_key", "root_cert", "middle_cert")
-    optional_config_keys: tuple[str, ...] = ("expected_cn",)
+    optional_config_keys: tuple[str, ...] = ("expected_cn", "file_url")
     optional_secret_keys: tuple[str, ...] = ()
 
     def check(self, keys: AccountKeys) -> list[str]:
@@ -169,11 +169,11 @@ class UnionPay:
         return _refund(answer, order, RefundState.SUCCEEDED if same else RefundState.ABNORMAL)
 
     def can_bill(self, keys: AccountKeys) -> bool:
-        return False
+        return bool(keys.config.get("file_url"))
 
     def fetch_bill(self, day: date, keys: AccountKeys, gateway: Gateway, target: Path) -> BillAnswer:
-        """Not offered: the settlement files are fetched by hand at UnionPay and read like any other file."""
-        return BillAnswer(state=BillState.NOT_READY)
+        """The file of the clearing day as UnionPay's zip, where `can_bill`. Raises `OutsideError`."""
+        return fetch_clearing_file(day, keys, gateway, target)
 
 
 def _look(number: str, sent_at: datetime, keys: AccountKeys, gateway: Gateway) -> Answer:

@@ -26,6 +26,7 @@ BUSY = frozenset(("02", "06", "37"))
 MISCONFIGURED = frozenset(("10", "11", "13", "31", "32"))
 REPEATED = "12"
 NOT_FOUND = "34"
+_NOT_SHOWN = frozenset(("signature", "signPubKeyCert", "fileContent"))
 _FORM_TYPE = "application/x-www-form-urlencoded;charset=utf-8"
 
 
@@ -68,10 +69,14 @@ def signed_request(fields: Mapping[str, str], keys: AccountKeys) -> dict[str, st
 
 def call(name: str, fields: Mapping[str, str], keys: AccountKeys, gateway: Gateway) -> Answer:
     """Ask the gateway; raises `OutsideError` unless there is a signed answer about this merchant and `orderId`."""
+    return call_at(address_of(keys, name), fields, keys, gateway)
+
+
+def call_at(address: str, fields: Mapping[str, str], keys: AccountKeys, gateway: Gateway) -> Answer:
+    """The same for a call that has an address of its own."""
     body = urlencode(signed_request(fields, keys)).encode()
-    reply = gateway.post(address_of(keys, name), content=body, headers={"content-type": _FORM_TYPE})
-    answer = _read(reply, keys)
-    for own, expected in (("merId", keys.config.get("mer_id")), ("orderId", fields["orderId"])):
+    answer = _read(gateway.post(address, content=body, headers={"content-type": _FORM_TYPE}), keys)
+    for own, expected in (("merId", keys.config.get("mer_id", "")), ("orderId", fields.get("orderId", ""))):
         if answer.text(own) != expected:
             raise mismatch(own)
     return answer
@@ -98,8 +103,8 @@ def _read(reply: Reply, keys: AccountKeys) -> Answer:
 
 
 def _evidence(fields: Mapping[str, str]) -> str:
-    """Without signature and certificate: 4 kB of base64 would leave no room for what the answer says."""
-    shown = {name: value for name, value in fields.items() if name not in ("signature", "signPubKeyCert")}
+    """Without signature, certificate and file: base64 would leave no room for what the answer says."""
+    shown = {name: value for name, value in fields.items() if name not in _NOT_SHOWN}
     return evidence("&".join(f"{name}={shown[name]}" for name in sorted(shown)))
 
 

@@ -32,8 +32,11 @@ def _check_config(keys: AccountKeys) -> list[str]:
     problems = []
     if not re.fullmatch(r"[0-9A-Za-z]{15}", keys.config["mer_id"], re.ASCII):
         problems.append(_("mer_id must be 15 letters and digits."))
-    if not is_private_enough(keys.config["gateway_url"]):
-        problems.append(_("%(key)s must be an https address.") % {"key": "gateway_url"})
+    problems += [
+        _("%(key)s must be an https address.") % {"key": name}
+        for name in ("gateway_url", "file_url")
+        if keys.config.get(name) and not is_private_enough(keys.config[name])
+    ]
     return problems
 
 

@@ -14,7 +14,7 @@ from datetime import datetime
 from functools import lru_cache
 
 from ordersite.lib.crypto import strict_base64
-from payments.providers.base import MAX_BODY, AccountKeys, Rejected
+from payments.providers.base import AccountKeys, Rejected
 from payments.providers.certificates import (
     Trusted,
     Untrusted,
@@ -62,10 +62,9 @@ def signed_fields(fields: Mapping[str, str], keys: AccountKeys) -> dict[str, str
 def split_answer(body: bytes) -> dict[bytes, bytes]:
     """An answer to a call of ours: pairs as in a form, but not percent-encoded, with `{…}` around lists of pairs.
 
-    Raises `Rejected`. Source: acp_sdk, parseQString without decoding.
+    Raises `Rejected`. How long it may be is the gateway's business: a file comes this way. Source: acp_sdk,
+    parseQString without decoding.
     """
-    if len(body) > MAX_BODY:
-        raise Rejected("too_large")
     breaks = [found.start() for found in _MARKS.finditer(body) if found[0] == b"&"]
     if len(breaks) >= MAX_FIELDS:
         raise Rejected("malformed", "too many fields")

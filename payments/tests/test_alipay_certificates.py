@@ -20,13 +20,16 @@ from cryptography.x509 import CertificateBuilder
 from django.utils import translation
 from pytest_httpserver import HTTPServer
 
-from ordersite.lib.errors import OutsideError
+from ordersite.lib.errors import DomainError, OutsideError
 from ordersite.lib.http import Gateway
+from payments.accounts import change_account, keys_of
+from payments.models import PaymentAccount
 from payments.providers.alipay import Alipay
 from payments.providers.alipay_certificates import new_certificates, root_serial, serial
 from payments.providers.base import AccountKeys, NoticeKind, Rejected, TradeState
 from payments.tests.alipay_messages import APP_ID, PAYMENT, account, call, form, signed_text
 from payments.tests.authority import BEGINS, ENDS, Paper, dn, issue, private_pem, public_pem, rsa_key
+from payments.tests.builders import build_alipay
 from payments.tests.test_alipay_calls import ATTEMPT, PAID, QUERY, no
 
 MERCHANT = "2088000000000001"
@@ -312,3 +315,17 @@ def test_a_wrong_account_is_told_what_is_wrong(changes: dict[str, str], words: s
 )
 def test_key_mode_too(keys: AccountKeys, words: str) -> None:
     assert [words in problem for problem in problems(keys)] == [True]
+
+
+@pytest.mark.django_db
+def test_an_account_changes_its_mode_in_one_go_or_not_at_all() -> None:
+    saved = build_alipay(app_private_key=private_pem("ant-app"))
+    certificates = {"alipay_cert": ALIPAY.pem + MIDDLE.pem, "alipay_root_cert": ROOTS, "app_cert": APP.pem}
+    for values in (certificates, {**certificates, "alipay_public_key": "", "app_cert": ""}):
+        with pytest.raises(DomainError) as caught:
+            change_account(saved, values)
+        assert caught.value.code == "bad_account"
+        assert "alipay_cert" not in keys_of(PaymentAccount.objects.get()).secrets
+    changed = change_account(saved, {**certificates, "alipay_public_key": ""})
+    assert set(keys_of(changed).secrets) == {*certificates, "app_private_key"}
+    assert "BEGIN" not in json.dumps(changed.config)

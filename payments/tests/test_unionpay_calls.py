@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import io
+import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from urllib.parse import parse_qsl
 
 import pytest
@@ -14,7 +19,16 @@ from pytest_httpserver import HTTPServer
 
 from ordersite.lib.errors import OutsideError
 from ordersite.lib.http import Gateway
-from payments.providers.base import AccountKeys, Attempt, RefundOrder, RefundState, TradeAnswer, TradeState
+from payments.providers.base import (
+    AccountKeys,
+    Attempt,
+    BillAnswer,
+    BillState,
+    RefundOrder,
+    RefundState,
+    TradeAnswer,
+    TradeState,
+)
 from payments.providers.unionpay import UnionPay
 from payments.tests.authority import issue, public_pem
 from payments.tests.unionpay_messages import MIDDLE, SIGNER_CN, account, answer, check, form, sign
@@ -312,3 +326,66 @@ def test_without_unionpays_number_nothing_is_sent(gate: HTTPServer) -> None:
     error = outside(lambda: UnionPay().refund(order, keys_for(gate), Gateway()))
     assert error == ("provider_refused", False, True)
     assert gate.log == []
+
+
+# The file of a clearing day
+
+
+def zipped() -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as bill:
+        bill.writestr("INN26112188ZM_777290058110048", "001 ")
+    return file.getvalue()
+
+
+def fetch(gate: HTTPServer, fields: dict[str, str], target: Path) -> BillAnswer:
+    gate.expect_request("/files").respond_with_data(answer({"settleDate": "1121", **fields}))
+    keys = account(file_url=gate.url_for("/files"))
+    return UnionPay().fetch_bill(date(2026, 11, 21), keys, Gateway(), target)
+
+
+def encoded(content: bytes) -> str:
+    return base64.b64encode(zlib.compress(content)).decode()
+
+
+def test_the_file_of_a_day_is_unpacked_to_its_place(gate: HTTPServer, tmp_path: Path) -> None:
+    assert UnionPay().can_bill(account(file_url="https://filedownload.95516.com/"))
+    assert not UnionPay().can_bill(account())
+    body, target = zipped(), tmp_path / "bill"
+    found = fetch(gate, {"respCode": "00", "fileContent": encoded(body), "fileName": "../x.zip"}, target)
+    assert found == BillAnswer(state=BillState.READY, file_name="unionpay-2026-11-21.zip")
+    assert (target.read_bytes(), target.stat().st_mode & 0o777) == (body, 0o600)
+    asked = sent(gate)
+    assert (asked["txnType"], asked["settleDate"], asked["fileType"]) == ("76", "1121", "00")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"fileContent": "x"},
+        {"fileContent": base64.b64encode(b"not deflated").decode()},
+        {"fileContent": encoded(b"no zip")},
+        {"fileContent": base64.b64encode(zlib.compress(zipped())[:-8]).decode()},
+        {"fileContent": encoded(zipped()), "settleDate": "1120"},
+        {"fileContent": encoded(zipped()), "merId": "777290058110049"},
+        {},
+    ],
+)
+def test_what_is_no_file_leaves_none(gate: HTTPServer, tmp_path: Path, fields: dict[str, str]) -> None:
+    error = outside(lambda: fetch(gate, {"respCode": "00", **fields}, tmp_path / "bill"))
+    assert error[0] == "provider_answer_refused"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("now", "state"),
+    [
+        (datetime(2026, 11, 22, 3, 59, tzinfo=UTC), BillState.NOT_READY),
+        (datetime(2026, 11, 22, 4, 0, tzinfo=UTC), BillState.EMPTY),
+    ],
+)
+def test_no_file_means_wait_until_noon_and_then_no_trades(
+    gate: HTTPServer, tmp_path: Path, now: datetime, state: BillState
+) -> None:
+    with time_machine.travel(now, tick=False):
+        assert fetch(gate, {"respCode": "98"}, tmp_path / "bill").state is state
