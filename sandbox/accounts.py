@@ -66,6 +66,7 @@ def _unionpay(settings: Settings) -> dict[str, object]:
     keys = UnionpayKeys.load(settings.folder / "unionpay")
     return {
         "gateway_url": f"{settings.origin}/unionpay",
+        "file_url": f"{settings.origin}/unionpay/fileTransfer.do",
         "mer_id": settings.mer_id,
         "sign_cert": _pem(keys.merchant),
         "sign_key": _private(keys.merchant_key),

@@ -100,6 +100,14 @@ def test_unionpay_from_our_page_to_a_refund(box: Running) -> None:
     assert provider.refund(order, keys, gateway()).state is RefundState.SUCCEEDED
 
 
+def test_unionpays_file_of_a_day_that_is_not_over_is_not_ready(box: Running, tmp_path: Path) -> None:
+    keys, today = keys_of(boxed(box, "unionpay", "unionpay")), timezone.now().astimezone(BEIJING).date()
+    provider = get_provider("unionpay")
+    assert provider.can_bill(keys)
+    assert provider.fetch_bill(today, keys, gateway(), tmp_path / "bill").state is BillState.NOT_READY
+    assert not (tmp_path / "bill").exists()
+
+
 def test_unionpays_notifications_are_ours_to_read(box: Running, settings: Any) -> None:
     with HTTPServer(host="127.0.0.1") as ear:
         ear.expect_request("/notify/unionpay/demo-unionpay/").respond_with_data("ok")
