@@ -1,4 +1,5 @@
 from payments.models.account import PaymentAccount
+from payments.models.dead_call import DeadCall, LogPosition
 from payments.models.exception import PaymentException
 from payments.models.exception_step import PaymentExceptionStep
 from payments.models.limit import MoneyLimit
@@ -18,6 +19,8 @@ from payments.models.statement import (
 
 __all__ = [
     "BillFetch",
+    "DeadCall",
+    "LogPosition",
     "MoneyLimit",
     "NotificationBody",
     "Payment",

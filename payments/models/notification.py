@@ -101,6 +101,9 @@ class PaymentNotification(QueueRow):
                 name="notification_rare_outcome",
                 condition=~Q(outcome__in=["", "applied", "duplicate"]),
             ),
+            # What support people filter by: the sum that a buyer names, and who it was that called.
+            models.Index(fields=["amount", "-id"], name="notification_amount"),
+            models.Index(fields=["remote_address", "-id"], name="notification_sender"),
         ]
 
     def __str__(self) -> str:

@@ -1,0 +1,62 @@
+"""Read the proxy's access log for providers' calls that ended badly there."""
+
+from __future__ import annotations
+
+import json
+import time
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import Error as DatabaseError
+from django.db import close_old_connections
+from django.utils import timezone
+
+from payments.access_log import Read, forget_old, read_log
+
+PAUSE_SECONDS = 1.0
+
+
+class Command(BaseCommand):
+    help = (
+        "Reads a JSON access log (deploy/nginx.conf) and keeps the calls to /notify/ that ended with 4xx, 499 or 5xx. "
+        "May be run again and again: it goes on where it was."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("file", type=Path)
+        parser.add_argument(
+            "--follow", action="store_true", help="stay, and read what is added, until it is stopped"
+        )
+        parser.add_argument("--json", action="store_true", help="print one JSON object at the end")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        done = Read()
+        try:
+            read_log(options["file"], done)
+        except OSError as error:
+            raise CommandError(f"{options['file']}: {error.strerror}") from error
+        forget_old(timezone.now())
+        if options["follow"]:
+            self._follow(options["file"], done)
+        numbers = done.as_dict()
+        words = ", ".join(f"{name}: {value}" for name, value in numbers.items())
+        self.stdout.write(json.dumps(numbers) if options["json"] else words)
+
+    def _follow(self, path: Path, done: Read) -> None:
+        """Until Ctrl-C or SIGTERM. Between a rotation's two steps there is no file for a moment."""
+        try:
+            while True:
+                try:
+                    read = read_log(path, done)
+                except FileNotFoundError:
+                    read = 0
+                except DatabaseError as error:
+                    self.stderr.write(f"not stored, will be read again: {error.__class__.__name__}")
+                    close_old_connections()
+                    read = 0
+                if not read:
+                    time.sleep(PAUSE_SECONDS)
+        except KeyboardInterrupt:
+            return
