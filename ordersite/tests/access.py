@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -24,6 +25,7 @@ from ordersite.lib import private_files
 from ordersite.rails.models import Delivery
 from ordersite.roles import ROLES
 from payments.models import (
+    BillFetch,
     MoneyLimit,
     NotificationBody,
     Payment,
@@ -37,6 +39,9 @@ from payments.models import (
     RevivalRequest,
     SettlementFile,
     SettlementRequest,
+    Statement,
+    StatementLine,
+    StatementMapping,
 )
 
 VISITORS = ("anonymous", "merchant", *ROLES, "superuser")
@@ -170,7 +175,23 @@ def _payment_rows(order: Order) -> list[Model]:
     refused = RefusedCall.objects.create(
         day=timezone.localdate(), path="/notify/x/", reason="too_large", calls=1, last_at=timezone.now()
     )
-    return [account, payment, notice, case, step, refund, refused, *_proposals(payment)]
+    rows = [account, payment, notice, case, step, refund, refused]
+    return [*rows, *_proposals(payment), *_statement_rows(payment)]
+
+
+def _statement_rows(payment: Payment) -> list[Model]:
+    account = payment.account
+    mapping = StatementMapping.objects.create(name="bank", amount_column="金额", time_column="时间")
+    statement = Statement.objects.create(
+        account=account, file_name="x.csv", sha256="ab", size=1, source="upload", status="matched",
+        lines_total=1, missing_here=1, done_at=timezone.now(),
+    )  # fmt: skip
+    line = StatementLine.objects.create(
+        statement=statement, account=account, number=1, kind="payment", reference=REFERENCE, amount=payment.amount,
+        identity=uuid.UUID(int=1), result="missing_here", payment=payment,
+    )  # fmt: skip
+    fetch = BillFetch.objects.create(account=account, day=timezone.localdate(), state="empty", next_at=None)
+    return [mapping, statement, line, fetch]
 
 
 def _proposals(payment: Payment) -> list[Model]:
