@@ -147,7 +147,8 @@ class AlipayCertificates:
             roots = folder / "alipay_root.crt"
             if not roots.exists():
                 other = authority.elliptic_root("Ant Financial Sandbox").public_bytes(Encoding.PEM)
-                write(roots, other + ca.root.public_bytes(Encoding.PEM), mode=0o644)
+                # A blank line in between, as in Alipay's own file: some programs cut it there.
+                write(roots, other + b"\n" + ca.root.public_bytes(Encoding.PEM), mode=0o644)
             app = kept_key(folder / "app_key.pem")
             shop = name(C="CN", O="沙箱商户", OU="Alipay", CN="2088000000000002-2021000000000002")
             made = cls(

@@ -1,0 +1,100 @@
+"""The demonstration shop with its sandbox: accounts at every provider, and a buyer who scans WeChat Pay's code."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from orders.models import Order, OrderStatus
+from ordersite.demo.seed import seed
+from payments.models import Payment, PaymentAccount
+from sandbox.accounts import write_accounts
+from sandbox.config import Settings
+from sandbox.tests.running import Running, call, started
+
+ACCOUNTS = ["demo-alipay", "demo-alipay-cert", "demo-unionpay", "demo-webhook", "demo-wechatpay"]
+FORM = {
+    "name": "王小明", "phone": "13800138000", "province": "浙江省", "city": "杭州市", "district": "西湖区",
+    "street": "文三路 138 号", "quantity": "1",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    folder = tmp_path_factory.mktemp("var") / "sandbox"
+    with started(folder) as running:
+        write_accounts(Settings(folder=folder, port=int(running.url.rpartition(":")[2])))
+        yield running
+
+
+@pytest.fixture
+def shop(box: Running, settings: Any) -> Path:
+    settings.DEMO_SHOP = True
+    settings.PUBLIC_BASE_URL = "http://127.0.0.1:1"
+    assert len(seed(sandbox_url=box.url, folder=box.folder)) == 5
+    return box.folder
+
+
+def buy(account: str) -> str:
+    key = str(uuid.uuid4())
+    reply = Client().post("/checkout/", {**FORM, "account": account, "idempotency_key": key})
+    assert reply.status_code == 302, reply.content.decode()
+    return reply.headers["Location"]
+
+
+@pytest.mark.django_db
+def test_an_older_demonstration_is_topped_up(box: Running, shop: Path) -> None:
+    assert list(PaymentAccount.objects.order_by("slug").values_list("slug", flat=True)) == ACCOUNTS
+    PaymentAccount.objects.exclude(slug="demo-alipay").delete()
+    kept = PaymentAccount.objects.get()
+    assert seed(sandbox_url="http://127.0.0.1:8999", folder=shop) == []
+    assert PaymentAccount.objects.count() == 5
+    assert PaymentAccount.objects.get(slug="demo-alipay").pk == kept.pk
+    moved = PaymentAccount.objects.get(slug="demo-wechatpay").config
+    assert moved["gateway_url"] == "http://127.0.0.1:8999/wechatpay"
+
+
+@pytest.mark.django_db
+def test_the_checkout_offers_the_accounts_that_there_are(shop: Path) -> None:
+    page = Client().get("/checkout/", headers={"Accept-Language": "zh-hans"}).content.decode()
+    assert [page.count(f'value="{slug}"') for slug in ACCOUNTS] == [1] * 5
+    assert [page.index(word) > 0 for word in ("支付宝", "微信支付", "银联")] == [True] * 3
+    assert page.count(" checked") == 1
+    PaymentAccount.objects.filter(slug__in=("demo-alipay", "demo-unionpay")).update(is_active=False)
+    page = Client().get("/checkout/").content.decode()
+    assert [page.count(f'value="{slug}"') for slug in ACCOUNTS] == [0, 1, 0, 1, 1]
+    assert page.count(" checked") == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_code_is_scanned_and_the_page_turns(box: Running, shop: Path) -> None:
+    page_url = buy("demo-wechatpay")
+    payment = Payment.objects.get()
+    assert page_url == f"/pay/return/{payment.reference}/"
+    page = Client().get(page_url).content.decode()
+    assert ('data-state="waiting"' in page, f"{page_url}qr.svg" in page) == (True, True)
+    assert f'href="{payment.code_url}"' in page
+    code = Client().get(f"{page_url}qr.svg")
+    assert (code.status_code, code.headers["Content-Type"]) == (200, "image/svg+xml")
+
+    assert call("POST", f"{payment.code_url}/pay").status == 200
+    Payment.objects.update(last_asked_at=None)
+    assert Client().get(f"{page_url}state/").json() == {"state": "paid"}
+    assert Order.objects.get().status == OrderStatus.PAID
+    assert "qr.svg" not in Client().get(page_url).content.decode()
+    assert Client().get(f"{page_url}qr.svg").status_code == 404
+
+
+@pytest.mark.django_db(transaction=True)
+def test_unionpay_is_led_to_by_a_form(box: Running, shop: Path) -> None:
+    payment_page = buy("demo-unionpay")
+    payment = Payment.objects.get()
+    assert payment_page.endswith(f"/pay/go/{payment.reference}/")
+    page = Client().get(f"/pay/go/{payment.reference}/").content.decode()
+    assert f'action="{box.url}/unionpay/frontTransReq.do"' in page
+    assert 'name="signature"' in page
