@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from orders import machine
 from payments.exceptions import Case, fact_key
 from payments.findings import Finding, Outcome
 from payments.models import Payment, PaymentException
@@ -19,6 +20,7 @@ def case_of(finding: Finding, payment: Payment | None, outcome: Outcome) -> Case
         notification_id=finding.notification_id,
         amount=finding.refund_amount if finding.amount is None else finding.amount,
         detail={**_said(finding), **_known(payment)},
+        is_news=finding.trigger != machine.QUERY,
     )
 
 

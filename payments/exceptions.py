@@ -34,7 +34,8 @@ _KEY_LENGTH = 160
 class Case:
     """`dedup_key` names the fact (a trade, an order, an hour): one fact makes one open case. `amount` is yuan.
 
-    `detail` is JSON for the page: what was seen and what was expected, amounts as text.
+    `detail` is JSON for the page: what was seen and what was expected, amounts as text. `is_news` False: the fact is
+    only seen again because we asked; what a person has dealt with is not raised anew by that.
     """
 
     kind: PaymentException.Kind
@@ -45,6 +46,7 @@ class Case:
     notification_id: int | None = None
     amount: Decimal | None = None
     detail: Mapping[str, Any] = field(default_factory=dict)
+    is_news: bool = True
 
 
 def fact_key(*parts: object) -> str:
@@ -56,8 +58,9 @@ def fact_key(*parts: object) -> str:
 def raise_exceptions(cases: Sequence[Case]) -> int:
     """Insert the cases that are not open yet and publish an event for each of those; returns how many are new.
 
-    Call inside a transaction. Two statements whatever the number.
+    Call inside a transaction. Two statements whatever the number, one more for what was learnt by asking.
     """
+    cases = _without_dealt_with(cases)
     now = timezone.now()
     # Sorted by the unique key: two unsorted multi-row inserts deadlock.
     ordered = sorted(cases, key=lambda case: (case.kind, case.dedup_key))
@@ -83,6 +86,16 @@ def raise_exceptions(cases: Sequence[Case]) -> int:
         ]
     )
     return len(new)
+
+
+def _without_dealt_with(cases: Sequence[Case]) -> Sequence[Case]:
+    """Leave out what is no news and was resolved before: the provider is asked every hour and says the same."""
+    old = [case.dedup_key for case in cases if not case.is_news]
+    if not old:
+        return cases
+    resolved = PaymentException.objects.filter(dedup_key__in=old, resolved_at__isnull=False)
+    known = set(resolved.values_list("kind", "dedup_key"))
+    return [case for case in cases if case.is_news or (case.kind, case.dedup_key) not in known]
 
 
 def _plain(value: Any) -> Any:

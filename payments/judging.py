@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from orders import machine
 from orders.models import Order, OrderStatus
 from ordersite.lib.money import ZERO
 from payments.findings import Finding, Outcome
@@ -118,6 +119,8 @@ def _is_other_trade(finding: Finding, payment: Payment) -> bool:
 def _judge_refund(finding: Finding, seen: Seen, *, now: datetime) -> Ruling:
     payment = seen.payment
     if payment.status not in SETTLED:
+        if finding.full_refund and finding.trigger == machine.QUERY:
+            return _came_and_went(payment)
         # Money went back that we never saw come: the provider is asked, its answer settles, then this is tried again.
         # Not even a long outage of ours, which has used up all patience, spares that question.
         if payment.last_asked_at is None or payment.last_asked_at < finding.seen_at:
@@ -135,6 +138,13 @@ def _judge_refund(finding: Finding, seen: Seen, *, now: datetime) -> Ruling:
     full = total == payment.amount and not payment.is_surplus
     ruling = Ruling(Outcome.REFUND_APPLIED, action="refund" if full else "", refunded=total)
     return _confirming(ruling, finding, seen)
+
+
+def _came_and_went(payment: Payment) -> Ruling:
+    """The provider's answer is «paid and refunded», and its payment was refused here: another amount. All of it is
+    with the buyer again, and the trade takes no more: the attempt, and an order that waits for it, may close."""
+    is_open = payment.status in (PaymentStatus.CREATED, PaymentStatus.OPEN)
+    return Ruling(Outcome.CLOSED_NOTED, close=True) if is_open else _NOTED
 
 
 def _is_amount_asked(finding: Finding, refunds: confirm.Seen) -> bool:

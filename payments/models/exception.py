@@ -83,7 +83,11 @@ class PaymentException(models.Model):
         indexes = [
             models.Index(
                 fields=["kind", "id"], name="payment_exception_open", condition=Q(resolved_at__isnull=True)
-            )
+            ),
+            # What was dealt with is looked up each time the provider says it again.
+            models.Index(
+                fields=["dedup_key"], name="payment_exception_done", condition=Q(resolved_at__isnull=False)
+            ),
         ]
 
     def __str__(self) -> str:

@@ -11,6 +11,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.utils import timezone
 
+from orders import machine
 from orders.history.lines import Evidence
 from orders.models import Order, OrderEvent
 from ordersite.lib.errors import DomainError
@@ -118,7 +119,7 @@ def test_an_attempt_for_less_than_the_order_never_pays_it() -> None:
 
 def test_one_fact_makes_one_open_case_and_a_new_one_after_it_was_resolved() -> None:
     payment = build.build_payment(build.build_alipay())
-    wrong = paid(payment, amount=Decimal("1.00"))
+    wrong = paid(payment, amount=Decimal("1.00"), trigger=machine.NOTIFICATION)
     apply_findings([wrong])
     apply_findings([wrong])
     case = PaymentException.objects.get()
@@ -130,6 +131,8 @@ def test_one_fact_makes_one_open_case_and_a_new_one_after_it_was_resolved() -> N
         resolve(case, user=user, note="again")
     case.refresh_from_db()
     assert (case.resolution, case.resolved_by) == ("asked the provider", user)
+    apply_findings([replace(wrong, trigger=machine.QUERY)])
+    assert not PaymentException.objects.filter(resolved_at__isnull=True).exists(), "asking again is no news"
     apply_findings([wrong])
     assert PaymentException.objects.filter(resolved_at__isnull=True).count() == 1
 
