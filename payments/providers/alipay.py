@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 from django.utils.functional import Promise
@@ -67,6 +67,8 @@ class Alipay:
     optional_config_keys: tuple[str, ...] = ()
     # One or the other, which `check` sees to: Alipay's public key, or three certificates.
     optional_secret_keys: tuple[str, ...] = ("alipay_public_key", *CERTIFICATE_KEYS)
+    # Alipay takes refunds of one trade no closer together (opendocs.alipay.com, alipay.trade.refund).
+    refund_gap = timedelta(seconds=3)
 
     def check(self, keys: AccountKeys) -> list[str]:
         """What is wrong with the account, as far as can be seen without asking Alipay."""
