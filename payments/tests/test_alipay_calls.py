@@ -51,10 +51,16 @@ ORDER = RefundOrder(
 )
 
 
+@pytest.fixture(scope="module")
+def server() -> Iterator[HTTPServer]:
+    with HTTPServer(host="127.0.0.1", threaded=True) as running:
+        yield running
+
+
 @pytest.fixture
-def gate() -> Iterator[HTTPServer]:
-    with HTTPServer(host="127.0.0.1") as server:
-        yield server
+def gate(server: HTTPServer) -> HTTPServer:
+    server.clear()
+    return server
 
 
 def keys_for(gate: HTTPServer) -> AccountKeys:

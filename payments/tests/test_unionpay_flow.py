@@ -29,7 +29,7 @@ from payments.tests.builders import FORM, only_notification
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def gate() -> Iterator[HTTPServer]:
     with HTTPServer(host="127.0.0.1") as server:
         yield server
