@@ -12,13 +12,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from django.db import connection, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from ordersite.rails import living
 from payments.exceptions import Case, fact_key, raise_exceptions
 from payments.models import NotificationBody, PaymentException, PaymentNotification, RefusedCall
 
@@ -56,7 +57,7 @@ class Call:
 def store(call: Call) -> bool:
     """Keep a call; False when it is there already. Either way it is durable. Raises database errors."""
     if connection.vendor == "postgresql":
-        return _store_at_once(call)
+        return living.first_of_request(partial(_store_at_once, call))
     with _short_wait(), transaction.atomic():
         return _store_in_turn(call)
 

@@ -11,12 +11,14 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from types import NoneType
 from typing import Any
 
 import psycopg
-from django.db import InterfaceError, OperationalError, connection, models
+from django.db import connection, models
+
+from ordersite.rails import living
 
 
 class _Cursor(psycopg.RawCursor[Any]):
@@ -55,21 +57,8 @@ def fetch_one(sql: str, params: Sequence[str | None]) -> tuple[Any, ...] | None:
 
 
 def look_up(sql: str, params: Sequence[str | None]) -> tuple[Any, ...] | None:
-    """The same for the read that begins a request: it is itself the check that a kept connection still lives.
-
-    Asked again on a new connection when the old one is dead; the check beforehand would be a round trip more.
-    """
-    if connection.in_atomic_block or connection.health_check_done:  # type: ignore[attr-defined]
-        return _fetch_one(sql, params)
-    try:
-        found = _fetch_one(sql, params)
-    except (OperationalError, InterfaceError):
-        if connection.is_usable():
-            raise
-        connection.close()
-        found = _fetch_one(sql, params)
-    connection.health_check_done = True  # type: ignore[attr-defined]
-    return found
+    """The same for the read that begins a request: it is itself the check that a kept connection still lives."""
+    return living.first_of_request(partial(_fetch_one, sql, params))
 
 
 def _fetch_one(sql: str, params: Sequence[str | None]) -> tuple[Any, ...] | None:
