@@ -73,7 +73,7 @@ class StatementLineAdmin(ShapeSearchMixin, ReadOnlyAdmin):
     )  # fmt: skip
     readonly_fields = ("settlement",)
 
-    @admin.display(description=_("line"))
+    @admin.display(description=_("line number"))
     def place(self, line: StatementLine) -> str:
         return f"#{line.statement_id} · {line.number or '–'}"
 

@@ -112,7 +112,7 @@ class Migration(migrations.Migration):
             name='StatementLine',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.PositiveIntegerField(blank=True, null=True, verbose_name='line')),
+                ('number', models.PositiveIntegerField(blank=True, null=True, verbose_name='line number')),
                 ('kind', models.CharField(choices=[('payment', 'payment'), ('refund', 'refund'), ('other', 'no money moved')], max_length=10, verbose_name='kind')),
                 ('reference', models.CharField(blank=True, default='', max_length=64, verbose_name='merchant reference')),
                 ('provider_reference', models.CharField(blank=True, default='', max_length=64, verbose_name="provider's reference")),

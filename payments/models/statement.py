@@ -179,7 +179,7 @@ class StatementLine(models.Model):
         db_constraint=False,
         verbose_name=_("payment account"),
     )
-    number = models.PositiveIntegerField(_("line"), null=True, blank=True)
+    number = models.PositiveIntegerField(_("line number"), null=True, blank=True)
     kind = models.CharField(_("kind"), max_length=10, choices=Kind.choices)
     reference = models.CharField(_("merchant reference"), max_length=64, default="", blank=True)
     provider_reference = models.CharField(_("provider's reference"), max_length=64, default="", blank=True)

@@ -51,7 +51,7 @@ def difference_csv(lines: QuerySet[StatementLine]) -> Iterator[str]:
 
 def _rows(lines: QuerySet[StatementLine]) -> Iterator[Sequence[str]]:
     yield (
-        _("line"), _("result"), _("kind"), _("amount"), _("merchant reference"), _("provider's reference"),
+        _("line number"), _("result"), _("kind"), _("amount"), _("merchant reference"), _("provider's reference"),
         _("refund reference"), _("occurred at"), _("order"), _("amount expected"), _("settlement"),
     )  # fmt: skip
     for line in lines.select_related("payment__order").order_by("id").iterator(chunk_size=_AT_ONCE):

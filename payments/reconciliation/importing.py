@@ -241,7 +241,7 @@ class Import:
         """A provider's own bill belongs to an account there; a mapped file to any."""
         form, provider = self.statement.form, self.statement.account.provider
         if form not in (MAPPED, provider):
-            raise Refused("wrong_form", form=Statement.Form(form).label, provider=provider)
+            raise Refused("wrong_form", form=form, provider=provider)
 
     def _take(self, chunk: list[Line]) -> None:
         staging.add(chunk)

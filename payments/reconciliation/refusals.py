@@ -40,6 +40,10 @@ PROBLEMS: Mapping[str, Promise] = {
     "count": _("lines:"),
     "payments": _("payments:"),
     "refunds": _("refunds:"),
+    "alipay": _("Alipay"),
+    "wechatpay": _("WeChat Pay"),
+    "unionpay": _("UnionPay"),
+    "webhook": _("another provider"),
 }
 
 

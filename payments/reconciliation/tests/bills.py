@@ -89,7 +89,8 @@ def zipped(members: dict[str, bytes]) -> bytes:
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in members.items():
             # What a Chinese Windows writes: the bytes of GBK, which a reader takes for cp437.
-            archive.writestr(zipfile.ZipInfo(name.encode("gbk").decode("cp437")), content)
+            info = zipfile.ZipInfo(name.encode("gbk").decode("cp437"))
+            archive.writestr(info, content, zipfile.ZIP_DEFLATED)
     return target.getvalue()
 
 

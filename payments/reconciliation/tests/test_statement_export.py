@@ -1,0 +1,53 @@
+"""No exported cell is a formula, and what was exported can be read back."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from payments.reconciliation import export
+from payments.reconciliation.tests import bills
+from payments.reconciliation.tests.bills import Row
+from payments.reconciliation.tests.shop import account_at, paid, row_of, take
+
+# Written here a second time: what a spreadsheet may take for the beginning of a formula.
+DANGEROUS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+CELLS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40) | st.builds(
+    "".join, st.lists(st.sampled_from([*DANGEROUS, "'", '"', ",", "1", "中"]), max_size=6)
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.lists(CELLS, min_size=1, max_size=4), max_size=5))
+def test_no_cell_is_a_formula_and_every_cell_comes_back(rows: list[list[str]]) -> None:
+    text = "".join(export.csv_lines(rows))
+    read = list(csv.reader(io.StringIO(text, newline=""), strict=True))
+    assert not [cell for row in read for cell in row if cell.startswith(DANGEROUS)]
+    assert [[export.plain_cell(cell) for cell in row] for row in read] == rows
+
+
+@pytest.mark.django_db
+def test_differences_are_exported_with_what_we_expected() -> None:
+    account = account_at("wechatpay")
+    payment = paid(account)
+    rows = [row_of(payment, amount="1.00"), Row("=HYPERLINK(1)", "@SUM(1)", "5.00")]
+    statement = take(account, bills.wechat_csv(rows))
+    text = "".join(export.difference_csv(statement.lines.exclude(result="matched")))
+    assert text.startswith("\ufeff")
+    read = list(csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline="")))
+    assert len(read[0]) == 11
+    assert [row[3:9] for row in read[1:]] == [
+        [
+            "1.00",
+            payment.reference,
+            payment.provider_reference,
+            "",
+            "2026-11-21 10:00:00",
+            payment.order.number,
+        ],
+        ["5.00", "'=HYPERLINK(1)", "'@SUM(1)", "", "2026-11-21 10:00:00", ""],
+    ]

@@ -1,0 +1,136 @@
+"""The wizard: who may do what, and what each step shows."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group, User
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+
+from orders.models import Order
+from payments.models import PaymentException, Statement
+from payments.reconciliation import importing, settling
+from payments.reconciliation.tests import bills
+from payments.reconciliation.tests.bills import Row
+from payments.reconciliation.tests.shop import account_at, attempt, paid, row_of, take
+
+pytestmark = pytest.mark.django_db
+ADD = "/admin/payments/statement/add/"
+
+
+def client_of(role: str) -> Client:
+    user = User.objects.create_user(role, is_staff=True)
+    user.groups.add(Group.objects.get(name=role))
+    client = Client(headers={"accept-language": "en"})
+    client.cookies["django_language"] = "en"
+    client.force_login(user)
+    return client
+
+
+def upload(client: Client, content: bytes, account: Any) -> Any:
+    file = SimpleUploadedFile("账单.zip", content)
+    return client.post(ADD, {"account": account.pk, "file": file})
+
+
+def page(client: Client, statement: Statement) -> str:
+    return client.get(f"/admin/payments/statement/{statement.pk}/change/").content.decode()
+
+
+def test_from_the_file_to_the_paid_order() -> None:
+    account = account_at("alipay")
+    stuck, client = attempt(account), client_of("finance")
+    rows = [row_of(stuck), Row("UNKNOWN000000001", "T1", "3.00")]
+    answer = upload(client, bills.alipay_zip(rows), account)
+    statement = Statement.objects.get()
+    assert (answer.status_code, answer["Location"]) == (
+        302,
+        f"/admin/payments/statement/{statement.pk}/change/",
+    )
+    assert (statement.file_name, statement.source, statement.status) == ("账单.zip", "upload", "uploaded")
+    assert "data-progress=" in page(client, statement)
+    importing.import_statements()
+    assert json.loads(client.get(f"/admin/payments/statement/{statement.pk}/progress/").content) == {
+        "status": "matched", "progress": 100, "lines_read": 2, "settling": False, "to_settle": 0,
+    }  # fmt: skip
+    shown = page(client, statement)
+    assert stuck.order.number in shown
+    assert "data-progress=" not in shown
+    assert Order.objects.get().status == "pending"
+    assert client.post(f"/admin/payments/statement/{statement.pk}/do/settle/").status_code == 302
+    assert "data-progress=" in page(client, statement)
+    settling.settle_statements()
+    assert Order.objects.get().status == "paid"
+    assert Statement.objects.get().settle_wanted_by == User.objects.get(username="finance")
+    assert client.post(f"/admin/payments/statement/{statement.pk}/do/raise/").status_code == 302
+    assert PaymentException.objects.get().kind == "statement_difference"
+
+
+def test_the_same_file_leads_to_its_first_statement() -> None:
+    account, client = account_at("alipay"), client_of("operations")
+    content = bills.alipay_zip([row_of(paid(account))])
+    first, second = upload(client, content, account), upload(client, content, account)
+    assert first["Location"] == second["Location"]
+    assert Statement.objects.count() == 1
+
+
+@pytest.mark.parametrize("role", ["agent", "operations", "supervisor", "viewer", "auditor"])
+def test_only_finance_settles(role: str) -> None:
+    account = account_at("alipay")
+    attempt(account)
+    statement = take(account, bills.alipay_csv([row_of(attempt(account))]))
+    client = client_of(role)
+    for code in ("settle", "raise"):
+        assert client.post(f"/admin/payments/statement/{statement.pk}/do/{code}/").status_code == 403
+    settling.settle_statements()
+    assert Statement.objects.get().settle_wanted_at is None
+    assert set(Order.objects.values_list("status", flat=True)) == {"pending"}
+    assert not PaymentException.objects.exists()
+
+
+@pytest.mark.parametrize("role", ["agent", "viewer", "auditor", "supervisor"])
+def test_who_may_not_import_leaves_nothing_behind(role: str) -> None:
+    account = account_at("alipay")
+    assert upload(client_of(role), bills.alipay_csv([]), account).status_code == 403
+    assert not Statement.objects.exists()
+
+
+def test_a_refused_file_says_why_in_one_line() -> None:
+    account, client = account_at("alipay"), client_of("finance")
+    upload(client, bills.wechat_csv([Row("R", "T", "1.00")]), account)
+    importing.import_statements()
+    assert "The file is a bill of WeChat Pay, but the account is at Alipay." in page(client, Statement.objects.get())
+
+
+def test_the_lines_of_one_statement_can_be_narrowed_to_a_result() -> None:
+    account, client = account_at("alipay"), client_of("viewer")
+    one, other = row_of(paid(account)), row_of(paid(account), amount="1.00")
+    statement = take(account, bills.alipay_csv([one, other]))
+    address = f"/admin/payments/statementline/?statement={statement.pk}&result__exact=amount_differs"
+    shown = client.get(address).content.decode()
+    assert other.reference in shown
+    assert one.reference not in shown
+
+
+def test_differences_are_downloaded_as_a_file() -> None:
+    account, client = account_at("alipay"), client_of("viewer")
+    statement = take(account, bills.alipay_csv([Row("=1+1", "T1", "3.00")]))
+    answer = client.get(f"/admin/payments/statement/{statement.pk}/export/")
+    assert answer["Content-Disposition"] == f'attachment; filename="statement-{statement.pk}-differences.csv"'
+    assert b'"\'=1+1"' in b"".join(answer.streaming_content)
+
+
+def test_an_upload_that_announces_too_much_is_not_read() -> None:
+    client = client_of("finance")
+    body = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n\r\n--x--\r\n'
+    answer = client.generic(
+        "POST",
+        ADD,
+        body,
+        content_type="multipart/form-data; boundary=x",
+        headers={"content-length": str(2**30)},
+    )
+    assert answer.status_code == 400
+    assert not Statement.objects.exists()
