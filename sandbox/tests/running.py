@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -94,8 +95,7 @@ class Running:
 
     def account(self, name: str) -> Any:
         """A payment account file (alipay_cert, wechatpay, unionpay) as the merchant gets it."""
-        port = int(self.url.rpartition(":")[2])
-        return account_of(name, Settings(folder=self.folder, port=port))
+        return _account(name, Settings(folder=self.folder, port=int(self.url.rpartition(":")[2])))
 
     def webhook_secret(self) -> str:
         return (self.folder / "webhook_secret").read_text().strip()
@@ -105,6 +105,12 @@ class Running:
         return call(
             "POST", f"{self.url}/webhook/{name}", **signed(self.webhook_secret(), json.dumps(body).encode())
         )
+
+
+@lru_cache
+def _account(name: str, settings: Settings) -> Any:
+    # Private keys are checked when they are loaded, which takes longer than a whole call.
+    return account_of(name, settings)
 
 
 def signed(secret: str, body: bytes, *, at: float | None = None) -> dict[str, Any]:
