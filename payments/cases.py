@@ -34,6 +34,7 @@ def _said(finding: Finding) -> dict[str, object]:
         "refund_reference": finding.refund_reference,
         "refunded_total": finding.refunded_total,
         "account_problem": finding.account_problem,
+        "last_answer": finding.detail,
     }
     return {name: value for name, value in said.items() if value not in (None, "")}
 

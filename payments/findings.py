@@ -29,7 +29,8 @@ class Finding:
 
     `amount` is that of the whole payment (None never pays), `refund_amount` of this refund, `refunded_total` of all
     refunds so far. `trigger` is machine.NOTIFICATION, QUERY, STATEMENT or MANUAL. `actor`: who it was, where it was not
-    the account's provider. The fields mean what `Notice` says.
+    the account's provider. The fields mean what `Notice` says; `detail` is
+    the provider's own words for a person.
     """
 
     account_id: int
@@ -48,6 +49,7 @@ class Finding:
     full_refund: bool = False
     account_problem: str = ""
     notification_id: int | None = None
+    detail: str = ""
     actor: Actor | None = None
 
     @property

@@ -56,6 +56,7 @@ def _finding(request: RefundRequest, answer: RefundAnswer, now: datetime) -> Fin
         refund_reference=request.reference,
         refund_amount=(answer.amount or request.amount) if succeeded else request.amount,
         refunded_total=answer.refunded_total if succeeded else None,
+        detail=answer.detail,
     )
 
 

@@ -45,7 +45,8 @@ class Bank:
         self.before_answer()
         if isinstance(say, int):
             return Response("", status=say)
-        told = {"refund_reference": number, "status": say, "amount": body["amount"], "detail": ""}
+        told = {"refund_reference": number, "status": say, "amount": body["amount"]}
+        told["detail"] = "no such card" if say == "failed" else ""
         return Response(json.dumps(told), content_type="application/json")
 
     @property

@@ -158,6 +158,7 @@ def test_a_failed_refund_releases_its_order_and_tells_a_person(provider: Bank) -
     run_lane(request)
     assert state(request) == ("failed", Decimal("0.00"), Decimal("0.00"))
     assert (order_of(request.payment).is_stopped, cases()) == (False, ["refund_trouble"])
+    assert PaymentException.objects.get().detail["last_answer"] == "no such card"
     assert fresh_request(request).next_try_at is None
     again = ask_back(request.payment, "199.00")
     assert again.reference != request.reference
