@@ -11,10 +11,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from orders import clients
@@ -25,8 +24,6 @@ from orders.models import ApiClient, Buyer, IdempotencyKey, Order, OrderEvent, O
 from orders.tests.builders import build_merchant
 from orders.tests.calls import build_caller, build_draft, order_body, post_order
 from orders.tests.web import at_once as all_at_once
-from orders.tests.web import database_url
-from ordersite.rails import prepared
 from ordersite.rails.models import OutboxEntry
 
 WRITTEN = (Buyer, Order, OrderLine, OrderEvent, OutboxEntry, IdempotencyKey)
@@ -151,19 +148,6 @@ def test_a_key_that_is_done_is_replayed_to_any_number_at_once() -> None:
     again = all_at_once([call] * 10)
     assert [first.replayed, *again] == [False, *[idempotency.Answer(first.subject_id, replayed=True)] * 10]
     assert Order.objects.count() == 1
-
-
-@pytest.mark.postgres
-@pytest.mark.django_db(transaction=True)
-def test_the_first_read_of_a_request_notices_a_dead_connection() -> None:
-    pid = prepared.look_up("SELECT pg_backend_pid()", [])
-    assert pid is not None
-    with psycopg.connect(database_url(), autocommit=True) as other:
-        other.execute("SELECT pg_terminate_backend(%s, 5000)", [pid[0]])
-    connection.close_if_unusable_or_obsolete()  # what begins a request
-    fresh = prepared.look_up("SELECT pg_backend_pid()", [])
-    assert fresh is not None
-    assert fresh != pid
 
 
 _SECOND_CALL = """
