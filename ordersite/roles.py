@@ -13,7 +13,7 @@ from django.apps.registry import Apps
 _LOOK = frozenset(
     {
         "orders.view_order", "orders.view_orderline", "orders.view_orderevent", "orders.view_merchant", "orders.view_buyer",
-        "payments.view_payment", "payments.view_refund", "payments.view_paymentnotification",
+        "payments.view_payment", "payments.view_refund", "payments.view_paymentnotification", "payments.view_deadcall",
         "payments.view_paymentexception", "payments.view_refundrequest",
         "payments.view_statement", "payments.view_statementline", "payments.view_statementmapping",
         "payments.view_billfetch",

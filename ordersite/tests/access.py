@@ -26,6 +26,7 @@ from ordersite.rails.models import Delivery
 from ordersite.roles import ROLES
 from payments.models import (
     BillFetch,
+    DeadCall,
     MoneyLimit,
     NotificationBody,
     Payment,
@@ -172,6 +173,7 @@ def _payment_rows(order: Order) -> list[Model]:
     refund = Refund.objects.create(
         payment=payment, refund_reference="R1", amount=order.total_amount, refunded_at=timezone.now()
     )
+    DeadCall.objects.create(at=timezone.now(), path="/notify/x/", status=499, line_digest="ab")
     refused = RefusedCall.objects.create(
         day=timezone.localdate(), path="/notify/x/", reason="too_large", calls=1, last_at=timezone.now()
     )

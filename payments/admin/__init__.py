@@ -1,5 +1,6 @@
 from payments.admin import (
     account,
+    dead_call,
     exception,
     limit,
     notification,
@@ -12,6 +13,7 @@ from payments.admin import (
 
 __all__ = [
     "account",
+    "dead_call",
     "exception",
     "limit",
     "notification",

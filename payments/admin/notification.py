@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
@@ -18,13 +17,22 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from ordersite.lib import masking
 from ordersite.lib.adminkit import badges, columns
 from ordersite.lib.adminkit.confirmed import Confirmed, ConfirmedActionsMixin, person
 from ordersite.lib.adminkit.read_only import ReadOnlyAdmin
 from ordersite.lib.adminkit.search import ShapeSearchMixin, column, row_id
 from ordersite.lib.crypto import CannotDecrypt
 from ordersite.lib.errors import DomainError
+from payments.admin.notification_filters import (
+    AmountFilter,
+    OrderFilter,
+    OutcomeFilter,
+    ProviderFilter,
+    SenderFilter,
+    SinceFilter,
+    UntilFilter,
+)
+from payments.admin.raw_call import masked_headers, shown_body, shown_content
 from payments.models import PaymentNotification, RefusedCall
 from payments.models.payment import Payment
 from payments.providers.base import REJECTIONS, NoticeKind
@@ -40,25 +48,6 @@ TONES: dict[str, str] = {
     O.NOTED: "plain",
     O.UNKNOWN_ORDER: "waiting",
 }
-# The value of a signature proves nothing to a reader; its beginning is enough to compare two calls.
-_FORM_SIGNATURE = re.compile(r"((?:^|&)sign=)([^&]{8})[^&]*")
-_SECRET_HEADERS = ("authorization", "cookie", "x-api-key", "proxy-authorization")
-_LONG_HEADERS = ("signature",)
-
-
-def masked_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """Headers to show: what may open a door is hidden, signatures are shortened."""
-    shown = {}
-    for name, value in headers.items():
-        text = str(value)
-        if name.lower() in _SECRET_HEADERS:
-            text = "••••••"
-        elif any(word in name.lower() for word in _LONG_HEADERS):
-            text = masking.shorten_secret(text, keep=16)
-        shown[name] = masking.mask_phones(text)
-    return shown
-
-
 KINDS: Mapping[str, Promise] = {
     NoticeKind.PAYMENT: _("payment"),
     NoticeKind.REFUND: _("refund"),
@@ -71,12 +60,6 @@ REFUSALS: Mapping[str, Promise] = {
     "too_slow": _("The message did not arrive whole, or not in time."),
     "compressed": _("The message is compressed."),
 }
-
-
-def masked_body(body: bytes) -> str:
-    """The body as text, its signature shortened and phone numbers masked; undecodable bytes are shown as \\x.."""
-    text = body.decode("utf-8", errors="backslashreplace")
-    return masking.mask_phones(_FORM_SIGNATURE.sub(r"\1\2…", text))
 
 
 def _replay(request: HttpRequest, row: PaymentNotification, _data: Mapping[str, Any]) -> Promise:
@@ -109,7 +92,12 @@ class PaymentNotificationAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnly
         "remote_address",
         "pace",
     )
-    list_filter = ("verdict", "outcome", "account")
+    list_filter = (
+        ProviderFilter, "verdict", OutcomeFilter, "account", OrderFilter, AmountFilter, SinceFilter, UntilFilter,
+        SenderFilter,
+    )  # fmt: skip
+    list_filter_submit = True
+    list_before_template = "admin/payments/log_tabs.html"
     list_select_related = ("account",)
     search_fields = ("reference",)
     search_help_text = _("Merchant reference, provider's reference, order number or #row")
@@ -117,9 +105,11 @@ class PaymentNotificationAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnly
     fields = (
         "account", "event_id", "verdict", "rejection", "outcome", "about", "provider_state", "reference",
         "provider_reference", "amount", "refunded_total", "occurred_at", "remote_address", "received_at",
-        "pace", "tries", "due", "finished", "problem", "headers", "body",
+        "pace", "tries", "due", "finished", "problem", "headers", "body", "content",
     )  # fmt: skip
-    readonly_fields = ("rejection", "about", "pace", "tries", "due", "finished", "problem", "headers", "body")
+    readonly_fields = (
+        "rejection", "about", "pace", "tries", "due", "finished", "problem", "headers", "body", "content",
+    )  # fmt: skip
     tries = columns.plain("attempts", _("attempts"))
     due = columns.plain("due_at", _("due at"))
     finished = columns.plain("done_at", _("done at"))
@@ -205,7 +195,12 @@ class PaymentNotificationAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnly
     @admin.display(description=_("raw body"))
     def body(self, notice: PaymentNotification) -> SafeString:
         raw = _raw(notice)
-        return format_html('<pre class="os-raw">{}</pre>', masked_body(bytes(raw.body)) if raw else "–")
+        return shown_body(bytes(raw.body), raw.headers.get("content-type", "")) if raw else badges.NOTHING
+
+    @admin.display(description=_("encrypted content, opened"))
+    def content(self, notice: PaymentNotification) -> SafeString:
+        raw = _raw(notice)
+        return shown_content(notice, bytes(raw.body)) if raw else badges.NOTHING
 
 
 def _raw(notice: PaymentNotification) -> Any:
@@ -219,6 +214,7 @@ def _raw(notice: PaymentNotification) -> Any:
 class RefusedCallAdmin(ReadOnlyAdmin):
     """Calls that were counted, not kept."""
 
+    list_before_template = "admin/payments/log_tabs.html"
     list_display = ("day", "path", "cause", "count", "last")
     fields = ("day", "path", "cause", "calls", "last_at")
     readonly_fields = ("cause",)

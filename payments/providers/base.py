@@ -16,7 +16,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
@@ -356,6 +356,14 @@ class Provider(Protocol):
 
         Raises `OutsideError`. Whatever is not READY leaves no file.
         """
+
+
+@runtime_checkable
+class OpensContent(Protocol):
+    """A provider that puts the facts into its calls under a key of the account."""
+
+    def open_content(self, body: bytes, keys: AccountKeys) -> Mapping[str, object]:
+        """The facts of a stored call, to be shown to staff. Raises `Rejected`."""
 
 
 def known_keys(provider: Provider) -> tuple[tuple[str, ...], tuple[str, ...]]:

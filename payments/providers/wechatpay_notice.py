@@ -126,6 +126,11 @@ def _kind(envelope: Mapping[str, Any], original_type: str, state: str) -> Notice
     return kind if state in states else NoticeKind.OTHER
 
 
+def opened_content(body: bytes, keys: AccountKeys) -> Mapping[str, Any]:
+    """The decrypted content of a stored call, whoever signed it. Raises `Rejected`."""
+    return _content(read_object(_object(body), "resource"), keys)
+
+
 def read_notice(call: RawCall, keys: AccountKeys) -> Notice:
     """Raises `Rejected`."""
     if len(call.body) > MAX_BODY:

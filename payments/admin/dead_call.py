@@ -1,0 +1,69 @@
+"""Calls that ended badly at the proxy: beside the notifications log, because nothing of them is in it."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.utils.functional import Promise
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from ordersite.lib.adminkit import badges
+from ordersite.lib.adminkit.read_only import ReadOnlyAdmin
+from ordersite.lib.adminkit.search import ShapeSearchMixin, column, row_id
+from payments.models import DeadCall
+from payments.providers.registry import provider_choices
+
+STATUSES = {
+    400: _("the call was refused"),
+    404: _("no such address"),
+    405: _("the call is no POST"),
+    408: _("the call did not arrive whole in time"),
+    413: _("the call was too large"),
+    499: _("the provider hung up before our answer"),
+    500: _("we failed"),
+    502: _("our process did not answer"),
+    503: _("we could not take it"),
+    504: _("our process did not answer in time"),
+}
+
+
+@admin.register(DeadCall)
+class DeadCallAdmin(ShapeSearchMixin, ReadOnlyAdmin):
+    list_display = ("ended", "channel", "account_slug", "how", "reached", "remote_address", "size", "took")
+    list_filter = ("provider", "status")
+    list_before_template = "admin/payments/log_tabs.html"
+    search_fields = ("request_id",)
+    search_help_text = _("Request id or #row")
+    shapes = (row_id(r"#[0-9]{1,18}"), column(r"[0-9a-fA-F]{16,64}", "request_id"))
+    fields = (
+        "at", "channel", "account_slug", "path", "method", "how", "reached", "remote_address", "size", "took", "request_id",
+    )  # fmt: skip
+    readonly_fields = ("channel", "how", "reached", "size", "took")
+
+    @admin.display(description=_("ended at"))
+    def ended(self, call: DeadCall) -> SafeString:
+        return badges.ago(call.at)
+
+    @admin.display(description=_("provider"))
+    def channel(self, call: DeadCall) -> str:
+        return dict(provider_choices()).get(call.provider, call.provider or "–")
+
+    @admin.display(description=_("status"))
+    def how(self, call: DeadCall) -> SafeString:
+        words: str | Promise = STATUSES.get(call.status, _("ended badly"))
+        return badges.badge(f"{call.status} {words}", tone="bad" if call.status >= 499 else "waiting")
+
+    @admin.display(description=_("reached us"))
+    def reached(self, call: DeadCall) -> SafeString:
+        """What we answered ourselves stands in our own log too."""
+        if call.upstream_status:
+            return badges.badge(_("yes, answered %(status)s") % {"status": call.upstream_status})
+        return badges.badge(_("no: its content is lost"), tone="bad")
+
+    @admin.display(description=_("bytes (came / announced)"))
+    def size(self, call: DeadCall) -> SafeString:
+        return badges.link(f"{call.received:,} / {call.announced:,}", "", None)
+
+    @admin.display(description=_("took (ms)"))
+    def took(self, call: DeadCall) -> SafeString:
+        return badges.number(call.duration_ms)

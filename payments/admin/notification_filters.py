@@ -1,0 +1,139 @@
+"""Filters of the notifications log, in the words of support people; each one is served by an index."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.contrib.admin import SimpleListFilter
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from unfold.contrib.filters.admin import TextFilter
+
+from payments.models import Payment, PaymentAccount, PaymentNotification
+from payments.providers.base import read_amount
+from payments.providers.registry import provider_choices
+
+Rows = QuerySet[PaymentNotification]
+_OUTCOME = PaymentNotification.Outcome
+_MOST_REFERENCES = 200
+# Rows are numbered as they begin to be stored and timed as they arrive: neighbours may stand the other way round.
+_DISORDER = timedelta(minutes=1)
+
+
+class ProviderFilter(SimpleListFilter):
+    title = _("provider")
+    parameter_name = "provider"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return provider_choices()
+
+    def queryset(self, request: HttpRequest, queryset: Rows) -> Rows:
+        if not self.value():
+            return queryset
+        accounts = PaymentAccount.objects.filter(provider=self.value()).values_list("pk", flat=True)
+        return queryset.filter(account_id__in=list(accounts))
+
+
+class OutcomeFilter(SimpleListFilter):
+    """What waits is found by the index of the queue."""
+
+    title = _("outcome")
+    parameter_name = "outcome"
+    waiting = "waiting"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [(value or self.waiting, label) for value, label in _OUTCOME.choices]
+
+    def queryset(self, request: HttpRequest, queryset: Rows) -> Rows:
+        if self.value() == self.waiting:
+            return queryset.filter(outcome=_OUTCOME.WAITING, done_at__isnull=True)
+        return queryset.filter(outcome=self.value()) if self.value() else queryset
+
+
+class AmountFilter(TextFilter):
+    title = _("amount (exact)")
+    parameter_name = "amount"
+
+    def queryset(self, request: HttpRequest, queryset: Rows) -> Rows:
+        text = (self.value() or "").strip().lstrip("¥￥").replace(",", "")
+        if not text:
+            return queryset
+        amount = read_amount(text)
+        return queryset.none() if amount is None else queryset.filter(amount=amount)
+
+
+class OrderFilter(TextFilter):
+    title = _("order number")
+    parameter_name = "order"
+
+    def queryset(self, request: HttpRequest, queryset: Rows) -> Rows:
+        number = (self.value() or "").strip().replace("\0", "")
+        if not number:
+            return queryset
+        attempts = Payment.objects.filter(order__number=number).values_list("reference", flat=True)
+        return queryset.filter(reference__in=list(attempts[:_MOST_REFERENCES]))
+
+
+class SenderFilter(TextFilter):
+    title = _("sender's address")
+    parameter_name = "sender"
+
+    def queryset(self, request: HttpRequest, queryset: Rows) -> Rows:
+        address = (self.value() or "").strip().replace("\0", "")
+        return queryset.filter(remote_address=address) if address else queryset
+
+
+class SinceFilter(TextFilter):
+    title = _("received from (2026-11-22 14:00)")
+    parameter_name = "since"
+
+    def queryset(self, request: HttpRequest, queryset: Rows) -> Rows:
+        text = (self.value() or "").strip()
+        at = read_time(text)
+        if at is None:
+            return queryset.none() if text else queryset
+        return queryset.filter(received_at__gte=at, pk__gte=first_at(PaymentNotification, at - _DISORDER))
+
+
+class UntilFilter(TextFilter):
+    title = _("received until (2026-11-22 15:00)")
+    parameter_name = "until"
+
+    def queryset(self, request: HttpRequest, queryset: Rows) -> Rows:
+        text = (self.value() or "").strip()
+        at = read_time(text)
+        if at is None:
+            return queryset.none() if text else queryset
+        return queryset.filter(received_at__lt=at, pk__lte=first_at(PaymentNotification, at + _DISORDER))
+
+
+def read_time(text: str) -> datetime | None:
+    """A time of the shop, ISO 8601; a day is its beginning."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    if not 2000 <= at.year < 9000:
+        return None
+    return at if at.tzinfo else timezone.make_aware(at)
+
+
+def first_at(model: type[Model], at: datetime) -> int:
+    """The lowest number at or after which rows arrived at that time or later: found by halving, by primary key alone.
+
+    A time has no index of its own, which every row would pay for; the numbers stand in its order.
+    """
+    rows = model._default_manager.order_by("pk").values_list("pk", "received_at")
+    low, last = 0, rows.last()
+    high = last[0] + 1 if last else 0
+    while low < high:
+        middle = (low + high) // 2
+        found = rows.filter(pk__gte=middle).first()
+        if found is None or found[1] >= at:
+            high = middle
+        else:
+            low = found[0] + 1
+    return low

@@ -1,0 +1,126 @@
+"""A stored call as a person can read it: form fields as a table, JSON indented, what must not be seen masked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+
+from ordersite.lib import masking
+from ordersite.lib.adminkit import badges
+from ordersite.lib.crypto import CannotDecrypt
+from payments.accounts import keys_of
+from payments.models import PaymentNotification
+from payments.providers.base import OpensContent, Rejected
+from payments.providers.registry import PROVIDERS
+
+_SECRET_HEADERS = ("authorization", "cookie", "x-api-key", "proxy-authorization")
+# The value of a signature proves nothing to a reader; its beginning is enough to compare two calls.
+_LONG = frozenset(("sign", "signature", "signpubkeycert", "ciphertext"))
+# Who the buyer is at the provider, and what he paid with.
+_PERSONAL = (
+    "openid",
+    "open_id",
+    "buyer_id",
+    "buyer_user_id",
+    "logon_id",
+    "accno",
+    "customerinfo",
+    "payerinfo",
+    "phone",
+)
+_MOST_FIELDS = 200
+
+
+def masked_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Headers to show: what may open a door is hidden, signatures are shortened."""
+    shown = {}
+    for name, value in headers.items():
+        text = str(value)
+        if name.lower() in _SECRET_HEADERS:
+            text = "••••••"
+        elif "signature" in name.lower():
+            text = masking.shorten_secret(text, keep=16)
+        shown[name] = masking.mask_phones(text)
+    return shown
+
+
+def masked_value(name: str, value: str) -> str:
+    """One field's value to show."""
+    low = name.lower()
+    if low in _LONG:
+        return masking.shorten_secret(value, keep=8)
+    if any(low.endswith(word) for word in _PERSONAL):
+        return masking.mask_phone(value)
+    return masking.mask_phones(value)
+
+
+def masked_json(value: Any, name: str = "") -> Any:
+    if isinstance(value, dict):
+        return {key: masked_json(item, str(key)) for key, item in value.items()}
+    if isinstance(value, list):
+        return [masked_json(item, name) for item in value]
+    return masked_value(name, value) if isinstance(value, str) else value
+
+
+def shown_body(body: bytes, content_type: str) -> SafeString:
+    """The body in its own form; text with \\x.. for bytes that are none, where it has no form."""
+    if not body:
+        return badges.NOTHING
+    if (parsed := _json(body)) is not None:
+        return _pre(json.dumps(masked_json(parsed), ensure_ascii=False, indent=2))
+    if fields := _fields(body, content_type):
+        return _table(fields)
+    return _pre(masking.mask_phones(body.decode("utf-8", errors="backslashreplace")))
+
+
+def _json(body: bytes) -> Any:
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict | list) else None
+
+
+def _fields(body: bytes, content_type: str) -> list[tuple[str, str]]:
+    """The pairs of a form, as they came (twice where they came twice); none where it is no form."""
+    is_gbk = any(
+        word in (body[:4000] + content_type.encode()).lower() for word in (b"charset=gb", b"encoding=gb")
+    )
+    try:
+        text = body.decode("ascii")
+        pairs = parse_qsl(
+            text, keep_blank_values=True, strict_parsing=True, encoding="gb18030" if is_gbk else "utf-8",
+            errors="backslashreplace", max_num_fields=_MOST_FIELDS,
+        )  # fmt: skip
+    except ValueError:
+        return []
+    return pairs
+
+
+def _table(fields: Iterable[tuple[str, str]]) -> SafeString:
+    rows = format_html_join(
+        "", "<tr><th>{}</th><td>{}</td></tr>", ((name, masked_value(name, value)) for name, value in fields)
+    )
+    return format_html('<table class="os-raw os-fields"><tbody>{}</tbody></table>', rows)
+
+
+def _pre(text: str) -> SafeString:
+    return format_html('<pre class="os-raw">{}</pre>', text)
+
+
+def shown_content(row: PaymentNotification, body: bytes) -> SafeString:
+    """What the provider put into the call under the account's key, opened; a dash where there is no such thing."""
+    provider = PROVIDERS.get(row.account.provider)
+    if not isinstance(provider, OpensContent):
+        return badges.NOTHING
+    try:
+        content = provider.open_content(body, keys_of(row.account))
+    except (CannotDecrypt, Rejected, ValueError):
+        return format_html("{}", _("The keys of this account do not open it."))
+    return _pre(json.dumps(masked_json(content), ensure_ascii=False, indent=2))
