@@ -43,7 +43,7 @@ class Difference:
 
 def lines_of(store: Store, *, provider: str, day: str, merchant: str = "") -> list[Line]:
     """The lines of a day (`yyyy-MM-dd`, China time), differences included. Raises ValueError for no date."""
-    begin = from_beijing(f"{day} 00:00:00")
+    begin = begin_of(day, provider=provider)
     rows = store.rows(_TRADES, provider, begin, begin + _DAY)
     lines = [
         Line(
@@ -62,6 +62,11 @@ def lines_of(store: Store, *, provider: str, day: str, merchant: str = "") -> li
         if merchant in ("", row["merchant"])
     ]
     return distort(lines, differences(store, provider=provider, day=day))
+
+
+def begin_of(day: str, *, provider: str) -> float:
+    """Unix seconds: midnight in China; UnionPay's day of clearing begins at 23:00 of the day before."""
+    return from_beijing(f"{day} 00:00:00") - (3600 if provider == "unionpay" else 0)
 
 
 def distort(lines: Iterable[Line], wrong: Iterable[Difference]) -> list[Line]:
@@ -118,9 +123,9 @@ def is_out(store: Store, day: str) -> bool:
     return now() >= from_beijing(f"{day} 00:00:00") + _DAY + 10 * 3600
 
 
-def made_up(count: int, *, day: str, refund_every: int = 50) -> Iterator[Line]:
+def made_up(count: int, *, day: str, provider: str = "alipay", refund_every: int = 50) -> Iterator[Line]:
     """Payments spread over the day, every so many of them refunded in part; the same ones at each call."""
-    begin = from_beijing(f"{day} 00:00:00")
+    begin = begin_of(day, provider=provider)
     number = day.replace("-", "")
     for position in range(count):
         moment = begin + position * (_DAY - 1) / max(1, count)
@@ -142,7 +147,9 @@ def write_made_up(provider: str, *, count: int, day: str, target: Path) -> None:
     """A bill of `count` made-up lines in the provider's true form, streamed: the memory stays bounded."""
     merchant = bill_files.merchant_of(provider, Settings())
     with target.open("wb") as file:
-        bill_files.write(provider, made_up(count, day=day), day=day, merchant=merchant, target=file)
+        bill_files.write(
+            provider, made_up(count, day=day, provider=provider), day=day, merchant=merchant, target=file
+        )
 
 
 def main(arguments: list[str]) -> int:

@@ -181,8 +181,8 @@ def _file(world: World, fields: Fields) -> dict[str, str]:
 
 
 def _day(date: str) -> str:
-    """The last such day that is not after today."""
-    today = compact(now())
+    """The last such day of clearing that is not after today's."""
+    today = compact(now() + 3600)
     year = int(today[:4]) - (1 if date > today[4:8] else 0)
     moment = from_compact(f"{year}{date}000000")
     text = compact(moment)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from sandbox.formats import compact, now
+from sandbox.formats import compact
 from sandbox.signing import spoil, unionpay_sign, unionpay_verify
 from sandbox.web import Request, Response, read_form
 from sandbox.world import World
@@ -89,11 +89,11 @@ def write_answer(world: World, fields: Mapping[str, str], *, active: Mapping[str
 
 
 def settle_fields(fen: int, moment: float, number: str) -> dict[str, str]:
-    """What stands in every message about money that has moved; amounts in fen."""
+    """What stands in every message about money that has moved; amounts in fen. A day of clearing ends at 23:00."""
     return {
         "settleAmt": str(fen),
         "settleCurrencyCode": "156",
-        "settleDate": compact(moment)[4:8],
+        "settleDate": compact(moment + 3600)[4:8],
         "traceNo": number[-6:],
-        "traceTime": compact(moment or now())[4:],
+        "traceTime": compact(moment)[4:],
     }

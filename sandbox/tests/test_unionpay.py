@@ -185,7 +185,8 @@ def test_a_refund_that_fails_is_told_by_the_query_alone(box: Running, account: A
 def test_the_file_of_a_day(box: Running, account: Any) -> None:
     box.control("speed", bill_today=True)
     number = paid(box, account, "UPBILL0000000001")
-    fields = {"txnType": "76", "txnSubType": "01", "fileType": "00", "settleDate": TIME[4:8]}
+    settled = query(account, "UPBILL0000000001")["settleDate"]
+    fields = {"txnType": "76", "txnSubType": "01", "fileType": "00", "settleDate": settled}
     file = ask(account, "fileTransfer.do", **fields)
     assert file["respCode"] == "00"
     archive = zipfile.ZipFile(io.BytesIO(zlib.decompress(base64.b64decode(file["fileContent"]))))
