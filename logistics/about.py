@@ -154,8 +154,11 @@ def _shipped_link(order: Order, parcels: Sequence[Shipment]) -> Link:
         return Link(name, "good", parcels[-1].shipped_at, parcels[-1].tracking_number)
     if order.status != S.PAID:
         return Link(name, "not_applicable")
-    if order.is_stopped:
+    if order.held:
         return Link(name, "broken", cause_code="held", cause=_("The order is held and must not ship."))
+    if order.is_stopped:
+        cause = _("Money of the order is asked back: it must not ship meanwhile.")
+        return Link(name, "waiting", order.paid_at, cause_code="refund_under_way", cause=cause)
     cause = _("The warehouse has sent a part.") if parcels else _("The warehouse has not confirmed yet.")
     return Link(name, "waiting", order.paid_at, cause_code="not_shipped", cause=cause)
 

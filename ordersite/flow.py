@@ -23,6 +23,7 @@ FLOW: Table = {
     "payment.exception_raised": {"payments.refund_late_payment": late_payments.handle_exception_raised},
     "settlement.proposed": {"payments.tell_of_settlement": approvers.tell_of_settlement},
     "revival.proposed": {"payments.tell_of_revival": approvers.tell_of_revival},
+    "refund.proposed": {"payments.tell_of_refund": approvers.tell_of_refund},
     # logistics
     "shipment.delivered": {},
     "shipment.exception_raised": {},

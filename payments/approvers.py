@@ -17,20 +17,24 @@ from django.utils.translation import gettext as _
 from ordersite.lib.money import format_amount
 from ordersite.rails.relay import Answer, Delivered, Later
 from payments.deciding import REVIVAL, SETTLEMENT, Kind
-from payments.models import Proposal, RevivalRequest, SettlementRequest
+from payments.models import Proposal, RefundRequest, RevivalRequest, SettlementRequest
+from payments.refunds.deciding import REFUND
 
+Asked = Proposal | RefundRequest
 # A mail server that does not take it is tried again so much later; nobody waits for it.
 RETRY = timedelta(minutes=1)
 
 
-def approvers(kind: Kind, proposal: Proposal) -> list[User]:
+def approvers(kind: Kind, proposal: Asked) -> list[User]:
     """Active people with the right to decide and an e-mail address, without the one who proposed."""
     allowed = User.objects.with_perm(kind.may_decide, backend="django.contrib.auth.backends.ModelBackend")
     return list(allowed.exclude(email="").exclude(pk=proposal.proposer_id).order_by("pk"))
 
 
 def tell_approvers(
-    kind: Kind, model: type[SettlementRequest] | type[RevivalRequest], events: Sequence[Delivered]
+    kind: Kind,
+    model: type[SettlementRequest] | type[RevivalRequest] | type[RefundRequest],
+    events: Sequence[Delivered],
 ) -> Sequence[Answer]:
     """Write to them about what still waits. A server that fails is an answer «later», never an error."""
     rows = model._default_manager.filter(pk__in=[event.subject_id for event in events]).select_related(
@@ -40,7 +44,7 @@ def tell_approvers(
     return [_tell(kind, waiting.get(event.subject_id)) for event in events]
 
 
-def _tell(kind: Kind, proposal: Proposal | None) -> Answer:
+def _tell(kind: Kind, proposal: Asked | None) -> Answer:
     if proposal is None:
         return None
     messages = [_message(proposal, user.email) for user in approvers(kind, proposal)]
@@ -51,7 +55,7 @@ def _tell(kind: Kind, proposal: Proposal | None) -> Answer:
     return None
 
 
-def _message(proposal: Proposal, address: str) -> EmailMessage:
+def _message(proposal: Asked, address: str) -> EmailMessage:
     """In the language of the installation: who reads it has no page open that could say another."""
     with translation.override(settings.LANGUAGE_CODE):
         page = reverse(f"admin:payments_{proposal._meta.model_name}_change", args=[proposal.pk])
@@ -70,3 +74,4 @@ def _message(proposal: Proposal, address: str) -> EmailMessage:
 
 tell_of_settlement = partial(tell_approvers, SETTLEMENT, SettlementRequest)
 tell_of_revival = partial(tell_approvers, REVIVAL, RevivalRequest)
+tell_of_refund = partial(tell_approvers, REFUND, RefundRequest)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
 from typing import Any
 
 from django import forms
@@ -20,7 +21,7 @@ from ordersite.lib.adminkit import badges
 from ordersite.lib.adminkit.confirmed import Confirmed, ConfirmedActionsMixin, ReasonForm, person
 from ordersite.lib.adminkit.read_only import ReadOnlyAdmin
 from ordersite.lib.adminkit.search import ShapeSearchMixin, column, row_id
-from ordersite.lib.money import CENT
+from ordersite.lib.money import CENT, format_amount
 from payments.models import Payment, PaymentStatus, RefundRequest, RefundStatus
 from payments.models.refund_request import AT_WORK, LIVE
 from payments.refunds import lane, request, words
@@ -75,11 +76,16 @@ def refund_facts(payment: Payment) -> list[tuple[str | Promise, object]]:
     return [
         (_("order"), payment.order.number),
         (_("payment account"), payment.account),
-        (_("amount"), badges.money(payment.amount)),
-        (_("refunded"), badges.money(payment.refunded_amount)),
-        (_("asked back"), badges.money(request.live_amount(payment.pk))),
-        (_("can be given back"), badges.money(request.left_of(payment))),
+        (_("amount"), _yuan(payment.amount)),
+        (_("refunded"), _yuan(payment.refunded_amount)),
+        (_("asked back"), _yuan(request.live_amount(payment.pk))),
+        (_("can be given back"), _yuan(request.left_of(payment))),
     ]
+
+
+def _yuan(amount: Decimal) -> str:
+    """Money within words; in columns it stands to the right."""
+    return f"¥{format_amount(amount)}"
 
 
 class RefundStateFilter(admin.SimpleListFilter):
@@ -121,7 +127,7 @@ class RefundStateFilter(admin.SimpleListFilter):
 
 
 def _is_waiting(row: RefundRequest) -> bool:
-    return bool(row.status == S.PROPOSED)
+    return row.is_waiting
 
 
 def _is_at_work(row: RefundRequest) -> bool:
@@ -199,11 +205,11 @@ class RefundRequestAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnlyAdmin)
         column(r"[0-9A-Z]{16,32}", "reference", "payment__reference"),
     )
     fields = (
-        "order", "payment", "account", "reference", "sum", "reason", "state", "waits_for", "proposed_by", "created_at",
-        "decided_by", "how", "decided_at", "decision_note", "ordered_at", "attempts", "last_tried_at", "answer",
-        "next_try_at", "ended_at",
+        "order", "payment", "account", "reference", "asked_back", "reason", "state", "waits_for", "proposed_by",
+        "created_at", "decided_by", "how", "decided_at", "decision_note", "ordered_at", "attempts", "last_tried_at",
+        "answer", "next_try_at", "ended_at",
     )  # fmt: skip
-    readonly_fields = ("sum", "state", "waits_for", "proposed_by", "how", "answer")
+    readonly_fields = ("asked_back", "state", "waits_for", "proposed_by", "how", "answer")
     confirmed = ACTIONS
 
     def buttons(self, request: HttpRequest, row: Model) -> list[dict[str, Any]]:
@@ -216,7 +222,7 @@ class RefundRequestAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnlyAdmin)
 
     def facts_of(self, row: Model) -> SafeString:
         assert isinstance(row, RefundRequest)
-        facts = [(_("refund"), badges.money(row.amount)), (_("reason"), row.reason)]
+        facts = [(_("refund"), _yuan(row.amount)), (_("reason"), row.reason)]
         return badges.facts([*facts, (_("proposer"), self.proposed_by(row)), *refund_facts(row.payment)])
 
     @admin.display(description=_("order"))
@@ -226,6 +232,10 @@ class RefundRequestAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnlyAdmin)
     @admin.display(description=_("amount"))
     def sum(self, row: RefundRequest) -> SafeString:
         return badges.money(row.amount)
+
+    @admin.display(description=_("amount"))
+    def asked_back(self, row: RefundRequest) -> str:
+        return _yuan(row.amount)
 
     @admin.display(description=_("status"))
     def state(self, row: RefundRequest) -> SafeString:

@@ -156,6 +156,10 @@ class RefundRequest(QuickLoad, FSMModelMixin, models.Model):
     def __str__(self) -> str:
         return self.reference
 
+    @property
+    def is_waiting(self) -> bool:
+        return bool(self.status == S.PROPOSED)
+
     def refresh_from_db(self, *args: Any, **kwargs: Any) -> None:
         """See Order.refresh_from_db: the protection must not stay lifted after a failed refresh."""
         try:

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from orders.models import Merchant
 from ordersite.lib.money import ZERO
+from payments.deciding import Kind
 from payments.limits import is_within
 from payments.models import MoneyLimit, RefundRequest
 from payments.models.refund_request import LIVE, RefundStatus
@@ -18,6 +19,9 @@ from payments.refunds import errors
 
 How = RefundRequest.DecidedBy
 Deed = MoneyLimit.Deed
+REFUND = Kind(
+    "refund_request", "refund", "payments.request_refund", "payments.approve_refund", Deed.APPROVE_REFUND
+)
 
 
 def decided_at_once(request: RefundRequest) -> str:

@@ -72,7 +72,8 @@ def order_of(request: RefundRequest) -> RefundOrder:
         requested_at=request.decided_at or request.created_at,
         paid_at=payment.paid_at,
         notify_url=notify_url(payment.account),
-        reason=request.reason,
+        # A person's words may be shown to the buyer, who cannot use those of a rule.
+        reason=request.reason if request.proposer_id else "",
         currency=payment.currency,
         provider_reference=payment.provider_reference,
     )

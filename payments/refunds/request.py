@@ -21,6 +21,7 @@ from orders.history.lines import Fact
 from orders.lifecycle import SYSTEM, Actor, Evidence, Reservation
 from orders.models import Merchant, Order, OrderEvent
 from ordersite.lib.money import ZERO, fen
+from ordersite.rails import outbox
 from ordersite.rails.hints import hint
 from payments import references
 from payments.accounts import keys_of
@@ -30,7 +31,7 @@ from payments.providers.registry import get_provider
 from payments.refunds import deciding, errors
 
 ORDER_HINT = "payments.order_refunds"
-REQUEST, APPROVE = "payments.request_refund", "payments.approve_refund"
+REQUEST, APPROVE = deciding.REFUND.may_propose, deciding.REFUND.may_decide
 How = RefundRequest.DecidedBy
 # The triggers of the history lines that tell of an approval.
 APPROVALS: Mapping[str, str] = {
@@ -74,6 +75,8 @@ def request_refund(
         _reserve(locked.order, request)
         if how:
             _note_approval(locked.order, request)
+        else:
+            outbox.publish([outbox.Event("refund.proposed", request.pk, request.created_at)])
     return request
 
 

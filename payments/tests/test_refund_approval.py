@@ -7,10 +7,12 @@ from decimal import Decimal
 
 import pytest
 from django.contrib.auth.models import User
+from django.core import mail
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from orders.models import Merchant, OrderEvent
+from ordersite import relay
 from ordersite.lib.errors import DomainError
 from payments.models import RefundRequest
 from payments.refunds import request as desk
@@ -163,3 +165,16 @@ def test_approval_and_withdrawal_at_once_have_one_effect() -> None:
     fresh = fresh_request(request)
     reserved = {"approved": request.amount, "withdrawn": Decimal("0.00")}[fresh.status]
     assert fresh.order.refunds_pending == reserved
+
+
+def test_those_who_may_approve_are_told_and_not_the_proposer() -> None:
+    for role, name in (("supervisor", "zhao"), ("finance", "qian"), ("agent", "li"), ("viewer", "sun")):
+        User.objects.filter(pk=staff(role, name).pk).update(email=f"{name}@shop.example")
+    request = ask_back(paid_payment(), user=User.objects.get(username="zhao"))
+    relay.run_relay()
+    [message] = mail.outbox
+    assert message.to == ["qian@shop.example"]
+    assert f"/admin/payments/refundrequest/{request.pk}/change/" in message.body
+    ask_back(paid_payment(), user=staff("agent", "li", refund_alone="60.00"))
+    relay.run_relay()
+    assert len(mail.outbox) == 1
