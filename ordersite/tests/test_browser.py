@@ -107,6 +107,35 @@ def test_an_order_goes_all_the_way(site: Site, browser: Browser) -> None:
     assert "The history is whole" in site.manage("verify_history")
 
 
+def test_a_code_is_paid_and_the_waiting_page_turns(site: Site, browser: Browser) -> None:
+    """With the keys alone: the way to pay is chosen, the order sent; the code's page turns when its money is there."""
+    page = open_page(browser, DESKTOP)
+    page.goto(f"{site.url}/checkout/")
+    page.locator("input[name=account]:checked").focus()
+    page.keyboard.press("ArrowDown")
+    expect(page.locator("input[value=demo-wechatpay]")).to_be_checked()
+    shot(page, "checkout-desktop")
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile("/pay/return/"))
+    code = page.locator(".pay-code")
+    expect(code).to_be_visible()
+    assert code.evaluate("image => image.complete && image.naturalWidth > 100")
+    shot(page, "pay-code")
+    with page.context.expect_page() as opened:
+        page.get_by_role("link", name="在本机打开收银台").click()
+    opened.value.get_by_role("button", name="立即付款").click()
+    expect(page.locator("main")).to_contain_text("已支付", timeout=5_000)
+
+
+def test_unionpay_takes_the_buyer_there_and_back(site: Site, browser: Browser) -> None:
+    page = open_page(browser, PHONE)
+    page.goto(f"{site.url}/checkout/")
+    page.get_by_label("银联").check()
+    page.get_by_role("button", name="提交订单").click()
+    pay_at_cashier(site, page)
+    expect(page.locator("main")).to_contain_text("已支付", timeout=5_000)
+
+
 def test_the_button_locks_at_once_and_one_purchase_is_one_order(site: Site, browser: Browser) -> None:
     page = open_page(browser, PHONE)
     page.goto(f"{site.url}/checkout/")
