@@ -28,7 +28,7 @@ RETRY = timedelta(minutes=1)
 def approvers(kind: Kind, proposal: Asked) -> list[User]:
     """Active people with the right to decide and an e-mail address, without the one who proposed."""
     allowed = User.objects.with_perm(kind.may_decide, backend="django.contrib.auth.backends.ModelBackend")
-    return list(allowed.exclude(email="").exclude(pk=proposal.proposer_id).order_by("pk"))
+    return list(allowed.exclude(email="").exclude(pk=proposal.proposer_id or 0).order_by("pk"))
 
 
 def tell_approvers(
