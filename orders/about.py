@@ -101,9 +101,7 @@ def _entry(event: OrderEvent, reason: str) -> Entry:
         at=event.recorded_at,  # when we knew: a provider tells whole seconds, often before the order itself
         lane="people" if event.actor_kind in _PEOPLE else "order",
         title=_title(event),
-        detail=" · ".join(
-            filter(None, [str(TRIGGERS.get(event.trigger, event.trigger)), _who(event), reason])
-        ),
+        detail=" · ".join(filter(None, [_trigger(event), _who(event), reason])),
         tone=_tone(event),
         evidence=_evidence(event.evidence),
     )
@@ -113,7 +111,15 @@ def _title(event: OrderEvent) -> str:
     if event.kind == OrderEvent.Kind.TRANSITION:
         before, after = OrderStatus(event.from_status).label, OrderStatus(event.to_status).label
         return f"{before} → {after}"
+    if event.kind == OrderEvent.Kind.NOTE and event.trigger in TRIGGERS:
+        return str(TRIGGERS[event.trigger])
     return str(OrderEvent.Kind(event.kind).label)
+
+
+def _trigger(event: OrderEvent) -> str:
+    """What made it happen; a note has said so in its title."""
+    is_told = event.kind == OrderEvent.Kind.NOTE and event.trigger in TRIGGERS
+    return "" if is_told else str(TRIGGERS.get(event.trigger, event.trigger))
 
 
 def _tone(event: OrderEvent) -> str:

@@ -23,8 +23,12 @@ from payments.models import (
     PaymentException,
     PaymentNotification,
     PaymentStatus,
+    Proposal,
+    ProposalStatus,
     RefundRequest,
     RefundStatus,
+    RevivalRequest,
+    SettlementRequest,
 )
 from payments.providers.base import REJECTIONS
 from payments.providers.registry import PROVIDERS
@@ -96,9 +100,29 @@ def panel(order: Order) -> Panel:
     waits = lane.waits([payment.account_id for payment in attempts if payment.close_wanted_at])
     requests = RefundRequest.objects.filter(order_id=order.pk).order_by("-pk")
     items = [_case_item(case) for case in cases]
+    items += [_proposal_item(proposal) for proposal in _waiting_proposals(order)]
     items += [_request_item(request) for request in requests]
     items += [_item(payment, waits.get(payment.account_id)) for payment in attempts]
     return Panel(_("Payments"), items, empty=_("Nobody has tried to pay yet."))
+
+
+def _waiting_proposals(order: Order) -> list[Proposal]:
+    waiting = {"order_id": order.pk, "status": ProposalStatus.PROPOSED}
+    return [*SettlementRequest.objects.filter(**waiting), *RevivalRequest.objects.filter(**waiting)]
+
+
+def _proposal_item(proposal: Proposal) -> Item:
+    return Item(
+        title=str(proposal),
+        facts=[
+            (_("amount"), f"¥{format_amount(proposal.amount)}"),
+            (_("since"), _moment(proposal.proposed_at)),
+        ],
+        state=str(ProposalStatus(proposal.status).label),
+        tone="waiting",
+        url_name=f"payments_{proposal._meta.model_name}_change",
+        url_id=proposal.pk,
+    )
 
 
 def _item(payment: Payment, wait: lane.Wait | None) -> Item:

@@ -178,9 +178,17 @@ class AgeFilter(admin.SimpleListFilter):
 
 class StepInline(ReadOnlyInline):
     model = PaymentExceptionStep
-    fields = ("at", "user", "deed", "words")
+    fields = ("when", "who", "deed", "words")
+    readonly_fields = ("when", "who")
     verbose_name_plural = _("What was done")
-    hide_title = False
+
+    @admin.display(description=_("time"))
+    def when(self, step: PaymentExceptionStep) -> SafeString:
+        return badges.ago(step.at)
+
+    @admin.display(description=_("who"))
+    def who(self, step: PaymentExceptionStep) -> str:
+        return str(step.user) if step.user else gettext("by itself")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).select_related("user")

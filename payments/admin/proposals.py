@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
+from django import forms
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth.models import User
@@ -14,6 +15,7 @@ from django.utils.functional import Promise
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
+from unfold.widgets import UnfoldAdminTextareaWidget
 
 from orders.models import OrderStatus
 from ordersite.lib.adminkit import badges
@@ -25,6 +27,16 @@ from payments.models import Proposal, ProposalStatus
 
 S = ProposalStatus
 TONES: dict[str, str] = {S.PROPOSED: "waiting", S.APPROVED: "good", S.REFUSED: "bad", S.WITHDRAWN: "plain"}
+
+
+class DecisionForm(ReasonForm):
+    """The words of a decision: what was checked, or why not."""
+
+    reason = forms.CharField(
+        label=_("note of the decision"),
+        max_length=500,
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 3, "autofocus": True}),
+    )
 
 
 class Door(Protocol):
@@ -83,7 +95,7 @@ def actions(kind: Kind, approve: Door, refuse: Door, withdraw: Door) -> tuple[Co
                 "You confirm with your name that you checked it. Say what you checked; it stands in the order's history."
             ),
             _run(approve, _("Approved. It is done.")),
-            form=ReasonForm,
+            form=DecisionForm,
             fits=is_waiting,
             icon="verified",
         ),
@@ -93,7 +105,7 @@ def actions(kind: Kind, approve: Door, refuse: Door, withdraw: Door) -> tuple[Co
             kind.may_decide,
             _("Nothing is changed on the order. Say why not; it stands in the order's history."),
             _run(refuse, _("Refused. Nothing was changed.")),
-            form=ReasonForm,
+            form=DecisionForm,
             fits=is_waiting,
             tone="bad",
             icon="block",
