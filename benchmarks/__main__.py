@@ -29,6 +29,7 @@ MODULES = {
     "B3": "creation",
     "B4": "closing",
     "B5": "lists",
+    "B6": "matching",
 }
 RESULTS = Path(__file__).resolve().parent / "results"
 
