@@ -267,13 +267,19 @@ def _write(works: Sequence[Work], found: Round) -> None:
 
 def _write_refunds(works: Sequence[Work], found: Round) -> None:
     """A row for each part that went back. A partial refund also raises the order's sum; the state stays."""
-    told = [work for work in works if work.payment and (work.risen or work.ruling.request == "succeed")]
+    told = [work for work in works if work.payment and _is_told_refund(work)]
     found_rows = [confirm.row_of(w.finding, w.payment, w.refunds, w.risen) for w in told if w.payment]
     rows = [row for row in found_rows if row is not None]
     rows.sort(key=lambda row: (row.payment_id, row.refund_reference))
     bulk.insert_rows(Refund, rows, ignore_conflicts=True)
     lifecycle.note_refunds([_partial(work, found) for work in told if work.risen and _is_partial(work)])
     confirm.follow([_step(work, found) for work in works if work.ruling.request])
+
+
+def _is_told_refund(work: Work) -> bool:
+    """Also where the sum has not risen: an overtaken notice tells by its own number what a later sum held already."""
+    told = work.finding.kind is NoticeKind.REFUND and work.ruling.outcome is Outcome.DUPLICATE
+    return bool(work.risen) or told or work.ruling.request == "succeed"
 
 
 def _step(work: Work, found: Round) -> confirm.Step:
