@@ -152,6 +152,7 @@ class StatementAdmin(AddByFormMixin, ConfirmedActionsMixin, ReadOnlyAdmin):
             ),
             _settle,
             fits=_may_settle,
+            tone="main",
             icon="done_all",
         ),
         Confirmed(
@@ -258,7 +259,7 @@ class StatementAdmin(AddByFormMixin, ConfirmedActionsMixin, ReadOnlyAdmin):
     def name(self, statement: Statement) -> str:
         return str(statement)
 
-    @admin.display(description=_("form"))
+    @admin.display(description=_("form of the file"))
     def made_in(self, statement: Statement) -> str:
         return statement.get_form_display()
 

@@ -19,8 +19,9 @@ from ordersite.lib.adminkit.read_only import DeskAdmin, ReadOnlyAdmin
 from ordersite.lib.adminkit.search import ShapeSearchMixin, column, row_id
 from payments.admin.notification import TONES
 from payments.admin.statement import IMPORT, RESULT_TONES
+from payments.findings import Outcome
 from payments.models import BillFetch, StatementLine, StatementMapping
-from payments.reconciliation import daily
+from payments.reconciliation import daily, settling
 
 R = StatementLine.Result
 FETCH_TONES = {
@@ -74,16 +75,17 @@ class StatementLineAdmin(ShapeSearchMixin, ReadOnlyAdmin):
     readonly_fields = ("settlement",)
 
     @admin.display(description=_("line number"))
-    def place(self, line: StatementLine) -> str:
-        return f"#{line.statement_id} · {line.number or '–'}"
+    def place(self, line: StatementLine) -> SafeString:
+        return format_html('<span class="os-nowrap">#{} · {}</span>', line.statement_id, line.number or "–")
 
     @admin.display(description=_("result"))
     def result_badge(self, line: StatementLine) -> SafeString:
-        return badges.badge(R(line.result).label, tone=RESULT_TONES[R(line.result)])
+        is_ended = line.outcome in (*settling.DONE, Outcome.DUPLICATE)
+        return badges.badge(R(line.result).label, tone="good" if is_ended else RESULT_TONES[R(line.result)])
 
     @admin.display(description=_("kind"))
-    def what(self, line: StatementLine) -> str:
-        return line.get_kind_display()
+    def what(self, line: StatementLine) -> SafeString:
+        return format_html('<span class="os-nowrap">{}</span>', line.get_kind_display())
 
     @admin.display(description=_("merchant reference · provider's reference"))
     def numbers(self, line: StatementLine) -> SafeString:

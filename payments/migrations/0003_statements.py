@@ -52,7 +52,7 @@ class Migration(migrations.Migration):
                 ('leased_until', models.DateTimeField(null=True)),
                 ('done_at', models.DateTimeField(null=True)),
                 ('last_error', models.CharField(blank=True, default='', max_length=500)),
-                ('form', models.CharField(blank=True, choices=[('alipay', 'Alipay bill'), ('wechatpay', 'WeChat Pay bill'), ('unionpay', 'UnionPay bill'), ('mapped', 'mapped bank file')], default='', max_length=10, verbose_name='form')),
+                ('form', models.CharField(blank=True, choices=[('alipay', 'Alipay bill'), ('wechatpay', 'WeChat Pay bill'), ('unionpay', 'UnionPay bill'), ('mapped', 'mapped bank file')], default='', max_length=10, verbose_name='form of the file')),
                 ('file_name', models.CharField(max_length=255, verbose_name='file name')),
                 ('stored_name', models.CharField(default='', editable=False, max_length=100)),
                 ('sha256', models.CharField(max_length=64, verbose_name='SHA-256')),

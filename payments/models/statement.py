@@ -55,7 +55,7 @@ class Statement(FSMModelMixin, QueueRow):
     mapping = models.ForeignKey(
         "payments.StatementMapping", models.PROTECT, null=True, blank=True, verbose_name=_("mapping")
     )
-    form = models.CharField(_("form"), max_length=10, choices=Form.choices, default="", blank=True)
+    form = models.CharField(_("form of the file"), max_length=10, choices=Form.choices, default="", blank=True)
     file_name = models.CharField(_("file name"), max_length=255)
     stored_name = models.CharField(max_length=100, default="", editable=False)
     sha256 = models.CharField("SHA-256", max_length=64)
@@ -150,8 +150,8 @@ class StatementLine(models.Model):
     """
 
     class Kind(models.TextChoices):
-        PAYMENT = "payment", _("payment")
-        REFUND = "refund", _("refund")
+        PAYMENT = "payment", pgettext_lazy("statement line", "payment")
+        REFUND = "refund", pgettext_lazy("statement line", "refund")
         OTHER = "other", pgettext_lazy("statement line", "no money moved")
 
     class Result(models.TextChoices):
