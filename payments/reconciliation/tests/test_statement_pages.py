@@ -101,7 +101,9 @@ def test_a_refused_file_says_why_in_one_line() -> None:
     account, client = account_at("alipay"), client_of("finance")
     upload(client, bills.wechat_csv([Row("R", "T", "1.00")]), account)
     importing.import_statements()
-    assert "The file is a bill of WeChat Pay, but the account is at Alipay." in page(client, Statement.objects.get())
+    assert "The file is a bill of WeChat Pay, but the account is at Alipay." in page(
+        client, Statement.objects.get()
+    )
 
 
 def test_the_lines_of_one_statement_can_be_narrowed_to_a_result() -> None:
