@@ -211,7 +211,7 @@ def _fitting_attempt(request: SettlementRequest) -> Payment | None:
     fitting = Payment.objects.filter(
         order_id=request.order_id,
         account_id=request.account_id,
-        amount=request.amount,
+        amount=request.amount,  # type: ignore[misc]  # a MoneyField speaks Decimal
         is_surplus=False,
         provider_reference__in=["", request.provider_reference],
     ).exclude(status=PaymentStatus.REFUNDED)

@@ -12,8 +12,9 @@ import re
 import secrets
 import zipfile
 from collections.abc import Collection, Iterable, Iterator
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
 from django.conf import settings
 from django.http import FileResponse
@@ -67,7 +68,7 @@ def save(stream: Readable, *, limit: int, kinds: Collection[str]) -> str:
     return name
 
 
-def open(name: str) -> BinaryIO:
+def open(name: str) -> BufferedReader:
     """The stored file, to be read; FileNotFoundError for a name that `save` did not give."""
     return path(name).open("rb")
 

@@ -211,10 +211,10 @@ class PaymentExceptionAdmin(CaseAdmin):
         column(r"[0-9A-Z]{16,32}", "payment__reference", "notification__reference"),
     )
     fields = (
-        "kind", "advice", "account", "order", "payment", "notification", "amount", "told", "created_at", "owner",
+        "kind", "advice", "account", "order", "payment", "notification", "sum", "told", "created_at", "owner",
         "resolved_at", "resolved_by", "outcome",
     )  # fmt: skip
-    readonly_fields = ("advice", "told", "outcome")
+    readonly_fields = ("advice", "sum", "told", "outcome")
     inlines = (StepInline,)
     leads = (
         Lead(

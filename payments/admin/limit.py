@@ -64,7 +64,7 @@ def _roles(request: HttpRequest) -> Any:
 
 
 def _own(request: HttpRequest) -> list[int]:
-    return list(request.user.groups.values_list("pk", flat=True))  # type: ignore[union-attr]
+    return list(request.user.groups.values_list("pk", flat=True))
 
 
 def _is_own(request: HttpRequest, limit: Model | None) -> bool:

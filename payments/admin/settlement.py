@@ -7,6 +7,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.functional import Promise
@@ -76,7 +77,7 @@ class SettlementRequestAdmin(ProposalAdmin):
             raise PermissionDenied
         case = _case(request)
         number = request.GET.get("order", "").strip()
-        order = Order.objects.filter(number=number.upper()).first() if number else case and case.order
+        order = _order(number, case)
         if order is None:
             return self._page(request, {"missing": number, "case": case})
         term = request.GET.get("line", "").strip()[:64]
@@ -111,7 +112,7 @@ class SettlementRequestAdmin(ProposalAdmin):
         }
         return TemplateResponse(request, "admin/desk/settle.html", {**frame, **context})
 
-    def file_view(self, request: HttpRequest, object_id: int, file_id: int) -> HttpResponse:
+    def file_view(self, request: HttpRequest, object_id: int, file_id: int) -> HttpResponseBase:
         """The evidence as a download, for those who may see evidence."""
         if not (self.has_view_permission(request) and request.user.has_perm(FILES)):
             raise PermissionDenied
@@ -156,6 +157,13 @@ class SettlementRequestAdmin(ProposalAdmin):
         if proposal.case is None:
             return badges.NOTHING
         return badges.link(str(proposal.case), "admin:payments_paymentexception_change", proposal.case_id)
+
+
+def _order(number: str, case: PaymentException | None) -> Order | None:
+    """The order that was typed in, else that of the case."""
+    if number:
+        return Order.objects.filter(number=number.upper()).select_related("merchant").first()
+    return case.order if case else None
 
 
 def _case(request: HttpRequest) -> PaymentException | None:

@@ -120,7 +120,7 @@ def fitting_lines(order: Order, term: str) -> list[StatementLine]:
         account__merchant_id=order.merchant_id, created_at__gte=timezone.now() - RECENT
     )
     ids = list(recent.order_by("-pk").values_list("pk", flat=True)[:_MOST_STATEMENTS])
-    of_the_sum = lines.filter(statement_id__in=ids, amount=order.total_amount)
+    of_the_sum = lines.filter(statement_id__in=ids, amount=order.total_amount)  # type: ignore[misc]  # speaks Decimal
     return list(of_the_sum.order_by("-pk")[:MOST_LINES])
 
 

@@ -422,7 +422,7 @@ def test_two_deciders_at_once_have_one_effect() -> None:
         except DomainError as caught:
             codes.append(caught.code)
 
-    at_once(*[lambda user=user: decide(user) for user in deciders])  # type: ignore[misc]
+    at_once(*[lambda user=user: decide(user) for user in deciders])
     assert codes == ["already_decided"]
     assert [trigger for trigger, _actor in lines_of(request.order)] == [
         "settlement_proposed", "settlement_approved", "manual",
@@ -445,6 +445,6 @@ def test_one_number_for_two_orders_at_once_is_taken_once() -> None:
         except DomainError as caught:
             codes.append(caught.code)
 
-    at_once(*[lambda order=order: wish(order) for order in orders])  # type: ignore[misc]
+    at_once(*[lambda order=order: wish(order) for order in orders])
     assert codes == ["reference_taken"]
     assert SettlementRequest.objects.count() == 1

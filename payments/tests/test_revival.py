@@ -179,14 +179,15 @@ def test_a_rule_that_is_switched_off_is_obeyed() -> None:
 def test_one_request_an_order_and_a_refusal_makes_room() -> None:
     request = proposed()
     li = request.proposer
-    again = {"user": li, "reason": "x", "stock_confirmed": True}
-    assert (
-        refused(request.payment, lambda: revival.propose(request.payment_id, **again)) == "proposal_waiting"
-    )
+
+    def again() -> RevivalRequest:
+        return revival.propose(request.payment_id, user=li, reason="x", stock_confirmed=True)
+
+    assert refused(request.payment, again) == "proposal_waiting"
     revival.refuse(request.pk, user=person("wang"), note="没货")
     assert Order.objects.get(pk=request.order_id).status == "closed"
     assert PaymentException.objects.get().resolved_at is None
-    assert revival.propose(request.payment_id, **again).is_waiting
+    assert again().is_waiting
     revival.withdraw(RevivalRequest.objects.latest("pk").pk, user=li, note="算了")
     assert lines_of(request.order)[-1] == ("revival_withdrawn", "li")
 
@@ -218,7 +219,7 @@ def test_two_deciders_at_once_have_one_effect() -> None:
         except DomainError as caught:
             codes.append(caught.code)
 
-    at_once(*[lambda user=user: decide(user) for user in deciders])  # type: ignore[misc]
+    at_once(*[lambda user=user: decide(user) for user in deciders])
     assert codes == ["already_decided"]
     triggers = [trigger for trigger, _actor in lines_of(request.order)]
     assert triggers.count("late_payment") == 1
