@@ -157,6 +157,13 @@ def rest_after(failures: int) -> timedelta:
     return min(FIRST_REST * 2**doublings, LONGEST_REST)
 
 
+def try_now(account: PaymentAccount) -> None:
+    """End a rest: the account is on trial with one question. A turn that is on is left alone."""
+    now = timezone.now()
+    resting = PaymentAccount.objects.filter(pk=account.pk, failures_in_a_row__gte=BREAKS_AFTER)
+    resting.filter(resting_until=account.resting_until).update(resting_until=now)
+
+
 def is_resting(account: PaymentAccount) -> bool:
     """Whether nobody should call the account now because its last calls failed."""
     return (

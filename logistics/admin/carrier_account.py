@@ -8,20 +8,17 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
-from django.utils.functional import Promise
-from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from logistics import accounts
 from logistics.carriers import registry
 from logistics.models import CarrierAccount
 from orders.models import Merchant
-from ordersite.lib.adminkit import badges, fields
+from ordersite.lib.adminkit import fields
 from ordersite.lib.adminkit.add_form import AddByFormMixin
 from ordersite.lib.adminkit.confirmed import Confirmed, ConfirmedActionsMixin
+from ordersite.lib.adminkit.outside_accounts import AccountColumnsMixin, self_check, switches
 from ordersite.lib.adminkit.read_only import ReadOnlyAdmin
-from ordersite.lib.crypto import CannotDecrypt
-from ordersite.lib.errors import DomainError
 
 CHANGE = "logistics.change_carrieraccount"
 
@@ -46,28 +43,12 @@ def _replace_keys(_request: HttpRequest, account: CarrierAccount, data: Mapping[
     return str(_("Saved. Push address: %(url)s") % {"url": saved.push_url})
 
 
-def _check(_request: HttpRequest, account: CarrierAccount, _data: Mapping[str, Any]) -> Promise:
-    try:
-        keys = accounts.keys_of(account)
-    except CannotDecrypt as error:
-        raise DomainError(
-            "cannot_decrypt", _("The secrets cannot be opened with the keys of this machine.")
-        ) from error
-    if problems := registry.get_carrier(account.carrier).check(keys):
-        raise DomainError("bad_account", " ".join(problems))
-    return _("The keys fit together. No call was made.")
-
-
-def _switch(active: bool) -> Any:
-    def run(_request: HttpRequest, account: CarrierAccount, _data: Mapping[str, Any]) -> Promise:
-        CarrierAccount.objects.filter(pk=account.pk).update(is_active=active)
-        return _("The account is on.") if active else _("The account is off.")
-
-    return run
+def _problems(account: CarrierAccount) -> list[str]:
+    return registry.get_carrier(account.carrier).check(accounts.keys_of(account))
 
 
 @admin.register(CarrierAccount)
-class CarrierAccountAdmin(AddByFormMixin, ConfirmedActionsMixin, ReadOnlyAdmin):
+class CarrierAccountAdmin(AccountColumnsMixin, AddByFormMixin, ConfirmedActionsMixin, ReadOnlyAdmin):
     list_display = ("slug", "connector", "merchant", "state", "changed")
     list_filter = ("is_active", "merchant")
     list_select_related = ("merchant",)
@@ -85,32 +66,11 @@ class CarrierAccountAdmin(AddByFormMixin, ConfirmedActionsMixin, ReadOnlyAdmin):
             form=KeysForm,
             icon="key",
         ),
-        Confirmed(
-            "check",
-            _("Self-check"),
+        self_check(CHANGE, _problems),
+        *switches(
             CHANGE,
-            _("Looks whether the keys fit together. No call is made."),
-            _check,
-            icon="rule",
-        ),
-        Confirmed(
-            "off",
-            _("Switch off"),
-            CHANGE,
-            _("Parcels are no longer asked for through this account."),
-            _switch(False),
-            fits=lambda account: account.is_active,
-            tone="bad",
-            icon="toggle_off",
-        ),
-        Confirmed(
-            "on",
-            _("Switch on"),
-            CHANGE,
-            _("Parcels are asked for through this account again."),
-            _switch(True),
-            fits=lambda account: not account.is_active,
-            icon="toggle_on",
+            off=_("Parcels are no longer asked for through this account."),
+            on=_("Parcels are asked for through this account again."),
         ),
     )
 
@@ -126,17 +86,3 @@ class CarrierAccountAdmin(AddByFormMixin, ConfirmedActionsMixin, ReadOnlyAdmin):
     @admin.display(description=_("carrier"))
     def connector(self, account: CarrierAccount) -> str:
         return dict(registry.carrier_choices()).get(account.carrier, account.carrier)
-
-    @admin.display(description=_("status"))
-    def state(self, account: CarrierAccount) -> SafeString:
-        if not account.is_active:
-            return badges.badge(_("off"))
-        return (
-            badges.badge(_("resting"), tone="bad")
-            if account.resting_until
-            else badges.badge(_("on"), tone="good")
-        )
-
-    @admin.display(description=_("changed at"))
-    def changed(self, account: CarrierAccount) -> SafeString:
-        return badges.ago(account.changed_at)

@@ -17,10 +17,12 @@ from orders.models import Merchant
 from ordersite.lib.adminkit import badges, fields
 from ordersite.lib.adminkit.add_form import AddByFormMixin
 from ordersite.lib.adminkit.confirmed import Confirmed, ConfirmedActionsMixin
+from ordersite.lib.adminkit.outside_accounts import AccountColumnsMixin, self_check, switches
 from ordersite.lib.adminkit.read_only import ReadOnlyAdmin
 from ordersite.lib.crypto import CannotDecrypt
-from ordersite.lib.errors import DomainError
-from payments import accounts
+from ordersite.rails import hints
+from payments import accounts, lane
+from payments.closing import ASK_HINT
 from payments.models import PaymentAccount
 from payments.providers import registry
 
@@ -45,24 +47,14 @@ def _change_keys(_request: HttpRequest, account: PaymentAccount, data: Mapping[s
     return _("Saved. It holds within ten seconds in every process.")
 
 
-def _check(_request: HttpRequest, account: PaymentAccount, _data: Mapping[str, Any]) -> Promise:
-    try:
-        keys = accounts.keys_of(account)
-    except CannotDecrypt as error:
-        raise DomainError(
-            "cannot_decrypt", _("The secrets cannot be opened with the keys of this machine.")
-        ) from error
-    if problems := registry.get_provider(account.provider).check(keys):
-        raise DomainError("bad_account", " ".join(problems))
-    return _("The keys fit together. No call was made.")
+def _problems(account: PaymentAccount) -> list[str]:
+    return registry.get_provider(account.provider).check(accounts.keys_of(account))
 
 
-def _switch(active: bool) -> Any:
-    def run(_request: HttpRequest, account: PaymentAccount, _data: Mapping[str, Any]) -> Promise:
-        PaymentAccount.objects.filter(pk=account.pk).update(is_active=active)
-        return _("The account is on.") if active else _("The account is off.")
-
-    return run
+def _try_now(_request: HttpRequest, account: PaymentAccount, _data: Mapping[str, Any]) -> Promise:
+    lane.try_now(account)
+    hints.hint(ASK_HINT)
+    return _("The next question goes out now; if it is answered, the others follow.")
 
 
 def notify_url(account: PaymentAccount) -> str:
@@ -71,7 +63,8 @@ def notify_url(account: PaymentAccount) -> str:
 
 
 @admin.register(PaymentAccount)
-class PaymentAccountAdmin(AddByFormMixin, ConfirmedActionsMixin, ReadOnlyAdmin):
+class PaymentAccountAdmin(AccountColumnsMixin, AddByFormMixin, ConfirmedActionsMixin, ReadOnlyAdmin):
+    breaks_after = lane.BREAKS_AFTER
     list_display = ("slug", "channel", "merchant", "state", "changed")
     list_filter = ("is_active", "merchant")
     list_select_related = ("merchant",)
@@ -85,9 +78,9 @@ class PaymentAccountAdmin(AddByFormMixin, ConfirmedActionsMixin, ReadOnlyAdmin):
         "is_active",
         "created_at",
         "changed_at",
-        "resting_until",
+        "questions",
     )
-    readonly_fields = ("channel", "address", "serials")
+    readonly_fields = ("channel", "address", "questions", "serials")
     add_by = AddAccountForm
     add_title = _("Add payment account")
     confirmed = (
@@ -103,32 +96,22 @@ class PaymentAccountAdmin(AddByFormMixin, ConfirmedActionsMixin, ReadOnlyAdmin):
             form=KeysForm,
             icon="key",
         ),
+        self_check(CHANGE, _problems),
         Confirmed(
-            "check",
-            _("Self-check"),
+            "try",
+            _("Try now"),
             CHANGE,
-            _("Looks whether the keys fit together. No call is made."),
-            _check,
-            icon="rule",
+            _(
+                "Ends the rest after failures: one question goes out at once, and if it fails the account rests again."
+            ),
+            _try_now,
+            fits=lane.is_resting,
+            icon="bolt",
         ),
-        Confirmed(
-            "off",
-            _("Switch off"),
+        *switches(
             CHANGE,
-            _("No new payments begin here. Notifications are still taken: money may still arrive."),
-            _switch(False),
-            fits=lambda account: account.is_active,
-            tone="bad",
-            icon="toggle_off",
-        ),
-        Confirmed(
-            "on",
-            _("Switch on"),
-            CHANGE,
-            _("Payments may begin here again."),
-            _switch(True),
-            fits=lambda account: not account.is_active,
-            icon="toggle_on",
+            off=_("No new payments begin here. Notifications are still taken: money may still arrive."),
+            on=_("Payments may begin here again."),
         ),
     )
 
@@ -160,16 +143,15 @@ class PaymentAccountAdmin(AddByFormMixin, ConfirmedActionsMixin, ReadOnlyAdmin):
             return error.message
         return "; ".join(f"{name}: {', '.join(serials)}" for name, serials in named.items()) or "–"
 
-    @admin.display(description=_("status"))
-    def state(self, account: PaymentAccount) -> SafeString:
-        if not account.is_active:
-            return badges.badge(_("off"))
-        return (
-            badges.badge(_("resting"), tone="bad")
-            if account.resting_until
-            else badges.badge(_("on"), tone="good")
+    @admin.display(description=_("questions to the provider"))
+    def questions(self, account: PaymentAccount) -> SafeString:
+        """How the lane to this account stands: the answer to «why is nothing asked?»."""
+        wait = lane.waits([account.pk])[account.pk]
+        return badges.facts(
+            [
+                (_("payments waiting to be asked for"), f"{wait.waiting:,}"),
+                (_("takes about (seconds)"), f"{wait.seconds:,}"),
+                (_("failures in a row"), f"{wait.failures_in_a_row:,}"),
+                (_("resting until"), badges.ago(wait.resting_until) if wait.resting_until else ""),
+            ]
         )
-
-    @admin.display(description=_("changed at"))
-    def changed(self, account: PaymentAccount) -> SafeString:
-        return badges.ago(account.changed_at)

@@ -1,0 +1,91 @@
+"""What the pages of accounts at providers and carriers share: secrets go in and never come out, switches, a self-check."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from ordersite.lib.adminkit import badges
+from ordersite.lib.adminkit.confirmed import Confirmed
+from ordersite.lib.crypto import CannotDecrypt
+from ordersite.lib.errors import DomainError
+
+Run = Callable[[HttpRequest, Any, Mapping[str, Any]], str | Promise]
+
+
+def self_check(permission: str, problems_of: Callable[[Any], Sequence[str]]) -> Confirmed:
+    """`problems_of` opens the account's keys, which may raise `CannotDecrypt`, and asks its adapter; no network."""
+
+    def run(_request: HttpRequest, account: Any, _data: Mapping[str, Any]) -> Promise:
+        try:
+            problems = problems_of(account)
+        except CannotDecrypt as error:
+            raise DomainError(
+                "cannot_decrypt", _("The secrets cannot be opened with the keys of this machine.")
+            ) from error
+        if problems:
+            raise DomainError("bad_account", " ".join(problems))
+        return _("The keys fit together. No call was made.")
+
+    explain = _("Looks whether the keys fit together. No call is made.")
+    return Confirmed("check", _("Self-check"), permission, explain, run, icon="rule")
+
+
+def switches(permission: str, *, off: str | Promise, on: str | Promise) -> tuple[Confirmed, Confirmed]:
+    """Switching an account off and on; `off` and `on` say what that means."""
+    return (
+        Confirmed(
+            "off", _("Switch off"), permission, off, _switch_off, fits=_is_on, tone="bad", icon="toggle_off"
+        ),
+        Confirmed("on", _("Switch on"), permission, on, _switch_on, fits=_is_off, icon="toggle_on"),
+    )
+
+
+def _is_on(account: Any) -> bool:
+    return bool(account.is_active)
+
+
+def _is_off(account: Any) -> bool:
+    return not account.is_active
+
+
+def _switch_off(_request: HttpRequest, account: Any, _data: Mapping[str, Any]) -> Promise:
+    type(account).objects.filter(pk=account.pk).update(is_active=False)
+    return _("The account is off.")
+
+
+def _switch_on(_request: HttpRequest, account: Any, _data: Mapping[str, Any]) -> Promise:
+    type(account).objects.filter(pk=account.pk).update(is_active=True)
+    return _("The account is on.")
+
+
+def rests_until(account: Any, *, after_failures: int) -> datetime | None:
+    """Until when nobody calls because calls failed in a row; the same column also paces an account that works."""
+    is_over = account.resting_until is None or account.resting_until <= timezone.now()
+    return None if is_over or account.failures_in_a_row < after_failures else account.resting_until
+
+
+class AccountColumnsMixin:
+    """The columns `state` and `changed`."""
+
+    breaks_after = 0
+
+    @admin.display(description=_("status"))
+    def state(self, account: Any) -> SafeString:
+        if not account.is_active:
+            return badges.badge(_("off"))
+        if rests_until(account, after_failures=self.breaks_after):
+            return badges.badge(_("resting"), tone="bad")
+        return badges.badge(_("on"), tone="good")
+
+    @admin.display(description=_("changed at"))
+    def changed(self, account: Any) -> SafeString:
+        return badges.ago(account.changed_at)
