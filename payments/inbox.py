@@ -123,7 +123,7 @@ def has_room(account_id: int, *, now: datetime) -> bool:
     """Whether this account keeps another rejected call: a bound on what anybody can make us store."""
     recent = _rejected(account_id).filter(received_at__gt=now - timedelta(days=1))
     kept = recent[:REJECTED_PER_DAY].count()
-    return kept < KEPT_WHOLE or (kept < REJECTED_PER_DAY and secrets.randbelow(SAMPLED) == 0)
+    return kept < REJECTED_PER_DAY and (kept < KEPT_WHOLE or secrets.randbelow(SAMPLED) == 0)
 
 
 def _rejected(account_id: int) -> QuerySet[PaymentNotification]:
