@@ -1,0 +1,34 @@
+"""Ten thousand random steps of orders, payments, refunds, statements, staff and accidents against what must hold."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from ordersite.tests.truth.stories import Stories
+from payments.tests.standin import serving
+
+STEPS = 2_500
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("seed", [1, 2, 3, 4])
+def test_whatever_happens_money_and_orders_agree(seed: int) -> None:
+    with serving() as server:
+        story: Any = type(f"Stories{seed}", (Stories,), {"server": server, "steps": 0})
+        rules = settings(
+            max_examples=28,
+            stateful_step_count=110,
+            deadline=None,
+            database=None,
+            derandomize=True,
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
+        run_state_machine_as_test(story, settings=rules)
+        assert story.steps >= STEPS

@@ -1,0 +1,75 @@
+"""What must hold, whatever happened: read from the two sides' own books and compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+
+from orders.machine import ROWS
+from orders.models import Order, OrderEvent, OrderStatus
+from ordersite.tests.truth.bank import Bank, Trade
+from payments.models import Payment, PaymentException, PaymentStatus, Refund
+
+ZERO = Decimal("0.00")
+EDGES = {(row.source, row.target) for row in ROWS}
+SETTLED = (PaymentStatus.PAID, PaymentStatus.REFUNDED)
+
+
+def check_history(orders: Iterable[int]) -> None:
+    """Each order: numbered lines without a gap, each change of state once, from where the last one ended."""
+    lines: dict[int, list[OrderEvent]] = {}
+    for line in OrderEvent.objects.filter(order_id__in=orders).order_by("order_id", "seq"):
+        lines.setdefault(line.order_id, []).append(line)
+    for order in Order.objects.filter(pk__in=orders):
+        mine = lines[order.pk]
+        assert [line.seq for line in mine] == list(range(1, len(mine) + 1))
+        state = ""
+        for line in mine:
+            if line.kind == OrderEvent.Kind.TRANSITION:
+                assert line.from_status == state, (order.number, line)
+                assert (line.from_status, line.to_status) in EDGES
+            state = line.to_status or state
+        assert state == order.status, order.number
+        check_no_goods_for_nothing(order, mine)
+
+
+def check_no_goods_for_nothing(order: Order, lines: Iterable[OrderEvent]) -> None:
+    """Nothing leaves the house unpaid."""
+    reached = [line.to_status for line in lines if line.to_status]
+    if OrderStatus.SHIPPED in reached:
+        assert OrderStatus.PAID in reached[: reached.index(OrderStatus.SHIPPED)]
+        assert order.paid_at
+
+
+def check_money(bank: Bank, orders: Iterable[int]) -> None:
+    """Money in = applied to orders + in a person's queue − given back: for each trade, and in all."""
+    payments = list(Payment.objects.filter(order_id__in=orders).select_related("order"))
+    for payment in payments:
+        trade = bank.trades.get(payment.reference)
+        if trade is not None:
+            _check_trade(trade, payment)
+    mains: dict[int, int] = {}
+    for payment in payments:
+        if payment.status in SETTLED and not payment.is_surplus:
+            mains[payment.order_id] = mains.get(payment.order_id, 0) + 1
+    for order in Order.objects.filter(pk__in=orders):
+        unpaid = order.status in (OrderStatus.PENDING, OrderStatus.CLOSED)
+        assert mains.get(order.pk, 0) == (0 if unpaid else 1), order.number
+
+
+def _check_trade(trade: Trade, payment: Payment) -> None:
+    if trade.paid is None:
+        assert payment.status not in SETTLED, payment.reference
+        return
+    cases = set(PaymentException.objects.filter(payment=payment).values_list("kind", flat=True))
+    if trade.paid != payment.amount:
+        assert payment.status not in SETTLED
+        assert "amount_mismatch" in cases, payment.reference
+        return
+    assert payment.status in SETTLED, (payment.reference, payment.status)
+    assert payment.refunded_amount == trade.refunded, payment.reference
+    given_back = dict(Refund.objects.filter(payment=payment).values_list("refund_reference", "amount"))
+    assert sum(given_back.values(), ZERO) == trade.refunded, (given_back, trade.refunds)
+    assert (payment.status == PaymentStatus.REFUNDED) == (trade.refunded == trade.paid)
+    if payment.is_surplus:
+        assert cases & {"already_paid", "order_closed"}, payment.reference
