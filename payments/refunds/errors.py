@@ -45,6 +45,16 @@ def refund_exceeds(reference: str, left: Decimal) -> DomainError:
     )
 
 
+def asked_just_now(reference: str) -> DomainError:
+    return DomainError(
+        "asked_just_now",
+        _(
+            "You asked for the same refund a moment ago: %(reference)s. If you mean a second one, wait a minute."
+        ),
+        reference=reference,
+    )
+
+
 def refund_not_offered(slug: str) -> DomainError:
     return DomainError(
         "refund_not_offered",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from django.contrib.auth.models import User
@@ -33,6 +33,8 @@ from payments.refunds import deciding, errors
 ORDER_HINT = "payments.order_refunds"
 REQUEST, APPROVE = deciding.REFUND.may_propose, deciding.REFUND.may_decide
 How = RefundRequest.DecidedBy
+# The same person asking for the same amount of one payment again within this time has pressed a button twice.
+SAME_AGAIN = timedelta(minutes=1)
 # The triggers of the history lines that tell of an approval.
 APPROVALS: Mapping[str, str] = {
     How.PERSON: "refund_approved",
@@ -57,7 +59,7 @@ def request_refund(
 
     Within the person's own limit the request is approved at once, else it waits for a second one. From now on the
     order does not ship. Raises `DomainError`: unknown_payment, not_permitted, reason_missing, bad_amount,
-    payment_not_paid, refund_exceeds, refund_not_offered. May be called inside a transaction.
+    payment_not_paid, refund_exceeds, refund_not_offered, asked_just_now. May be called inside a transaction.
     """
     words = reason.strip()
     if actor_user is not None and not actor_user.has_perm(REQUEST):
@@ -67,6 +69,8 @@ def request_refund(
     with transaction.atomic():
         locked = _lock(payment_id)
         _check_amount(locked.payment, amount)
+        if actor_user is not None:
+            _check_not_twice(payment_id, amount, actor_user)
         request = _new_request(locked, amount, actor_user, words[:200])
         how = deciding.decided_at_once(request)
         if how:
@@ -119,6 +123,18 @@ def _check_amount(payment: Payment, amount: Decimal) -> None:
     keys = keys_of(payment.account)
     if not get_provider(keys.provider).can_refund(keys):
         raise errors.refund_not_offered(keys.slug)
+
+
+def _check_not_twice(payment_id: int, amount: Decimal, user: User) -> None:
+    """A button that is pressed twice asks for one refund."""
+    alike = RefundRequest.objects.filter(
+        payment_id=payment_id, amount=amount, proposer=user, created_at__gt=timezone.now() - SAME_AGAIN
+    )
+    found = alike.exclude(
+        status__in=[RefundStatus.REFUSED, RefundStatus.WITHDRAWN, RefundStatus.FAILED]
+    ).first()
+    if found is not None:
+        raise errors.asked_just_now(found.reference)
 
 
 def _new_request(locked: Locked, amount: Decimal, proposer: User | None, reason: str) -> RefundRequest:

@@ -166,6 +166,16 @@ def test_requests_at_once_exceed_the_payment_without_the_lock_and_not_with_it() 
     assert order_of(payment).refunds_pending == Decimal("90.00")
 
 
+def test_a_button_pressed_twice_asks_for_one_refund() -> None:
+    payment, user = paid_payment(), staff("agent")
+    first = ask_back(payment, "60.00", user=user)
+    with pytest.raises(DomainError, match="asked_just_now"):
+        ask_back(payment, "60.00", user=user)
+    assert order_of(payment).refunds_pending == Decimal("60.00")
+    RefundRequest.objects.update(created_at=first.created_at - desk.SAME_AGAIN)
+    assert ask_back(payment, "60.00", user=user).reference != first.reference
+
+
 def test_two_payments_of_one_order_have_their_own_limits() -> None:
     first = paid_payment(total="100.00")
     second = build_payment(first.account, order=first.order, status="paid", is_surplus=True)
