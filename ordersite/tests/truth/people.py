@@ -6,6 +6,7 @@ import csv
 import io
 from datetime import UTC
 from decimal import Decimal
+from functools import partial
 
 from django.contrib.auth.models import Group, User
 from django.utils import timezone
@@ -64,8 +65,8 @@ class People:
 
     def decide_refunds(self, *, death: int | None) -> None:
         for request in self._mine(RefundRequest):
-            self.world.ours(lambda pk=request: refunds.approve(pk, user=self.anna))
-            self.world.ours(lambda pk=request: refunds.approve(pk, user=self.bea), death=death)
+            self.world.ours(partial(refunds.approve, request, user=self.anna))
+            self.world.ours(partial(refunds.approve, request, user=self.bea), death=death)
 
     def order_refunds(self, *, death: int | None) -> None:
         self.world.forgive()
@@ -86,7 +87,7 @@ class People:
                 reason="看到到账",
                 files=[Handed("slip.pdf", io.BytesIO(b"%PDF-1.7\nslip\n"))],
             )
-            self.world.ours(lambda wish=wish: manual.propose(wish, user=self.anna), death=death)
+            self.world.ours(partial(manual.propose, wish, user=self.anna), death=death)
 
     def propose_revival(self, payment: Payment, *, death: int | None) -> None:
         self.world.ours(
@@ -97,11 +98,11 @@ class People:
     def decide(self, *, death: int | None) -> set[int]:
         """Returns the orders that a second person has revived."""
         for pk in self._mine(SettlementRequest):
-            self.world.ours(lambda pk=pk: manual.approve(pk, user=self.anna, note="自己批"))
-            self.world.ours(lambda pk=pk: manual.approve(pk, user=self.bea, note="属实"), death=death)
+            self.world.ours(partial(manual.approve, pk, user=self.anna, note="自己批"))
+            self.world.ours(partial(manual.approve, pk, user=self.bea, note="属实"), death=death)
         for pk in self._mine(RevivalRequest):
-            self.world.ours(lambda pk=pk: revival.approve(pk, user=self.anna, note="自己批"))
-            self.world.ours(lambda pk=pk: revival.approve(pk, user=self.bea, note="同意"), death=death)
+            self.world.ours(partial(revival.approve, pk, user=self.anna, note="自己批"))
+            self.world.ours(partial(revival.approve, pk, user=self.bea, note="同意"), death=death)
         approved = RevivalRequest.objects.filter(order_id__in=self.world.orders, status="approved")
         return set(approved.values_list("order_id", flat=True))
 

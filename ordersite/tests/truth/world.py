@@ -34,7 +34,7 @@ STAFF = Actor("staff", "anna")
 class World:
     """`ours` runs something on our side, perhaps up to a death; what the domain refuses is an answer like any other."""
 
-    def __init__(self, server: HTTPServer, clock: time_machine.Coordinates) -> None:
+    def __init__(self, server: HTTPServer, clock: time_machine.Traveller) -> None:
         self.server, self.clock = server, clock
         self.bank = Bank()
         server.clear()
