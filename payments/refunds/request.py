@@ -127,14 +127,13 @@ def _check_amount(payment: Payment, amount: Decimal) -> None:
 
 def _check_not_twice(payment_id: int, amount: Decimal, user: User) -> None:
     """A button that is pressed twice asks for one refund."""
-    alike = RefundRequest.objects.filter(
-        payment_id=payment_id, amount=amount, proposer=user, created_at__gt=timezone.now() - SAME_AGAIN
+    lately = RefundRequest.objects.filter(
+        payment_id=payment_id, proposer=user, created_at__gt=timezone.now() - SAME_AGAIN
     )
-    found = alike.exclude(
-        status__in=[RefundStatus.REFUSED, RefundStatus.WITHDRAWN, RefundStatus.FAILED]
-    ).first()
-    if found is not None:
-        raise errors.asked_just_now(found.reference)
+    ended = (RefundStatus.REFUSED, RefundStatus.WITHDRAWN, RefundStatus.FAILED)
+    for request in lately.exclude(status__in=ended):
+        if request.amount == amount:
+            raise errors.asked_just_now(request.reference)
 
 
 def _new_request(locked: Locked, amount: Decimal, proposer: User | None, reason: str) -> RefundRequest:
