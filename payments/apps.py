@@ -9,6 +9,7 @@ class PaymentsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from payments import guards  # settings and models exist only from here on
+        from payments import checks, guards  # settings and models exist only from here on
 
+        assert checks.check_gateways  # importing it registers it
         post_migrate.connect(guards.prepare_database, sender=self)

@@ -14,7 +14,7 @@ from django.utils import timezone
 from orders.tests.builders import build_merchant
 from orders.tests.web import web_server
 from payments.accounts import change_account, save_account
-from payments.models import PaymentAccount, PaymentNotification
+from payments.models import PaymentNotification
 from payments.providers.webhook_signature import secret_bytes, signed_headers
 from payments.tests import builders as build
 from payments.tests import wechatpay_messages as wechatpay
@@ -75,19 +75,16 @@ def test_no_genuine_call_is_refused_while_keys_change() -> None:
         (lambda n: wechatpay_call(n, wechatpay.PUBLIC_KEY)),
     )
     rotated = {"secret": NEW_SECRET, "previous_secrets": [build.WEBHOOK_SECRET]}
+
+    def change_both() -> None:
+        change_account(webhook, rotated)
+        change_account(keyring, {"platform_keys": both_keys})
+
     with web_server() as url:
-        seen = during(
-            url,
-            [old, by_old],
-            lambda: (change(webhook, rotated), change(keyring, {"platform_keys": both_keys})),
-        )
+        seen = during(url, [old, by_old], change_both)
         # The senders begin with their new keys when ours are in: each process learns of it at the first such call.
         time.sleep(1)
         later = during(url, [old, new, by_old, by_new], lambda: None)
     assert len(seen) > 20
     assert set(seen) == set(later) == {204}
     assert not PaymentNotification.objects.filter(verdict="rejected").exists()
-
-
-def change(account: PaymentAccount, values: dict[str, object]) -> None:
-    change_account(account, values)

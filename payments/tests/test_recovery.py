@@ -68,7 +68,7 @@ def execute_outside(*statements: str) -> None:
     }
     with psycopg.connect(dbname="postgres", autocommit=True, **place) as outside:
         for statement in statements:
-            outside.execute(statement)  # type: ignore[arg-type]  # names of databases of this test run
+            outside.execute(statement)
 
 
 @pytest.fixture

@@ -39,7 +39,8 @@ def latencies_beside_slow_clients(seconds: float) -> list[float]:
     """Milliseconds of each genuine call, about fifty a second, none of which may fail."""
     account = build.build_alipay()
     bodies = [build.alipay_body(build.build_payment(account)) for _ in range(40)]
-    took, stop = [], threading.Event()
+    took: list[float] = []
+    stop = threading.Event()
     with (
         web_server() as url,
         contextlib.ExitStack() as stack,
