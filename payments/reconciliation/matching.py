@@ -26,31 +26,30 @@ SELECT %(statement)s, %(account)s, s.number, s.kind, s.reference, s.provider_ref
   s.occurred_at, s.sha256, s.identity,
   CASE
     WHEN s.number > d.first OR k.id IS NOT NULL THEN 'duplicate'
-    WHEN p.id IS NULL THEN 'missing_here'
+    WHEN s.payment_id IS NULL THEN 'missing_here'
     WHEN s.kind = 'refund' THEN CASE
       WHEN s.refunded IS NULL THEN 'missing_here' WHEN s.refunded <> s.amount THEN 'amount_differs' ELSE 'matched' END
-    WHEN s.kind = 'other' THEN CASE WHEN p.status IN ('paid', 'refunded') THEN 'amount_differs' ELSE 'matched' END
-    WHEN s.amount <> p.amount THEN 'amount_differs'
-    WHEN p.status NOT IN ('paid', 'refunded') OR o.id IS NOT NULL THEN 'missing_here'
-    WHEN s.provider_reference <> '' AND p.provider_reference <> '' AND s.provider_reference <> p.provider_reference
-      THEN 'missing_here'
+    WHEN s.kind = 'other' THEN CASE WHEN s.status IN ('paid', 'refunded') THEN 'amount_differs' ELSE 'matched' END
+    WHEN s.amount <> s.expected THEN 'amount_differs'
+    WHEN s.status NOT IN ('paid', 'refunded') OR o.id IS NOT NULL THEN 'missing_here'
+    WHEN s.provider_reference <> '' AND s.trade <> '' AND s.provider_reference <> s.trade THEN 'missing_here'
     ELSE 'matched'
-  END, p.id, ''
+  END, s.payment_id, ''
 FROM (
-  SELECT f.*, CASE WHEN f.kind = 'refund' AND f.found IS NOT NULL THEN COALESCE(
+  SELECT f.*, CASE WHEN f.kind = 'refund' AND f.payment_id IS NOT NULL THEN COALESCE(
     (SELECT x.amount FROM payments_refund x
-     WHERE x.payment_id = f.found AND x.refund_reference = f.refund_reference),
+     WHERE x.payment_id = f.payment_id AND x.refund_reference = f.refund_reference),
     (SELECT min(x.amount) FROM payments_refund x
-     WHERE x.payment_id = f.found AND x.amount = f.amount
+     WHERE x.payment_id = f.payment_id AND x.amount = f.amount
        AND (f.refund_reference = '' OR x.refund_reference LIKE 'to %%'))
   ) END AS refunded
   FROM (
-    SELECT t.*, COALESCE(a.id, CASE WHEN t.provider_reference <> '' THEN (
-      SELECT b.id FROM payments_payment b
-      WHERE b.provider_reference = t.provider_reference AND b.account_id = %(account)s
-    ) END) AS found
+    SELECT t.*, COALESCE(a.id, b.id) AS payment_id, COALESCE(a.order_id, b.order_id) AS order_id,
+      COALESCE(a.status, b.status) AS status, COALESCE(a.amount, b.amount) AS expected,
+      COALESCE(a.provider_reference, b.provider_reference) AS trade
     FROM statement_stage t
     LEFT JOIN payments_payment a ON a.reference = t.reference AND a.account_id = %(account)s
+    {by_trade}
   ) f
 ) s
 LEFT JOIN (
@@ -58,10 +57,19 @@ LEFT JOIN (
 ) d ON d.identity = s.identity
 LEFT JOIN payments_statementline k ON k.account_id = %(account)s AND k.identity = s.identity
   AND k.number IS NOT NULL AND k.result <> 'duplicate'
-LEFT JOIN payments_payment p ON p.id = s.found
-LEFT JOIN orders_order o ON o.id = p.order_id AND o.status = 'pending'
+LEFT JOIN orders_order o ON o.id = s.order_id AND o.status = 'pending'
 ORDER BY s.number
 """
+# PostgreSQL would hash all payments a second time for the few lines that our number did not find.
+_BY_TRADE = {
+    "postgresql": """LEFT JOIN LATERAL (
+      SELECT c.id, c.order_id, c.status, c.amount, c.provider_reference FROM payments_payment c
+      WHERE a.id IS NULL AND t.provider_reference <> '' AND c.provider_reference = t.provider_reference
+        AND c.provider_reference <> '' AND c.account_id = %(account)s LIMIT 1
+    ) b ON true""",
+    "sqlite": """LEFT JOIN payments_payment b ON a.id IS NULL AND t.provider_reference <> ''
+      AND b.provider_reference = t.provider_reference AND b.provider_reference <> '' AND b.account_id = %(account)s""",
+}
 _MISSING_THERE = """
 INSERT INTO payments_statementline (statement_id, account_id, number, kind, reference, provider_reference,
   refund_reference, amount, occurred_at, sha256, identity, result, payment_id, outcome)
@@ -87,7 +95,7 @@ def match(statement: Statement) -> None:
         if connection.vendor == "postgresql":
             for sql in _ROOM:
                 cursor.execute(sql)
-        cursor.execute(_MATCH, values)
+        cursor.execute(_MATCH.format(by_trade=_BY_TRADE[connection.vendor]), values)
         if statement.period_from and statement.period_to:
             period = {"start": _stored(statement.period_from), "end": _stored(statement.period_to)}
             sql = _MISSING_THERE.format(identity=_IDENTITY[connection.vendor])
