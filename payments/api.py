@@ -15,8 +15,8 @@ from orders.models import Merchant, Order
 from ordersite.lib.apijson import StrictJSONParser, body_of
 from ordersite.lib.money import format_amount
 from payments import errors
-from payments.attempts import start_attempt
-from payments.models import Payment, PaymentAccount
+from payments.attempts import Started, start_attempt
+from payments.models import PaymentAccount
 from payments.serializers import START, PaymentRequest
 
 
@@ -35,7 +35,7 @@ class OrderPayments(APIView):
         order = find_order(merchant, number)
         account = find_account(merchant, **wish.validated_data)
         started = start_attempt(order, account)
-        return Response(describe(started.payment), status=201 if started.is_new else 200)
+        return Response(describe(started), status=201 if started.is_new else 200)
 
 
 def find_order(merchant: Merchant, number: str) -> Order:
@@ -56,13 +56,14 @@ def find_account(merchant: Merchant, *, provider: str, account: str) -> PaymentA
     return found
 
 
-def describe(payment: Payment) -> dict[str, Any]:
-    """The answer: an address or a code only where there is one."""
+def describe(started: Started) -> dict[str, Any]:
+    """The answer: an address, a code or parameters only where there are any."""
+    payment = started.payment
     answer = {
         "reference": payment.reference,
         "amount": format_amount(payment.amount),
         "provider": payment.account.provider,
         "status": str(payment.status),
     }
-    addresses = {"pay_url": payment.pay_url, "code_url": payment.code_url}
-    return answer | {name: value for name, value in addresses.items() if value}
+    ways = {"pay_url": payment.pay_url, "code_url": payment.code_url, "app_params": dict(started.app_params)}
+    return answer | {name: value for name, value in ways.items() if value}

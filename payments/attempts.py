@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.conf import settings
@@ -23,6 +24,7 @@ from payments.answers import next_question_at
 from payments.asking import attempt_of, can_ask
 from payments.closing import UNDECIDED
 from payments.models import Payment, PaymentAccount, PaymentStatus
+from payments.providers.base import PaysInApp
 from payments.providers.base import Started as Begun
 from payments.providers.registry import get_provider
 from payments.query import ask_now, close_now
@@ -37,18 +39,22 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """`is_new`: made by this call, not found open."""
+    """`is_new`: made by this call, not found open. `app_params`: what a page inside the provider's app hands on to it."""
 
     payment: Payment
     is_new: bool
+    app_params: Mapping[str, str] = field(default_factory=dict)
 
 
 def start_attempt(order: Order, account: PaymentAccount) -> Started:
     """The open attempt of this account for the order's amount, made where there is none. Call outside transactions.
 
     An open attempt at another account is closed at its provider first. The provider's own expiry is the order's close
-    time. Raises `DomainError`: order_not_payable; provider_unavailable (the attempt is on record and is asked for later).
+    time. Raises `DomainError`: order_not_payable; openid_missing where the account collects inside the provider's app;
+    provider_unavailable (the attempt is on record and is asked for later).
     """
+    if pays_in_app(account) and not order.buyer.openid:
+        raise errors.openid_missing(order.number)
     for _round in range(_ROUNDS):
         close_others(order, account)
         started = _put_on_record(order.pk, account)
@@ -118,28 +124,52 @@ def _insert(order: Order, account: PaymentAccount, now: datetime) -> Payment:
 
 
 def _lead_to_provider(started: Started) -> Started:
-    """Get the address where the buyer pays, unless it is known. After a failed start the provider is asked first."""
+    """Get the address where the buyer pays, unless it is known. After a failed start the provider is asked first.
+
+    What the provider's app is handed grows old, so it is signed anew each time; an attempt that began with a code to
+    scan keeps its code.
+    """
     payment = started.payment
-    if payment.status == PaymentStatus.OPEN:
+    in_app = pays_in_app(payment.account) and not payment.code_url
+    if payment.status == PaymentStatus.OPEN and not in_app:
         return started
     if not started.is_new and ask_now(payment):
         payment = Payment.objects.select_related("account", "order").get(pk=payment.pk)
         if payment.status not in UNDECIDED:
             raise order_not_payable(payment.order.number, str(payment.status))
     try:
-        begun = _begin(payment)
+        begun = _begin_in_app(payment) if in_app else _begin(payment)
     except OutsideError as error:
         logger.warning("attempt not started: %s", error, extra={"reference": payment.reference})
         Payment.objects.filter(pk=payment.pk).update(last_answer=str(error)[:200])
         raise errors.ProviderUnavailable(payment.reference) from error
     pay_url = form_page(payment) if begun.form else begun.pay_url
-    return Started(open_attempt(payment.pk, pay_url=pay_url, code_url=begun.code_url), started.is_new)
+    opened = open_attempt(payment.pk, pay_url=pay_url, code_url=begun.code_url)
+    return Started(opened, started.is_new, begun.app_params)
 
 
 def _begin(payment: Payment) -> Begun:
     keys = keys_of(payment.account)
-    attempt = attempt_of(payment, subject=_("Order %(number)s") % {"number": payment.order.number})
+    attempt = attempt_of(payment, subject=_subject(payment))
     return get_provider(keys.provider).start(attempt, keys, gateway())
+
+
+def _begin_in_app(payment: Payment) -> Begun:
+    keys = keys_of(payment.account)
+    provider = get_provider(keys.provider)
+    attempt = attempt_of(payment, subject=_subject(payment), openid=payment.order.buyer.openid)
+    params = provider.start_in_app(attempt, keys, gateway()) if isinstance(provider, PaysInApp) else {}
+    return Begun(app_params=params)
+
+
+def _subject(payment: Payment) -> str:
+    return _("Order %(number)s") % {"number": payment.order.number}
+
+
+def pays_in_app(account: PaymentAccount) -> bool:
+    """Whether the buyer pays inside the provider's app, on a page that is opened there."""
+    provider = get_provider(account.provider)
+    return isinstance(provider, PaysInApp) and provider.pays_in_app(keys_of(account))
 
 
 def form_page(payment: Payment) -> str:

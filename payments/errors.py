@@ -54,6 +54,16 @@ class ProviderUnavailable(DomainError):
         )
 
 
+def openid_missing(number: str) -> DomainError:
+    return DomainError(
+        "openid_missing",
+        _(
+            "This account collects inside WeChat, and the openid of the buyer of order %(number)s is not known."
+        ),
+        number=number,
+    )
+
+
 def account_disabled(slug: str) -> DomainError:
     return DomainError("account_disabled", _("Payment account %(slug)s takes no new payments."), slug=slug)
 
@@ -109,7 +119,9 @@ def proposal_waiting(number: str) -> DomainError:
 def order_is_closed(number: str) -> DomainError:
     return DomainError(
         "order_is_closed",
-        _("Order %(number)s is closed. Money for it is a late payment: refund it, or propose to revive the order."),
+        _(
+            "Order %(number)s is closed. Money for it is a late payment: refund it, or propose to revive the order."
+        ),
         number=number,
     )
 

@@ -19,7 +19,11 @@ class PaymentRequest(StrictSerializer):
 
 
 class PaymentAttempt(serializers.Serializer[Any]):
-    """`pay_url` is an address to open, `code_url` a text for a QR code; neither where the account has no such call."""
+    """`pay_url` is an address to open, `code_url` a text for a QR code; neither where the account has no such call.
+
+    `app_params` are for a page inside WeChat (an account with `trade_type` jsapi): handed to WeixinJSBridge's
+    getBrandWCPayRequest as they are. They are signed anew by each call.
+    """
 
     reference = serializers.CharField()
     amount = serializers.CharField()
@@ -27,6 +31,7 @@ class PaymentAttempt(serializers.Serializer[Any]):
     status = serializers.ChoiceField(choices=PaymentStatus.choices)
     pay_url = serializers.CharField(required=False)
     code_url = serializers.CharField(required=False)
+    app_params = serializers.DictField(child=serializers.CharField(), required=False)
 
 
 _REFUSALS = {
@@ -35,7 +40,8 @@ _REFUSALS = {
     403: "The token has not the scope.",
     404: "`unknown_order`, or `unknown_account`.",
     406: "Only JSON is spoken here.",
-    409: "`order_not_payable` (also while it is being closed), or `account_disabled`.",
+    409: "`order_not_payable` (also while it is being closed), `account_disabled`, or `openid_missing`: the account "
+    "collects inside WeChat, and the buyer was given without `openid`.",
     413: "The body is too large.",
     415: "The body is not application/json.",
     429: "More requests than this client may make; see Retry-After.",

@@ -177,7 +177,7 @@ class Attempt:
 class Started:
     """Where the buyer pays: an address to open, a text for a QR code, or a form that his browser posts to `action`.
 
-    None of them where the account has no such call. With a form, `start` calls nobody and gives the same order each
+    None of them where the account has no such call. `app_params` are of `PaysInApp`. With a form, `start` calls nobody and gives the same order each
     time, since it is asked again whenever the buyer opens our page with that form.
     """
 
@@ -185,6 +185,7 @@ class Started:
     code_url: str = ""
     action: str = ""
     form: Mapping[str, str] = field(default_factory=dict)
+    app_params: Mapping[str, str] = field(default_factory=dict)
     raw: str = ""
 
 
@@ -364,6 +365,17 @@ class OpensContent(Protocol):
 
     def open_content(self, body: bytes, keys: AccountKeys) -> Mapping[str, object]:
         """The facts of a stored call, to be shown to staff. Raises `Rejected`."""
+
+
+@runtime_checkable
+class PaysInApp(Protocol):
+    """A provider that also takes money inside its own app, where a page of the shop hands it signed parameters."""
+
+    def pays_in_app(self, keys: AccountKeys) -> bool:
+        """Whether this account collects there. The buyer's `openid` must be known then."""
+
+    def start_in_app(self, attempt: Attempt, keys: AccountKeys, gateway: Gateway) -> Mapping[str, str]:
+        """The parameters, which grow old: asked again, the same order is signed anew. Raises `OutsideError`."""
 
 
 def known_keys(provider: Provider) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -137,13 +137,16 @@ class WechatPay:
             raise unreadable("code_url is missing or too long")
         return Started(code_url=code_url, raw=answer.raw)
 
+    def pays_in_app(self, keys: AccountKeys) -> bool:
+        return keys.config.get("trade_type") == JSAPI
+
     def start_in_app(self, attempt: Attempt, keys: AccountKeys, gateway: Gateway) -> Mapping[str, str]:
         """A JSAPI order for a page inside WeChat: the signed parameters of WeixinJSBridge's getBrandWCPayRequest.
 
         For accounts with `trade_type` jsapi and buyers whose openid is known. One number is for one kind of order: a
         native one of the same attempt must not exist. Raises `OutsideError`.
         """
-        if keys.config.get("trade_type") != JSAPI or not attempt.openid:
+        if not self.pays_in_app(keys) or not attempt.openid:
             raise failure("provider_misconfigured", "no openid, or trade_type is not jsapi")
         content = {**_order_content(attempt, keys), "payer": {"openid": attempt.openid}}
         prepay_id = read_text(_order("jsapi", content, keys, gateway).fields, "prepay_id")
