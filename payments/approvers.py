@@ -36,7 +36,11 @@ def tell_approvers(
     model: type[SettlementRequest] | type[RevivalRequest] | type[RefundRequest],
     events: Sequence[Delivered],
 ) -> Sequence[Answer]:
-    """Write to them about what still waits. A server that fails is an answer «later», never an error."""
+    """Write to them about what still waits. A server that fails is an answer «later», never an error.
+
+    The one call to the outside in the relay's transaction, at most EMAIL_TIMEOUT long for each try: it holds no row
+    that anybody else waits for, but on SQLite the writers' turn.
+    """
     rows = model._default_manager.filter(pk__in=[event.subject_id for event in events]).select_related(
         "order"
     )
