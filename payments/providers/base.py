@@ -177,8 +177,8 @@ class Attempt:
 class Started:
     """Where the buyer pays: an address to open, a text for a QR code, or a form that his browser posts to `action`.
 
-    None of them where the account has no such call. `app_params` are of `PaysInApp`. With a form, `start` calls nobody and gives the same order each
-    time, since it is asked again whenever the buyer opens our page with that form.
+    None of them where the account has no such call; `app_params` are of `PaysInApp`. With a form, `start` calls nobody
+    and gives the same order each time, since it is asked again whenever the buyer opens our page with that form.
     """
 
     pay_url: str = ""

@@ -1,4 +1,4 @@
-"""Payment inside WeChat over the order API: the shop's page there gets parameters that WeChat takes. Against the sandbox."""
+"""Payment inside WeChat over the order API: the shop's page gets parameters for WeChat. Against the sandbox."""
 
 from __future__ import annotations
 
