@@ -142,7 +142,8 @@ def _take(account: PaymentAccount, day: date, answer: BillAnswer, target: Path) 
 
 
 def _record(fetch: BillFetch, fetched: Fetched, now: datetime) -> None:
-    state, next_at = BillFetch.State.WAITING, now + _gap(fetch.attempts)
+    state = BillFetch.State.WAITING
+    next_at: datetime | None = now + _gap(fetch.attempts)
     if fetched.statement is not None:
         state, next_at = BillFetch.State.DONE, None
     elif fetched.state is BillState.EMPTY:

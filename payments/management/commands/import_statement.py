@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.db.models import TextChoices
 
 from ordersite.lib.errors import DomainError
 from ordersite.rails.claims import Claim
@@ -18,7 +17,7 @@ from payments.reconciliation import importing, settling
 from payments.reconciliation.refusals import words
 
 _LOOK_EVERY = 0.5
-R: type[TextChoices] = StatementLine.Result
+R = StatementLine.Result
 
 
 class Command(BaseCommand):

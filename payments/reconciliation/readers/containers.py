@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import IO, BinaryIO, Protocol, cast
 
 from payments.reconciliation.refusals import Refused
 
@@ -30,10 +30,16 @@ _BUFFER = 256 * 1024
 UNREADABLE = (zipfile.BadZipFile, zlib.error, gzip.BadGzipFile, EOFError, NotImplementedError, RuntimeError)
 
 
+class Packed(Protocol):
+    """What gives unpacked bytes."""
+
+    def read(self, size: int = ..., /) -> bytes: ...
+
+
 class Bounded(io.RawIOBase):
     """The unpacked bytes, counted: neither more than MAX_BYTES nor a bomb. Raises `Refused`."""
 
-    def __init__(self, inner: IO[bytes], packed: int) -> None:
+    def __init__(self, inner: Packed, packed: int) -> None:
         self._inner = inner
         self._packed = max(packed, 1)
         self.count = 0
@@ -102,7 +108,7 @@ def opened(path: Path) -> Iterator[Source]:
 
 
 def _source(name: str, bounded: Bounded, raw: IO[bytes], size: int) -> Source:
-    stream = io.BufferedReader(bounded, _BUFFER)
+    stream = io.BufferedReader(cast("io.RawIOBase", bounded), _BUFFER)
     return Source(name, stream.peek(HEAD)[:HEAD], stream, raw, size)
 
 

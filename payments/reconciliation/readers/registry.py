@@ -24,7 +24,7 @@ def lines_of(source: Source, brief: Brief, mapping: mapped.Mapping | None) -> It
     """The lines of a file of a known form, or of any file with a mapping. Raises `Refused`."""
     form = form_of(source)
     if form:
-        return FORMS[form].read(source, brief)  # type: ignore[no-any-return,attr-defined]
+        return FORMS[form].read(source, brief)
     if mapping is None:
         raise Refused("unknown_form")
     return mapped.read(source, brief, mapping)

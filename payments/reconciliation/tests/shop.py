@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from django.utils import timezone
@@ -68,7 +69,7 @@ def refund(payment: Payment, amount: str = "", *, number: str = "") -> Refund:
     return Refund.objects.create(
         payment=payment,
         refund_reference=number or new_reference(),
-        amount=amount or payment.amount,
+        amount=Decimal(amount or payment.amount),
         refunded_at=AT,
     )
 

@@ -23,9 +23,9 @@ GOOD = Row("REFERENCE0000001", "2026112122001", "199.00")
 BACK = Row("REFERENCE0000001", "2026112122001", "9.90", kind="refund", request="REFUND0000000001")
 
 
-def taken_as(provider: str, content: bytes, **origin: str) -> tuple[str, str]:
+def taken_as(provider: str, content: bytes) -> tuple[str, str]:
     """The form and, for a refused file, the code; of a refused one nothing but its row is kept."""
-    statement = take(account_at(provider), content, **origin)
+    statement = take(account_at(provider), content)
     if statement.refusal:
         assert not statement.lines.exists()
         assert (statement.lines_read, statement.lines_total, results(statement)) == (0, None, {})

@@ -104,7 +104,7 @@ def test_a_line_that_no_longer_fits_stops_nobody_else() -> None:
     attempts = [attempt(account) for _ in range(5)]
     statement = take(account, bills.wechat_csv([row_of(one) for one in attempts]))
     changed = statement.lines.order_by("id")[2]
-    Payment.objects.filter(pk=changed.payment_id).update(amount=Decimal("1.00"))
+    Payment.objects.filter(statement_lines=changed).update(amount=Decimal("1.00"))
     assert settling.settle(statement) == 4
     assert outcomes(statement) == ["applied", "applied", "amount_mismatch", "applied", "applied"]
 
