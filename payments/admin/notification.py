@@ -93,8 +93,8 @@ class PaymentNotificationAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnly
         "pace",
     )
     list_filter = (
-        ProviderFilter, "verdict", OutcomeFilter, "account", OrderFilter, AmountFilter, SinceFilter, UntilFilter,
-        SenderFilter,
+        ProviderFilter, OrderFilter, AmountFilter, SinceFilter, UntilFilter, SenderFilter, "verdict", OutcomeFilter,
+        "account",
     )  # fmt: skip
     list_filter_submit = True
     list_before_template = "admin/payments/log_tabs.html"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from django.contrib.admin import ShowFacets
 from django.db import models
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin, TabularInline
@@ -28,6 +29,7 @@ class DeskAdmin(ModelAdmin):
 
     paginator = BothEndsPaginator
     show_full_result_count = False
+    show_facets = ShowFacets.NEVER  # a count for each choice of each filter, over the whole table
     list_per_page = 50
     list_max_show_all = 0
     list_fullwidth = True
