@@ -50,6 +50,10 @@ DETAILS: Mapping[str, Promise] = {
     "last_answer": _("last answer"),
     "code": _("reason"),
     "error": _("problem"),
+    "difference": _("result"),
+    "statement_line": _("statement line"),
+    "statement": _("statement"),
+    "bill_of": _("bill of the day"),
 }
 RESOLVE = "payments.resolve_paymentexception"
 ASK = "payments.replay_paymentnotification"
