@@ -61,6 +61,7 @@ class Reader:
     count: int = 0
     sums: dict[str, int] = field(default_factory=dict)
     apps: set[str] = field(default_factory=set)
+    known: tuple[str, ...] = ()  # of the line before: nearly always the same
     ordered: str = ""
     refunded: str = ""
 
@@ -96,6 +97,9 @@ class Reader:
         return "" if position is None else cells[position].strip()
 
     def _check_account(self, cells: list[str], number: int) -> None:
+        account = tuple(self._cell(cells, name) for name in (MERCHANT, SUB_MERCHANT, CURRENCY, APP))
+        if account == self.known:
+            return
         ours = self.brief.config.get("mchid", "")
         merchants = {self._cell(cells, MERCHANT), self._cell(cells, SUB_MERCHANT)}
         if ours and ours not in merchants:
@@ -103,6 +107,7 @@ class Reader:
         if self._cell(cells, CURRENCY) not in _CURRENCIES:
             raise bad_line(number, "currency")
         self.apps.add(self._cell(cells, APP))
+        self.known = account
 
     def check_summary(self, names: list[str], figures: list[str]) -> None:
         """One merchant number may serve several apps; but a file without one line of ours is of another account."""

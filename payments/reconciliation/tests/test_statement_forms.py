@@ -186,6 +186,7 @@ def test_a_bomb_is_refused_before_it_is_unpacked() -> None:
 
 def test_a_packed_bomb_without_a_declared_size_is_refused_on_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(containers, "RATIO_FROM", 1024 * 1024)
+    monkeypatch.setattr(containers, "MAX_RATIO", 20)
     content = bills.wechat_csv([GOOD]).split("总交易单数".encode())[0]
     line = content.split(b"\r\n")[1] + b"\r\n"
     packed = bills.gzipped(content + line * (containers.RATIO_FROM // len(line) + 1000))
