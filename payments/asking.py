@@ -1,21 +1,16 @@
-"""One question to a provider: what became of the attempt, and, where wanted, close it. No database: runs in threads.
-
-A time-out is an error here and never an answer: it says nothing about the money.
-"""
+"""One question to a provider: what became of the attempt, and, where wanted, close it. No database: runs in threads."""
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.urls import reverse
-from django.utils.translation import gettext_lazy as _
 
-from ordersite.lib.errors import OutsideError
 from ordersite.lib.http import Gateway
 from payments.accounts import notify_url
+from payments.calls import Called, opened, outcome
 from payments.models import Payment
 from payments.providers.base import AccountKeys, Attempt, TradeAnswer, TradeState
 from payments.providers.registry import get_provider
@@ -23,8 +18,6 @@ from payments.providers.registry import get_provider
 # How long after the provider's own expiry a payment made in its last second may still become visible.
 EXPIRY_GRACE = timedelta(minutes=2)
 ENDED = frozenset((TradeState.PAID, TradeState.REFUNDED, TradeState.CLOSED))
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +34,10 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(Called[TradeAnswer]):
     """`answer` and `error` both empty: this account can neither be asked nor told."""
 
     question: Question
-    answer: TradeAnswer | None = None
-    error: OutsideError | None = None
-
-    @property
-    def outage(self) -> bool:
-        """The other side did not do its part; a plain business refusal is an answer like any other."""
-        return self.error is not None and self.error.code != "provider_refused"
 
 
 def attempt_of(payment: Payment, *, subject: str = "", openid: str = "") -> Attempt:
@@ -81,22 +67,13 @@ def can_ask(keys: AccountKeys) -> bool:
 
 def ask(question: Question, gateway: Gateway) -> Answered:
     """Up to three calls to the provider; never raises."""
-    try:
-        return Answered(question, answer=_exchange(question, gateway))
-    except OutsideError as error:
-        return Answered(question, error=error)
-    except Exception as error:  # the edge of a thread: the error is kept on the payment by whoever records it
-        logger.exception("asking failed", extra={"reference": question.payment.reference})
-        return Answered(question, error=_broken(error))
+    answer, error = outcome(lambda: _exchange(question, gateway), reference=question.payment.reference)
+    return Answered(question, answer=answer, error=error)
 
 
 def _exchange(question: Question, gateway: Gateway) -> TradeAnswer | None:
     """Ask first, then close: an answer «paid» is a payment, whatever we wanted."""
-    keys, attempt = question.keys, attempt_of(question.payment)
-    if keys is None:
-        raise OutsideError(
-            "provider_misconfigured", _("The account's secrets cannot be read."), retryable=False
-        )
+    keys, attempt = opened(question.keys), attempt_of(question.payment)
     provider = get_provider(keys.provider)
     answer = provider.query(attempt, keys, gateway) if provider.can_query(keys) else None
     if answer is not None and answer.state in ENDED:
@@ -104,13 +81,3 @@ def _exchange(question: Question, gateway: Gateway) -> TradeAnswer | None:
     if question.close and provider.can_close(keys):
         return provider.close(attempt, keys, gateway)
     return answer
-
-
-def _broken(error: Exception) -> OutsideError:
-    return OutsideError(
-        "adapter_failed",
-        _("The answer could not be worked on: %(detail)s"),
-        retryable=True,
-        outcome_known=False,
-        detail=repr(error)[:150],
-    )

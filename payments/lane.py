@@ -44,16 +44,6 @@ class Hold:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
-    """One account's turn. `lease` stands in the account and in its payments while the turn lasts."""
-
-    account: PaymentAccount
-    payments: list[Payment]
-    began_at: datetime
-    lease: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class Wait:
     """How long an account's lane will take: `waiting` payments are due, about `seconds` for all of them."""
 
@@ -82,18 +72,6 @@ def _free(at: datetime) -> Q:
     return Q(resting_until__isnull=True) | Q(resting_until__lte=at)
 
 
-def take_turn(account: PaymentAccount) -> Turn | None:
-    """The account for this process alone, with up to TURN_SIZE due payments (one while it is on trial after a rest).
-
-    None when another process was faster. `end_turn` gives it back.
-    """
-    held = hold(account)
-    if held is None:
-        return None
-    payments = _claim(account.pk, held.size, now=held.began_at, lease=held.lease)
-    return Turn(account, payments, held.began_at, held.lease)
-
-
 def hold(account: PaymentAccount) -> Hold | None:
     """The account for this process alone; None when another process was faster. `give_back` ends it."""
     now = timezone.now()
@@ -103,8 +81,11 @@ def hold(account: PaymentAccount) -> Hold | None:
     return Hold(account, now, lease)
 
 
-def _claim(account_id: int, size: int, *, now: datetime, lease: datetime) -> list[Payment]:
-    """Materialized: as a plain subquery PostgreSQL may run it again for every row, and claim more than LIMIT rows."""
+def claim(held: Hold) -> list[Payment]:
+    """Up to `held.size` due payments, whose lease stands in them while the turn lasts.
+
+    Materialized: as a plain subquery PostgreSQL may run it again for every row, and claim more than LIMIT rows.
+    """
     table = connection.ops.quote_name(Payment._meta.db_table)
     skip = " FOR UPDATE SKIP LOCKED" if connection.features.has_select_for_update_skip_locked else ""
     sql = (
@@ -113,22 +94,17 @@ def _claim(account_id: int, size: int, *, now: datetime, lease: datetime) -> lis
         f"UPDATE {table} SET next_query_at = %s, last_asked_at = %s, queries = queries + 1 "
         "WHERE id IN (SELECT id FROM picked) RETURNING id"
     )
-    moment, until = (connection.ops.adapt_datetimefield_value(at) for at in (now, lease))
+    moment, until = (connection.ops.adapt_datetimefield_value(at) for at in (held.began_at, held.lease))
     with connection.cursor() as cursor:
-        cursor.execute(sql, [account_id, moment, size, until, moment])
+        cursor.execute(sql, [held.account.pk, moment, held.size, until, moment])
         ids = [row[0] for row in cursor.fetchall()]
     return list(Payment.objects.filter(pk__in=ids).select_related("account").order_by("pk"))
 
 
-def end_turn(turn: Turn, outages: Sequence[bool]) -> None:
-    """Give the turn back: pace the next one, or rest where too many calls in a row have failed."""
-    give_back(Hold(turn.account, turn.began_at, turn.lease), outages, calls=len(turn.payments))
-
-
-def give_back(held: Hold, outages: Sequence[bool], *, calls: int) -> None:
+def give_back(held: Hold, outages: Sequence[bool]) -> None:
     """Pace the next turn by the number of calls, or let the account rest where too many in a row have failed."""
     failures = note_calls(held.account.pk, outages)
-    pace = held.began_at + timedelta(seconds=calls / PAYMENTS_PER_SECOND)
+    pace = held.began_at + timedelta(seconds=len(outages) / PAYMENTS_PER_SECOND)
     free_at = timezone.now() + rest_after(failures) if failures >= BREAKS_AFTER else pace
     PaymentAccount.objects.filter(pk=held.account.pk, resting_until=held.lease).update(resting_until=free_at)
 

@@ -6,118 +6,47 @@ finding; whatever is left undecided is asked for again.
 
 from __future__ import annotations
 
-import logging
-import time
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db.models import F, Q
 from django.utils import timezone
 
-from ordersite.lib.crypto import CannotDecrypt
 from ordersite.lib.http import Gateway
 from payments import lane
-from payments.accounts import keys_of
 from payments.answers import record_answer
 from payments.asking import Answered, Question, ask
 from payments.closing import UNDECIDED
 from payments.models import Payment, PaymentAccount
-from payments.providers.base import AccountKeys
+from payments.turns import Work, readable_keys, run
 
-# One run of the lane; the next one comes 3 s later, so that at most one worker is kept busy by it.
-SLICE_SECONDS = 2.5
-# Turns are paced in fractions of a second: for so long a run waits for the next turn instead of ending.
-PACE_SECONDS = 0.3
-IDLE_SECONDS = 0.05
 ASK_AT_MOST_EVERY = timedelta(seconds=3)
 
-_LANE_GATEWAY = Gateway()
 # Somebody is looking at the page: better «not known yet» soon than the answer late.
 _PAGE_GATEWAY = Gateway(connect=1.0, read=3.0, write=2.0, pool=1.0)
 
-logger = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class Running:
-    """A turn whose questions are out."""
-
-    turn: lane.Turn
-    futures: list[Future[Answered]]
-
-    @property
-    def is_done(self) -> bool:
-        return all(future.done() for future in self.futures)
-
 
 def ask_providers() -> int:
-    """Ask for what is due, account by account, for about SLICE_SECONDS; returns how many payments were asked for."""
-    until = time.monotonic() + SLICE_SECONDS
-    asked, running = 0, list[Running]()
-    with ThreadPoolExecutor(lane.WORKERS, thread_name_prefix="lane") as pool:
-        while True:
-            waiting = _begin_turns(pool, running) if time.monotonic() < until else False
-            if not running and not waiting:
-                return asked
-            asked += _collect(running)
+    """Ask for what is due, for about 2.5 seconds; returns how many payments were asked for."""
+    return run(ASKING)
 
 
-def _begin_turns(pool: ThreadPoolExecutor, running: list[Running]) -> bool:
-    """Begin turns while workers are free; returns whether an account has work that may begin in a moment."""
-    now = timezone.now()
-    accounts = lane.due_accounts(before=now + timedelta(seconds=PACE_SECONDS))
-    for account in accounts:
-        busy = sum(len(one.futures) for one in running)
-        if busy + lane.TURN_SIZE <= lane.WORKERS and (turn := lane.take_turn(account)):
-            questions = _questions(turn)
-            running.append(
-                Running(turn, [pool.submit(ask, question, _LANE_GATEWAY) for question in questions])
-            )
-    return bool(accounts)
+def _accounts(before: datetime) -> list[PaymentAccount]:
+    return lane.due_accounts(before=before)
 
 
-def _questions(turn: lane.Turn) -> list[Question]:
-    keys = readable_keys(turn.account)
+def _questions(held: lane.Hold) -> list[Question]:
+    payments, keys = lane.claim(held), readable_keys(held.account)
     return [
-        Question(payment, keys, close=payment.close_wanted_at is not None, lease=turn.lease)
-        for payment in turn.payments
+        Question(payment, keys, close=payment.close_wanted_at is not None, lease=held.lease)
+        for payment in payments
     ]
 
 
-def readable_keys(account: PaymentAccount) -> AccountKeys | None:
-    """None where the secrets cannot be opened: that is this account's trouble, and nobody else's."""
-    try:
-        return keys_of(account)
-    except (CannotDecrypt, ValueError):
-        logger.exception("account unusable", extra={"account": account.slug})
-        return None
+def _payment(answered: Answered) -> Payment:
+    return answered.question.payment
 
 
-def _collect(running: list[Running]) -> int:
-    """Wait a moment, record the turns that are done and give them back; returns how many payments that were."""
-    open_calls = [future for one in running for future in one.futures if not future.done()]
-    if open_calls:
-        wait(open_calls, timeout=IDLE_SECONDS, return_when=FIRST_COMPLETED)
-    elif not running:
-        time.sleep(IDLE_SECONDS)
-    finished = [one for one in running if one.is_done]
-    for one in finished:
-        running.remove(one)
-        answers = [future.result() for future in one.futures]
-        for answered in answers:
-            _record(answered)
-        lane.end_turn(one.turn, [answered.outage for answered in answers])
-    return sum(len(one.futures) for one in finished)
-
-
-def _record(answered: Answered) -> None:
-    """The edge: an answer that cannot be recorded is kept as an error on its payment and does not stop the others."""
-    try:
-        record_answer(answered)
-    except Exception as error:
-        logger.exception("answer not recorded", extra={"reference": answered.question.payment.reference})
-        Payment.objects.filter(pk=answered.question.payment.pk).update(last_answer=repr(error)[:200])
+ASKING = Work("lane", _accounts, _questions, ask, record_answer, _payment)
 
 
 def ask_now(payment: Payment) -> bool:

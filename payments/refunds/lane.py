@@ -1,75 +1,38 @@
 """The lane that takes approved refunds to their providers and asks what became of them, by the pace of each account.
 
-Whatever is called at an account, be it a question about a payment or a refund, holds the account's turn first: they
-share its rate and its rest. A claim is one committed UPDATE. It notes before the call that the provider may have the
-order, so that after a crash the same number is asked for first and then ordered again.
+A claim is one committed UPDATE. It notes before the call that the provider may have the order, so that after a crash
+the same number is asked for first and then ordered again.
 """
 
 from __future__ import annotations
 
-import logging
-import time
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db.models import F, Max, OuterRef, QuerySet
 from django.utils import timezone
 
-from ordersite.lib.http import Gateway
 from ordersite.rails.hints import hint
 from payments import lane
-from payments.models import RefundRequest
+from payments.models import PaymentAccount, RefundRequest
 from payments.models.refund_request import AT_WORK
 from payments.providers.registry import get_provider
-from payments.query import IDLE_SECONDS, PACE_SECONDS, SLICE_SECONDS, readable_keys
 from payments.refunds.answers import record_try
 from payments.refunds.ordering import Tried, Try, attempt, refund_gap
 from payments.refunds.request import ORDER_HINT
+from payments.turns import Work, readable_keys, run
 
 # So many due requests of an account are looked through for those that may go now.
 _MOST_SEEN = 50
 
-_GATEWAY = Gateway()
-
-logger = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class Running:
-    """An account's turn whose calls are out."""
-
-    held: lane.Hold
-    futures: list[Future[Tried]]
-
-    @property
-    def is_done(self) -> bool:
-        return all(future.done() for future in self.futures)
-
 
 def order_refunds() -> int:
-    """Try what is due, account by account, for about SLICE_SECONDS; returns how many tries were made."""
-    until = time.monotonic() + SLICE_SECONDS
-    tried, running = 0, list[Running]()
-    with ThreadPoolExecutor(lane.WORKERS, thread_name_prefix="refunds") as pool:
-        while True:
-            waiting = _begin_turns(pool, running) if time.monotonic() < until else False
-            if not running and not waiting:
-                return tried
-            tried += _collect(running)
+    """Try what is due, for about 2.5 seconds; returns how many tries were made."""
+    return run(ORDERING)
 
 
-def _begin_turns(pool: ThreadPoolExecutor, running: list[Running]) -> bool:
-    """Begin turns while workers are free; returns whether an account has work that may begin in a moment."""
-    now = timezone.now()
-    due = RefundRequest.objects.filter(account=OuterRef("pk"), next_try_at__lte=now)
-    accounts = lane.accounts_with(due, before=now + timedelta(seconds=PACE_SECONDS))
-    for account in accounts:
-        busy = sum(len(one.futures) for one in running)
-        if busy + lane.TURN_SIZE <= lane.WORKERS and (held := lane.hold(account)):
-            tries = claim(held)
-            running.append(Running(held, [pool.submit(attempt, one, _GATEWAY) for one in tries]))
-    return bool(accounts)
+def _accounts(before: datetime) -> list[PaymentAccount]:
+    due = RefundRequest.objects.filter(account=OuterRef("pk"), next_try_at__lte=timezone.now())
+    return lane.accounts_with(due, before=before)
 
 
 def claim(held: lane.Hold) -> list[Try]:
@@ -112,30 +75,11 @@ def _take(request: RefundRequest, held: lane.Hold) -> bool:
     return taken == 1
 
 
-def _collect(running: list[Running]) -> int:
-    """Wait a moment, record the turns that are done and give them back; returns how many tries that were."""
-    open_calls = [future for one in running for future in one.futures if not future.done()]
-    if open_calls:
-        wait(open_calls, timeout=IDLE_SECONDS, return_when=FIRST_COMPLETED)
-    elif not running:
-        time.sleep(IDLE_SECONDS)
-    finished = [one for one in running if one.is_done]
-    for one in finished:
-        running.remove(one)
-        results = [future.result() for future in one.futures]
-        for tried in results:
-            _record(tried)
-        lane.give_back(one.held, [tried.outage for tried in results], calls=len(results))
-    return sum(len(one.futures) for one in finished)
+def _request(tried: Tried) -> RefundRequest:
+    return tried.one.request
 
 
-def _record(tried: Tried) -> None:
-    """The edge: an answer that cannot be recorded is kept as an error on its request and does not stop the others."""
-    try:
-        record_try(tried)
-    except Exception as error:
-        logger.exception("refund not recorded", extra={"reference": tried.one.request.reference})
-        RefundRequest.objects.filter(pk=tried.one.request.pk).update(last_answer=repr(error)[:200])
+ORDERING = Work("refunds", _accounts, claim, attempt, record_try, _request)
 
 
 def try_now(request: RefundRequest) -> bool:

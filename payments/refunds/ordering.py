@@ -1,24 +1,16 @@
-"""One try of a refund at its provider: order it, or ask what became of it. No database: runs in threads.
-
-A time-out is an error here and never an answer: it says nothing about the money.
-"""
+"""One try of a refund at its provider: order it, or ask what became of it. No database: runs in threads."""
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.utils.translation import gettext_lazy as _
-
-from ordersite.lib.errors import OutsideError
 from ordersite.lib.http import Gateway
 from payments.accounts import notify_url
+from payments.calls import Called, opened, outcome
 from payments.models import RefundRequest
 from payments.providers.base import AccountKeys, Provider, RefundAnswer, RefundOrder, RefundState
 from payments.providers.registry import get_provider
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,17 +27,10 @@ class Try:
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
+class Tried(Called[RefundAnswer]):
     """What came of a try: an answer or an error."""
 
     one: Try
-    answer: RefundAnswer | None = None
-    error: OutsideError | None = None
-
-    @property
-    def outage(self) -> bool:
-        """The other side did not do its part; a plain business refusal is an answer like any other."""
-        return self.error is not None and self.error.code != "provider_refused"
 
     @property
     def is_nothing_there(self) -> bool:
@@ -81,30 +66,12 @@ def order_of(request: RefundRequest) -> RefundOrder:
 
 def attempt(one: Try, gateway: Gateway) -> Tried:
     """One call to the provider (two where its answer alone says nothing); never raises."""
-    try:
-        return Tried(one, answer=_exchange(one, gateway))
-    except OutsideError as error:
-        return Tried(one, error=error)
-    except Exception as error:  # the edge of a thread: the error is kept on the request by whoever records it
-        logger.exception("refund failed", extra={"reference": one.request.reference})
-        return Tried(one, error=_broken(error))
+    answer, error = outcome(lambda: _exchange(one, gateway), reference=one.request.reference)
+    return Tried(one, answer=answer, error=error)
 
 
 def _exchange(one: Try, gateway: Gateway) -> RefundAnswer:
-    if one.keys is None:
-        raise OutsideError(
-            "provider_misconfigured", _("The account's secrets cannot be read."), retryable=False
-        )
-    provider = get_provider(one.keys.provider)
+    keys = opened(one.keys)
+    provider = get_provider(keys.provider)
     call = provider.refund if one.is_order else provider.query_refund
-    return call(order_of(one.request), one.keys, gateway)
-
-
-def _broken(error: Exception) -> OutsideError:
-    return OutsideError(
-        "adapter_failed",
-        _("The answer could not be worked on: %(detail)s"),
-        retryable=True,
-        outcome_known=False,
-        detail=repr(error)[:150],
-    )
+    return call(order_of(one.request), keys, gateway)

@@ -42,9 +42,9 @@ def test_a_resting_account_says_so_and_may_be_tried_at_once(staff: Client) -> No
     assert staff.post(address(account, "try")).status_code == 302
     account.refresh_from_db()
     assert (lane.is_resting(account), account.failures_in_a_row) == (False, 7)
-    turn = lane.take_turn(account)
-    assert turn
-    assert len(turn.payments) == 1
+    held = lane.hold(account)
+    assert held
+    assert len(lane.claim(held)) == 1
 
 
 def test_an_account_that_works_is_not_shown_as_resting_between_two_turns(staff: Client) -> None:

@@ -254,10 +254,11 @@ def test_newer_wish_to_close_is_not_slept_over(box: Running) -> None:
     """While a question is out, the order begins to close: the answer must not put the closing off."""
     payment = boxed_attempt(boxed_webhook(box))
     make_due(payment)
-    turn = lane.take_turn(payment.account)
-    assert turn is not None
+    held = lane.hold(payment.account)
+    assert held is not None
+    (claimed,) = lane.claim(held)
     want_closed(payment.order)
     wished_at = fresh(payment).next_query_at
-    question = Question(turn.payments[0], keys_of(payment.account), close=False, lease=turn.lease)
+    question = Question(claimed, keys_of(payment.account), close=False, lease=held.lease)
     record_answer(ask(question, gateway()))
     assert fresh(payment).next_query_at == wished_at

@@ -47,7 +47,9 @@ def asked(payment: Payment, state: TradeState, **said: Any) -> None:
     """The provider was asked, and this was its answer."""
     question = Question(Payment.objects.select_related("account").get(pk=payment.pk), None, close=True)
     number = f"T{payment.pk:06d}"
-    record_answer(Answered(question, TradeAnswer(state=state, raw=state, provider_reference=number, **said)))
+    record_answer(
+        Answered(question, answer=TradeAnswer(state=state, raw=state, provider_reference=number, **said))
+    )
 
 
 def state(payment: Payment) -> tuple[str, str]:

@@ -121,10 +121,10 @@ def test_account_on_trial_is_asked_once_and_recovers(provider: HTTPServer) -> No
         due_payment(account)
     PaymentAccount.objects.update(failures_in_a_row=6, resting_until=long_ago(seconds=1))
     account.refresh_from_db()
-    turn = lane.take_turn(account)
-    assert turn is not None
-    assert len(turn.payments) == 1
-    lane.end_turn(turn, [False])
+    held = lane.hold(account)
+    assert held is not None
+    assert len(lane.claim(held)) == 1
+    lane.give_back(held, [False])
     assert ask_all() == 5
     account.refresh_from_db()
     assert account.failures_in_a_row == 0
@@ -167,7 +167,9 @@ def test_dead_worker_is_overtaken(provider: HTTPServer) -> None:
     answer_with(provider, "succeeded")
     account = askable(provider)
     payment = due_payment(account)
-    assert lane.take_turn(account) is not None  # and it never comes back
+    held = lane.hold(account)
+    assert held is not None
+    assert lane.claim(held) == [payment]  # and it never comes back
     assert query.ask_providers() == 0
     PaymentAccount.objects.update(resting_until=long_ago(seconds=1))
     Payment.objects.update(next_query_at=long_ago(seconds=1))
@@ -184,9 +186,9 @@ def test_no_plan_claims_more_than_a_turn(provider: HTTPServer) -> None:
     with connection.cursor() as cursor:
         for name in ("hashjoin", "mergejoin", "material", "hashagg", "sort"):
             cursor.execute(f"SET LOCAL enable_{name} = off")
-    turn = lane.take_turn(account)
-    assert turn is not None
-    assert len(turn.payments) == lane.TURN_SIZE
+    held = lane.hold(account)
+    assert held is not None
+    assert len(lane.claim(held)) == lane.TURN_SIZE
     waiting = Payment.objects.filter(next_query_at__lte=timezone.now())
     assert waiting.count() == 12 - lane.TURN_SIZE
 
@@ -196,7 +198,7 @@ def test_no_plan_claims_more_than_a_turn(provider: HTTPServer) -> None:
 def test_one_process_at_a_time_has_the_account(provider: HTTPServer) -> None:
     account = askable(provider)
     due_payment(account)
-    turns = at_once(*[lambda: lane.take_turn(account)] * 8)
+    turns = at_once(*[lambda: lane.hold(account)] * 8)
     assert sum(turn is not None for turn in turns) == 1
 
 

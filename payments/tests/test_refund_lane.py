@@ -10,10 +10,12 @@ import pytest
 from django.utils import timezone
 
 from orders.models import OrderEvent
+from ordersite.lib.http import Gateway
 from payments import lane as shared_lane
 from payments.models import PaymentAccount, PaymentException, Refund, RefundRequest
 from payments.providers.webhook import Webhook
 from payments.refunds import lane
+from payments.refunds.ordering import attempt
 from payments.tests.boxed import at_once
 from payments.tests.refund_builders import ask_back, fresh_request, order_of, paid_payment
 from payments.tests.refund_standin import Bank, bank
@@ -125,7 +127,7 @@ def test_a_process_that_dies_after_the_call_leaves_its_claim_to_be_overtaken(pro
     held = shared_lane.hold(PaymentAccount.objects.get())
     assert held
     [one] = lane.claim(held)
-    lane.attempt(one, lane._GATEWAY)  # and it dies here
+    attempt(one, Gateway())  # and it dies here
     left = fresh_request(request)
     assert (left.to_order, left.attempts, left.next_try_at) == (False, 1, held.lease)
     assert lane.order_refunds() == 0  # the lease stands
