@@ -17,10 +17,11 @@ from django.utils.translation import gettext as _
 
 from logistics import errors
 from logistics.carriers import registry
-from logistics.carriers.base import CarrierKeys, known_keys
+from logistics.carriers.base import CarrierKeys
 from logistics.models import CARRIERS, CarrierAccount, Shipment
 from orders.models import Merchant
 from ordersite.lib import crypto
+from ordersite.lib.account_files import known_keys
 
 _PUSH_TOKEN = "push_token"  # noqa: S105 (a name)
 

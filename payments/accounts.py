@@ -17,9 +17,11 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from orders.models import Merchant
+from ordersite.lib.account_files import known_keys
 from payments import errors
 from payments.models import PaymentAccount
-from payments.providers.base import AccountKeys, Provider, Secret, known_keys
+from payments.providers.base import AccountKeys, Secret
+from payments.providers.provider import Provider
 from payments.providers.registry import get_provider
 
 CACHE_SECONDS = 10.0

@@ -24,8 +24,8 @@ from payments.answers import next_question_at
 from payments.asking import attempt_of, can_ask
 from payments.closing import UNDECIDED
 from payments.models import Payment, PaymentAccount, PaymentStatus
-from payments.providers.base import PaysInApp
 from payments.providers.base import Started as Begun
+from payments.providers.provider import PaysInApp
 from payments.providers.registry import get_provider
 from payments.query import ask_now, close_now
 from payments.references import new_reference

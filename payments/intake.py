@@ -34,7 +34,8 @@ from payments import inbox
 from payments.accounts import Known, known_accounts
 from payments.findings import plausible_time
 from payments.models import PaymentNotification
-from payments.providers.base import MAX_BODY, PROBE, Notice, Provider, RawCall, Rejected, Response
+from payments.providers.base import MAX_BODY, PROBE, Notice, RawCall, Rejected, Response
+from payments.providers.provider import Provider
 from payments.providers.registry import PROVIDERS
 
 PREFIX = "/notify/"

@@ -7,6 +7,7 @@ it.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,6 +17,7 @@ from typing import Protocol
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from ordersite.lib.account_files import NamesKeys
 from ordersite.lib.errors import OutsideError
 from ordersite.lib.http import Gateway
 
@@ -125,38 +127,23 @@ class CarrierError(OutsideError):
         self.ends_run = code in _ENDS_RUN
 
 
-class Carrier(Protocol):
+class Carrier(NamesKeys, Protocol):
     """One carrier or aggregator."""
 
     name: str
     label: str | Promise
-    config_keys: tuple[str, ...]
-    secret_keys: tuple[str, ...]
-    optional_config_keys: tuple[str, ...]
-    optional_secret_keys: tuple[str, ...]
 
+    @abstractmethod
     def check(self, keys: CarrierKeys) -> list[str]:
         """Problems to show when an account is saved, in the reader's language; no network."""
 
+    @abstractmethod
     def min_interval_seconds(self, keys: CarrierKeys) -> int:
         """The least time between two questions about one number."""
 
+    @abstractmethod
     def query(self, question: ParcelQuestion, keys: CarrierKeys, gateway: Gateway) -> RouteAnswer:
         """Raises `CarrierError`."""
-
-
-def known_keys(carrier: Carrier) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """All config keys and all secret keys that an account file of this carrier may hold."""
-    return (
-        carrier.config_keys + carrier.optional_config_keys,
-        carrier.secret_keys + carrier.optional_secret_keys,
-    )
-
-
-def missing_keys(carrier: Carrier, keys: CarrierKeys) -> list[str]:
-    """Names of required keys that are absent or empty."""
-    given = {**keys.config, **keys.secrets}
-    return [name for name in carrier.config_keys + carrier.secret_keys if not given.get(name)]
 
 
 def tidy_events(newest_first: Iterable[RouteEvent]) -> tuple[RouteEvent, ...]:

@@ -13,13 +13,13 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from logistics.carriers.base import (
     DEFAULT_INTERVAL_SECONDS,
     MAX_EVIDENCE,
+    Carrier,
     CarrierError,
     CarrierKeys,
     CityStrip,
@@ -27,10 +27,10 @@ from logistics.carriers.base import (
     RouteAnswer,
     RouteEvent,
     TrackingStatus,
-    missing_keys,
     tidy_events,
 )
 from logistics.carriers.numbers import recognise, tidy_number
+from ordersite.lib.account_files import missing_keys
 from ordersite.lib.chinatime import read_beijing
 from ordersite.lib.errors import OutsideError
 from ordersite.lib.http import Gateway, Reply, is_loopback, is_private_enough
@@ -83,21 +83,21 @@ def sign_query(param: str, *, key: str, customer: str) -> str:
     return hashlib.md5(text, usedforsecurity=False).hexdigest().upper()
 
 
-class Kuaidi100:
+class Kuaidi100(Carrier):
     name = "kuaidi100"
-    label: str | Promise = gettext_lazy("Kuaidi100")
-    config_keys: tuple[str, ...] = ("customer", "query_url")
-    secret_keys: tuple[str, ...] = ("key",)
+    label = gettext_lazy("Kuaidi100")
+    config_keys = ("customer", "query_url")
+    secret_keys = ("key",)
     # The second row is the label account with the carrier itself, under the names of the label interface.
-    optional_config_keys: tuple[str, ...] = (
+    optional_config_keys = (
         "subscribe_url", "label_url", "min_interval_seconds",
         "partnerId", "partnerName", "net", "code", "checkMan",
     )  # fmt: skip
-    optional_secret_keys: tuple[str, ...] = ("secret", "salt", "partnerKey", "partnerSecret")
+    optional_secret_keys = ("secret", "salt", "partnerKey", "partnerSecret")
 
     def check(self, keys: CarrierKeys) -> list[str]:
         """What is wrong with the account, as far as can be seen without asking."""
-        problems = [_("%(key)s is missing.") % {"key": name} for name in missing_keys(self, keys)]
+        problems = missing_keys(self, keys)
         problems += [
             _("%(key)s must be an https address.") % {"key": name}
             for name in ("query_url", "subscribe_url", "label_url")

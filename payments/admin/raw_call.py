@@ -16,7 +16,8 @@ from ordersite.lib.adminkit import badges
 from ordersite.lib.crypto import CannotDecrypt
 from payments.accounts import keys_of
 from payments.models import PaymentNotification
-from payments.providers.base import OpensContent, Rejected
+from payments.providers.base import Rejected
+from payments.providers.provider import OpensContent
 from payments.providers.registry import PROVIDERS
 
 _SECRET_HEADERS = ("authorization", "cookie", "x-api-key", "proxy-authorization")

@@ -6,10 +6,9 @@ import re
 from datetime import date, timedelta
 from pathlib import Path
 
-from django.utils.functional import Promise
-from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from ordersite.lib.account_files import missing_keys
 from ordersite.lib.chinatime import read_beijing, write_beijing
 from ordersite.lib.http import Gateway
 from payments.providers.alipay_bill import fetch_trade_bill
@@ -38,10 +37,10 @@ from payments.providers.base import (
     Started,
     TradeAnswer,
     TradeState,
-    missing_keys,
     read_amount,
     write_amount,
 )
+from payments.providers.provider import Provider
 
 # alipay.trade.page.pay takes up to 256 characters and refuses these three in a subject.
 _SUBJECT_LENGTH = 256
@@ -59,21 +58,19 @@ _STATES = {
 }
 
 
-class Alipay:
+class Alipay(Provider):
     name = "alipay"
-    label: str | Promise = gettext_lazy("Alipay")
-    config_keys: tuple[str, ...] = ("app_id", "seller_id", "gateway_url")
-    secret_keys: tuple[str, ...] = ("app_private_key",)
-    optional_config_keys: tuple[str, ...] = ()
+    label = gettext_lazy("Alipay")
+    config_keys = ("app_id", "seller_id", "gateway_url")
+    secret_keys = ("app_private_key",)
     # One or the other, which `check` sees to: Alipay's public key, or three certificates.
-    optional_secret_keys: tuple[str, ...] = ("alipay_public_key", *CERTIFICATE_KEYS)
+    optional_secret_keys = ("alipay_public_key", *CERTIFICATE_KEYS)
     # Alipay takes refunds of one trade no closer together (opendocs.alipay.com, alipay.trade.refund).
     refund_gap = timedelta(seconds=3)
 
     def check(self, keys: AccountKeys) -> list[str]:
         """What is wrong with the account, as far as can be seen without asking Alipay."""
-        missing = [_("%(key)s is missing.") % {"key": name} for name in missing_keys(self, keys)]
-        return missing or check_account(keys)
+        return missing_keys(self, keys) or check_account(keys)
 
     def verify(self, call: RawCall, keys: AccountKeys) -> Notice:
         """Raises `Rejected`."""

@@ -12,16 +12,12 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
-
-from ordersite.lib.http import Gateway
 
 MAX_BODY = 64 * 1024
 # Room for what a person needs as evidence, not for what an outsider wishes to store.
@@ -298,98 +294,6 @@ FAILURE_STATUS: Mapping[str, int] = {
     "compressed": 415,
     "unavailable": 503,
 }
-
-
-class Provider(Protocol):
-    """One provider. `config_keys` and `secret_keys` must be in an account file, the optional ones may be."""
-
-    name: str
-    label: str | Promise
-    config_keys: tuple[str, ...]
-    secret_keys: tuple[str, ...]
-    optional_config_keys: tuple[str, ...]
-    optional_secret_keys: tuple[str, ...]
-
-    def check(self, keys: AccountKeys) -> list[str]:
-        """Problems to show when an account is saved, in the reader's language; no network."""
-
-    def verify(self, call: RawCall, keys: AccountKeys) -> Notice:
-        """The notice of a genuine call; raises `Rejected`. No network, no database."""
-
-    def success(self) -> Response:
-        """Said only when the row is durable and the signature is good."""
-
-    def failure(self, code: str) -> Response:
-        """`code`: of `Rejected`, or a key of `FAILURE_STATUS`."""
-
-    def start(self, attempt: Attempt, keys: AccountKeys, gateway: Gateway) -> Started:
-        """Raises `OutsideError`. The attempt must be committed before."""
-
-    def can_query(self, keys: AccountKeys) -> bool:
-        """Whether this account can be asked."""
-
-    def can_close(self, keys: AccountKeys) -> bool:
-        """Whether this account can be told to take no more money."""
-
-    def can_refund(self, keys: AccountKeys) -> bool:
-        """Whether this account can be told to give money back."""
-
-    def query(self, attempt: Attempt, keys: AccountKeys, gateway: Gateway) -> TradeAnswer:
-        """Raises `OutsideError`."""
-
-    def close(self, attempt: Attempt, keys: AccountKeys, gateway: Gateway) -> TradeAnswer:
-        """The state after closing: PAID where the buyer was faster. Raises `OutsideError`."""
-
-    def refund(self, order: RefundOrder, keys: AccountKeys, gateway: Gateway) -> RefundAnswer:
-        """Raises `OutsideError`.
-
-        With `outcome_known` False ask with `query_refund` or repeat with the same number.
-        """
-
-    def query_refund(self, order: RefundOrder, keys: AccountKeys, gateway: Gateway) -> RefundAnswer:
-        """Raises `OutsideError`."""
-
-    def can_bill(self, keys: AccountKeys) -> bool:
-        """Whether this account's daily bills can be fetched."""
-
-    def fetch_bill(self, day: date, keys: AccountKeys, gateway: Gateway, target: Path) -> BillAnswer:
-        """Write the bill of that day (Beijing time) to `target`, checked as far as the provider allows.
-
-        Raises `OutsideError`. Whatever is not READY leaves no file.
-        """
-
-
-@runtime_checkable
-class OpensContent(Protocol):
-    """A provider that puts the facts into its calls under a key of the account."""
-
-    def open_content(self, body: bytes, keys: AccountKeys) -> Mapping[str, object]:
-        """The facts of a stored call, to be shown to staff. Raises `Rejected`."""
-
-
-@runtime_checkable
-class PaysInApp(Protocol):
-    """A provider that also takes money inside its own app, where a page of the shop hands it signed parameters."""
-
-    def pays_in_app(self, keys: AccountKeys) -> bool:
-        """Whether this account collects there. The buyer's `openid` must be known then."""
-
-    def start_in_app(self, attempt: Attempt, keys: AccountKeys, gateway: Gateway) -> Mapping[str, str]:
-        """The parameters, which grow old: asked again, the same order is signed anew. Raises `OutsideError`."""
-
-
-def known_keys(provider: Provider) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """All config keys and all secret keys that an account file of this provider may hold."""
-    return (
-        provider.config_keys + provider.optional_config_keys,
-        provider.secret_keys + provider.optional_secret_keys,
-    )
-
-
-def missing_keys(provider: Provider, keys: AccountKeys) -> list[str]:
-    """Names of required keys that are absent or empty."""
-    given = {**keys.config, **keys.secrets}
-    return [name for name in provider.config_keys + provider.secret_keys if not given.get(name)]
 
 
 def read_amount(text: str) -> Decimal | None:

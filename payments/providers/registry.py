@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ordersite.lib.errors import DomainError
 from payments.providers.alipay import Alipay
-from payments.providers.base import Provider
+from payments.providers.provider import Provider
 from payments.providers.unionpay import UnionPay
 from payments.providers.webhook import Webhook
 from payments.providers.wechatpay import WechatPay

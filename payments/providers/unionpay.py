@@ -9,10 +9,9 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from django.utils.functional import Promise
-from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from ordersite.lib.account_files import missing_keys
 from ordersite.lib.errors import OutsideError
 from ordersite.lib.http import Gateway
 from payments.providers.base import (
@@ -29,8 +28,8 @@ from payments.providers.base import (
     Started,
     TradeAnswer,
     TradeState,
-    missing_keys,
 )
+from payments.providers.provider import Provider
 from payments.providers.unionpay_bill import fetch_clearing_file
 from payments.providers.unionpay_calls import (
     BUSY,
@@ -64,18 +63,16 @@ _BROWSER = "07"
 _QUERY = "00"
 
 
-class UnionPay:
+class UnionPay(Provider):
     name = "unionpay"
-    label: str | Promise = gettext_lazy("UnionPay")
-    config_keys: tuple[str, ...] = ("mer_id", "gateway_url")
-    secret_keys: tuple[str, ...] = ("sign_cert", "sign_key", "root_cert", "middle_cert")
-    optional_config_keys: tuple[str, ...] = ("expected_cn", "file_url")
-    optional_secret_keys: tuple[str, ...] = ()
+    label = gettext_lazy("UnionPay")
+    config_keys = ("mer_id", "gateway_url")
+    secret_keys = ("sign_cert", "sign_key", "root_cert", "middle_cert")
+    optional_config_keys = ("expected_cn", "file_url")
 
     def check(self, keys: AccountKeys) -> list[str]:
         """What is wrong with the account, as far as can be seen without asking UnionPay."""
-        missing = [_("%(key)s is missing.") % {"key": name} for name in missing_keys(self, keys)]
-        return missing or check_account(keys)
+        return missing_keys(self, keys) or check_account(keys)
 
     def verify(self, call: RawCall, keys: AccountKeys) -> Notice:
         """Raises `Rejected`."""
@@ -90,9 +87,6 @@ class UnionPay:
 
     def can_query(self, keys: AccountKeys) -> bool:
         return True
-
-    def can_close(self, keys: AccountKeys) -> bool:
-        return False
 
     def can_refund(self, keys: AccountKeys) -> bool:
         return True
@@ -123,10 +117,6 @@ class UnionPay:
         if not answer.is_taken:
             raise refused(answer)
         return _trade(answer, attempt)
-
-    def close(self, attempt: Attempt, keys: AccountKeys, gateway: Gateway) -> TradeAnswer:
-        """There is no such call: what the question brings is all there is."""
-        return self.query(attempt, keys, gateway)
 
     def refund(self, order: RefundOrder, keys: AccountKeys, gateway: Gateway) -> RefundAnswer:
         """«Taken on» is all that comes back at once; the notification or `query_refund` says how it went."""

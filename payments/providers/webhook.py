@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
-from pathlib import Path
+from datetime import UTC, datetime
 from typing import Any
 
-from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from ordersite.lib.account_files import missing_keys
 from ordersite.lib.crypto import new_token
 from ordersite.lib.errors import OutsideError
 from ordersite.lib.http import Gateway, Reply, is_private_enough
@@ -26,8 +25,6 @@ from payments.providers.base import (
     REJECTIONS,
     AccountKeys,
     Attempt,
-    BillAnswer,
-    BillState,
     Notice,
     RawCall,
     RefundAnswer,
@@ -39,9 +36,9 @@ from payments.providers.base import (
     TradeAnswer,
     TradeState,
     evidence,
-    missing_keys,
     write_amount,
 )
+from payments.providers.provider import Provider
 from payments.providers.webhook_notice import account_secrets, read_money, read_notice, read_text, read_time
 from payments.providers.webhook_signature import check_signature, secret_bytes, signed_headers
 
@@ -61,17 +58,16 @@ _REFUND_STATES = {
 }
 
 
-class Webhook:
+class Webhook(Provider):
     name = "webhook"
-    label: str | Promise = gettext_lazy("Signed webhook")
-    config_keys: tuple[str, ...] = ()
-    secret_keys: tuple[str, ...] = ("secret",)
-    optional_config_keys: tuple[str, ...] = _URL_KEYS
-    optional_secret_keys: tuple[str, ...] = ("previous_secrets",)
+    label = gettext_lazy("Signed webhook")
+    secret_keys = ("secret",)
+    optional_config_keys = _URL_KEYS
+    optional_secret_keys = ("previous_secrets",)
 
     def check(self, keys: AccountKeys) -> list[str]:
         """What is wrong with the account, as far as can be seen without asking the provider."""
-        problems = [_("%(key)s is missing.") % {"key": name} for name in missing_keys(self, keys)]
+        problems = missing_keys(self, keys)
         for secret in filter(None, account_secrets(keys)):
             try:
                 secret_bytes(secret)
@@ -149,13 +145,6 @@ class Webhook:
         Ordering again with the same number gives the state and moves nothing.
         """
         return self.refund(order, keys, gateway)
-
-    def can_bill(self, keys: AccountKeys) -> bool:
-        return False
-
-    def fetch_bill(self, day: date, keys: AccountKeys, gateway: Gateway, target: Path) -> BillAnswer:
-        """There is no such call in this form."""
-        return BillAnswer(state=BillState.NOT_READY)
 
 
 def _unusable(detail: str) -> OutsideError:

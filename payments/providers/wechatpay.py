@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from django.utils.functional import Promise
-from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from ordersite.lib.account_files import missing_keys
 from ordersite.lib.chinatime import BEIJING
 from ordersite.lib.errors import OutsideError
 from ordersite.lib.http import Gateway
@@ -37,8 +36,8 @@ from payments.providers.base import (
     Started,
     TradeAnswer,
     TradeState,
-    missing_keys,
 )
+from payments.providers.provider import Provider
 from payments.providers.wechatpay_calls import (
     Answer,
     failure,
@@ -86,20 +85,18 @@ _REFUND_STATES = {
 }
 
 
-class WechatPay:
+class WechatPay(Provider):
     name = "wechatpay"
-    label: str | Promise = gettext_lazy("WeChat Pay")
-    config_keys: tuple[str, ...] = ("mchid", "appid", "gateway_url", "merchant_serial")
-    secret_keys: tuple[str, ...] = ("api_v3_key", "merchant_private_key", "platform_keys")
-    optional_config_keys: tuple[str, ...] = ("trade_type",)
-    optional_secret_keys: tuple[str, ...] = ()
+    label = gettext_lazy("WeChat Pay")
+    config_keys = ("mchid", "appid", "gateway_url", "merchant_serial")
+    secret_keys = ("api_v3_key", "merchant_private_key", "platform_keys")
+    optional_config_keys = ("trade_type",)
     # WeChat Pay takes refunds of one order no closer together (merchant documentation, 4012556457).
     refund_gap = timedelta(minutes=1)
 
     def check(self, keys: AccountKeys) -> list[str]:
         """What is wrong with the account, as far as can be seen without asking WeChat Pay."""
-        missing = [_("%(key)s is missing.") % {"key": name} for name in missing_keys(self, keys)]
-        return missing or check_config(keys.config) + check_keys(keys)
+        return missing_keys(self, keys) or check_config(keys.config) + check_keys(keys)
 
     def verify(self, call: RawCall, keys: AccountKeys) -> Notice:
         """Raises `Rejected`."""

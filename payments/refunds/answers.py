@@ -15,7 +15,7 @@ from payments.models import PaymentException, RefundRequest, RefundStatus
 from payments.models.refund_request import AT_WORK
 from payments.providers.base import NoticeKind, RefundAnswer, RefundState
 from payments.providers.registry import get_provider
-from payments.refunds.ordering import Tried, refund_gap
+from payments.refunds.ordering import Tried
 from payments.settlement import apply_findings
 
 # A refund takes from seconds to days (WeChat: poll five times a minute apart, then wider).
@@ -86,7 +86,7 @@ def next_try_at(request: RefundRequest, tried: Tried, *, now: datetime) -> datet
     if tried.error and tried.one.is_order and not tried.error.outcome_known:
         return now + min(pause, _ASK_AFTER)
     if tried.answer and tried.answer.state is RefundState.NOT_DONE and request.attempts <= 2:
-        gap = refund_gap(get_provider(tried.one.request.account.provider))
+        gap = get_provider(tried.one.request.account.provider).refund_gap
         return max(now, (request.ordered_at or now) + gap)
     return now + pause
 

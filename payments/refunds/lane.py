@@ -17,7 +17,7 @@ from payments.models import PaymentAccount, RefundRequest
 from payments.models.refund_request import AT_WORK
 from payments.providers.registry import get_provider
 from payments.refunds.answers import record_try
-from payments.refunds.ordering import Tried, Try, attempt, refund_gap
+from payments.refunds.ordering import Tried, Try, attempt
 from payments.refunds.request import ORDER_HINT
 from payments.turns import Work, readable_keys, run
 
@@ -38,7 +38,7 @@ def _accounts(before: datetime) -> list[PaymentAccount]:
 def claim(held: lane.Hold) -> list[Try]:
     """The due requests of the held account that may go now, each claimed by a committed UPDATE."""
     keys = readable_keys(held.account)
-    gap = refund_gap(get_provider(held.account.provider))
+    gap = get_provider(held.account.provider).refund_gap
     due = RefundRequest.objects.filter(account=held.account, next_try_at__lte=held.began_at)
     tries: list[Try] = []
     for request in due.select_related("payment__account", "account").order_by("next_try_at", "pk")[

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from ordersite.lib.http import Gateway
 from payments.accounts import notify_url
 from payments.calls import Called, opened, outcome
 from payments.models import RefundRequest
-from payments.providers.base import AccountKeys, Provider, RefundAnswer, RefundOrder, RefundState
+from payments.providers.base import AccountKeys, RefundAnswer, RefundOrder, RefundState
 from payments.providers.registry import get_provider
 
 
@@ -38,12 +38,6 @@ class Tried(Called[RefundAnswer]):
         if self.error:
             return self.one.is_order and self.error.outcome_known
         return self.answer is not None and self.answer.state is RefundState.NOT_DONE
-
-
-def refund_gap(provider: Provider) -> timedelta:
-    """How long its refunds of one trade must lie apart; nothing where the adapter does not say."""
-    gap: timedelta = getattr(provider, "refund_gap", timedelta(0))
-    return gap
 
 
 def order_of(request: RefundRequest) -> RefundOrder:

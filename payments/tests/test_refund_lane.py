@@ -169,7 +169,7 @@ def test_a_failed_refund_releases_its_order_and_tells_a_person(provider: Bank) -
 def test_refunds_of_one_trade_keep_the_providers_distance(
     provider: Bank, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Webhook, "refund_gap", timedelta(minutes=1), raising=False)
+    monkeypatch.setattr(Webhook, "refund_gap", timedelta(minutes=1))
     account = provider.account()
     payment, other = paid_payment(account), paid_payment(account)
     first, second, elsewhere = ask_back(payment, "1.00"), ask_back(payment, "2.00"), ask_back(other, "3.00")

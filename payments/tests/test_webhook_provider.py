@@ -484,8 +484,8 @@ def test_self_check(secrets: dict[str, Any], config: dict[str, str], problems: i
     assert not any("c2hvcnQ" in problem for problem in found)
 
 
-def test_the_registry_knows_both() -> None:
-    assert sorted(PROVIDERS) == ["alipay", "webhook"]
+def test_the_registry_knows_all() -> None:
+    assert sorted(PROVIDERS) == ["alipay", "unionpay", "webhook", "wechatpay"]
     assert get_provider("webhook").name == "webhook"
     assert dict(provider_choices()).keys() == PROVIDERS.keys()
     with pytest.raises(Exception, match="unknown_provider"):
