@@ -172,7 +172,7 @@ def _measure_ours(context: Context, requests: list[bytes]) -> tuple[Load, Load, 
 def _measure_plain(context: Context, channel: Channel, requests: list[bytes]) -> Load:
     _empty()
     env = {"BENCH_ACCOUNT": json.dumps(channel.plain)}
-    with serve("benchmarks.plain:application", ready_path="/", env=env) as url:
+    with serve("benchmarks.plain:front", ready_path="/", env=env) as url:
         fire(url, requests[:UNLOADED], context.folder, connections=1)
         load = fire(url, requests[UNLOADED:], context.folder, connections=CONNECTIONS)
     _check(load, stored=len(requests))

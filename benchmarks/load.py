@@ -68,12 +68,10 @@ def serve(
     workers: int = 2,
     threads: int = 8,
 ) -> Iterator[str]:
-    """Granian with the product's front or a WSGI application on a free port of the loopback; yields its address
-    without a slash."""
+    """Granian with the product's front on a free port of the loopback; yields its address without a slash."""
     port = free_port()
-    interface = ["rsgi"] if ".rsgi:" in application else ["wsgi", "--blocking-threads", str(threads)]
     command = [
-        sys.executable, "-m", "granian", application, "--interface", *interface, "--http", "1", "--host", "127.0.0.1",
+        sys.executable, "-m", "granian", application, "--interface", "rsgi", "--http", "1", "--host", "127.0.0.1",
         "--port", str(port), "--workers", str(workers), "--no-ws", "--log-level", "error",
     ]  # fmt: skip
     own = {"LOG_LEVEL": "ERROR", "WEB_THREADS": str(threads), **(env or {})}

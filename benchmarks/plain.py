@@ -24,6 +24,8 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import path
 from django.utils import timezone
 
+from ordersite.lib.front import Front
+
 os.environ["DJANGO_SETTINGS_MODULE"] = "benchmarks.plain_settings"
 
 _INSERT = """
@@ -105,4 +107,5 @@ def notify_wechatpay(request: HttpRequest) -> HttpResponse:
 urlpatterns = [path("notify/alipay/bench/", notify), path("notify/wechatpay/bench/", notify_wechatpay)]
 
 django.setup(set_prefix=False)
-application = WSGIHandler()
+# Behind the same server and the same front as the product: what differs is the view.
+front = Front(WSGIHandler(), threads=int(os.environ["WEB_THREADS"]), small_prefixes=("/notify/",))
