@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -21,8 +20,10 @@ from logistics.carriers.base import CarrierKeys
 from logistics.models import CARRIERS, CarrierAccount, Shipment
 from orders.models import Merchant
 from ordersite.lib import crypto
-from ordersite.lib.account_files import known_keys
+from ordersite.lib.account_files import split, unknown_keys
+from ordersite.lib.account_secrets import seal, unseal
 
+_TABLE = "logistics_carrieraccount"
 _PUSH_TOKEN = "push_token"  # noqa: S105 (a name)
 
 
@@ -46,7 +47,7 @@ def save_account(slug: str, *, carrier: str, merchant: Merchant, data: Mapping[s
         token = _kept_token(account, carrier, merchant) if account else crypto.new_token()
         account = account or CarrierAccount(slug=slug, carrier=carrier, merchant=merchant)
         account.config = dict(keys.config)
-        account.sealed_secrets = _seal(slug, {**keys.secrets, _PUSH_TOKEN: token})
+        account.sealed_secrets = seal({**keys.secrets, _PUSH_TOKEN: token}, table=_TABLE, slug=slug)
         account.push_token_digest = hashlib.sha256(token.encode()).hexdigest()
         account.changed_at = timezone.now()
         # A new key deserves a new trial.
@@ -56,9 +57,10 @@ def save_account(slug: str, *, carrier: str, merchant: Merchant, data: Mapping[s
 
 
 def _read(slug: str, carrier: str, data: Mapping[str, Any]) -> CarrierKeys:
-    config_keys, secret_keys = known_keys(registry.get_carrier(carrier))
-    unknown = sorted(set(data) - set(config_keys) - set(secret_keys))
-    problems = [_("%(key)s is not a key of this carrier.") % {"key": name} for name in unknown]
+    adapter = registry.get_carrier(carrier)
+    problems = [
+        _("%(key)s is not a key of this carrier.") % {"key": name} for name in unknown_keys(adapter, data)
+    ]
     problems += [
         _("%(key)s must be text or a whole number.") % {"key": name}
         for name, value in data.items()
@@ -67,12 +69,8 @@ def _read(slug: str, carrier: str, data: Mapping[str, Any]) -> CarrierKeys:
     if problems:
         raise errors.bad_account(slug, problems)
     texts = {name: str(value).strip() for name, value in data.items()}
-    return CarrierKeys(
-        carrier=carrier,
-        slug=slug,
-        config={name: texts[name] for name in config_keys if texts.get(name)},
-        secrets={name: texts[name] for name in secret_keys if texts.get(name)},
-    )
+    config, secrets = split(adapter, texts)
+    return CarrierKeys(carrier, slug, config, secrets)
 
 
 def _kept_token(account: CarrierAccount, carrier: str, merchant: Merchant) -> str:
@@ -81,17 +79,9 @@ def _kept_token(account: CarrierAccount, carrier: str, merchant: Merchant) -> st
     return _open(account)[_PUSH_TOKEN]
 
 
-def _bound_to(slug: str) -> str:
-    return f"logistics_carrieraccount.secrets.{slug}"
-
-
-def _seal(slug: str, secrets: Mapping[str, str]) -> str:
-    return settings.KEY_RING.seal(json.dumps(dict(secrets)), bound_to=_bound_to(slug))
-
-
 def _open(account: CarrierAccount) -> dict[str, str]:
     """Raises `CannotDecrypt`."""
-    return json.loads(settings.KEY_RING.open(account.sealed_secrets, bound_to=_bound_to(account.slug)))
+    return unseal(account.sealed_secrets, table=_TABLE, slug=account.slug)
 
 
 def _push_url(carrier: str, token: str) -> str:

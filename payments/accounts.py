@@ -17,7 +17,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from orders.models import Merchant
-from ordersite.lib.account_files import known_keys
+from ordersite.lib.account_files import known_keys, split, unknown_keys
+from ordersite.lib.account_secrets import seal, unseal
 from payments import errors
 from payments.models import PaymentAccount
 from payments.providers.base import AccountKeys, Secret
@@ -27,6 +28,7 @@ from payments.providers.registry import get_provider
 CACHE_SECONDS = 10.0
 RELOAD_SECONDS = 1.0
 _SLUG_LENGTH = 40
+_TABLE = "payments_paymentaccount"
 _NOTHING: tuple[Any, ...] = ("", [], {}, None)
 
 
@@ -77,8 +79,7 @@ def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
 
 def _write(account: PaymentAccount, keys: AccountKeys) -> None:
     account.config = dict(keys.config)
-    sealed = settings.KEY_RING.seal(json.dumps(dict(keys.secrets)), bound_to=_bound_to(account.slug))
-    account.sealed_secrets = sealed
+    account.sealed_secrets = seal(keys.secrets, table=_TABLE, slug=account.slug)
     account.changed_at = timezone.now()
     # A new key deserves a new trial.
     account.failures_in_a_row, account.resting_until = 0, None
@@ -98,10 +99,9 @@ def _checked(slug: str, provider: Provider, values: Mapping[str, Any]) -> Accoun
 
 
 def _split(slug: str, provider: Provider, values: Mapping[str, Any]) -> AccountKeys:
-    config_keys, secret_keys = known_keys(provider)
+    _config_keys, secret_keys = known_keys(provider)
     problems = [
-        _("%(key)s is not a key of this provider.") % {"key": name}
-        for name in sorted(set(values) - set(config_keys) - set(secret_keys))
+        _("%(key)s is not a key of this provider.") % {"key": name} for name in unknown_keys(provider, values)
     ]
     problems += [
         _("%(key)s must be text.") % {"key": name}
@@ -111,12 +111,8 @@ def _split(slug: str, provider: Provider, values: Mapping[str, Any]) -> AccountK
     if problems:
         raise errors.bad_account(slug, problems)
     given = {name: value.strip() if isinstance(value, str) else value for name, value in values.items()}
-    return AccountKeys(
-        provider=provider.name,
-        slug=slug,
-        config={name: given[name] for name in config_keys if given.get(name)},
-        secrets={name: given[name] for name in secret_keys if given.get(name)},
-    )
+    config, secrets = split(provider, given)
+    return AccountKeys(provider.name, slug, config, secrets)
 
 
 def _are_texts(value: Any) -> bool:
@@ -125,14 +121,8 @@ def _are_texts(value: Any) -> bool:
     return all(isinstance(text, str) for text in texts)
 
 
-def _bound_to(slug: str) -> str:
-    return f"payments_paymentaccount.secrets.{slug}"
-
-
 def _open(account: PaymentAccount) -> dict[str, Secret]:
-    opened = settings.KEY_RING.open(account.sealed_secrets, bound_to=_bound_to(account.slug))
-    secrets: dict[str, Secret] = json.loads(opened)
-    return secrets
+    return unseal(account.sealed_secrets, table=_TABLE, slug=account.slug)
 
 
 def keys_by_name(account: PaymentAccount) -> dict[str, list[str]]:

@@ -1,0 +1,24 @@
+"""The secrets of accounts at providers and carriers as they stand in the database: sealed, each to its own row."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from django.conf import settings
+
+
+def seal(secrets: Mapping[str, Any], *, table: str, slug: str) -> str:
+    """The secrets as a text that opens only for the account of this slug in this table."""
+    return settings.KEY_RING.seal(json.dumps(dict(secrets)), bound_to=_place(table, slug))
+
+
+def unseal(sealed: str, *, table: str, slug: str) -> dict[str, Any]:
+    """Raises `CannotDecrypt`."""
+    opened: dict[str, Any] = json.loads(settings.KEY_RING.open(sealed, bound_to=_place(table, slug)))
+    return opened
+
+
+def _place(table: str, slug: str) -> str:
+    return f"{table}.secrets.{slug}"
