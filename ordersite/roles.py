@@ -35,7 +35,9 @@ _AGENT = _LOOK | {
     "payments.propose_settlementrequest",
     "payments.replay_paymentnotification", "payments.request_refund", "logistics.resolve_shipmentexception",
 }  # fmt: skip
-_SUPERVISOR = _AGENT | _SETTLES | {"orders.hold_order", "payments.resolve_paymentexception", "payments.approve_refund"}
+_SUPERVISOR = (
+    _AGENT | _SETTLES | {"orders.hold_order", "payments.resolve_paymentexception", "payments.approve_refund"}
+)
 _FINANCE = _LOOK | _SETTLES | _IMPORTS | {
     "payments.settle_statement",
     "payments.view_moneylimit",

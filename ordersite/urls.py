@@ -11,7 +11,10 @@ from ordersite.api_urls import not_found_urlpatterns
 
 urlpatterns = [
     # Browsers ask for it on pages that name no icon.
-    path("favicon.ico", RedirectView.as_view(url=static("ordersite/icon.svg"), http_method_names=["get", "head"])),
+    path(
+        "favicon.ico",
+        RedirectView.as_view(url=static("ordersite/icon.svg"), http_method_names=["get", "head"]),
+    ),
     path("admin/", admin.site.urls),
     path("i18n/", include("django.conf.urls.i18n")),
     path("", include("ordersite.health.urls")),

@@ -1,4 +1,4 @@
-"""The application for any WSGI server; the web process itself goes through ordersite.rsgi, which also takes slow clients."""
+"""The application for any WSGI server; the web process itself goes through ordersite.rsgi, which takes slow clients too."""
 
 import os
 

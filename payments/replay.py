@@ -124,6 +124,6 @@ def _save_verified(row: PaymentNotification, columns: Sequence[str], done: Repla
 
 def _resolve_cases(ids: Sequence[int], user_id: int | None) -> None:
     cases = PaymentException.objects.filter(notification_id__in=ids, resolved_at__isnull=True)
-    user = User.objects.filter(pk=user_id).first()
+    user = None if user_id is None else User.objects.filter(pk=user_id).first()
     for case_id in cases.order_by("pk").values_list("pk", flat=True):
         exceptions.resolve_all([case_id], user=user, note=exceptions.REPLAYED)

@@ -59,7 +59,10 @@ GROUPS: tuple[tuple[str | Promise, tuple[Place, ...]], ...] = (
             Place(_("Payment notifications"), "payments.paymentnotification", "inbox"),
             Place(_("Payments"), "payments.payment", "payments"),
             Place(
-                _("Refund requests"), "payments.refundrequest", "assignment_return", f"{_COUNTS}.refunds_to_approve"
+                _("Refund requests"),
+                "payments.refundrequest",
+                "assignment_return",
+                f"{_COUNTS}.refunds_to_approve",
             ),
             Place(_("Refunds"), "payments.refund", "undo"),
             Place(_("Statements"), "payments.statement", "difference"),

@@ -199,7 +199,9 @@ def _statement_rows(payment: Payment) -> list[Model]:
 def _proposals(payment: Payment) -> list[Model]:
     proposer = User.objects.create_user("proposer")
     common = {"order": payment.order, "amount": payment.amount, "reason": "x", "proposer": proposer}
-    request = SettlementRequest.objects.create(account=payment.account, provider_reference="BANK001", **common)
+    request = SettlementRequest.objects.create(
+        account=payment.account, provider_reference="BANK001", **common
+    )
     stored = private_files.save(io.BytesIO(b"%PDF-1.7"), limit=100, kinds=["pdf"])
     file = SettlementFile.objects.create(
         request=request, stored_name=stored, file_name="x.pdf", size=8, sha256="ab", uploaded_by=proposer

@@ -22,7 +22,17 @@ BIN = Path(sys.executable).parent
 
 def commands(port: int) -> dict[str, list[str]]:
     """The processes of the Procfile, as a test starts them."""
-    web = [str(BIN / "granian"), "--interface", "rsgi", "--http", "1", "--host", "127.0.0.1", "--port", str(port)]
+    web = [
+        str(BIN / "granian"),
+        "--interface",
+        "rsgi",
+        "--http",
+        "1",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+    ]
     celery = [str(BIN / "celery"), "-A", "ordersite"]
     return {
         "web": [*web, "--workers", "1", "--no-ws", "ordersite.rsgi:application"],

@@ -65,6 +65,6 @@ def test_the_wrong_kind_of_key_is_said_when_it_is_saved(staff: Client) -> None:
         address(account, "keys"), {"keys": '{"alipay_public_key": "MIIB no key"}'}, follow=True
     )
     assert "os-" in answer.content.decode()
-    assert list(answer.context["messages"])[0].level_tag == "error"
+    assert next(iter(answer.context["messages"])).level_tag == "error"
     account.refresh_from_db()
     assert account.sealed_secrets == before

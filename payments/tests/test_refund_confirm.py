@@ -135,8 +135,12 @@ def test_a_sum_that_runs_ahead_of_the_single_refunds_is_counted_once() -> None:
 
 def test_an_overtaken_notice_gives_its_refund_a_row_of_its_own() -> None:
     payment = paid_payment(total="100.00")
-    late = told(payment, refund_reference="C1", refund_amount=Decimal("10.00"), refunded_total=Decimal("10.00"))
-    first = told(payment, refund_reference="C2", refund_amount=Decimal("20.00"), refunded_total=Decimal("30.00"))
+    late = told(
+        payment, refund_reference="C1", refund_amount=Decimal("10.00"), refunded_total=Decimal("10.00")
+    )
+    first = told(
+        payment, refund_reference="C2", refund_amount=Decimal("20.00"), refunded_total=Decimal("30.00")
+    )
     assert apply(first, late, late) == ["refund_applied", "duplicate", "duplicate"]
     assert rows() == [("C2", "20.00"), ("C1", "10.00")]
 
@@ -145,7 +149,10 @@ def test_money_that_goes_back_is_on_record_even_where_the_order_refuses_its_stat
     request = ask_back(paid_payment(), "199.00")
     TransitionRule.objects.filter(action="refund").update(is_enabled=False)
     assert apply(about(request)) == ["refund_event"]
-    assert (state(request), rows()) == (("succeeded", Decimal("199.00"), ZERO), [(request.reference, "199.00")])
+    assert (state(request), rows()) == (
+        ("succeeded", Decimal("199.00"), ZERO),
+        [(request.reference, "199.00")],
+    )
     assert (order_of(request.payment).status, cases()) == ("paid", ["refund_event"])
 
 

@@ -10,7 +10,14 @@ from django.test import Client
 
 from orders.models import Merchant, Order
 from payments.models import RefundRequest
-from payments.tests.refund_builders import ask_back, fresh_request, order_of, paid_payment, staff, surplus_payment
+from payments.tests.refund_builders import (
+    ask_back,
+    fresh_request,
+    order_of,
+    paid_payment,
+    staff,
+    surplus_payment,
+)
 
 pytestmark = pytest.mark.django_db
 
