@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
-from django_fsm import FSMField, FSMModelMixin, transition
+from django_fsm import FSMField, transition
 
+from ordersite.lib.guarded import GuardedStatus
 from ordersite.lib.money import MoneyField
 
 
@@ -36,7 +36,7 @@ CARRIERS = (
 )
 
 
-class Shipment(FSMModelMixin, models.Model):
+class Shipment(GuardedStatus, models.Model):
     """One parcel. `next_check_at` (UTC) is when its route is asked for next; empty once it has arrived.
 
     `last_asked_at` is when the carrier was asked (its floor counts from there), `last_checked_at` when it answered.
@@ -107,13 +107,6 @@ class Shipment(FSMModelMixin, models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_carrier_display()} {self.tracking_number}"
-
-    def refresh_from_db(self, *args: Any, **kwargs: Any) -> None:
-        """See Order.refresh_from_db: the protection must not stay lifted after a failed refresh."""
-        try:
-            super().refresh_from_db(*args, **kwargs)
-        finally:
-            Shipment._meta.get_field("status").protected = True
 
     @transition(field=status, source=S.SHIPPED.value, target=S.MOVING.value)
     def move(self) -> None:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
-from django_fsm import FSMField, FSMModelMixin, transition
+from django_fsm import FSMField, transition
 
+from ordersite.lib.guarded import GuardedStatus
 from ordersite.lib.money import ZERO, MoneyField
 from ordersite.lib.quickload import QuickLoad
 
@@ -28,7 +28,7 @@ class OrderStatus(models.TextChoices):
 S = OrderStatus
 
 
-class Order(QuickLoad, FSMModelMixin, models.Model):
+class Order(QuickLoad, GuardedStatus, models.Model):
     """One purchase. Times are UTC, money is yuan, the address and the buyer's names are as they were when ordered."""
 
     number = models.CharField(_("order number"), max_length=24)
@@ -144,14 +144,6 @@ class Order(QuickLoad, FSMModelMixin, models.Model):
 
     def __str__(self) -> str:
         return self.number
-
-    def refresh_from_db(self, *args: Any, **kwargs: Any) -> None:
-        """The library lifts the protection of the field while it refreshes and, when that fails (a deleted row),
-        leaves it lifted for the whole process."""
-        try:
-            super().refresh_from_db(*args, **kwargs)
-        finally:
-            Order._meta.get_field("status").protected = True
 
     @property
     def is_stopped(self) -> bool:

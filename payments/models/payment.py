@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
-from django_fsm import FSMField, FSMModelMixin, transition
+from django_fsm import FSMField, transition
 
+from ordersite.lib.guarded import GuardedStatus
 from ordersite.lib.money import ZERO, MoneyField
 from ordersite.lib.quickload import QuickLoad
 
@@ -26,7 +26,7 @@ class PaymentStatus(models.TextChoices):
 S = PaymentStatus
 
 
-class Payment(QuickLoad, FSMModelMixin, models.Model):
+class Payment(QuickLoad, GuardedStatus, models.Model):
     """`reference` is our number sent out, `provider_reference` theirs. Committed before the provider is called.
 
     `expires_at` is the provider's own expiry (UTC), `next_query_at` when the provider is asked next, `close_wanted_at`
@@ -102,13 +102,6 @@ class Payment(QuickLoad, FSMModelMixin, models.Model):
 
     def __str__(self) -> str:
         return self.reference
-
-    def refresh_from_db(self, *args: Any, **kwargs: Any) -> None:
-        """See Order.refresh_from_db: the protection must not stay lifted after a failed refresh."""
-        try:
-            super().refresh_from_db(*args, **kwargs)
-        finally:
-            Payment._meta.get_field("status").protected = True
 
     @transition(field=status, source=S.CREATED.value, target=S.OPEN.value)
     def open(self) -> None:

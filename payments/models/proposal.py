@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser
@@ -12,8 +11,9 @@ from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
-from django_fsm import FSMField, FSMModelMixin, transition
+from django_fsm import FSMField, transition
 
+from ordersite.lib.guarded import GuardedStatus
 from ordersite.lib.money import ZERO, MoneyField
 
 
@@ -27,7 +27,17 @@ class ProposalStatus(models.TextChoices):
 S = ProposalStatus
 
 
-class Proposal(FSMModelMixin, models.Model):
+def one_waiting(name: str) -> models.UniqueConstraint:
+    """An order has one such proposal that waits for review."""
+    return models.UniqueConstraint(fields=["order"], name=name, condition=Q(status=S.PROPOSED))
+
+
+def waiting_index(name: str) -> models.Index:
+    """What waits for review, the oldest first."""
+    return models.Index(fields=["proposed_at"], name=name, condition=Q(status=S.PROPOSED))
+
+
+class Proposal(GuardedStatus, models.Model):
     """A wish about an order's money (yuan). What was proposed never changes; only the decision is added, once.
 
     The database itself refuses a decision of the proposer, unless it was marked as that of a single operator.
@@ -35,6 +45,15 @@ class Proposal(FSMModelMixin, models.Model):
     """
 
     order = models.ForeignKey("orders.Order", models.PROTECT, related_name="+", verbose_name=_("order"))
+    case = models.ForeignKey(
+        "payments.PaymentException",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_index=False,
+        verbose_name=_("payment exception"),
+    )
     amount = MoneyField(_("amount"))
     reason = models.CharField(_("reason"), max_length=500)
     proposer = models.ForeignKey(
@@ -67,12 +86,8 @@ class Proposal(FSMModelMixin, models.Model):
             ),
         ]
 
-    def refresh_from_db(self, *args: Any, **kwargs: Any) -> None:
-        """See Order.refresh_from_db: the protection must not stay lifted after a failed refresh."""
-        try:
-            super().refresh_from_db(*args, **kwargs)
-        finally:
-            type(self)._meta.get_field("status").protected = True
+    def __str__(self) -> str:
+        return f"{self._meta.verbose_name} #{self.pk}"
 
     @property
     def is_waiting(self) -> bool:

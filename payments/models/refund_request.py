@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
-from django_fsm import FSMField, FSMModelMixin, transition
+from django_fsm import FSMField, transition
 
+from ordersite.lib.guarded import GuardedStatus
 from ordersite.lib.money import ZERO, MoneyField
 from ordersite.lib.quickload import QuickLoad
 
@@ -36,7 +36,7 @@ LIVE = (S.PROPOSED, S.APPROVED, S.ORDERED, S.ABNORMAL)
 AT_WORK = (S.APPROVED, S.ORDERED, S.ABNORMAL)
 
 
-class RefundRequest(QuickLoad, FSMModelMixin, models.Model):
+class RefundRequest(QuickLoad, GuardedStatus, models.Model):
     """`reference` is our number sent out (out_refund_no, out_request_no): one for all tries, so that none pays twice.
 
     No `proposer`: the merchant's rule asked. `is_reserved`: its amount stands in the order's `refunds_pending`;
@@ -159,13 +159,6 @@ class RefundRequest(QuickLoad, FSMModelMixin, models.Model):
     @property
     def is_waiting(self) -> bool:
         return bool(self.status == S.PROPOSED)
-
-    def refresh_from_db(self, *args: Any, **kwargs: Any) -> None:
-        """See Order.refresh_from_db: the protection must not stay lifted after a failed refresh."""
-        try:
-            super().refresh_from_db(*args, **kwargs)
-        finally:
-            RefundRequest._meta.get_field("status").protected = True
 
     @transition(field=status, source=S.PROPOSED.value, target=S.APPROVED.value)
     def approve(self, at: datetime) -> None:

@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from payments.models.proposal import Proposal, ProposalStatus
+from payments.models.proposal import Proposal, ProposalStatus, one_waiting, waiting_index
 
 
 class RevivalRequest(Proposal):
@@ -15,15 +15,6 @@ class RevivalRequest(Proposal):
 
     payment = models.ForeignKey(
         "payments.Payment", models.PROTECT, related_name="+", db_index=False, verbose_name=_("payment")
-    )
-    case = models.ForeignKey(
-        "payments.PaymentException",
-        models.PROTECT,
-        null=True,
-        blank=True,
-        related_name="+",
-        db_index=False,
-        verbose_name=_("payment exception"),
     )
     stock_confirmed = models.BooleanField(_("stock confirmed"), default=False)
     stock_confirmed_by = models.ForeignKey(
@@ -46,22 +37,11 @@ class RevivalRequest(Proposal):
         ]
         constraints = [
             *Proposal.Meta.constraints,
-            models.UniqueConstraint(
-                fields=["order"], name="revival_request_live", condition=Q(status=ProposalStatus.PROPOSED)
-            ),
+            one_waiting("revival_request_live"),
             models.CheckConstraint(
                 condition=~Q(status=ProposalStatus.APPROVED)
                 | Q(stock_confirmed=True, stock_confirmed_by__isnull=False),
                 name="revival_request_has_stock",
             ),
         ]
-        indexes = [
-            models.Index(
-                fields=["proposed_at"],
-                name="revival_request_waiting",
-                condition=Q(status=ProposalStatus.PROPOSED),
-            )
-        ]
-
-    def __str__(self) -> str:
-        return f"{_('revival request')} #{self.pk}"
+        indexes = [waiting_index("revival_request_waiting")]

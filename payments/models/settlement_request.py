@@ -8,7 +8,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from payments.models.proposal import Proposal, ProposalStatus
+from payments.models.proposal import Proposal, ProposalStatus, one_waiting, waiting_index
 
 
 class SettlementRequest(Proposal):
@@ -40,15 +40,6 @@ class SettlementRequest(Proposal):
         db_index=False,
         verbose_name=_("payment"),
     )
-    case = models.ForeignKey(
-        "payments.PaymentException",
-        models.PROTECT,
-        null=True,
-        blank=True,
-        related_name="+",
-        db_index=False,
-        verbose_name=_("payment exception"),
-    )
 
     class Meta(Proposal.Meta):
         abstract = False
@@ -66,23 +57,10 @@ class SettlementRequest(Proposal):
                 name="settlement_request_reference",
                 condition=Q(status__in=[ProposalStatus.PROPOSED, ProposalStatus.APPROVED]),
             ),
-            models.UniqueConstraint(
-                fields=["order"],
-                name="settlement_request_live",
-                condition=Q(status=ProposalStatus.PROPOSED),
-            ),
+            one_waiting("settlement_request_live"),
             models.CheckConstraint(condition=~Q(provider_reference=""), name="settlement_request_has_number"),
         ]
-        indexes = [
-            models.Index(
-                fields=["proposed_at"],
-                name="settlement_request_waiting",
-                condition=Q(status=ProposalStatus.PROPOSED),
-            )
-        ]
-
-    def __str__(self) -> str:
-        return f"{_('settlement request')} #{self.pk}"
+        indexes = [waiting_index("settlement_request_waiting")]
 
 
 class SettlementFile(models.Model):

@@ -14,8 +14,9 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
-from django_fsm import FSMField, FSMModelMixin, transition
+from django_fsm import FSMField, transition
 
+from ordersite.lib.guarded import GuardedStatus
 from ordersite.lib.money import ZERO, MoneyField
 from ordersite.rails.models import QueueRow
 from payments.models.notification import PaymentNotification
@@ -31,7 +32,7 @@ class StatementStatus(models.TextChoices):
 S = StatementStatus
 
 
-class Statement(FSMModelMixin, QueueRow):
+class Statement(GuardedStatus, QueueRow):
     """One file. Amounts are yuan, times UTC; the period is [from, to).
 
     A refused one has no lines and may come again; any other stands for its content: the same bytes of the same account
@@ -120,13 +121,6 @@ class Statement(FSMModelMixin, QueueRow):
 
     def __str__(self) -> str:
         return f"#{self.pk} {self.file_name}"
-
-    def refresh_from_db(self, *args: Any, **kwargs: Any) -> None:
-        """See Order.refresh_from_db: the protection must not stay lifted after a failed refresh."""
-        try:
-            super().refresh_from_db(*args, **kwargs)
-        finally:
-            Statement._meta.get_field("status").protected = True
 
     @transition(field=status, source=[S.UPLOADED.value, S.READING.value], target=S.READING.value)
     def begin(self) -> None:

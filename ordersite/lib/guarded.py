@@ -1,0 +1,20 @@
+"""Rows whose status only a transition changes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django_fsm import FSMModelMixin
+
+
+class GuardedStatus(FSMModelMixin):
+    """For models whose `status` is a protected FSMField."""
+
+    def refresh_from_db(self, *args: Any, **kwargs: Any) -> None:
+        """The library lifts the protection of the field while it refreshes and, when that fails (a deleted row),
+        leaves it lifted for the whole process."""
+        try:
+            super().refresh_from_db(*args, **kwargs)
+        finally:
+            status: Any = type(self)._meta.get_field("status")
+            status.protected = True
