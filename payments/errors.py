@@ -153,6 +153,12 @@ def line_does_not_fit() -> DomainError:
     )
 
 
+def line_taken(number: str) -> DomainError:
+    return DomainError(
+        "line_taken", _("The statement line is evidence for order %(number)s already."), number=number
+    )
+
+
 def amount_is_not_the_order(amount: Decimal, total: Decimal) -> DomainError:
     return DomainError(
         "amount_is_not_the_order",

@@ -15,6 +15,7 @@ from typing import Any
 
 from django.contrib.auth.models import AbstractUser
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from orders import lifecycle, machine
@@ -50,6 +51,7 @@ from payments.settlement import apply_findings
 # What a search for a provider's number finds, see payments.about.
 _REFERENCE = re.compile(r"[0-9A-Za-z_-]{6,64}", re.ASCII)
 _OPEN = (PaymentStatus.CREATED, PaymentStatus.OPEN)
+_LIVE = (ProposalStatus.PROPOSED, ProposalStatus.APPROVED)
 Deed = PaymentExceptionStep.Deed
 
 
@@ -75,8 +77,8 @@ def propose(wish: Wish, *, user: AbstractUser) -> SettlementRequest:
     """Put a request on record for a second person, and tell those who may decide. Nothing is settled by it.
 
     Raises `DomainError`: not_allowed, beyond_limit, reason_missing, reference_malformed, reference_taken,
-    evidence_missing, line_does_not_fit, amount_is_not_the_order, account_of_another_shop, order_is_closed,
-    already_paid, proposal_waiting, and what `evidence.keep` says of a file. Nothing is kept then.
+    evidence_missing, line_does_not_fit, line_taken, amount_is_not_the_order, account_of_another_shop,
+    order_is_closed, already_paid, proposal_waiting, and what `evidence.keep` says of a file. Nothing is kept then.
     """
     check_proposer(SETTLEMENT, user, wish.amount)
     reason = words_of(wish.reason, errors.reason_missing())
@@ -109,7 +111,9 @@ def _check_order(order: Order, wish: Wish) -> None:
     if wish.amount != order.total_amount:
         raise errors.amount_is_not_the_order(wish.amount, order.total_amount)
     if wish.statement_line_id is not None:
-        _check_line(StatementLine.objects.get(pk=wish.statement_line_id), order, wish)
+        # Locked, so that of two orders at once one finds the other's request.
+        lines = StatementLine.objects.select_for_update(no_key=True)
+        _check_line(lines.get(pk=wish.statement_line_id), order, wish)
     if SettlementRequest.objects.filter(order=order, status=ProposalStatus.PROPOSED).exists():
         raise errors.proposal_waiting(order.number)
     _check_reference(order, wish)
@@ -129,14 +133,27 @@ def _check_line(line: StatementLine, order: Order, wish: Wish) -> None:
     of_another = line.payment is not None and line.payment.order_id != order.pk
     if line.kind != StatementLine.Kind.PAYMENT or not is_same or not is_its_number or of_another:
         raise errors.line_does_not_fit()
+    # A bank's line may have no number that could be compared: it proves one order's money all the same.
+    proven = (
+        SettlementRequest.objects.filter(statement_line=line, status__in=_LIVE)
+        .select_related("order")
+        .first()
+    )
+    if proven is not None:
+        raise errors.line_taken(proven.order.number)
+
+
+def proving_lines() -> QuerySet[SettlementRequest, int]:
+    """Numbers of the statement lines that are evidence for an order already."""
+    requests = SettlementRequest.objects.filter(statement_line__isnull=False, status__in=_LIVE)
+    return requests.order_by().values_list("statement_line_id", flat=True)
 
 
 def _check_reference(order: Order, wish: Wish) -> None:
     """One trade pays one order: neither an attempt of another order nor another request may have the number."""
     same = {"account_id": wish.account_id, "provider_reference": wish.provider_reference}
     holder = Payment.objects.filter(**same).exclude(order=order).select_related("order").first()
-    live = (ProposalStatus.PROPOSED, ProposalStatus.APPROVED)
-    request = SettlementRequest.objects.filter(**same, status__in=live).select_related("order").first()
+    request = SettlementRequest.objects.filter(**same, status__in=_LIVE).select_related("order").first()
     taken = holder or request
     if taken is not None:
         raise errors.reference_taken(wish.provider_reference, taken.order.number)

@@ -20,7 +20,7 @@ from unfold.widgets import (
 from orders.models import Order
 from ordersite.lib.money import LARGEST, format_amount
 from payments.evidence import Handed
-from payments.manual import Wish
+from payments.manual import Wish, proving_lines
 from payments.models import PaymentAccount, PaymentException, Statement, StatementLine
 
 MOST_LINES = 20
@@ -114,6 +114,7 @@ def fitting_lines(order: Order, term: str) -> list[StatementLine]:
         kind=StatementLine.Kind.PAYMENT,
         result__in=[Result.MISSING_HERE, Result.AMOUNT_DIFFERS],
     ).select_related("account")
+    lines = lines.exclude(pk__in=proving_lines())
     if term:
         return list(lines.filter(Q(provider_reference=term) | Q(reference=term)).order_by("-pk")[:MOST_LINES])
     recent = Statement.objects.filter(

@@ -12,11 +12,14 @@ from django.urls import reverse
 
 from orders.models import Order
 from orders.tests.builders import build_merchant, build_order
-from payments.models import PaymentAccount, SettlementRequest, StatementLine
+from ordersite.lib.errors import DomainError
+from payments import manual
+from payments.models import PaymentAccount, SettlementRequest, StatementLine, StatementMapping
 from payments.reconciliation.tests import bills
 from payments.reconciliation.tests.bills import Row
 from payments.reconciliation.tests.shop import account_at, paid, row_of, take
-from payments.tests.proposals import lines_of, person
+from payments.tests.boxed import at_once
+from payments.tests.proposals import lines_of, person, wish_for
 
 pytestmark = pytest.mark.django_db
 ADD = "admin:payments_settlementrequest_add"
@@ -95,3 +98,52 @@ def test_a_line_of_another_shop_is_no_evidence() -> None:
     assert answer.status_code == 200
     assert not SettlementRequest.objects.exists()
     assert Order.objects.get(pk=order.pk).history_seq == 1
+
+
+def line_without_number() -> tuple[list[Order], StatementLine]:
+    """Two orders of one sum, and one line of the bank's that names neither."""
+    account = account_at("webhook")
+    orders = [build_order(merchant=account.merchant) for _ in range(2)]
+    mapping = StatementMapping.objects.create(
+        name="bank", amount_column="金额", time_column="时间", date_format="%Y-%m-%d %H:%M:%S"
+    )
+    content = "金额,时间\r\n199.00,2026-11-21 10:00:00\r\n".encode()
+    take(account, content, mapping=mapping)
+    return orders, StatementLine.objects.get()
+
+
+def wish(order: Order, line: StatementLine, number: str) -> manual.Wish:
+    return wish_for(order, line.account, provider_reference=number, files=[], statement_line_id=line.pk)
+
+
+def test_a_line_without_a_number_proves_one_order_and_not_two() -> None:
+    (first, second), line = line_without_number()
+    li, wang = person("li"), person("wang")
+    client = logged_in(li)
+    assert [offered(client, order) for order in (first, second)] == [[""], [""]]
+    request = manual.propose(wish(first, line, "TYPED0001"), user=li)
+    with pytest.raises(DomainError, match="line_taken"):
+        manual.propose(wish(second, line, "TYPED0002"), user=wang)
+    assert (SettlementRequest.objects.count(), Order.objects.get(pk=second.pk).history_seq) == (1, 1)
+    assert offered(client, second) == []
+    manual.refuse(request.pk, user=wang, note="另一笔")
+    again = manual.propose(wish(second, line, "TYPED0002"), user=li)
+    manual.approve(again.pk, user=wang, note="ok")
+    assert [Order.objects.get(pk=order.pk).status for order in (first, second)] == ["pending", "paid"]
+    with pytest.raises(DomainError, match="line_taken"):
+        manual.propose(wish(first, line, "TYPED0003"), user=li)
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_one_line_for_two_orders_at_once_is_taken_once() -> None:
+    orders, line = line_without_number()
+    li = person("li")
+    made = at_once(
+        *[
+            lambda order=order, n=n: manual.propose(wish(order, line, f"TYPED000{n}"), user=li).status
+            for n, order in enumerate(orders)
+        ]
+    )
+    assert sorted(made) == ["line_taken", "proposed"]
+    assert SettlementRequest.objects.count() == 1
