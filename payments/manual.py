@@ -128,19 +128,15 @@ def check_payable(order: Order) -> None:
 
 
 def _check_line(line: StatementLine, order: Order, wish: Wish) -> None:
+    # A bank's line may have no number that could be compared: it proves one order's money all the same.
+    proving = SettlementRequest.objects.filter(statement_line=line, status__in=_LIVE).select_related("order")
+    if taken := proving.first():
+        raise errors.line_taken(taken.order.number)
     is_same = (line.account_id, line.amount) == (wish.account_id, wish.amount)
     is_its_number = line.provider_reference in ("", wish.provider_reference)
     of_another = line.payment is not None and line.payment.order_id != order.pk
     if line.kind != StatementLine.Kind.PAYMENT or not is_same or not is_its_number or of_another:
         raise errors.line_does_not_fit()
-    # A bank's line may have no number that could be compared: it proves one order's money all the same.
-    proven = (
-        SettlementRequest.objects.filter(statement_line=line, status__in=_LIVE)
-        .select_related("order")
-        .first()
-    )
-    if proven is not None:
-        raise errors.line_taken(proven.order.number)
 
 
 def proving_lines() -> QuerySet[SettlementRequest, int]:
@@ -208,6 +204,7 @@ def approve(request_id: int, *, user: AbstractUser, note: str) -> SettlementRequ
         save_decision(request, "payment")
         proof = _DESK.note(order, request, user, step="approved", words=decision_words(request))
         _settle(request, payment, proof, user)
+        _mark_line(request, payment)
         if request.case_id is not None:
             exceptions.resolve_all([request.case_id], user=user, note=words)
     return request
@@ -224,7 +221,9 @@ def _lock(request_id: int) -> tuple[Order, SettlementRequest]:
 
 
 def _fitting_attempt(request: SettlementRequest) -> Payment | None:
-    """The attempt that this money was for: the one with the number, else an open one, else the newest closed one."""
+    """The attempt that this money was for: the line's, else the one with the number, an open one, the newest closed."""
+    line = request.statement_line
+    of_line = line.payment_id if line else None
     fitting = Payment.objects.filter(
         order_id=request.order_id,
         account_id=request.account_id,
@@ -233,7 +232,11 @@ def _fitting_attempt(request: SettlementRequest) -> Payment | None:
         provider_reference__in=["", request.provider_reference],
     ).exclude(status=PaymentStatus.REFUNDED)
     known = [one for one in fitting.order_by("-pk") if _may_take(one, request)]
-    return min(known, key=lambda one: (not one.provider_reference, one.status not in _OPEN), default=None)
+    return min(
+        known,
+        key=lambda one: (one.pk != of_line, not one.provider_reference, one.status not in _OPEN),
+        default=None,
+    )
 
 
 def _may_take(payment: Payment, request: SettlementRequest) -> bool:
@@ -255,6 +258,12 @@ def _new_attempt(order: Order, request: SettlementRequest) -> Payment:
     )
     payment.save(force_insert=True)
     return payment
+
+
+def _mark_line(request: SettlementRequest, payment: Payment) -> None:
+    """The line has found its payment: nobody is asked about it, and no later file is said to lack the payment."""
+    lines = StatementLine.objects.filter(pk=request.statement_line_id, outcome="")
+    lines.update(payment=payment, outcome=Outcome.APPLIED.value, settled_at=timezone.now())
 
 
 def _settle(request: SettlementRequest, payment: Payment, proof: Evidence, user: AbstractUser) -> None:

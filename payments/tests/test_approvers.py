@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import json
 import socket
+import socketserver
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from django.core import mail
 from django.core.mail.backends.smtp import EmailBackend
+from django.utils import timezone
 
+from orders.tests.builders import build_order
 from ordersite import relay
 from ordersite.lib.mail_server import mail_settings
 from ordersite.rails.models import Delivery
@@ -84,6 +90,72 @@ def test_a_mail_server_that_fails_is_tried_again_later(settings: Any) -> None:
     Delivery.objects.update(due_at=delivery.event_at)
     relay.run_relay()
     assert (len(mail.outbox), Delivery.objects.count()) == (1, 0)
+
+
+class MailServer(socketserver.StreamRequestHandler):
+    """The least of an SMTP server: mailboxes whose name begins with «gone» are not there."""
+
+    taken: ClassVar[list[str]] = []
+    calls: ClassVar[int] = 0
+
+    def handle(self) -> None:
+        type(self).calls += 1
+        self.wfile.write(b"220 ready\r\n")
+        for line in self.rfile:
+            self.wfile.write(self.answer(line.decode().strip()))
+
+    def answer(self, line: str) -> bytes:
+        if line.upper().startswith("RCPT"):
+            self.to = line.partition("<")[2].rstrip(">")
+            return b"550 no such mailbox\r\n" if self.to.startswith("gone") else b"250 ok\r\n"
+        if line.upper() != "DATA":
+            return b"250 ok\r\n"
+        self.wfile.write(b"354 go on\r\n")
+        while self.rfile.readline().strip() != b".":
+            pass
+        self.taken.append(self.to)
+        return b"250 taken\r\n"
+
+
+@pytest.fixture
+def mail_server(settings: Any) -> Iterator[type[MailServer]]:
+    MailServer.taken.clear()
+    MailServer.calls = 0
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), MailServer) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+        settings.EMAIL_HOST, settings.EMAIL_PORT = server.server_address
+        yield MailServer
+        server.shutdown()
+
+
+def test_a_mailbox_that_is_gone_does_not_fill_the_others(mail_server: type[MailServer]) -> None:
+    order, account = unpaid()
+    for name in ("adam", "gone-eve", "zhao"):
+        person(name)
+    manual.propose(wish_for(order, account), user=person("li"))
+    for _again in range(3):
+        relay.run_relay()
+        Delivery.objects.update(due_at=timezone.now())
+    assert mail_server.taken == ["adam@shop.test", "zhao@shop.test"]
+    assert not Delivery.objects.exists()
+
+
+def test_where_nobody_can_be_told_it_is_tried_once_a_minute_for_a_day(mail_server: type[MailServer]) -> None:
+    account = unpaid()[1]
+    person("gone")
+    li = person("li")
+    for number in range(3):
+        order = build_order(merchant=account.merchant)
+        manual.propose(wish_for(order, account, provider_reference=f"BANK0000{number}"), user=li)
+    relay.run_relay()
+    assert mail_server.calls == 1, "one try for the whole batch"
+    assert list(Delivery.objects.values_list("last_error", flat=True)) == ["mail: SMTPRecipientsRefused"] * 3
+    a_day_ago = timezone.now() - timedelta(days=1, seconds=1)
+    Delivery.objects.update(due_at=timezone.now(), event_at=a_day_ago)
+    relay.run_relay()
+    assert (Delivery.objects.count(), mail_server.taken) == (0, [])
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -14,10 +15,18 @@ from orders.models import Order
 from orders.tests.builders import build_merchant, build_order
 from ordersite.lib.errors import DomainError
 from payments import manual
-from payments.models import PaymentAccount, SettlementRequest, StatementLine, StatementMapping
+from payments.models import (
+    Payment,
+    PaymentAccount,
+    PaymentException,
+    SettlementRequest,
+    StatementLine,
+    StatementMapping,
+)
+from payments.reconciliation import settling
 from payments.reconciliation.tests import bills
 from payments.reconciliation.tests.bills import Row
-from payments.reconciliation.tests.shop import account_at, paid, row_of, take
+from payments.reconciliation.tests.shop import account_at, attempt, paid, results, row_of, take
 from payments.tests.boxed import at_once
 from payments.tests.proposals import lines_of, person, wish_for
 
@@ -90,6 +99,33 @@ def test_the_chosen_line_is_the_evidence_and_a_second_person_settles() -> None:
     paid_order = Order.objects.get(pk=order.pk)
     assert (paid_order.status, paid_order.total_amount) == ("paid", Decimal("199.00"))
     assert ("manual", "wang") in lines_of(order)
+
+
+def test_a_line_that_was_settled_by_hand_is_nobodys_business_any_more() -> None:
+    order, account = shop()
+    line = StatementLine.objects.get(provider_reference="T0000001")
+    wish = wish_for(order, account, provider_reference="T0000001", files=[], statement_line_id=line.pk)
+    wish = replace(wish, occurred_at=line.occurred_at)
+    manual.approve(manual.propose(wish, user=person("li")).pk, user=person("wang"), note="ok")
+    line.refresh_from_db()
+    assert (line.payment, line.outcome) == (Payment.objects.get(order=order), "applied")
+    assert (settling.settle(line.statement), settling.raise_cases(line.statement)) == (0, 1)
+    assert PaymentException.objects.get().detail["provider_reference"] == "T0000002"
+    later = take(account, bills.alipay_csv([row_of(paid(account))]))
+    assert results(later) == {"matched": 1}, "and no later file is said to lack it"
+
+
+def test_the_line_says_which_attempt_its_money_was_for() -> None:
+    account = account_at("alipay")
+    order = build_order(merchant=account.merchant)
+    left, opened = attempt(account, order=order, status="closed"), attempt(account, order=order)
+    take(account, bills.alipay_csv([row_of(left, trade="T0000001")]))
+    line = StatementLine.objects.get()
+    assert line.payment == left
+    wish = wish_for(order, account, provider_reference="T0000001", files=[], statement_line_id=line.pk)
+    manual.approve(manual.propose(wish, user=person("li")).pk, user=person("wang"), note="ok")
+    statuses = [Payment.objects.get(pk=one.pk).status for one in (left, opened)]
+    assert statuses == ["paid", "open"]
 
 
 def test_a_line_of_another_shop_is_no_evidence() -> None:
