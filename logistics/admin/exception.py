@@ -17,7 +17,7 @@ from ordersite.lib.adminkit import badges
 from ordersite.lib.adminkit.cases import CaseAdmin, resolve_action, take_action
 from ordersite.lib.adminkit.confirmed import person
 from ordersite.lib.adminkit.queues import OpenCasesFilter, take
-from ordersite.lib.adminkit.search import column, row_id
+from ordersite.lib.adminkit.search import column, order_number, row_id
 
 RESOLVE = "logistics.resolve_shipmentexception"
 
@@ -36,7 +36,7 @@ class ShipmentExceptionAdmin(CaseAdmin):
     search_help_text = _("Order number, waybill number or #case")
     shapes = (
         row_id(),
-        column(r"[0-9]{8}-[0-9A-Z]{4}-[0-9A-Z]{4}", "order__number"),
+        order_number(),
         column(r"[0-9A-Za-z-]{6,40}", "shipment__tracking_number"),
     )
     fields = (

@@ -15,10 +15,10 @@ from django.utils.translation import gettext_lazy as _
 from logistics import tracking, words
 from logistics.carriers.base import CARRIER_ERRORS
 from logistics.models import Shipment, ShipmentLine, ShipmentStatus, TrackingEvent
-from ordersite.lib.adminkit import badges
+from ordersite.lib.adminkit import badges, columns
 from ordersite.lib.adminkit.confirmed import Confirmed, ConfirmedActionsMixin
 from ordersite.lib.adminkit.read_only import ReadOnlyAdmin, ReadOnlyInline
-from ordersite.lib.adminkit.search import ShapeSearchMixin, column
+from ordersite.lib.adminkit.search import ShapeSearchMixin, column, order_number
 from ordersite.lib.errors import DomainError
 
 TONES = {
@@ -78,6 +78,7 @@ class LineInline(ReadOnlyInline):
 
 @admin.register(Shipment)
 class ShipmentAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnlyAdmin):
+    order_link = columns.order()
     list_display = (
         "number",
         "carrier",
@@ -95,7 +96,7 @@ class ShipmentAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnlyAdmin):
     search_help_text = _("Waybill number or order number")
     shapes = (
         column(r"[0-9A-Za-z-]{6,40}", "tracking_number"),
-        column(r"[0-9]{8}-[0-9A-Z]{4}-[0-9A-Z]{4}", "order__number"),
+        order_number(),
     )
     inlines = (EventInline, LineInline)
     confirmed = (
@@ -132,10 +133,6 @@ class ShipmentAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnlyAdmin):
     def way(self, parcel: Shipment) -> SafeString:
         word = words.tracking_word(parcel.tracking_status)
         return badges.badge(word.text, tone=word.tone)
-
-    @admin.display(description=_("order"))
-    def order_link(self, parcel: Shipment) -> SafeString:
-        return badges.link(parcel.order.number, "admin:orders_order_change", parcel.order_id)
 
     @admin.display(description=_("insured value"))
     def insured(self, parcel: Shipment) -> SafeString:

@@ -10,20 +10,18 @@ from orders.models import HistorySeal, OrderEvent, OrderStatus, PhoneLook
 from orders.words import ACTORS, TRIGGERS
 from ordersite.lib.adminkit import badges, columns
 from ordersite.lib.adminkit.read_only import ReadOnlyAdmin
-from ordersite.lib.adminkit.search import ShapeSearchMixin, column
-
-# An order number or its beginning with the day; the number is looked up, the history by the order's key.
-NUMBER = r"[0-9]{8}-[0-9A-Z]{4}-[0-9A-Z]{4}"
+from ordersite.lib.adminkit.search import ShapeSearchMixin, column, order_number
 
 
 @admin.register(OrderEvent)
 class OrderEventAdmin(ShapeSearchMixin, ReadOnlyAdmin):
+    order_link = columns.order()
     list_display = ("order_link", "position", "kind", "change", "cause", "actor", "happened", "short_hash")
     list_filter = ("kind",)
     list_select_related = ("order",)
     search_fields = ("order__number",)
     search_help_text = _("Order number")
-    shapes = (column(NUMBER, "order__number"),)
+    shapes = (order_number(),)
     position = columns.plain("seq", _("line"))
     text_hash = columns.plain("text_digest", _("hash of the words"))
     edition = columns.plain("version", _("form"))
@@ -42,10 +40,6 @@ class OrderEventAdmin(ShapeSearchMixin, ReadOnlyAdmin):
         "edition",
         "hash_before",
     )
-
-    @admin.display(description=_("order"))
-    def order_link(self, line: OrderEvent) -> SafeString:
-        return badges.link(line.order.number, "admin:orders_order_change", line.order_id)
 
     @admin.display(description=_("change"))
     def change(self, line: OrderEvent) -> SafeString:

@@ -20,12 +20,12 @@ from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldBooleanWidget
 
-from ordersite.lib.adminkit import badges
+from ordersite.lib.adminkit import badges, columns
 from ordersite.lib.adminkit.cases import CaseAdmin, resolve_action, take_action
 from ordersite.lib.adminkit.confirmed import Confirmed, Lead, ReasonForm, person
 from ordersite.lib.adminkit.queues import OpenCasesFilter, is_open
 from ordersite.lib.adminkit.read_only import ReadOnlyInline
-from ordersite.lib.adminkit.search import column, row_id
+from ordersite.lib.adminkit.search import column, order_number, row_id
 from payments import errors, exceptions, query, remedies, revival
 from payments.admin.notification import KINDS, REFUSALS
 from payments.deciding import REVIVAL, SETTLEMENT
@@ -204,6 +204,7 @@ class StepInline(ReadOnlyInline):
 
 @admin.register(PaymentException)
 class PaymentExceptionAdmin(CaseAdmin):
+    sum = columns.amount()
     list_display = ("name", "order_link", "account", "sum", "raised", "owner", "state")
     list_filter = (OpenCasesFilter, "kind", OwnerFilter, AgeFilter, "account")
     list_select_related = ("order", "account", "owner", "payment")
@@ -211,7 +212,7 @@ class PaymentExceptionAdmin(CaseAdmin):
     search_help_text = _("Order number, merchant reference or #case")
     shapes = (
         row_id(),
-        column(r"[0-9]{8}-[0-9A-Z]{4}-[0-9A-Z]{4}", "order__number"),
+        order_number(),
         column(r"[0-9A-Z]{16,32}", "payment__reference", "notification__reference"),
     )
     fields = (
@@ -312,7 +313,3 @@ class PaymentExceptionAdmin(CaseAdmin):
         """What a person wrote stays as it is; what the product notes by itself is told in the reader's language."""
         known = case.resolution in exceptions.OWN_WORDS
         return gettext(case.resolution) if known else case.resolution or "–"
-
-    @admin.display(description=_("amount"))
-    def sum(self, case: PaymentException) -> SafeString:
-        return badges.money(case.amount)

@@ -12,10 +12,10 @@ from django.utils.functional import Promise
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from ordersite.lib.adminkit import badges
+from ordersite.lib.adminkit import badges, columns
 from ordersite.lib.adminkit.confirmed import Confirmed, ConfirmedActionsMixin
 from ordersite.lib.adminkit.read_only import ReadOnlyAdmin, ReadOnlyInline
-from ordersite.lib.adminkit.search import ShapeSearchMixin, column
+from ordersite.lib.adminkit.search import ShapeSearchMixin, column, order_number
 from payments import query
 from payments.admin.refund import REFUND, refund_facts
 from payments.explaining import answer_words
@@ -63,6 +63,8 @@ def _ask(_request: HttpRequest, payment: Payment, _data: Mapping[str, Any]) -> s
 
 @admin.register(Payment)
 class PaymentAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnlyAdmin):
+    order_link = columns.order()
+    sum = columns.amount()
     list_display = (
         "reference",
         "order_link",
@@ -79,7 +81,7 @@ class PaymentAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnlyAdmin):
     search_help_text = _("Merchant reference, provider's reference or order number")
     shapes = (
         column(r"[0-9A-Za-z_-]{6,64}", "reference", "provider_reference"),
-        column(r"[0-9]{8}-[0-9A-Z]{4}-[0-9A-Z]{4}", "order__number"),
+        order_number(),
     )
     inlines = (RefundInline,)
     confirmed = (
@@ -109,18 +111,10 @@ class PaymentAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnlyAdmin):
         """Back to the order: that is where people come from."""
         return badges.address_of("admin:orders_order_change", getattr(row, "order_id", None))
 
-    @admin.display(description=_("order"))
-    def order_link(self, payment: Payment) -> SafeString:
-        return badges.link(payment.order.number, "admin:orders_order_change", payment.order_id)
-
     @admin.display(description=_("status"))
     def state(self, payment: Payment) -> SafeString:
         status = PaymentStatus(payment.status)
         return badges.badge(status.label, tone=TONES[status])
-
-    @admin.display(description=_("amount"))
-    def sum(self, payment: Payment) -> SafeString:
-        return badges.money(payment.amount)
 
     @admin.display(description=_("created at"))
     def created(self, payment: Payment) -> SafeString:
@@ -137,6 +131,7 @@ class PaymentAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnlyAdmin):
 
 @admin.register(Refund)
 class RefundAdmin(ShapeSearchMixin, ReadOnlyAdmin):
+    sum = columns.amount()
     list_display = ("refund_reference", "payment_link", "sum", "refunded")
     list_select_related = ("payment",)
     search_fields = ("payment__reference",)
@@ -147,10 +142,6 @@ class RefundAdmin(ShapeSearchMixin, ReadOnlyAdmin):
     @admin.display(description=_("payment"))
     def payment_link(self, refund: Refund) -> SafeString:
         return badges.link(refund.payment.reference, "admin:payments_payment_change", refund.payment_id)
-
-    @admin.display(description=_("amount"))
-    def sum(self, refund: Refund) -> SafeString:
-        return badges.money(refund.amount)
 
     @admin.display(description=_("refunded at"))
     def refunded(self, refund: Refund) -> SafeString:

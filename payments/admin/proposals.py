@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from django import forms
 from django.contrib import admin
-from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth.models import User
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
@@ -18,12 +17,13 @@ from django.utils.translation import pgettext_lazy
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from orders.models import OrderStatus
-from ordersite.lib.adminkit import badges
+from ordersite.lib.adminkit import badges, columns
 from ordersite.lib.adminkit.confirmed import Confirmed, ConfirmedActionsMixin, ReasonForm, person
+from ordersite.lib.adminkit.queues import QueueFilter
 from ordersite.lib.adminkit.read_only import ReadOnlyAdmin
 from ordersite.lib.adminkit.search import ShapeSearchMixin
 from payments.deciding import Kind
-from payments.models import Proposal, ProposalStatus
+from payments.models import Proposal, ProposalStatus, RefundRequest
 
 S = ProposalStatus
 TONES: dict[str, str] = {S.PROPOSED: "waiting", S.APPROVED: "good", S.REFUSED: "bad", S.WITHDRAWN: "plain"}
@@ -45,11 +45,11 @@ class Door(Protocol):
     def __call__(self, request_id: int, *, user: User, note: str) -> Any: ...
 
 
-class ReviewFilter(admin.SimpleListFilter):
+class ReviewFilter(QueueFilter):
     """Shows what waits for review unless another choice is made."""
 
     title = _("review")
-    parameter_name = "state"
+    opens_with = "waiting"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         return [
@@ -60,28 +60,18 @@ class ReviewFilter(admin.SimpleListFilter):
             ("all", _("all of them")),
         ]
 
-    def choices(self, changelist: ChangeList) -> Iterator[Any]:
-        chosen = self.value() or "waiting"
-        for value, label in self.lookup_choices:
-            yield {
-                "selected": str(value) == chosen,
-                "query_string": changelist.get_query_string({self.parameter_name: value}),
-                "display": label,
-            }
-
     def queryset(self, request: HttpRequest, queryset: QuerySet[Model]) -> QuerySet[Model]:
-        value = self.value() or "waiting"
         waiting = queryset.filter(status=S.PROPOSED)
         return {
             "for_me": waiting.exclude(proposer_id=request.user.pk),
             "mine": queryset.filter(proposer_id=request.user.pk),
             "decided": queryset.exclude(status=S.PROPOSED),
             "all": queryset,
-        }.get(value, waiting)
+        }.get(self.chosen, waiting)
 
 
-def is_waiting(proposal: Proposal) -> bool:
-    return proposal.is_waiting
+def is_waiting(row: Proposal | RefundRequest) -> bool:
+    return row.is_waiting
 
 
 def actions(kind: Kind, approve: Door, refuse: Door, withdraw: Door) -> tuple[Confirmed, ...]:
@@ -94,7 +84,7 @@ def actions(kind: Kind, approve: Door, refuse: Door, withdraw: Door) -> tuple[Co
             _(
                 "You confirm with your name that you checked it. Say what you checked; it stands in the order's history."
             ),
-            _run(approve, _("Approved. It is done.")),
+            through(approve, _("Approved. It is done.")),
             form=DecisionForm,
             fits=is_waiting,
             icon="verified",
@@ -104,7 +94,7 @@ def actions(kind: Kind, approve: Door, refuse: Door, withdraw: Door) -> tuple[Co
             pgettext_lazy("review", "Refuse"),
             kind.may_decide,
             _("Nothing is changed on the order. Say why not; it stands in the order's history."),
-            _run(refuse, _("Refused. Nothing was changed.")),
+            through(refuse, _("Refused. Nothing was changed.")),
             form=DecisionForm,
             fits=is_waiting,
             tone="bad",
@@ -115,7 +105,7 @@ def actions(kind: Kind, approve: Door, refuse: Door, withdraw: Door) -> tuple[Co
             _("Withdraw"),
             kind.may_propose,
             _("You take your request back. Nothing is changed on the order."),
-            _run(withdraw, _("Withdrawn. Nothing was changed.")),
+            through(withdraw, _("Withdrawn. Nothing was changed.")),
             form=ReasonForm,
             fits=is_waiting,
             icon="undo",
@@ -123,9 +113,11 @@ def actions(kind: Kind, approve: Door, refuse: Door, withdraw: Door) -> tuple[Co
     )
 
 
-def _run(door: Door, told: Promise) -> Any:
-    def run(request: HttpRequest, proposal: Proposal, data: Mapping[str, Any]) -> Promise:
-        door(proposal.pk, user=person(request), note=data["reason"])
+def through(door: Door, told: Promise) -> Any:
+    """The action that goes through a door and tells the person so."""
+
+    def run(request: HttpRequest, row: Model, data: Mapping[str, Any]) -> Promise:
+        door(row.pk, user=person(request), note=data["reason"])
         return told
 
     return run
@@ -133,6 +125,9 @@ def _run(door: Door, told: Promise) -> Any:
 
 class ProposalAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnlyAdmin):
     """The list opens with what waits. The proposer is offered to withdraw, everybody else to decide."""
+
+    order_link = columns.order()
+    sum = columns.amount()
 
     def buttons(self, request: HttpRequest, row: Model) -> list[dict[str, Any]]:
         assert isinstance(row, Proposal)
@@ -159,17 +154,9 @@ class ProposalAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnlyAdmin):
     def row(self, proposal: Proposal) -> str:
         return f"#{proposal.pk}"
 
-    @admin.display(description=_("order"))
-    def order_link(self, proposal: Proposal) -> SafeString:
-        return badges.link(proposal.order.number, "admin:orders_order_change", proposal.order_id)
-
     @admin.display(description=_("the order is"))
     def order_state(self, proposal: Proposal) -> SafeString:
         return badges.badge(OrderStatus(proposal.order.status).label)
-
-    @admin.display(description=_("amount"))
-    def sum(self, proposal: Proposal) -> SafeString:
-        return badges.money(proposal.amount)
 
     @admin.display(description=_("proposed at"))
     def age(self, proposal: Proposal) -> SafeString:
@@ -178,6 +165,12 @@ class ProposalAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnlyAdmin):
     @admin.display(description=_("decided at"))
     def decided(self, proposal: Proposal) -> SafeString:
         return badges.ago(proposal.decided_at)
+
+    @admin.display(description=_("payment exception"))
+    def case_link(self, proposal: Proposal) -> SafeString:
+        if proposal.case is None:
+            return badges.NOTHING
+        return badges.link(str(proposal.case), "admin:payments_paymentexception_change", proposal.case_id)
 
     @admin.display(description=_("status"))
     def state(self, proposal: Proposal) -> SafeString:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.contrib.admin.views.main import ChangeList
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils.functional import Promise
@@ -17,11 +16,13 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 from unfold.widgets import UnfoldAdminDecimalFieldWidget
 
-from ordersite.lib.adminkit import badges
+from ordersite.lib.adminkit import badges, columns
 from ordersite.lib.adminkit.confirmed import Confirmed, ConfirmedActionsMixin, ReasonForm, person
+from ordersite.lib.adminkit.queues import QueueFilter
 from ordersite.lib.adminkit.read_only import ReadOnlyAdmin
-from ordersite.lib.adminkit.search import ShapeSearchMixin, column, row_id
+from ordersite.lib.adminkit.search import ShapeSearchMixin, column, order_number, row_id
 from ordersite.lib.money import CENT, format_amount
+from payments.admin.proposals import is_waiting, through
 from payments.models import Payment, PaymentStatus, RefundRequest, RefundStatus
 from payments.models.refund_request import AT_WORK, LIVE
 from payments.refunds import lane, request, words
@@ -88,11 +89,11 @@ def _yuan(amount: Decimal) -> str:
     return f"¥{format_amount(amount)}"
 
 
-class RefundStateFilter(admin.SimpleListFilter):
+class RefundStateFilter(QueueFilter):
     """Shows what has not ended unless another choice is made."""
 
     title = _("status")
-    parameter_name = "state"
+    opens_with = "live"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         return [
@@ -105,15 +106,6 @@ class RefundStateFilter(admin.SimpleListFilter):
             ("all", _("all of them")),
         ]
 
-    def choices(self, changelist: ChangeList) -> Iterator[Any]:
-        chosen = self.value() or "live"
-        for value, label in self.lookup_choices:
-            yield {
-                "selected": str(value) == chosen,
-                "query_string": changelist.get_query_string({self.parameter_name: value}),
-                "display": label,
-            }
-
     def queryset(self, request: HttpRequest, queryset: QuerySet[Model]) -> QuerySet[Model]:
         waiting = queryset.filter(status=S.PROPOSED)
         return {
@@ -123,23 +115,11 @@ class RefundStateFilter(admin.SimpleListFilter):
             "stuck": queryset.filter(status=S.ABNORMAL),
             "ended": queryset.exclude(status__in=LIVE),
             "all": queryset,
-        }.get(self.value() or "live", queryset.filter(status__in=LIVE))
-
-
-def _is_waiting(row: RefundRequest) -> bool:
-    return row.is_waiting
+        }.get(self.chosen, queryset.filter(status__in=LIVE))
 
 
 def _is_at_work(row: RefundRequest) -> bool:
     return row.status in AT_WORK
-
-
-def _through(door: Callable[..., RefundRequest], told: Promise) -> Any:
-    def run(http: HttpRequest, row: RefundRequest, data: Mapping[str, Any]) -> Promise:
-        door(row.pk, user=person(http), note=data["reason"])
-        return told
-
-    return run
 
 
 def _try_now(_http: HttpRequest, row: RefundRequest, _data: Mapping[str, Any]) -> Promise:
@@ -154,9 +134,9 @@ ACTIONS = (
         _("Approve"),
         request.APPROVE,
         _("The money goes back to the buyer. Say what you checked; it stands in the order's history."),
-        _through(request.approve, _("Approved. The refund is on its way to the provider.")),
+        through(request.approve, _("Approved. The refund is on its way to the provider.")),
         form=ReasonForm,
-        fits=_is_waiting,
+        fits=is_waiting,
         icon="verified",
     ),
     Confirmed(
@@ -164,9 +144,9 @@ ACTIONS = (
         pgettext_lazy("review", "Refuse"),
         request.APPROVE,
         _("No money goes back, and the order may ship again. Say why not; it stands in the order's history."),
-        _through(request.refuse, _("Refused. No money goes back.")),
+        through(request.refuse, _("Refused. No money goes back.")),
         form=ReasonForm,
-        fits=_is_waiting,
+        fits=is_waiting,
         tone="bad",
         icon="block",
     ),
@@ -175,9 +155,9 @@ ACTIONS = (
         _("Withdraw"),
         request.REQUEST,
         _("You take your request back. No money goes back, and the order may ship again."),
-        _through(request.withdraw, _("Withdrawn. No money goes back.")),
+        through(request.withdraw, _("Withdrawn. No money goes back.")),
         form=ReasonForm,
-        fits=_is_waiting,
+        fits=is_waiting,
         icon="undo",
     ),
     Confirmed(
@@ -194,6 +174,8 @@ ACTIONS = (
 
 @admin.register(RefundRequest)
 class RefundRequestAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnlyAdmin):
+    order_link = columns.order()
+    sum = columns.amount()
     list_display = ("reference", "order_link", "sum", "state", "waits_for", "age", "proposed_by", "account")
     list_filter = (RefundStateFilter, "account")
     list_select_related = ("order__merchant", "account", "proposer")
@@ -201,7 +183,7 @@ class RefundRequestAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnlyAdmin)
     search_help_text = _("Refund reference, order number, merchant reference or #request")
     shapes = (
         row_id(),
-        column(r"[0-9]{8}-[0-9A-Z]{4}-[0-9A-Z]{4}", "order__number"),
+        order_number(),
         column(r"[0-9A-Z]{16,32}", "reference", "payment__reference"),
     )
     fields = (
@@ -224,14 +206,6 @@ class RefundRequestAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnlyAdmin)
         assert isinstance(row, RefundRequest)
         facts = [(_("refund"), _yuan(row.amount)), (_("reason"), row.reason)]
         return badges.facts([*facts, (_("proposer"), self.proposed_by(row)), *refund_facts(row.payment)])
-
-    @admin.display(description=_("order"))
-    def order_link(self, row: RefundRequest) -> SafeString:
-        return badges.link(row.order.number, "admin:orders_order_change", row.order_id)
-
-    @admin.display(description=_("amount"))
-    def sum(self, row: RefundRequest) -> SafeString:
-        return badges.money(row.amount)
 
     @admin.display(description=_("amount"))
     def asked_back(self, row: RefundRequest) -> str:

@@ -8,7 +8,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from ordersite.lib.adminkit import badges
-from ordersite.lib.adminkit.search import column, row_id
+from ordersite.lib.adminkit.search import order_number, row_id
 from payments import revival
 from payments.admin.proposals import ProposalAdmin, ReviewFilter, actions
 from payments.deciding import REVIVAL
@@ -24,7 +24,7 @@ class RevivalRequestAdmin(ProposalAdmin):
     list_select_related = ("order__merchant", "proposer", "decided_by")
     search_fields = ("order__number",)
     search_help_text = _("Order number or #request")
-    shapes = (row_id(), column(r"[0-9]{8}-[0-9A-Z]{4}-[0-9A-Z]{4}", "order__number"))
+    shapes = (row_id(), order_number())
     fields = (
         "order_link", "order_state", "sum", "payment_link", "reason", "stock", "proposer", "age", "state",
         "decided_by", "decided", "decision_note", "case_link",
@@ -55,9 +55,3 @@ class RevivalRequestAdmin(ProposalAdmin):
     @admin.display(description=_("stock confirmed by"))
     def stock(self, request: RevivalRequest) -> str:
         return str(request.stock_confirmed_by or "–")
-
-    @admin.display(description=_("payment exception"))
-    def case_link(self, request: RevivalRequest) -> SafeString:
-        if request.case is None:
-            return badges.NOTHING
-        return badges.link(str(request.case), "admin:payments_paymentexception_change", request.case_id)

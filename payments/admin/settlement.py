@@ -19,7 +19,7 @@ from orders.models import Order
 from ordersite.lib import private_files
 from ordersite.lib.adminkit import badges
 from ordersite.lib.adminkit.confirmed import log_action, person
-from ordersite.lib.adminkit.search import column, row_id
+from ordersite.lib.adminkit.search import column, order_number, row_id
 from ordersite.lib.errors import DomainError
 from payments import manual
 from payments.admin.proposals import ProposalAdmin, ReviewFilter, actions
@@ -49,7 +49,7 @@ class SettlementRequestAdmin(ProposalAdmin):
     search_help_text = _("Order number, provider's reference or #request")
     shapes = (
         row_id(),
-        column(r"[0-9]{8}-[0-9A-Z]{4}-[0-9A-Z]{4}", "order__number"),
+        order_number(),
         column(r"[0-9A-Za-z_-]{6,64}", "provider_reference"),
     )
     fields = (
@@ -151,12 +151,6 @@ class SettlementRequestAdmin(ProposalAdmin):
         if proposal.payment is None:
             return badges.NOTHING
         return badges.link(proposal.payment.reference, "admin:payments_payment_change", proposal.payment_id)
-
-    @admin.display(description=_("payment exception"))
-    def case_link(self, proposal: SettlementRequest) -> SafeString:
-        if proposal.case is None:
-            return badges.NOTHING
-        return badges.link(str(proposal.case), "admin:payments_paymentexception_change", proposal.case_id)
 
 
 def _order(number: str, case: PaymentException | None) -> Order | None:

@@ -11,7 +11,7 @@ from django.utils.functional import Promise
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from ordersite.lib.adminkit import badges
+from ordersite.lib.adminkit import badges, columns
 from ordersite.lib.adminkit.confirmed import Confirmed, ConfirmedActionsMixin, ReasonForm
 from ordersite.lib.adminkit.queues import is_open
 from ordersite.lib.adminkit.read_only import ReadOnlyAdmin
@@ -48,15 +48,11 @@ def take_action(permission: str, run: Run) -> Confirmed:
 class CaseAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnlyAdmin):
     """The columns of a queue. A case has kind, order, created_at, owner and resolved_at."""
 
+    order_link = columns.order()
+
     @admin.display(description=_("kind"))
     def name(self, case: Any) -> str:
         return str(case)
-
-    @admin.display(description=_("order"))
-    def order_link(self, case: Any) -> SafeString:
-        if case.order is None:
-            return badges.NOTHING
-        return badges.link(case.order.number, "admin:orders_order_change", case.order_id)
 
     @admin.display(description=_("age"))
     def raised(self, case: Any) -> SafeString:

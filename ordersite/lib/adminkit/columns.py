@@ -1,4 +1,4 @@
-"""A column of a model under a label of the page: for columns that have no name for people of their own."""
+"""Columns of the lists and pages: what a row of many tables shows in the same way."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
+from django.utils.translation import gettext_lazy as _
 
 from ordersite.lib.adminkit import badges
 
@@ -20,5 +21,27 @@ def plain(name: str, label: Any) -> Callable[[Any, Any], Any]:
         if isinstance(value, datetime):
             return badges.ago(value)
         return badges.NOTHING if value in (None, "") else value
+
+    return show
+
+
+def order() -> Callable[[Any, Any], Any]:
+    """The row's order, as a link to its page."""
+
+    @admin.display(description=_("order"))
+    def show(_admin: Any, row: Any) -> Any:
+        if row.order is None:
+            return badges.NOTHING
+        return badges.link(row.order.number, "admin:orders_order_change", row.order_id)
+
+    return show
+
+
+def amount() -> Callable[[Any, Any], Any]:
+    """The row's `amount`, to the right."""
+
+    @admin.display(description=_("amount"))
+    def show(_admin: Any, row: Any) -> Any:
+        return badges.money(row.amount)
 
     return show

@@ -13,27 +13,37 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 
-class OpenCasesFilter(SimpleListFilter):
-    """Shows the open cases unless another choice is made: a queue is what is still to do."""
+class QueueFilter(SimpleListFilter):
+    """Opens with a choice of its own instead of all rows: a queue is what is still to do."""
 
-    title = _("open cases")
     parameter_name = "state"
+    opens_with = ""
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [("open", _("to do")), ("resolved", _("resolved")), ("all", _("all of them"))]
+    @property
+    def chosen(self) -> str:
+        return self.value() or self.opens_with
 
     def choices(self, changelist: ChangeList) -> Iterator[Any]:
-        chosen = self.value() or "open"
         for value, label in self.lookup_choices:
             yield {
-                "selected": str(value) == chosen,
+                "selected": str(value) == self.chosen,
                 "query_string": changelist.get_query_string({self.parameter_name: value}),
                 "display": label,
             }
 
+
+class OpenCasesFilter(QueueFilter):
+    """Shows the open cases unless another choice is made."""
+
+    title = _("open cases")
+    opens_with = "open"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("open", _("to do")), ("resolved", _("resolved")), ("all", _("all of them"))]
+
     def queryset(self, request: HttpRequest, queryset: QuerySet[Model]) -> QuerySet[Model]:
-        value = self.value() or "open"
-        return queryset if value == "all" else queryset.filter(resolved_at__isnull=value == "open")
+        chosen = self.chosen
+        return queryset if chosen == "all" else queryset.filter(resolved_at__isnull=chosen == "open")
 
 
 def is_open(case: Any) -> bool:

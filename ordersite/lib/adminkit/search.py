@@ -38,6 +38,11 @@ def column(pattern: str, *lookups: str) -> Shape:
     return Shape(re.compile(pattern), where)
 
 
+def order_number() -> Shape:
+    """The number of the row's order; the number is looked up, the row by the order's key."""
+    return column(r"[0-9]{8}-[0-9A-Z]{4}-[0-9A-Z]{4}", "order__number")
+
+
 class ShapeSearchMixin:
     """Replaces the search of an admin list. A term of no known shape finds nothing; it never reads the table whole."""
 
