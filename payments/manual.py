@@ -262,8 +262,9 @@ def _new_attempt(order: Order, request: SettlementRequest) -> Payment:
 
 def _mark_line(request: SettlementRequest, payment: Payment) -> None:
     """The line has found its payment: nobody is asked about it, and no later file is said to lack the payment."""
-    lines = StatementLine.objects.filter(pk=request.statement_line_id, outcome="")
-    lines.update(payment=payment, outcome=Outcome.APPLIED.value, settled_at=timezone.now())
+    if request.statement_line_id is not None:
+        lines = StatementLine.objects.filter(pk=request.statement_line_id, outcome="")
+        lines.update(payment=payment, outcome=Outcome.APPLIED.value, settled_at=timezone.now())
 
 
 def _settle(request: SettlementRequest, payment: Payment, proof: Evidence, user: AbstractUser) -> None:
