@@ -185,7 +185,8 @@ class _Row:
         return int(scaled)
 
     def _is_refund(self, fen: int) -> bool:
-        if not self.mapping.kind_column:
+        """Money that left is never a payment, whatever the bank calls it (a reversal, a correction)."""
+        if fen < 0 or not self.mapping.kind_column:
             return fen < 0
         return _text(self._value(self.mapping.kind_column)) in self.mapping.refund_words.split()
 

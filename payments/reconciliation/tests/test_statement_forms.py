@@ -245,6 +245,23 @@ def test_a_bank_file_is_read_by_its_mapping() -> None:
     assert StatementLine.objects.filter(reference='=HYPERLINK("http://x")').count() == 1
 
 
+def test_a_banks_own_words_say_what_is_a_refund_and_money_that_left_is_never_a_payment() -> None:
+    account = account_at("webhook")
+    stuck = attempt(account)
+    rows = [("收款", "199.00"), ("退款", "9.90"), ("冲正", "-199.00"), ("退款", "-1.00")]
+    lines = [
+        f"{stuck.reference},B{n},{amount},2026/11/21 10:00:00,{word}" for n, (word, amount) in enumerate(rows)
+    ]
+    content = "\r\n".join(["订单号,流水号,交易金额,交易时间,类型", *lines, ""]).encode()
+    statement = take(account, content, mapping=bank(kind_column="类型", refund_words="退款 退货"))
+    assert list(statement.lines.order_by("id").values_list("kind", "amount")) == [
+        ("payment", Decimal("199.00")),
+        ("refund", Decimal("9.90")),
+        ("refund", Decimal("199.00")),
+        ("refund", Decimal("1.00")),
+    ]
+
+
 @pytest.mark.parametrize(
     ("row", "changes", "code"),
     [
