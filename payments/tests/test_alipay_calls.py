@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from urllib.parse import parse_qsl, urlsplit
@@ -49,18 +48,6 @@ ORDER = RefundOrder(
     requested_at=datetime(2026, 11, 22, tzinfo=UTC),
     reason="买家退货",
 )
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[HTTPServer]:
-    with HTTPServer(host="127.0.0.1", threaded=True) as running:
-        yield running
-
-
-@pytest.fixture
-def gate(server: HTTPServer) -> HTTPServer:
-    server.clear()
-    return server
 
 
 def keys_for(gate: HTTPServer) -> AccountKeys:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qsl, urlsplit
 
@@ -155,12 +154,6 @@ def test_other_signers_are_refused(body: bytes, keys: AccountKeys) -> None:
 
 
 # Answers and new certificates
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[HTTPServer]:
-    with HTTPServer(host="127.0.0.1") as running:
-        yield running
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -33,18 +32,6 @@ from payments.tests.test_alipay_calls import (
 BILL = "alipay.data.dataservice.bill.downloadurl.query"
 DAY = date(2026, 11, 21)
 DONE = node(refund_status="REFUND_SUCCESS", out_request_no="R1", refund_amount="88.80")
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[HTTPServer]:
-    with HTTPServer(host="127.0.0.1") as running:
-        yield running
-
-
-@pytest.fixture
-def gate(server: HTTPServer) -> HTTPServer:
-    server.clear()
-    return server
 
 
 def refund(gate: HTTPServer) -> RefundAnswer:

@@ -6,7 +6,6 @@ import base64
 import io
 import zipfile
 import zlib
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -67,18 +66,6 @@ PAID = {
     "reserved": "{a=1&b=2}",
 }
 REFUNDED = {**PAID, "orderId": ORDER.refund_reference, "txnAmt": "8880", "queryId": "472611230910001234567"}
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[HTTPServer]:
-    with HTTPServer(host="127.0.0.1") as running:
-        yield running
-
-
-@pytest.fixture
-def gate(server: HTTPServer) -> HTTPServer:
-    server.clear()
-    return server
 
 
 def keys_for(gate: HTTPServer) -> AccountKeys:

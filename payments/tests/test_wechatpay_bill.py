@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -19,24 +19,11 @@ from ordersite.lib.http import Gateway
 from payments.providers import wechatpay_bill
 from payments.providers.base import BillAnswer, BillState
 from payments.providers.wechatpay import WechatPay
-from payments.tests import wechatpay_standin as standin
 from payments.tests.wechatpay_standin import FORGED, keys_for, no, outside, says, signed, unsigned
 
 DAY = date(2026, 11, 20)
 ASK, FILE = "/v3/bill/tradebill", "/v3/billdownload/file"
 BILL = "\ufeff交易时间,公众账号ID,商户号\r\n`2026-11-20 10:00:00,`wx1,`1900000001\r\n".encode() * 50
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[HTTPServer]:
-    with standin.serving() as running:
-        yield running
-
-
-@pytest.fixture
-def gate(server: HTTPServer) -> HTTPServer:
-    server.clear()
-    return server
 
 
 def offers(gate: HTTPServer, file: bytes, *, status: int = 200, **changes: Any) -> None:

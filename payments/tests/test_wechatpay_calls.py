@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -20,7 +20,6 @@ from werkzeug import Response as HttpResponse
 from ordersite.lib.http import Gateway
 from payments.providers.base import TradeAnswer, TradeState
 from payments.providers.wechatpay import WechatPay
-from payments.tests import wechatpay_standin as standin
 from payments.tests.wechatpay_messages import (
     APPID,
     MCHID,
@@ -50,18 +49,6 @@ from payments.tests.wechatpay_standin import (
     trade,
     unsigned,
 )
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[HTTPServer]:
-    with standin.serving() as running:
-        yield running
-
-
-@pytest.fixture
-def gate(server: HTTPServer) -> HTTPServer:
-    server.clear()
-    return server
 
 
 def query(gate: HTTPServer, **changes: Any) -> TradeAnswer:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -37,18 +37,6 @@ from payments.tests.wechatpay_messages import (
 from payments.tests.wechatpay_standin import NATIVE, says, signed, trade
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[HTTPServer]:
-    with standin.serving() as running:
-        yield running
-
-
-@pytest.fixture
-def gate(server: HTTPServer) -> HTTPServer:
-    server.clear()
-    return server
 
 
 def build_wechatpay(slug: str = "demo-wechatpay", **changes: Any) -> PaymentAccount:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -13,7 +12,6 @@ from werkzeug import Response as HttpResponse
 from ordersite.lib.http import Gateway
 from payments.providers.base import RefundState, TradeAnswer, TradeState
 from payments.providers.wechatpay import WechatPay
-from payments.tests import wechatpay_standin as standin
 from payments.tests.wechatpay_messages import MCHID
 from payments.tests.wechatpay_standin import (
     ATTEMPT,
@@ -31,19 +29,6 @@ from payments.tests.wechatpay_standin import (
     signed,
     trade,
 )
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[HTTPServer]:
-    with standin.serving() as running:
-        yield running
-
-
-@pytest.fixture
-def gate(server: HTTPServer) -> HTTPServer:
-    server.clear()
-    return server
-
 
 # Closing
 

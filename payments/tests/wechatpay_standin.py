@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -54,12 +53,6 @@ ORDER = RefundOrder(
 )
 FORGED = ("provider_answer_refused", True, False)
 _FIELD = re.compile(r'(\w+)="([^"]*)"')
-
-
-@contextmanager
-def serving() -> Iterator[HTTPServer]:
-    with HTTPServer(host="127.0.0.1", threaded=True) as server:
-        yield server
 
 
 def keys_for(server: HTTPServer, **changes: Any) -> AccountKeys:
