@@ -12,7 +12,7 @@ from ordersite.lib.account_files import missing_keys
 from ordersite.lib.chinatime import read_beijing, write_beijing
 from ordersite.lib.http import Gateway
 from payments.providers.alipay_bill import fetch_trade_bill
-from payments.providers.alipay_calls import Answer, call, mismatch, page_address, refused, signed_params
+from payments.providers.alipay_calls import Answer, call, page_address, refused, signed_params
 from payments.providers.alipay_certificates import CERTIFICATE_KEYS
 from payments.providers.alipay_check import check_account
 from payments.providers.alipay_notice import read_notice
@@ -40,6 +40,7 @@ from payments.providers.base import (
     read_amount,
     write_amount,
 )
+from payments.providers.failures import mismatch
 from payments.providers.provider import Provider
 
 # alipay.trade.page.pay takes up to 256 characters and refuses these three in a subject.

@@ -14,8 +14,9 @@ from django.utils.translation import gettext_lazy as _
 from ordersite.lib.chinatime import BEIJING
 from ordersite.lib.errors import OutsideError
 from ordersite.lib.http import Gateway, is_private_enough
-from payments.providers.alipay_calls import call, mismatch, refused
+from payments.providers.alipay_calls import call, refused
 from payments.providers.base import AccountKeys, BillAnswer, BillState
+from payments.providers.failures import mismatch
 
 # Alipay makes the bill of a day by 10:00 of the next; what is not there some hours later has no trades in it.
 _CERTAIN_AT = time(12, 0)

@@ -209,14 +209,3 @@ def refused(answer: Answer) -> OutsideError:
     # 4000x other than 40004: keys, rights, parameters. Nothing of it heals by itself.
     misconfigured = answer.fields.get("code") != "40004"
     return _failure("provider_misconfigured" if misconfigured else "provider_refused", detail=detail)
-
-
-def mismatch(name: str) -> OutsideError:
-    """The error for a signed answer about something else than what was asked for."""
-    return OutsideError(
-        "provider_answer_refused",
-        _("The answer is about something else: %(name)s does not fit."),
-        retryable=True,
-        outcome_known=False,
-        name=name,
-    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
@@ -18,7 +19,16 @@ from payments.providers.alipay_certificates import (
 )
 from payments.providers.alipay_keys import private_key, public_key
 from payments.providers.base import AccountKeys
-from payments.providers.certificates import Untrusted, is_certificate, read_certificates, rsa_key
+from payments.providers.certificates import (
+    Untrusted,
+    is_certificate,
+    kind_problems,
+    read_certificates,
+    rsa_key,
+    rsa_key_of,
+)
+
+_READERS: Mapping[str, Callable[[str], object]] = {"alipay_root_cert": root_serial}
 
 
 def check_account(keys: AccountKeys) -> list[str]:
@@ -83,7 +93,11 @@ def _check_public_key(keys: AccountKeys, own: RSAPublicNumbers) -> list[str]:
 
 
 def _check_certificates(keys: AccountKeys, own: RSAPublicNumbers) -> list[str]:
-    kinds = [problem for name in CERTIFICATE_KEYS for problem in _check_kind(name, keys.secret(name))]
+    kinds = [
+        problem
+        for name in CERTIFICATE_KEYS
+        for problem in kind_problems(name, keys.secret(name), _READERS.get(name, rsa_key_of))
+    ]
     if kinds:
         return kinds
     alipays, ours = (read_certificates(keys.secret(name)) for name in ("alipay_cert", "app_cert"))
@@ -96,21 +110,6 @@ def _check_certificates(keys: AccountKeys, own: RSAPublicNumbers) -> list[str]:
         *_check_chain("alipay_cert", alipays, keys),
         *_check_chain("app_cert", ours, keys),
     ]
-
-
-def _check_kind(name: str, text: str) -> list[str]:
-    if "PRIVATE KEY" in text:
-        return [_("%(key)s holds a private key.") % {"key": name}]
-    if not is_certificate(text):
-        return [_("%(key)s is not a certificate in PEM form.") % {"key": name}]
-    try:
-        if name == "alipay_root_cert":
-            root_serial(text)
-        else:
-            rsa_key(read_certificates(text)[0])
-    except ValueError:
-        return [_("%(key)s holds no certificate that can be used here.") % {"key": name}]
-    return []
 
 
 def _check_chain(name: str, chain: tuple[Certificate, ...], keys: AccountKeys) -> list[str]:

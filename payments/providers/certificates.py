@@ -9,7 +9,7 @@ merchant's certificate of the same authority could sign for the provider.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -31,6 +31,7 @@ from cryptography.x509 import (
 )
 from cryptography.x509.oid import NameOID
 from django.utils.functional import Promise
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from payments.providers.rsa_keys import MIN_BITS
@@ -131,6 +132,24 @@ def rsa_key(certificate: Certificate) -> RSAPublicKey:
     if not isinstance(key, RSAPublicKey) or key.key_size < MIN_BITS:
         raise ValueError(f"the certificate's key is not RSA of {MIN_BITS} bits or more")
     return key
+
+
+def rsa_key_of(text: str) -> RSAPublicKey:
+    """The key of the first certificate. Raises ValueError, as the functions do that it is made of."""
+    return rsa_key(read_certificate(text))
+
+
+def kind_problems(name: str, text: str, read: Callable[[str], object]) -> list[str]:
+    """What is wrong with an account's text that should be a certificate which `read` takes, for people."""
+    if "PRIVATE KEY" in text:
+        return [gettext("%(key)s holds a private key.") % {"key": name}]
+    if not is_certificate(text):
+        return [gettext("%(key)s is not a certificate in PEM form.") % {"key": name}]
+    try:
+        read(text)
+    except ValueError:
+        return [gettext("%(key)s holds no certificate that can be used here.") % {"key": name}]
+    return []
 
 
 def common_name(certificate: Certificate) -> str:

@@ -29,6 +29,7 @@ from payments.providers.base import (
     TradeAnswer,
     TradeState,
 )
+from payments.providers.failures import mismatch
 from payments.providers.provider import Provider
 from payments.providers.unionpay_bill import fetch_clearing_file
 from payments.providers.unionpay_calls import (
@@ -40,7 +41,6 @@ from payments.providers.unionpay_calls import (
     Answer,
     address_of,
     call,
-    mismatch,
     refused,
     signed_request,
 )

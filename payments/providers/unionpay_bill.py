@@ -17,7 +17,8 @@ from pathlib import Path
 from ordersite.lib.chinatime import BEIJING
 from ordersite.lib.http import Gateway
 from payments.providers.base import AccountKeys, BillAnswer, BillState
-from payments.providers.unionpay_calls import Answer, call_at, mismatch, refused
+from payments.providers.failures import mismatch
+from payments.providers.unionpay_calls import Answer, call_at, refused
 from payments.providers.unionpay_notice import write_compact
 
 _NO_FILE = "98"

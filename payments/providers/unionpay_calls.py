@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from ordersite.lib.errors import OutsideError
 from ordersite.lib.http import Gateway, Reply
 from payments.providers.base import AccountKeys, Rejected, evidence
+from payments.providers.failures import mismatch
 from payments.providers.forms import split_form
 from payments.providers.unionpay_messages import believed, signed_fields, split_answer
 from payments.providers.unionpay_notice import DONE
@@ -128,14 +129,3 @@ def refused(answer: Answer) -> OutsideError:
         return _failure("provider_busy", retryable=True, detail=answer.words)
     misconfigured = answer.code in MISCONFIGURED
     return _failure("provider_misconfigured" if misconfigured else "provider_refused", detail=answer.words)
-
-
-def mismatch(name: str) -> OutsideError:
-    """The error for a signed answer about something else than what was asked for."""
-    return OutsideError(
-        "provider_answer_refused",
-        _("The answer is about something else: %(name)s does not fit."),
-        retryable=True,
-        outcome_known=False,
-        name=name,
-    )

@@ -12,10 +12,12 @@ from payments.providers.base import AccountKeys
 from payments.providers.certificates import (
     REASONS,
     is_certificate,
+    kind_problems,
     may_sign_certificates,
     read_certificate,
     read_certificates,
     rsa_key,
+    rsa_key_of,
 )
 from payments.providers.rsa_keys import private_key
 
@@ -24,7 +26,9 @@ _CERTIFICATES = ("sign_cert", "root_cert", "middle_cert")
 
 def check_account(keys: AccountKeys) -> list[str]:
     """The required keys are there. Problems in the reader's language, none when the account fits together."""
-    kinds = [problem for name in _CERTIFICATES for problem in _check_kind(name, keys.secret(name))]
+    kinds = [
+        problem for name in _CERTIFICATES for problem in kind_problems(name, keys.secret(name), rsa_key_of)
+    ]
     return _check_config(keys) + (kinds or [*_check_pair(keys), *_check_times(keys), *_check_roots(keys)])
 
 
@@ -38,18 +42,6 @@ def _check_config(keys: AccountKeys) -> list[str]:
         if keys.config.get(name) and not is_private_enough(keys.config[name])
     ]
     return problems
-
-
-def _check_kind(name: str, text: str) -> list[str]:
-    if "PRIVATE KEY" in text:
-        return [_("%(key)s holds a private key.") % {"key": name}]
-    if not is_certificate(text):
-        return [_("%(key)s is not a certificate in PEM form.") % {"key": name}]
-    try:
-        rsa_key(read_certificate(text))
-    except ValueError:
-        return [_("%(key)s holds no certificate that can be used here.") % {"key": name}]
-    return []
 
 
 def _check_pair(keys: AccountKeys) -> list[str]:
