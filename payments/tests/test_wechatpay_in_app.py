@@ -18,7 +18,7 @@ from payments.models import Payment, PaymentAccount
 from payments.tests.boxed import api, ask_lane, fresh, wish
 from sandbox.tests.running import Running, started
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 OPENID = "oUpF8uMuAJO_M2pxb1Q9zNjWeS6o"
 
 
