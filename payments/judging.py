@@ -18,6 +18,8 @@ from payments.refunds import confirm
 # A notification may overtake the commit of its attempt, and a refund the payment: so long we wait for it.
 PATIENCE = timedelta(minutes=10)
 RETRY_AFTER = timedelta(seconds=15)
+# An answer that was on its way while the money came says nothing about that money.
+FRESH = timedelta(minutes=2)
 SETTLED = (PaymentStatus.PAID, PaymentStatus.REFUNDED)
 
 
@@ -87,7 +89,7 @@ def judge(finding: Finding, seen: Seen, *, now: datetime) -> Ruling:
     if finding.kind is NoticeKind.REFUND:
         return _judge_refund(finding, seen, now=now)
     if finding.kind is NoticeKind.CLOSED:
-        return _judge_closing(seen)
+        return _judge_closing(finding, seen)
     if finding.kind in (NoticeKind.REFUND_FAILED, NoticeKind.REFUND_ABNORMAL):
         return _judge_refund_trouble(finding, seen)
     return _NOTED
@@ -195,11 +197,21 @@ def _judge_refund_trouble(finding: Finding, seen: Seen) -> Ruling:
     return Ruling(Outcome.REFUND_TROUBLE, case=True, request="fail" if failed else "hang")
 
 
-def _judge_closing(seen: Seen) -> Ruling:
-    """A provider that closes what it has taken money for has taken the money back: nothing is changed in silence."""
+def _is_stale(finding: Finding, payment: Payment) -> bool:
+    """Whether this answer may have left the provider before the money came."""
+    if finding.trigger != machine.QUERY or payment.paid_at is None:
+        return False
+    return finding.seen_at - payment.paid_at < FRESH
+
+
+def _judge_closing(finding: Finding, seen: Seen) -> Ruling:
+    """A provider that closes what it has taken money for has taken the money back: nothing is changed in silence.
+
+    While the money is fresh an answer to a question may be older than it: then the provider is asked again.
+    """
     payment = seen.payment
     if payment.status in (PaymentStatus.CREATED, PaymentStatus.OPEN):
         return Ruling(Outcome.CLOSED_NOTED, close=True)
     if payment.status == PaymentStatus.PAID and not payment.refunded_amount and not seen.refunds.live:
-        return _case(Outcome.REVERSED)
+        return Ruling(Outcome.NOTED, ask=True) if _is_stale(finding, payment) else _case(Outcome.REVERSED)
     return _DUPLICATE if payment.status == PaymentStatus.CLOSED else _NOTED

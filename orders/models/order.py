@@ -28,7 +28,7 @@ class OrderStatus(models.TextChoices):
 S = OrderStatus
 
 
-class Order(QuickLoad, GuardedStatus, models.Model):
+class Order(GuardedStatus, QuickLoad, models.Model):
     """One purchase. Times are UTC, money is yuan, the address and the buyer's names are as they were when ordered."""
 
     number = models.CharField(_("order number"), max_length=24)

@@ -26,7 +26,7 @@ class PaymentStatus(models.TextChoices):
 S = PaymentStatus
 
 
-class Payment(QuickLoad, GuardedStatus, models.Model):
+class Payment(GuardedStatus, QuickLoad, models.Model):
     """`reference` is our number sent out, `provider_reference` theirs. Committed before the provider is called.
 
     `expires_at` is the provider's own expiry (UTC), `next_query_at` when the provider is asked next, `close_wanted_at`

@@ -36,7 +36,7 @@ LIVE = (S.PROPOSED, S.APPROVED, S.ORDERED, S.ABNORMAL)
 AT_WORK = (S.APPROVED, S.ORDERED, S.ABNORMAL)
 
 
-class RefundRequest(QuickLoad, GuardedStatus, models.Model):
+class RefundRequest(GuardedStatus, QuickLoad, models.Model):
     """`reference` is our number sent out (out_refund_no, out_request_no): one for all tries, so that none pays twice.
 
     No `proposer`: the merchant's rule asked. `is_reserved`: its amount stands in the order's `refunds_pending`;

@@ -56,7 +56,9 @@ class Statement(GuardedStatus, QueueRow):
     mapping = models.ForeignKey(
         "payments.StatementMapping", models.PROTECT, null=True, blank=True, verbose_name=_("mapping")
     )
-    form = models.CharField(_("form of the file"), max_length=10, choices=Form.choices, default="", blank=True)
+    form = models.CharField(
+        _("form of the file"), max_length=10, choices=Form.choices, default="", blank=True
+    )
     file_name = models.CharField(_("file name"), max_length=255)
     stored_name = models.CharField(max_length=100, default="", editable=False)
     sha256 = models.CharField("SHA-256", max_length=64)
