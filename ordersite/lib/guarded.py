@@ -8,7 +8,7 @@ from django_fsm import FSMModelMixin
 
 
 class GuardedStatus(FSMModelMixin):
-    """For models whose `status` is a protected FSMField. Stands first among the bases: the library's part must precede Model."""
+    """For models whose `status` is a protected FSMField. First among the bases: the library's part must precede Model."""
 
     def refresh_from_db(self, *args: Any, **kwargs: Any) -> None:
         """The library lifts the protection of the field while it refreshes and, when that fails (a deleted row),

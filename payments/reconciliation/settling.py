@@ -62,13 +62,26 @@ def _open_lines(lines: QuerySet[StatementLine]) -> QuerySet[StatementLine]:
 
 
 def want_settlement(statement: Statement, *, user: User | None) -> None:
-    """Note that a person has confirmed; the work is done by whoever comes by. Raises `DomainError` not_matched."""
+    """Note that a person has confirmed; the work is done by whoever comes by. Without a user a command has confirmed.
+
+    What a person made up into a mapped file would pay orders by one person alone: a second one confirms, unless the shop
+    allows that. Raises `DomainError`: not_matched, own_statement.
+    """
+    if user is not None and _is_own_file(statement, user):
+        raise DomainError(
+            "own_statement", _("Somebody else has to confirm a bank file that you have uploaded.")
+        )
     marked = Statement.objects.filter(pk=statement.pk, status=StatementStatus.MATCHED).update(
         settle_wanted_at=timezone.now(), settle_wanted_by=user
     )
     if not marked:
         raise DomainError("not_matched", _("This statement is not matched; nothing can be settled from it."))
     transaction.on_commit(lambda: hints.hint(TASK))
+
+
+def _is_own_file(statement: Statement, user: User) -> bool:
+    is_own = statement.form == Statement.Form.MAPPED and statement.created_by_id == user.pk
+    return is_own and not statement.account.merchant.allows_single_operator
 
 
 def settle_statements() -> None:

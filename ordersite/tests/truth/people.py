@@ -124,7 +124,7 @@ class People:
         def work() -> None:
             taken = importing.take_in(payee, stream, origin)
             importing.import_statements()
-            settling.want_settlement(taken.statement, user=self.bea)
+            settling.want_settlement(taken.statement, user=self.anna)
             settling.settle_statements()
 
         self.world.ours(work, death=death)

@@ -6,9 +6,10 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from django.contrib.auth.models import User
 from django.utils import timezone
 
-from orders.models import Order, OrderEvent
+from orders.models import Merchant, Order, OrderEvent
 from orders.tests.builders import build_order_in
 from ordersite.lib.errors import DomainError
 from payments.models import Payment, PaymentException, Refund, Statement, StatementLine
@@ -192,3 +193,26 @@ def test_a_refund_that_we_know_is_no_finding() -> None:
     statement = take(account, bills.wechat_csv([row, row_of(payment)]))
     assert settling.settle(statement) == 0
     assert Refund.objects.count() == 1
+
+
+def test_nobody_pays_orders_alone_with_a_bank_file_of_their_own() -> None:
+    account, user = account_at("webhook"), User.objects.create_user("fin")
+    other = User.objects.create_user("gu")
+    statement = take(account, bills.wechat_csv([row_of(attempt(account))]))
+    Statement.objects.filter(pk=statement.pk).update(form="mapped", status="matched", created_by=user)
+    own = Statement.objects.get(pk=statement.pk)
+    with pytest.raises(DomainError) as refused:
+        settling.want_settlement(own, user=user)
+    assert refused.value.code == "own_statement"
+    assert Statement.objects.get(pk=statement.pk).settle_wanted_at is None
+    settling.want_settlement(own, user=other)
+    assert Statement.objects.get(pk=statement.pk).settle_wanted_by == other
+
+
+def test_a_shop_of_one_person_confirms_its_own_bank_file() -> None:
+    account, user = account_at("webhook"), User.objects.create_user("fin")
+    Merchant.objects.filter(pk=account.merchant_id).update(allows_single_operator=True)
+    statement = take(account, bills.wechat_csv([row_of(attempt(account))]))
+    Statement.objects.filter(pk=statement.pk).update(form="mapped", status="matched", created_by=user)
+    settling.want_settlement(Statement.objects.get(pk=statement.pk), user=user)
+    assert Statement.objects.get(pk=statement.pk).settle_wanted_by == user
