@@ -20,9 +20,8 @@ from payments.providers.base import AccountKeys, Rejected, evidence
 from payments.providers.failures import mismatch
 from payments.providers.forms import split_form
 from payments.providers.unionpay_messages import believed, signed_fields, split_answer
-from payments.providers.unionpay_notice import DONE
+from payments.providers.unionpay_notice import DONE, UNKNOWN_YET
 
-UNKNOWN_YET = frozenset(("03", "04", "05"))
 BUSY = frozenset(("02", "06", "37"))
 MISCONFIGURED = frozenset(("10", "11", "13", "31", "32"))
 REPEATED = "12"

@@ -31,6 +31,8 @@ from payments.providers.unionpay_messages import believed
 PAY, VOID, REFUND = "01", "31", "04"
 # A6 is «done, with something left over that concerns UnionPay and the banks only» (acp_sdk, sample of the back notice).
 DONE = frozenset(("00", "A6"))
+# Under way: what comes of it is told later, or has to be asked for. See unionpay_calls for the other codes.
+UNKNOWN_YET = frozenset(("03", "04", "05"))
 _FEN = re.compile(r"[0-9]{1,12}", re.ASCII)
 _REFERENCE = re.compile(r"[0-9A-Z]{16,32}", re.ASCII)
 _SHOWN = ("respMsg", "traceNo", "traceTime", "settleDate", "payCardType", "accNo")
@@ -88,7 +90,7 @@ def _kind(fields: Mapping[str, str]) -> NoticeKind:
     done, what = fields["respCode"] in DONE, fields["txnType"]
     if what == PAY:
         return NoticeKind.PAYMENT if done else NoticeKind.OTHER
-    if what == REFUND:
+    if what == REFUND and fields["respCode"] not in UNKNOWN_YET:
         return NoticeKind.REFUND if done else NoticeKind.REFUND_FAILED
     return NoticeKind.REFUND if what == VOID and done else NoticeKind.OTHER
 

@@ -111,6 +111,8 @@ def test_only_success_pays(changes: dict[str, str], kind: NoticeKind) -> None:
     ("changes", "kind", "full"),
     [
         ({"respCode": "51"}, NoticeKind.REFUND_FAILED, False),
+        # Under way: a refund that is called failed here would be given back a second time.
+        *(({"respCode": code}, NoticeKind.OTHER, False) for code in ("03", "04", "05")),
         ({"respCode": "A6"}, NoticeKind.REFUND, False),
         ({"txnType": "31"}, NoticeKind.REFUND, True),
         ({"txnType": "31", "respCode": "51"}, NoticeKind.OTHER, False),
