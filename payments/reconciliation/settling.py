@@ -7,6 +7,7 @@ confirmed settlement is a mark on the statement: whoever dies over it is replace
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 
@@ -20,7 +21,7 @@ from orders import machine
 from orders.history.lines import Evidence
 from ordersite.lib.errors import DomainError
 from ordersite.rails import bulk, hints
-from payments import settlement
+from payments import errors, settlement
 from payments.exceptions import Case, fact_key, raise_exceptions
 from payments.findings import Finding, Outcome, Verdict
 from payments.models import PaymentException, Statement, StatementLine, StatementStatus
@@ -64,13 +65,12 @@ def _open_lines(lines: QuerySet[StatementLine]) -> QuerySet[StatementLine]:
 def want_settlement(statement: Statement, *, user: User | None) -> None:
     """Note that a person has confirmed; the work is done by whoever comes by. Without a user a command has confirmed.
 
-    What a person made up into a mapped file would pay orders by one person alone: a second one confirms, unless the shop
-    allows that. Raises `DomainError`: not_matched, own_statement.
+    No file that a person hands in is signed, a provider's own bill neither: what somebody made up would pay orders by
+    one person alone. So a second one confirms, unless the shop allows that, and then after its wait. Bills that were
+    fetched come from the provider itself. Raises `DomainError`: not_matched, own_statement, too_soon.
     """
-    if user is not None and _is_own_file(statement, user):
-        raise DomainError(
-            "own_statement", _("Somebody else has to confirm a bank file that you have uploaded.")
-        )
+    if user is not None and statement.created_by_id == user.pk:
+        _check_alone(statement)
     marked = Statement.objects.filter(pk=statement.pk, status=StatementStatus.MATCHED).update(
         settle_wanted_at=timezone.now(), settle_wanted_by=user
     )
@@ -79,9 +79,13 @@ def want_settlement(statement: Statement, *, user: User | None) -> None:
     transaction.on_commit(lambda: hints.hint(TASK))
 
 
-def _is_own_file(statement: Statement, user: User) -> bool:
-    is_own = statement.form == Statement.Form.MAPPED and statement.created_by_id == user.pk
-    return is_own and not statement.account.merchant.allows_single_operator
+def _check_alone(statement: Statement) -> None:
+    merchant = statement.account.merchant
+    if not merchant.allows_single_operator:
+        raise DomainError("own_statement", _("Somebody else has to confirm a file that you have uploaded."))
+    left = statement.created_at + timedelta(minutes=merchant.single_operator_wait_minutes) - timezone.now()
+    if left > timedelta(0):
+        raise errors.too_soon(math.ceil(left / timedelta(minutes=1)))
 
 
 def settle_statements() -> None:

@@ -21,8 +21,8 @@ pytestmark = pytest.mark.django_db
 ADD = "/admin/payments/statement/add/"
 
 
-def client_of(role: str) -> Client:
-    user = User.objects.create_user(role, is_staff=True)
+def client_of(role: str, name: str = "") -> Client:
+    user = User.objects.create_user(name or role, is_staff=True)
     user.groups.add(Group.objects.get(name=role))
     client = Client(headers={"accept-language": "en"})
     client.cookies["django_language"] = "en"
@@ -41,7 +41,7 @@ def page(client: Client, statement: Statement) -> str:
 
 def test_from_the_file_to_the_paid_order() -> None:
     account = account_at("alipay")
-    stuck, client = attempt(account), client_of("finance")
+    stuck, client, second = attempt(account), client_of("finance"), client_of("finance", "finance 2")
     rows = [row_of(stuck), Row("UNKNOWN000000001", "T1", "3.00")]
     answer = upload(client, bills.alipay_zip(rows), account)
     statement = Statement.objects.get()
@@ -59,11 +59,14 @@ def test_from_the_file_to_the_paid_order() -> None:
     assert stuck.order.number in shown
     assert "data-progress=" not in shown
     assert Order.objects.get().status == "pending"
-    assert client.post(f"/admin/payments/statement/{statement.pk}/do/settle/").status_code == 302
+    settle = f"/admin/payments/statement/{statement.pk}/do/settle/"
+    assert client.post(settle).status_code == 302
+    assert Statement.objects.get().settle_wanted_at is None  # the file is finance's own
+    assert second.post(settle).status_code == 302
     assert "data-progress=" in page(client, statement)
     settling.settle_statements()
     assert Order.objects.get().status == "paid"
-    assert Statement.objects.get().settle_wanted_by == User.objects.get(username="finance")
+    assert Statement.objects.get().settle_wanted_by == User.objects.get(username="finance 2")
     assert client.post(f"/admin/payments/statement/{statement.pk}/do/raise/").status_code == 302
     assert PaymentException.objects.get().kind == "statement_difference"
 

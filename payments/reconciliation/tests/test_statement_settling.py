@@ -195,11 +195,12 @@ def test_a_refund_that_we_know_is_no_finding() -> None:
     assert Refund.objects.count() == 1
 
 
-def test_nobody_pays_orders_alone_with_a_bank_file_of_their_own() -> None:
-    account, user = account_at("webhook"), User.objects.create_user("fin")
+@pytest.mark.parametrize("form", ["mapped", "wechatpay"])
+def test_nobody_pays_orders_alone_with_a_file_of_their_own(form: str) -> None:
+    account, user = account_at("wechatpay"), User.objects.create_user("fin")
     other = User.objects.create_user("gu")
-    statement = take(account, bills.wechat_csv([row_of(attempt(account))]))
-    Statement.objects.filter(pk=statement.pk).update(form="mapped", status="matched", created_by=user)
+    statement = take(account, bills.wechat_csv([row_of(attempt(account))]), user=user)
+    Statement.objects.filter(pk=statement.pk).update(form=form)
     own = Statement.objects.get(pk=statement.pk)
     with pytest.raises(DomainError) as refused:
         settling.want_settlement(own, user=user)
@@ -209,10 +210,22 @@ def test_nobody_pays_orders_alone_with_a_bank_file_of_their_own() -> None:
     assert Statement.objects.get(pk=statement.pk).settle_wanted_by == other
 
 
-def test_a_shop_of_one_person_confirms_its_own_bank_file() -> None:
-    account, user = account_at("webhook"), User.objects.create_user("fin")
+def test_a_fetched_bill_needs_one_person() -> None:
+    account, user = account_at("wechatpay"), User.objects.create_user("fin")
+    content = bills.wechat_csv([row_of(attempt(account))])
+    statement = take(account, content, source=Statement.Source.FETCH)
+    settling.want_settlement(statement, user=user)
+    assert Statement.objects.get().settle_wanted_by == user
+
+
+def test_a_shop_of_one_person_confirms_its_own_file_after_the_wait() -> None:
+    account, user = account_at("wechatpay"), User.objects.create_user("fin")
     Merchant.objects.filter(pk=account.merchant_id).update(allows_single_operator=True)
-    statement = take(account, bills.wechat_csv([row_of(attempt(account))]))
-    Statement.objects.filter(pk=statement.pk).update(form="mapped", status="matched", created_by=user)
+    statement = take(account, bills.wechat_csv([row_of(attempt(account))]), user=user)
+    with pytest.raises(DomainError) as refused:
+        settling.want_settlement(Statement.objects.get(), user=user)
+    assert refused.value.code == "too_soon"
+    assert Statement.objects.get().settle_wanted_at is None
+    Statement.objects.update(created_at=timezone.now() - timedelta(minutes=30))
     settling.want_settlement(Statement.objects.get(pk=statement.pk), user=user)
-    assert Statement.objects.get(pk=statement.pk).settle_wanted_by == user
+    assert Statement.objects.get().settle_wanted_by == user
