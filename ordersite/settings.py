@@ -226,6 +226,7 @@ CELERY_BEAT_SCHEDULE = {
     "import statements": _every("payments.import_statements", 10),
     "settle from statements": _every("payments.settle_statements", 30),
     "fetch bills": _every("payments.fetch_bills", 300),
+    "send mail to staff": _every("payments.send_staff_mail", 10),
     "close overdue orders": _every("orders.close_overdue", 15),
     "poll tracking": _every("logistics.poll_tracking", 5),
     "seal history": _every("orders.seal_history", 10),
@@ -249,7 +250,7 @@ TRACKING_POLL_HOURS = env.decimal_number("TRACKING_POLL_HOURS", 2, least=0.0001)
 PARCEL_SILENCE_DAYS = env.decimal_number("PARCEL_SILENCE_DAYS", 10, least=0.01)
 METRICS_TOKEN = env.text("METRICS_TOKEN", "")
 
-# --- Mail to staff: without a server each mail is a file below var/mail ---
+# --- Mail to staff: without a server it goes into files below var/mail ---
 
 globals().update(
     env.checked("EMAIL_URL", lambda address: mail_settings(address, folder=VAR_DIR / "mail"), "")

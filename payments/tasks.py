@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from payments import closing, notifications, query
+from payments import closing, notifications, query, staff_mail
 from payments.reconciliation import daily, importing, settling
 from payments.refunds import lane as refund_lane
 
@@ -42,3 +42,8 @@ def settle_statements() -> None:
 @shared_task(name="payments.fetch_bills")
 def fetch_bills() -> None:
     daily.fetch_bills()
+
+
+@shared_task(name="payments.send_staff_mail")
+def send_staff_mail() -> None:
+    staff_mail.send_staff_mail()

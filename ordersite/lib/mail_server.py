@@ -10,7 +10,7 @@ _PORTS = {"smtp": 25, "smtp+tls": 587, "smtps": 465}
 
 
 def mail_settings(address: str, *, folder: Path) -> dict[str, Any]:
-    """Django's settings for this address; an empty one writes each mail as a file below `folder`.
+    """Django's settings for this address; an empty one writes mail into files below `folder`.
 
     User and password may be percent-encoded. Raises ValueError for anything that is no such address.
     """

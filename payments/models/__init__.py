@@ -9,6 +9,7 @@ from payments.models.proposal import Proposal, ProposalStatus
 from payments.models.refund_request import RefundRequest, RefundStatus
 from payments.models.revival_request import RevivalRequest
 from payments.models.settlement_request import SettlementFile, SettlementRequest
+from payments.models.staff_mail import StaffMail
 from payments.models.statement import (
     BillFetch,
     Statement,
@@ -38,6 +39,7 @@ __all__ = [
     "RevivalRequest",
     "SettlementFile",
     "SettlementRequest",
+    "StaffMail",
     "Statement",
     "StatementLine",
     "StatementMapping",

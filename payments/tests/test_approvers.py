@@ -1,15 +1,10 @@
-"""Mail to those who may decide: never to the proposer, nothing of the buyer, and a dead server holds nobody up."""
+"""Mail to those who may decide: never to the proposer, nothing of the buyer, and queued, not sent, by the relay."""
 
 from __future__ import annotations
 
 import json
-import socket
-import socketserver
-import threading
-from collections.abc import Iterator
-from datetime import timedelta
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 from django.core import mail
@@ -20,7 +15,10 @@ from orders.tests.builders import build_order
 from ordersite import relay
 from ordersite.lib.mail_server import mail_settings
 from ordersite.rails.models import Delivery
-from payments import manual, revival
+from ordersite.rails.relay import Delivered
+from payments import approvers, manual, revival
+from payments.models import StaffMail
+from payments.staff_mail import send_staff_mail
 from payments.tests.proposals import late_payment, person, unpaid, wish_for
 
 pytestmark = pytest.mark.django_db
@@ -44,6 +42,7 @@ def test_those_who_may_decide_are_told_and_nobody_else(settings: Any) -> None:
     gone.save()
     request = manual.propose(wish_for(order, account), user=li)
     relay.run_relay()
+    assert send_staff_mail() == 2
     assert sorted(message.to[0] for message in mail.outbox) == ["chief@shop.test", "wang@shop.test"]
     message = mail.outbox[0]
     assert message.subject == f"待复核:补单申请,订单 {order.number},¥199.00"
@@ -59,6 +58,7 @@ def test_the_mail_speaks_the_language_of_the_installation(settings: Any) -> None
     person("wang")
     revival.propose(payment.pk, user=person("li"), reason="x", stock_confirmed=True)
     relay.run_relay()
+    send_staff_mail()
     assert mail.outbox[0].subject == f"To review: revival request, order {payment.order.number}, ¥199.00"
 
 
@@ -69,93 +69,48 @@ def test_what_is_decided_already_is_not_told() -> None:
     request = manual.propose(wish_for(order, account), user=li)
     manual.withdraw(request.pk, user=li, note="x")
     relay.run_relay()
-    assert mail.outbox == []
+    assert not StaffMail.objects.exists()
 
 
-def test_a_mail_server_that_fails_is_tried_again_later(settings: Any) -> None:
-    with socket.socket() as nobody:
-        nobody.bind(("127.0.0.1", 0))
-        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-        settings.EMAIL_HOST, settings.EMAIL_PORT = nobody.getsockname()
-        order, account = unpaid()
-        person("wang")
-        manual.propose(wish_for(order, account), user=person("li"))
-        relay.run_relay()
-    delivery = Delivery.objects.get()
-    assert (delivery.handler, delivery.last_error) == (
-        "payments.tell_of_settlement", "mail: ConnectionRefusedError",
-    )  # fmt: skip
-    assert delivery.parked_at is None
-    settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
-    Delivery.objects.update(due_at=delivery.event_at)
-    relay.run_relay()
-    assert (len(mail.outbox), Delivery.objects.count()) == (1, 0)
-
-
-class MailServer(socketserver.StreamRequestHandler):
-    """The least of an SMTP server: mailboxes whose name begins with «gone» are not there."""
-
-    taken: ClassVar[list[str]] = []
-    calls: ClassVar[int] = 0
-
-    def handle(self) -> None:
-        type(self).calls += 1
-        self.wfile.write(b"220 ready\r\n")
-        for line in self.rfile:
-            self.wfile.write(self.answer(line.decode().strip()))
-
-    def answer(self, line: str) -> bytes:
-        if line.upper().startswith("RCPT"):
-            self.to = line.partition("<")[2].rstrip(">")
-            return b"550 no such mailbox\r\n" if self.to.startswith("gone") else b"250 ok\r\n"
-        if line.upper() != "DATA":
-            return b"250 ok\r\n"
-        self.wfile.write(b"354 go on\r\n")
-        while self.rfile.readline().strip() != b".":
-            pass
-        self.taken.append(self.to)
-        return b"250 taken\r\n"
-
-
-@pytest.fixture
-def mail_server(settings: Any) -> Iterator[type[MailServer]]:
-    MailServer.taken.clear()
-    MailServer.calls = 0
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), MailServer) as server:
-        server.daemon_threads = True
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-        settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", server.server_address[1]
-        yield MailServer
-        server.shutdown()
-
-
-def test_a_mailbox_that_is_gone_does_not_fill_the_others(mail_server: type[MailServer]) -> None:
+def test_the_relay_queues_and_does_not_send() -> None:
     order, account = unpaid()
-    for name in ("adam", "gone-eve", "zhao"):
+    person("wang")
+    request = manual.propose(wish_for(order, account), user=person("li"))
+    relay.run_relay()
+    row = StaffMail.objects.get()
+    assert (row.event, row.subject_id, row.address) == ("settlement.proposed", request.pk, "wang@shop.test")
+    assert (row.attempts, row.done_at, row.sent_at, mail.outbox) == (0, None, None, [])
+
+
+def test_a_handler_that_runs_twice_queues_each_mail_once() -> None:
+    order, account = unpaid()
+    for name in ("wang", "adam"):
         person(name)
-    manual.propose(wish_for(order, account), user=person("li"))
-    for _again in range(3):
-        relay.run_relay()
-        Delivery.objects.update(due_at=timezone.now())
-    assert mail_server.taken == ["adam@shop.test", "zhao@shop.test"]
-    assert not Delivery.objects.exists()
+    request = manual.propose(wish_for(order, account), user=person("li"))
+    event = Delivered(1, "settlement.proposed", request.pk, timezone.now(), {})
+    assert list(approvers.tell_of_settlement([event, event])) == [None, None]
+    assert send_staff_mail() == 2
+    approvers.tell_of_settlement([event])
+    assert (send_staff_mail(), len(mail.outbox), StaffMail.objects.count()) == (0, 2, 2)
 
 
-def test_where_nobody_can_be_told_it_is_tried_once_a_minute_for_a_day(mail_server: type[MailServer]) -> None:
+def test_a_batch_costs_the_same_however_many_are_told(django_assert_num_queries: Any) -> None:
     account = unpaid()[1]
-    person("gone")
+    for name in ("wang", "adam", "zhao"):
+        person(name)
     li = person("li")
-    for number in range(3):
-        order = build_order(merchant=account.merchant)
-        manual.propose(wish_for(order, account, provider_reference=f"BANK0000{number}"), user=li)
-    relay.run_relay()
-    assert mail_server.calls == 1, "one try for the whole batch"
-    assert list(Delivery.objects.values_list("last_error", flat=True)) == ["mail: SMTPRecipientsRefused"] * 3
-    a_day_ago = timezone.now() - timedelta(days=1, seconds=1)
-    Delivery.objects.update(due_at=timezone.now(), event_at=a_day_ago)
-    relay.run_relay()
-    assert (Delivery.objects.count(), mail_server.taken) == (0, [])
+    asked = [
+        manual.propose(
+            wish_for(build_order(merchant=account.merchant), account, provider_reference=f"BANK0000{n}"),
+            user=li,
+        )
+        for n in range(3)
+    ]
+    events = [Delivered(r.pk, "settlement.proposed", r.pk, timezone.now(), {}) for r in asked]
+    for batch in (events[:1], events):
+        with django_assert_num_queries(3):  # proposals, people, rows
+            approvers.tell_of_settlement(batch)
+    assert StaffMail.objects.count() == 9
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from ordersite import relay
 from ordersite.lib.errors import DomainError
 from payments.models import RefundRequest
 from payments.refunds import request as desk
+from payments.staff_mail import send_staff_mail
 from payments.tests.boxed import at_once
 from payments.tests.refund_builders import ask_back, fresh_request, order_of, paid_payment, staff
 
@@ -172,9 +173,11 @@ def test_those_who_may_approve_are_told_and_not_the_proposer() -> None:
         User.objects.filter(pk=staff(role, name).pk).update(email=f"{name}@shop.example")
     request = ask_back(paid_payment(), user=User.objects.get(username="zhao"))
     relay.run_relay()
+    send_staff_mail()
     [message] = mail.outbox
     assert message.to == ["qian@shop.example"]
     assert f"/admin/payments/refundrequest/{request.pk}/change/" in message.body
     ask_back(paid_payment(), user=staff("agent", "li", refund_alone="60.00"))
     relay.run_relay()
+    send_staff_mail()
     assert len(mail.outbox) == 1

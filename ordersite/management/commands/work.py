@@ -21,6 +21,7 @@ from payments.reconciliation.daily import fetch_bills
 from payments.reconciliation.importing import import_statements
 from payments.reconciliation.settling import settle_statements
 from payments.refunds.lane import order_refunds
+from payments.staff_mail import send_staff_mail
 
 
 class Command(BaseCommand):
@@ -45,6 +46,7 @@ class Command(BaseCommand):
                 Loop("statements", import_statements, 2),
                 Loop("settle", settle_statements, 5),
                 Loop("bills", fetch_bills, 300),
+                Loop("mail", send_staff_mail, 2),
                 Loop("track", poll_tracking, 10),
                 Loop("seal", seal_history, 5),
                 Loop("silence", find_silent_parcels, 900),

@@ -1,0 +1,40 @@
+"""Mail to staff that waits for the mail server."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from ordersite.rails.models import QueueRow
+
+
+class StaffMail(QueueRow):
+    """One mail to one address about one event: a handler that runs twice makes no second one.
+
+    `sent_at`: the mail server has taken it. `done_at` without it: given up (why is in `last_error`), or nobody needed
+    it any more. Times are UTC. Deleted some days after `done_at`, for it holds an address.
+    """
+
+    event = models.CharField(max_length=60)
+    subject_id = models.BigIntegerField()
+    address = models.CharField(max_length=254)
+    subject = models.CharField(max_length=200)
+    body = models.TextField()
+    created_at = models.DateTimeField(default=timezone.now)
+    sent_at = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name = _("mail to staff")
+        verbose_name_plural = _("mails to staff")
+        constraints = [
+            models.UniqueConstraint(fields=["event", "subject_id", "address"], name="staff_mail_once")
+        ]
+        indexes = [
+            models.Index(fields=["id"], name="staff_mail_waiting", condition=Q(done_at__isnull=True)),
+            models.Index(fields=["done_at"], name="staff_mail_done", condition=Q(done_at__isnull=False)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.event} #{self.subject_id}"
