@@ -19,7 +19,7 @@ from orders.models import Order
 from ordersite.lib import private_files
 from ordersite.lib.adminkit import badges
 from ordersite.lib.adminkit.confirmed import log_action, person
-from ordersite.lib.adminkit.search import column, order_number, row_id
+from ordersite.lib.adminkit.search import column, order_number, row_id, row_number
 from ordersite.lib.errors import DomainError
 from payments import manual
 from payments.admin.proposals import ProposalAdmin, ReviewFilter, actions
@@ -76,11 +76,11 @@ class SettlementRequestAdmin(ProposalAdmin):
         if not self.has_add_permission(request):
             raise PermissionDenied
         case = _case(request)
-        number = request.GET.get("order", "").strip()
+        number = _term(request, "order")
         order = _order(number, case)
         if order is None:
             return self._page(request, {"missing": number, "case": case})
-        term = request.GET.get("line", "").strip()[:64]
+        term = _term(request, "line")
         lines = fitting_lines(order, term)
         form = SettlementForm(
             *([request.POST, request.FILES] if request.method == "POST" else []),
@@ -160,13 +160,16 @@ def _order(number: str, case: PaymentException | None) -> Order | None:
     return case.order if case else None
 
 
+def _term(request: HttpRequest, name: str) -> str:
+    """What was typed into a search; the database takes no NUL."""
+    return request.GET.get(name, "").replace("\0", "").strip()[:64]
+
+
 def _case(request: HttpRequest) -> PaymentException | None:
     """The case from which a person came, while it is open."""
-    given = request.GET.get("case", "")
-    if not given.isdigit():
+    number = row_number(request.GET.get("case", ""))
+    if number is None:
         return None
     return (
-        PaymentException.objects.filter(pk=int(given), resolved_at__isnull=True)
-        .select_related("order")
-        .first()
+        PaymentException.objects.filter(pk=number, resolved_at__isnull=True).select_related("order").first()
     )

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from ordersite.lib.adminkit import badges, columns
 from ordersite.lib.adminkit.confirmed import Confirmed, ConfirmedActionsMixin
 from ordersite.lib.adminkit.read_only import DeskAdmin, ReadOnlyAdmin
-from ordersite.lib.adminkit.search import ShapeSearchMixin, column, row_id
+from ordersite.lib.adminkit.search import ShapeSearchMixin, column, row_id, row_number
 from payments.admin.notification import TONES
 from payments.admin.statement import IMPORT, RESULT_TONES
 from payments.findings import Outcome
@@ -40,11 +40,11 @@ class OfStatementFilter(admin.SimpleListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         chosen = request.GET.get(self.parameter_name, "")
-        return [(chosen, f"#{chosen}")] if chosen.isdigit() else []
+        return [(chosen, f"#{chosen}")] if row_number(chosen) else []
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[StatementLine]) -> QuerySet[StatementLine]:
-        value = self.value()
-        return queryset.filter(statement_id=int(value)) if value and value.isdigit() else queryset
+        number = row_number(self.value() or "")
+        return queryset if number is None else queryset.filter(statement_id=number)
 
 
 @admin.register(StatementLine)

@@ -21,6 +21,11 @@ class Shape:
     where: Callable[[str], Q]
 
 
+def row_number(text: str) -> int | None:
+    """The number of a row as an address names it; None for any other text, such as the digits of other scripts."""
+    return int(text) if re.fullmatch(r"[0-9]{1,18}", text, re.ASCII) else None
+
+
 def row_id(pattern: str = r"#?[0-9]{1,18}") -> Shape:
     """`#88213`, the way rows are named on the pages."""
     return Shape(re.compile(pattern), lambda term: Q(pk=int(term.lstrip("#"))))

@@ -139,3 +139,19 @@ def test_an_upload_that_announces_too_much_is_not_read() -> None:
     )
     assert answer.status_code == 400
     assert not Statement.objects.exists()
+
+
+@pytest.mark.parametrize("odd", ["²", "٣", "9" * 40, "9" * 5000, "-1", "1\0", "x"])
+def test_an_odd_number_in_the_address_is_no_fault(odd: str) -> None:
+    client = client_of("finance")
+    take(account_at("alipay"), bills.alipay_csv([]))
+    assert client.get("/admin/payments/statementline/", {"statement": odd}).status_code == 200
+    assert client.get("/admin/payments/settlementrequest/add/", {"case": odd}).status_code == 200
+
+
+@pytest.mark.parametrize("odd", ["\0", "A\0", "9" * 5000])
+def test_an_odd_search_on_the_settlement_page_is_no_fault(odd: str) -> None:
+    number, client = attempt(account_at("alipay")).order.number, client_of("finance")
+    add = "/admin/payments/settlementrequest/add/"
+    assert client.get(add, {"order": odd}).status_code == 200
+    assert client.get(add, {"order": number, "line": odd}).status_code == 200
