@@ -73,19 +73,21 @@ def shown_body(body: bytes, content_type: str) -> SafeString:
     """The body in its own form; text with \\x.. for bytes that are none, where it has no form."""
     if not body:
         return badges.NOTHING
-    if (parsed := _json(body)) is not None:
-        return _pre(json.dumps(masked_json(parsed), ensure_ascii=False, indent=2))
+    if text := _indented(body):
+        return _pre(text)
     if fields := _fields(body, content_type):
         return _table(fields)
     return _pre(masking.mask_phones(body.decode("utf-8", errors="backslashreplace")))
 
 
-def _json(body: bytes) -> Any:
+def _indented(body: bytes) -> str:
+    """Empty for what is no JSON, or nested deeper than anybody could read: refused calls may be anything."""
     try:
         found = json.loads(body)
+        is_nested = isinstance(found, dict | list)
+        return json.dumps(masked_json(found), ensure_ascii=False, indent=2) if is_nested else ""
     except (ValueError, RecursionError):
-        return None
-    return found if isinstance(found, dict | list) else None
+        return ""
 
 
 def _fields(body: bytes, content_type: str) -> list[tuple[str, str]]:

@@ -15,6 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from payments.admin.notification_filters import first_at
+from payments.admin.raw_call import shown_body
 from payments.models import DeadCall, Payment, PaymentNotification
 from payments.notifications import drain_notifications
 from payments.tests import builders as build
@@ -162,3 +163,9 @@ def test_every_filter_is_served_by_an_index(staff: Client) -> None:
         read_whole = [text for text in scans(whole) if "Seq Scan on payments_paymentnotification" in text]
         assert read_whole == [], filters
         assert len(seen) < 60
+
+
+@pytest.mark.parametrize("depth", [100, 500, 900, 5000])
+def test_a_refused_call_of_any_depth_can_be_looked_at(depth: int) -> None:
+    shown = shown_body(b"[" * depth + b"]" * depth, "application/json")
+    assert shown.count("[") == depth
