@@ -23,7 +23,7 @@ from orders.errors import already_paid, unknown_order
 from orders.history.lines import Evidence
 from orders.models import Order, OrderStatus
 from ordersite.rails import outbox
-from payments import errors, evidence, exceptions
+from payments import errors, evidence, exceptions, remedies
 from payments.deciding import (
     SETTLEMENT,
     Desk,
@@ -38,6 +38,7 @@ from payments.findings import Finding, Outcome
 from payments.models import (
     Payment,
     PaymentAccount,
+    PaymentException,
     PaymentExceptionStep,
     PaymentStatus,
     SettlementRequest,
@@ -78,7 +79,8 @@ def propose(wish: Wish, *, user: AbstractUser) -> SettlementRequest:
 
     Raises `DomainError`: not_allowed, beyond_limit, reason_missing, reference_malformed, reference_taken,
     evidence_missing, line_does_not_fit, line_taken, amount_is_not_the_order, account_of_another_shop,
-    order_is_closed, already_paid, proposal_waiting, and what `evidence.keep` says of a file. Nothing is kept then.
+    order_is_closed, already_paid, proposal_waiting, remedy_gone (of the case), and what `evidence.keep` says of a file.
+    Nothing is kept then.
     """
     check_proposer(SETTLEMENT, user, wish.amount)
     reason = words_of(wish.reason, errors.reason_missing())
@@ -110,6 +112,8 @@ def _check_order(order: Order, wish: Wish) -> None:
         raise errors.account_of_another_shop(account.slug)
     if wish.amount != order.total_amount:
         raise errors.amount_is_not_the_order(wish.amount, order.total_amount)
+    if wish.case_id is not None:
+        _check_case(wish.case_id, order)
     if wish.statement_line_id is not None:
         # Locked, so that of two orders at once one finds the other's request.
         lines = StatementLine.objects.select_for_update(no_key=True)
@@ -117,6 +121,15 @@ def _check_order(order: Order, wish: Wish) -> None:
     if SettlementRequest.objects.filter(order=order, status=ProposalStatus.PROPOSED).exists():
         raise errors.proposal_waiting(order.number)
     _check_reference(order, wish)
+
+
+def _check_case(case_id: int, order: Order) -> None:
+    """Approving ends the case too: so it is one of this shop that a settlement can end, and still open."""
+    case = PaymentException.objects.select_related("account", "order", "payment").get(pk=case_id)
+    owner = case.order or case.account
+    is_of_shop = owner is None or owner.merchant_id == order.merchant_id
+    if not (is_of_shop and remedies.can_settle(case)):
+        raise errors.remedy_gone()
 
 
 def check_payable(order: Order) -> None:
@@ -211,8 +224,10 @@ def approve(request_id: int, *, user: AbstractUser, note: str) -> SettlementRequ
 
 
 def _lock(request_id: int) -> tuple[Order, SettlementRequest]:
-    order_id = SettlementRequest.objects.values_list("order_id", flat=True).get(pk=request_id)
-    order = _lock_order(order_id)
+    ids = SettlementRequest.objects.values_list("order_id", "case__order_id")
+    order_id, of_case = ids.get(pk=request_id)
+    # Two trades on one number: the case may be another order's, which is locked now and not behind the attempts.
+    order = lifecycle.lock(pk for pk in (order_id, of_case) if pk is not None)[order_id]
     attempts = Payment.objects.select_for_update(no_key=True).filter(order_id=order_id)
     list(attempts.order_by("pk").values_list("pk"))
     request = SettlementRequest.objects.select_for_update(no_key=True).get(pk=request_id)

@@ -448,3 +448,15 @@ def test_one_number_for_two_orders_at_once_is_taken_once() -> None:
     at_once(*[lambda order=order: wish(order) for order in orders])
     assert codes == ["reference_taken"]
     assert SettlementRequest.objects.count() == 1
+
+
+@pytest.mark.parametrize("changes", [{"kind": "reversed"}, {"resolved_at": AT}, {"account": None}])
+def test_a_case_that_no_settlement_ends_is_not_hung_on_one(changes: dict[str, Any]) -> None:
+    order, account = unpaid()
+    other = build_order(merchant=build_merchant(slug="other"))
+    of_other = {"account": None, "order": other} if "account" in changes else {"account": account}
+    values: dict[str, Any] = {"kind": "unknown_order", "dedup_key": "x", **of_other, **changes}
+    case = PaymentException.objects.create(**values)
+    wish = wish_for(order, account, case_id=case.pk)
+    assert refused(order, lambda: manual.propose(wish, user=person("li"))) == "remedy_gone"
+    assert not PaymentExceptionStep.objects.exists()
