@@ -20,6 +20,7 @@ from ordersite.rails import claims
 from payments import manual
 from payments.models import SettlementRequest, StaffMail
 from payments.staff_mail import GIVE_UP_AFTER, KEPT, MOST_IN_A_RUN, send_staff_mail
+from payments.tests.boxed import at_once
 from payments.tests.proposals import person, unpaid, wish_for
 
 pytestmark = pytest.mark.django_db
@@ -236,3 +237,50 @@ def test_what_is_done_is_forgotten_after_days() -> None:
     StaffMail.objects.filter(pk=old.pk).update(done_at=timezone.now() - KEPT - timedelta(seconds=1))
     send_staff_mail()
     assert list(StaffMail.objects.values_list("address", flat=True)) == ["adam@shop.test"]
+
+
+class Overtaken(EmailBackend):
+    """Slower than the lease: while it takes the first mail, another worker takes that row over."""
+
+    calls: ClassVar[int] = 0
+
+    def send_messages(self, messages: Any) -> int:
+        taken = int(super().send_messages(messages))
+        type(self).calls += 1
+        if self.calls == 1:
+            StaffMail.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
+            assert send_staff_mail() == 1
+            StaffMail.objects.update(last_error="of the second")
+        return taken
+
+
+def test_one_that_was_overtaken_leaves_the_row_to_the_other(settings: Any) -> None:
+    settings.EMAIL_BACKEND = f"{Overtaken.__module__}.{Overtaken.__qualname__}"
+    Overtaken.calls = 0
+    asked("adam")
+    send_staff_mail()
+    assert len(mail.outbox) == 2, "better twice than never"
+    row = StaffMail.objects.get()
+    assert (row.attempts, row.last_error) == (2, "of the second")
+
+
+def test_a_failure_leaves_what_another_worker_holds(no_mail_server: None) -> None:
+    asked("adam", "wang")
+    [held] = claims.claim(StaffMail, limit=1)
+    send_staff_mail()
+    mine, other = StaffMail.objects.order_by("pk")
+    assert (mine.pk, mine.attempts, mine.last_error, mine.leased_until is None) == (held.id, 1, "", False)
+    assert (other.attempts, other.leased_until) == (1, None)
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_two_senders_at_once_send_each_mail_once(mail_server: type[MailServer]) -> None:
+    request = asked()
+    names = [f"n{number}@shop.test" for number in range(20)]
+    StaffMail.objects.bulk_create(
+        StaffMail(event="settlement.proposed", subject_id=request.pk, address=name, subject="s", body="b")
+        for name in names
+    )
+    assert sum(at_once(send_staff_mail, send_staff_mail)) == 20
+    assert sorted(mail_server.taken) == sorted(names)
