@@ -3,38 +3,42 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
 from django.core.cache import cache
-from django.db import connection, transaction
+from django.core.management.commands import flush as flush_command
 from django.db.backends.base.operations import BaseDatabaseOperations
+from pytest_django import DjangoDbBlocker
 
-from logistics import guards as logistics_guards
-from orders import guards as orders_guards
-from ordersite.rails import triggers
-from payments import guards as payments_guards
+from ordersite.tests.flushing import Flusher
 
-_flush = BaseDatabaseOperations.execute_sql_flush
-
-
-def _flush_past_triggers(self: BaseDatabaseOperations, sql_list: Iterable[str]) -> None:
-    """History refuses TRUNCATE and DELETE; the flush between two transactional tests must get past that."""
-    if connection.vendor == "postgresql":
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute("SET LOCAL session_replication_role = replica")
-            _flush(self, sql_list)
-        return
-    triggers.remove((*orders_guards.GUARDS, *logistics_guards.GUARDS, *payments_guards.GUARDS))
-    _flush(self, sql_list)  # the post_migrate signal that follows a flush installs the triggers again
+_flusher = Flusher(BaseDatabaseOperations.execute_sql_flush)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def flush_gets_past_triggers() -> Iterator[None]:
-    BaseDatabaseOperations.execute_sql_flush = _flush_past_triggers  # type: ignore[method-assign]
+    original, signal = BaseDatabaseOperations.execute_sql_flush, flush_command.emit_post_migrate_signal
+
+    def execute_sql_flush(self: BaseDatabaseOperations, sql_list: Sequence[str]) -> None:
+        _flusher.flush(self, sql_list)
+
+    BaseDatabaseOperations.execute_sql_flush = execute_sql_flush  # type: ignore[method-assign,assignment]
+    flush_command.emit_post_migrate_signal = _done_by_the_flusher
     yield
-    BaseDatabaseOperations.execute_sql_flush = _flush  # type: ignore[method-assign]
+    BaseDatabaseOperations.execute_sql_flush = original  # type: ignore[method-assign]
+    flush_command.emit_post_migrate_signal = signal
+
+
+def _done_by_the_flusher(*_args: Any, **_kwargs: Any) -> None:
+    """It gives the signal itself, where something has to be made again."""
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
+    with django_db_blocker.unblock():
+        _flusher.remember()
 
 
 @pytest.fixture(autouse=True)
