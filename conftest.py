@@ -8,27 +8,29 @@ from typing import Any
 
 import pytest
 from django.core.cache import cache
-from django.core.management.commands import flush as flush_command
+from django.core.management.commands import flush
 from django.db.backends.base.operations import BaseDatabaseOperations
 from pytest_django import DjangoDbBlocker
 
 from ordersite.tests.flushing import Flusher
 
+# Django's flush command gives the signal itself; the name is not in its published types.
+_flush_command: Any = flush
 _flusher = Flusher(BaseDatabaseOperations.execute_sql_flush)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def flush_gets_past_triggers() -> Iterator[None]:
-    original, signal = BaseDatabaseOperations.execute_sql_flush, flush_command.emit_post_migrate_signal
+    original, signal = BaseDatabaseOperations.execute_sql_flush, _flush_command.emit_post_migrate_signal
 
     def execute_sql_flush(self: BaseDatabaseOperations, sql_list: Sequence[str]) -> None:
         _flusher.flush(self, sql_list)
 
     BaseDatabaseOperations.execute_sql_flush = execute_sql_flush  # type: ignore[method-assign,assignment]
-    flush_command.emit_post_migrate_signal = _done_by_the_flusher
+    _flush_command.emit_post_migrate_signal = _done_by_the_flusher
     yield
     BaseDatabaseOperations.execute_sql_flush = original  # type: ignore[method-assign]
-    flush_command.emit_post_migrate_signal = signal
+    _flush_command.emit_post_migrate_signal = signal
 
 
 def _done_by_the_flusher(*_args: Any, **_kwargs: Any) -> None:
