@@ -15,6 +15,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, BinaryIO, Protocol, cast
+from xml.etree.ElementTree import ParseError
+
+from defusedxml import DefusedXmlException
+from openpyxl.packaging.manifest import Manifest
+from openpyxl.xml.constants import WORKSHEET_TYPE
+from openpyxl.xml.functions import fromstring
 
 from payments.reconciliation.refusals import Refused
 
@@ -24,8 +30,9 @@ RATIO_FROM = 32 * 1024 * 1024
 MAX_LINE = 16 * 1024
 MAX_MEMBERS = 20
 HEAD = 64 * 1024
-# XLSX keeps all its texts in one part, which is held in memory.
-MAX_SHARED_STRINGS = 32 * 1024 * 1024
+# All parts of a workbook but its sheets are held in memory, the one with all its texts for one.
+MAX_PART = 32 * 1024 * 1024
+_MANIFEST = "[Content_Types].xml"
 _BUFFER = 256 * 1024
 UNREADABLE = (zipfile.BadZipFile, zlib.error, gzip.BadGzipFile, EOFError, NotImplementedError, RuntimeError)
 
@@ -119,7 +126,8 @@ def _in_zip(stack: ExitStack, raw: IO[bytes], size: int) -> Source:
     except UNREADABLE as error:
         raise Refused("broken_file") from error
     _check_members(members, size)
-    if any(one.filename == "[Content_Types].xml" for one in members):
+    if any(one.filename == _MANIFEST for one in members):
+        _check_parts(archive, members)
         return Source("", b"", io.BytesIO(), raw, size, is_workbook=True)
     return _detail(stack, archive, members, raw)
 
@@ -133,10 +141,20 @@ def _check_members(members: list[zipfile.ZipInfo], size: int) -> None:
         raise Refused("too_large", megabytes=MAX_BYTES // 1024 // 1024)
     if unpacked > RATIO_FROM and unpacked > size * MAX_RATIO:
         raise Refused("bomb")
-    if any(
-        one.filename.endswith("sharedStrings.xml") and one.file_size > MAX_SHARED_STRINGS for one in members
-    ):
-        raise Refused("too_large", megabytes=MAX_SHARED_STRINGS // 1024 // 1024)
+
+
+def _check_parts(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo]) -> None:
+    """Only sheets are streamed. What a part is, the manifest says, not its name: the reader goes by that, too."""
+    large = {one.filename for one in members if one.file_size > MAX_PART}
+    if _MANIFEST in large:
+        raise Refused("too_large", megabytes=MAX_PART // 1024 // 1024)
+    try:
+        manifest = Manifest.from_tree(fromstring(archive.read(_MANIFEST)))
+    except (*UNREADABLE, ValueError, TypeError, KeyError, ParseError, DefusedXmlException) as error:
+        raise Refused("broken_file") from error
+    others = {part.PartName[1:] for part in manifest.Override if part.ContentType != WORKSHEET_TYPE}
+    if any(name in others or not name.startswith("xl/worksheets/") for name in large):
+        raise Refused("too_large", megabytes=MAX_PART // 1024 // 1024)
 
 
 def _detail(

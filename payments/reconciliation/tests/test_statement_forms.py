@@ -325,3 +325,25 @@ def test_a_workbook_with_entities_is_refused() -> None:
     members[sheet] = bomb + members[sheet]
     statement = take(account_at("webhook"), bills.zipped(members), mapping=bank())
     assert statement.refusal["code"] == "broken_file"
+
+
+@pytest.mark.parametrize("name", ["sharedStrings.xml", "worksheets/sheet1.xml", "worksheets/texts.xml"])
+def test_only_the_sheets_of_a_workbook_may_be_large(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """The texts of all cells are held in memory, under whatever name the manifest gives them."""
+    monkeypatch.setattr(containers, "MAX_PART", 16 * 1024)
+    source = zipfile.ZipFile(io.BytesIO(workbook(["R1", "B1", 1, "2026/11/21 10:00:00"])))
+    members = {part: source.read(part) for part in source.namelist()}
+    kind = "application/vnd.openxmlformats-officedocument.spreadsheetml.sharedStrings+xml"
+    said = f'<Override PartName="/xl/{name}" ContentType="{kind}" /></Types>'.encode()
+    manifest = members["[Content_Types].xml"].replace(b"</Types>", said)
+    texts = b"<sst>" + b"<si><t>x</t></si>" * 1024 + b"</sst>"
+    changed = members | {"[Content_Types].xml": manifest, f"xl/{name}": texts}
+    statement = take(account_at("webhook"), bills.zipped(changed), mapping=bank())
+    assert statement.refusal["code"] == "too_large"
+
+
+def test_a_sheet_of_any_size_is_streamed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(containers, "MAX_PART", 16 * 1024)
+    content = workbook(*(["R1", f"B{n}", 1, "2026/11/21 10:00:00"] for n in range(300)))
+    statement = take(account_at("webhook"), content, mapping=bank())
+    assert (statement.status, statement.lines_total) == ("matched", 300)
