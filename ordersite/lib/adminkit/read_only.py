@@ -40,8 +40,11 @@ class DeskAdmin(ModelAdmin):
     actions: Sequence[Any] = ()
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        """Only the filters of the list: `?phone__regex=` and the like would read the table whole, or worse."""
-        return lookup in self._lookups(request)
+        """Only the filters of the list: `?phone__regex=` and the like would read the table whole, or worse.
+
+        And no value that the database does not take.
+        """
+        return lookup in self._lookups(request) and "\0" not in value
 
     def _lookups(self, request: HttpRequest) -> set[str]:
         filters = self.get_list_filter(request)

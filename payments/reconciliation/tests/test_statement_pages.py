@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from django.contrib.auth.models import Group, User
@@ -145,7 +146,8 @@ def test_an_upload_that_announces_too_much_is_not_read() -> None:
 def test_an_odd_number_in_the_address_is_no_fault(odd: str) -> None:
     client = client_of("finance")
     take(account_at("alipay"), bills.alipay_csv([]))
-    assert client.get("/admin/payments/statementline/", {"statement": odd}).status_code == 200
+    lines = client.get("/admin/payments/statementline/", {"statement": odd})
+    assert lines.status_code == (400 if "\0" in odd else 200)
     assert client.get("/admin/payments/settlementrequest/add/", {"case": odd}).status_code == 200
 
 
@@ -155,3 +157,10 @@ def test_an_odd_search_on_the_settlement_page_is_no_fault(odd: str) -> None:
     add = "/admin/payments/settlementrequest/add/"
     assert client.get(add, {"order": odd}).status_code == 200
     assert client.get(add, {"order": number, "line": odd}).status_code == 200
+
+
+@pytest.mark.parametrize("odd", ["\0", "²", "9" * 40, "9" * 5000])
+@pytest.mark.parametrize("filtered", ["paymentexception/?kind__exact", "statement/?account__id__exact"])
+def test_an_odd_filter_is_no_fault(filtered: str, odd: str) -> None:
+    answer = client_of("finance").get(f"/admin/payments/{filtered}={quote(odd)}")
+    assert answer.status_code in (200, 302, 400)
