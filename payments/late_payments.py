@@ -25,10 +25,10 @@ REASON = "late payment, refunded by the merchant's rule"
 def handle_exception_raised(events: Sequence[Delivered]) -> Sequence[Answer]:
     """Ask for the money of these cases back. Runs in the relay's transaction; doing it again changes nothing."""
     ids = [event.subject_id for event in events if event.payload.get("kind") in exceptions.LATE]
-    cases = _cases_by_rule(ids)
     # All orders at once, by primary key; from here on nobody else asks for this money.
-    lifecycle.lock(case.order_id for case in cases if case.order_id is not None)
-    for case in cases:
+    lifecycle.lock(case.order_id for case in _cases_by_rule(ids) if case.order_id is not None)
+    # Read again: while we waited two persons may have revived an order, and its money is surplus no more.
+    for case in _cases_by_rule(ids):
         _refund(case)
     return [None] * len(events)
 

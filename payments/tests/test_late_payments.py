@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from decimal import Decimal
 
 import pytest
+from django.db import connection, transaction
 from django.utils import timezone
 
+from orders import lifecycle
 from orders.history.lines import Evidence
 from orders.models import Merchant, Order
 from orders.tests.builders import build_order_in
@@ -17,7 +20,9 @@ from payments.findings import Finding
 from payments.models import Payment, PaymentAccount, PaymentException, PaymentExceptionStep, RefundRequest
 from payments.providers.base import NoticeKind
 from payments.settlement import apply_findings
+from payments.tests.boxed import at_once
 from payments.tests.builders import build_alipay, build_payment
+from scripts.processes import wait_until
 
 pytestmark = pytest.mark.django_db
 
@@ -110,3 +115,36 @@ def test_what_cannot_be_asked_back_stays_with_the_reason() -> None:
     assert not RefundRequest.objects.exists()
     assert PaymentException.objects.get().resolved_at is None
     assert PaymentExceptionStep.objects.get().deed == "noted"
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_the_money_of_an_order_that_is_revived_meanwhile_stays() -> None:
+    """The rule finds the case, and waits for the order that two persons are reviving."""
+    payment = paid_late("refund")
+    case = PaymentException.objects.get()
+    event = Delivered(1, "payment.exception_raised", case.pk, case.created_at, {"kind": str(case.kind)})
+    held, waits = threading.Event(), threading.Event()
+
+    def revive() -> None:
+        with transaction.atomic():
+            lifecycle.lock([payment.order_id])
+            held.set()
+            assert wait_until(somebody_waits, 10)
+            waits.set()
+            Payment.objects.filter(pk=payment.pk).update(is_surplus=False)
+
+    def refund() -> None:
+        assert held.wait(10)
+        with transaction.atomic():
+            late_payments.handle_exception_raised([event])
+
+    at_once(revive, refund)
+    assert waits.is_set()
+    assert not RefundRequest.objects.exists()
+
+
+def somebody_waits() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM pg_locks WHERE pg_backend_pid() = ANY(pg_blocking_pids(pid))")
+        return cursor.fetchone() is not None
