@@ -34,6 +34,8 @@ LARGE_SECONDS = 30.0
 BYTES_PER_SECOND = 32 * 1024
 # Held in memory up to here, on disk beyond; answers up to here go out whole, so that a slow reader holds no thread.
 IN_MEMORY = 2 * 1024 * 1024
+# What all long bodies of a process may fill together, in memory and on disk: beyond it they are told 413.
+ROOM = 1024 * 1024 * 1024
 SEND_SECONDS = 30.0
 SWEEP_SECONDS = 0.2
 
@@ -59,6 +61,44 @@ class SlowBody(UnreadBody):
         raise TimeoutError("the body did not arrive in time")
 
 
+class Room:
+    """So many bytes for all; taken by the loop, given back by the threads."""
+
+    def __init__(self, size: int) -> None:
+        self._left, self._lock = size, threading.Lock()
+
+    def take(self, size: int) -> bool:
+        with self._lock:
+            if size > self._left:
+                return False
+            self._left -= size
+            return True
+
+    def give(self, size: int) -> None:
+        with self._lock:
+            self._left += size
+
+
+class Spool(tempfile.SpooledTemporaryFile[bytes]):
+    """A long body, on disk beyond IN_MEMORY; gives its room back when it is closed."""
+
+    def __init__(self, room: Room) -> None:
+        super().__init__(IN_MEMORY)
+        self._room, self.size = room, 0
+
+    def add(self, piece: bytes) -> None:
+        """Raises TooLarge where this body, or all of them together, would be more than is taken."""
+        if self.size + len(piece) > LARGEST_BODY or not self._room.take(len(piece)):
+            raise TooLarge
+        self.size += len(piece)
+        self.write(piece)
+
+    def close(self) -> None:
+        super().close()
+        self._room.give(self.size)
+        self.size = 0
+
+
 @dataclass(slots=True)
 class Job:
     """A request that is whole, and whom to wake when it is answered."""
@@ -78,6 +118,7 @@ class Front:
         self._application = application
         self._threads = threads
         self._small_prefixes = tuple(small_prefixes)
+        self._room = Room(ROOM)
         self._jobs: SimpleQueue[Job] = SimpleQueue()
         self._answered: deque[asyncio.Future[None]] = deque()
 
@@ -113,7 +154,20 @@ class Front:
             return await _in_time(_whole(protocol), SMALL_SECONDS if is_small else LARGE_SECONDS, is_small)
         if is_small and length is not None:
             return UnreadBody(bytes(SMALL_BODY + 1))  # long enough to be refused
-        return await _in_time(_cut(protocol), SMALL_SECONDS, True) if is_small else await _large(protocol)
+        return (
+            await _in_time(_cut(protocol), SMALL_SECONDS, True) if is_small else await self._large(protocol)
+        )
+
+    async def _large(self, protocol: Any) -> IO[bytes]:
+        """Any other body, on disk where it is long."""
+        spool = Spool(self._room)
+        try:
+            await _fill(spool, protocol)
+        except BaseException:
+            spool.close()
+            raise
+        spool.seek(0)
+        return spool
 
     def _work(self) -> None:
         """One thread: requests one after the other, for ever. What an application lets through is a 500."""
@@ -220,33 +274,18 @@ async def _cut(protocol: Any) -> bytes:
     return bytes(taken[: SMALL_BODY + 1])
 
 
-async def _large(protocol: Any) -> IO[bytes]:
-    """Any other body, on disk where it is long."""
-    file: IO[bytes] = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115  # closed when the request is answered
-    try:
-        await _fill(file, protocol)
-    except BaseException:
-        file.close()
-        raise
-    file.seek(0)
-    return file
-
-
-async def _fill(file: IO[bytes], protocol: Any) -> None:
+async def _fill(spool: Spool, protocol: Any) -> None:
     """The time that a body may take grows with what has come of it."""
-    started, size, pieces = asyncio.get_running_loop().time(), 0, aiter(protocol)
+    started, pieces = asyncio.get_running_loop().time(), aiter(protocol)
     while True:
         try:
-            async with asyncio.timeout_at(started + LARGE_SECONDS + size / BYTES_PER_SECOND):
+            async with asyncio.timeout_at(started + LARGE_SECONDS + spool.size / BYTES_PER_SECOND):
                 piece = await pieces.__anext__()
         except TimeoutError:
             raise TooSlow from None
         except StopAsyncIteration:
             return
-        size += len(piece)
-        if size > LARGEST_BODY:
-            raise TooLarge
-        file.write(piece)
+        spool.add(piece)
 
 
 # --- The answer ---

@@ -11,6 +11,7 @@ from ordersite.lib import front
 
 front.SMALL_SECONDS = front.LARGE_SECONDS = 0.4
 front.BYTES_PER_SECOND = 1_000_000
+front.ROOM = front.IN_MEMORY + 1_000_000
 _KEPT = (
     "REQUEST_METHOD",
     "PATH_INFO",

@@ -68,6 +68,12 @@ def test_a_body_in_chunks_and_a_long_one_arrive_whole(client: httpx2.Client) -> 
     assert client.post("/", content=b"x" * (IN_MEMORY + 1)).json()["size"] == IN_MEMORY + 1
 
 
+def test_long_bodies_share_a_room_and_give_it_back(client: httpx2.Client) -> None:
+    assert client.post("/", content=b"x" * (IN_MEMORY + 1_000_001)).status_code == 413
+    for _time in range(3):
+        assert client.post("/", content=b"x" * (IN_MEMORY + 900_000)).json()["size"] == IN_MEMORY + 900_000
+
+
 @pytest.mark.parametrize("chunked", [True, False])
 def test_machines_bodies_are_cut_one_byte_beyond_their_size(client: httpx2.Client, chunked: bool) -> None:
     for size, seen in ((SMALL_BODY, SMALL_BODY), (SMALL_BODY + 1, SMALL_BODY + 1), (500_000, SMALL_BODY + 1)):
