@@ -58,6 +58,8 @@ def test_from_the_file_to_the_paid_order() -> None:
     }  # fmt: skip
     shown = page(client, statement)
     assert stuck.order.number in shown
+    hint = "somebody else who may settle"
+    assert (hint in shown, hint in page(second, statement)) == (True, False)
     assert "data-progress=" not in shown
     assert Order.objects.get().status == "pending"
     settle = f"/admin/payments/statement/{statement.pk}/do/settle/"
