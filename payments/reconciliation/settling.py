@@ -22,6 +22,7 @@ from orders.history.lines import Evidence
 from ordersite.lib.errors import DomainError
 from ordersite.rails import bulk, hints
 from payments import errors, settlement
+from payments.deciding import staff
 from payments.exceptions import Case, fact_key, raise_exceptions
 from payments.findings import Finding, Outcome, Verdict
 from payments.models import PaymentException, Statement, StatementLine, StatementStatus
@@ -90,7 +91,8 @@ def _check_alone(statement: Statement) -> None:
 
 def settle_statements() -> None:
     """Do every settlement that was confirmed."""
-    for statement in Statement.objects.filter(settle_wanted_at__isnull=False).order_by("id"):
+    wanted = Statement.objects.filter(settle_wanted_at__isnull=False)
+    for statement in wanted.select_related("settle_wanted_by").order_by("id"):
         settle(statement)
 
 
@@ -147,6 +149,8 @@ def _finding(statement: Statement, line: StatementLine) -> Finding:
         refund_amount=line.amount if is_refund else None,
         refund_reference=line.refund_reference,
         occurred_at=line.occurred_at,
+        # History names who confirmed it; what a command settles has no one to name but the provider.
+        actor=staff(statement.settle_wanted_by) if statement.settle_wanted_by else None,
     )
 
 

@@ -11,7 +11,7 @@ from django.contrib.auth.models import Group, User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
-from orders.models import Order
+from orders.models import Order, OrderEvent
 from payments.models import PaymentException, Statement
 from payments.reconciliation import importing, settling
 from payments.reconciliation.tests import bills
@@ -70,6 +70,8 @@ def test_from_the_file_to_the_paid_order() -> None:
     settling.settle_statements()
     assert Order.objects.get().status == "paid"
     assert Statement.objects.get().settle_wanted_by == User.objects.get(username="finance 2")
+    line = OrderEvent.objects.get(to_status="paid")
+    assert (line.trigger, line.actor_kind, line.actor_id) == ("statement", "staff", "finance 2")
     assert client.post(f"/admin/payments/statement/{statement.pk}/do/raise/").status_code == 302
     assert PaymentException.objects.get().kind == "statement_difference"
 
