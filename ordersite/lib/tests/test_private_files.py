@@ -90,6 +90,7 @@ def test_no_other_name_opens(name: str) -> None:
         private_files.open(name)
 
 
+@pytest.mark.django_db  # an answer that is closed looks after the connections
 def test_it_leaves_as_a_download_that_nobody_guesses_about() -> None:
     answer = private_files.attachment(keep(b"<script>alert(1)</script>\n"), "证据.csv")
     assert answer["Content-Disposition"].startswith("attachment;")
@@ -104,3 +105,11 @@ def test_a_removed_file_is_gone(settings: Any) -> None:
     private_files.remove(name)
     private_files.remove(name)
     assert left(settings) == []
+
+
+def test_an_archive_with_a_huge_list_of_names_is_not_read() -> None:
+    """Its directory would be read as a whole, at six times its size in memory."""
+    names = [f"{number:0200d}.csv" for number in range(2_500)]
+    with pytest.raises(DomainError) as refused:
+        keep(archive(*names), limit=10_000_000)
+    assert refused.value.code == "file_kind_refused"

@@ -136,6 +136,9 @@ def _check_members(members: list[zipfile.ZipInfo], size: int) -> None:
     """The declared sizes are an upper bound: the unpacker stops there."""
     if any(one.flag_bits & 1 for one in members):
         raise Refused("encrypted")
+    # The others unpack in ways that no provider uses and that take what memory the file asks for.
+    if any(one.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for one in members):
+        raise Refused("broken_file")
     unpacked = sum(one.file_size for one in members)
     if unpacked > MAX_BYTES:
         raise Refused("too_large", megabytes=MAX_BYTES // 1024 // 1024)

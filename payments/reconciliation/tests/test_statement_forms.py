@@ -193,6 +193,13 @@ def test_a_packed_bomb_without_a_declared_size_is_refused_on_the_way(monkeypatch
     assert taken_as("wechatpay", packed) == ("refused", "bomb")
 
 
+def test_a_zip_packed_in_an_odd_way_is_refused() -> None:
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("x.csv", b"x")
+    assert taken_as("alipay", target.getvalue()) == ("refused", "broken_file")
+
+
 def test_an_encrypted_zip_is_refused() -> None:
     content = bytearray(bills.zipped({"x.csv": ALIPAY}))
     for signature, at in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
