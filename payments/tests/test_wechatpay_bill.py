@@ -42,7 +42,12 @@ def fetch(gate: HTTPServer, target: Path, day: date = DAY) -> BillAnswer:
 
 
 @pytest.mark.parametrize(
-    "packed", [gzip.compress(BILL), BILL, gzip.compress(BILL[:90]) + gzip.compress(BILL[90:])]
+    "packed",
+    [
+        gzip.compress(BILL, mtime=0),
+        BILL,
+        gzip.compress(BILL[:90], mtime=0) + gzip.compress(BILL[90:], mtime=0),
+    ],
 )
 def test_the_bill_arrives_unpacked_and_checked(gate: HTTPServer, tmp_path: Path, packed: bytes) -> None:
     offers(gate, packed)
@@ -57,7 +62,9 @@ def test_the_bill_arrives_unpacked_and_checked(gate: HTTPServer, tmp_path: Path,
 
 def test_the_hash_may_be_in_capitals(gate: HTTPServer, tmp_path: Path) -> None:
     offers(
-        gate, gzip.compress(BILL), hash_value=hashlib.sha1(BILL, usedforsecurity=False).hexdigest().upper()
+        gate,
+        gzip.compress(BILL, mtime=0),
+        hash_value=hashlib.sha1(BILL, usedforsecurity=False).hexdigest().upper(),
     )
     assert fetch(gate, tmp_path / "bill").state is BillState.READY
 
@@ -72,10 +79,10 @@ def refused(gate: HTTPServer, target: Path) -> None:
 @pytest.mark.parametrize(
     "file",
     [
-        gzip.compress(BILL + b"x"),
+        gzip.compress(BILL + b"x", mtime=0),
         BILL[:-1],
-        gzip.compress(BILL)[:-9],
-        gzip.compress(BILL)[:20] + b"\0" * 50,
+        gzip.compress(BILL, mtime=0)[:-9],
+        gzip.compress(BILL, mtime=0)[:20] + b"\0" * 50,
         b"",
         b"\x1f\x8b",
     ],
@@ -104,7 +111,7 @@ def test_a_file_that_does_not_fit_its_hash_is_thrown_away(
 def test_an_offer_that_cannot_be_checked_is_not_taken(
     gate: HTTPServer, tmp_path: Path, changes: dict[str, Any]
 ) -> None:
-    offers(gate, gzip.compress(BILL), **changes)
+    offers(gate, gzip.compress(BILL, mtime=0), **changes)
     refused(gate, tmp_path / "bill")
     assert len(gate.log) == 1
 
