@@ -109,15 +109,17 @@ def read_certificate(text: str) -> Certificate:
 
 # What parsing raises for a certificate in which a byte or two are not what they should be.
 _UNREADABLE = (
-    ValueError, UnsupportedAlgorithm, InvalidVersion, DuplicateExtension, UnsupportedGeneralNameType,
+    ValueError, TypeError, OverflowError, UnsupportedAlgorithm, InvalidVersion, DuplicateExtension,
+    UnsupportedGeneralNameType,
 )  # fmt: skip
 
 
 def _readable(pem: str) -> list[Certificate]:
     try:
         certificate = load_pem_x509_certificate(pem.encode("ascii"))
-        # Both are parsed late, and each may fail on its own.
+        # All are parsed late, and each may fail on its own.
         _parts = certificate.subject, certificate.issuer, certificate.extensions
+        _times = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     except _UNREADABLE:
         return []
     return [certificate]
@@ -127,7 +129,7 @@ def rsa_key(certificate: Certificate) -> RSAPublicKey:
     """The certificate's key; ValueError unless it is RSA of MIN_BITS or more."""
     try:
         key = certificate.public_key()
-    except (ValueError, UnsupportedAlgorithm):
+    except (ValueError, TypeError, UnsupportedAlgorithm):
         raise ValueError("the certificate's key cannot be read") from None
     if not isinstance(key, RSAPublicKey) or key.key_size < MIN_BITS:
         raise ValueError(f"the certificate's key is not RSA of {MIN_BITS} bits or more")

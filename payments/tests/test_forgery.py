@@ -7,8 +7,8 @@ genuine one. Where the bytes themselves are signed, no change may pass at all.
 from __future__ import annotations
 
 import json
+import os
 import random
-import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -89,8 +89,9 @@ def test_no_change_of_one_byte_says_anything_new(name: str) -> None:
     call, keys = make()
     verify = PROVIDERS[keys.provider].verify
     genuine = verify(call, keys)
-    seed = secrets.randbits(32)
-    chance, passed = random.Random(seed), []  # to be repeated by its seed, not to be secret
+    # The same changes in every run, so that a fault is a fault of the change at hand; another seed tries others.
+    seed = int(os.environ.get("FORGERY_SEED", "20261122"))
+    chance, passed = random.Random(seed), []
     for _ in range(count):
         forged = changed(call, chance)
         try:
