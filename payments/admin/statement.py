@@ -23,9 +23,8 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext as _now
+from django.utils.translation import gettext, ngettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext, pgettext_lazy
 from unfold.widgets import UnfoldAdminFileFieldWidget
 
 from ordersite.lib.adminkit import badges, columns, fields
@@ -206,7 +205,7 @@ class StatementAdmin(AddByFormMixin, ConfirmedActionsMixin, ReadOnlyAdmin):
         if taken.is_new:
             log_action(request, taken.statement, "import")
         else:
-            known = _now("This file was imported before, as this statement. Nothing was changed.")
+            known = gettext("This file was imported before, as this statement. Nothing was changed.")
             self.message_user(request, known, level="warning")
         return HttpResponseRedirect(self.after_action(taken.statement))
 
