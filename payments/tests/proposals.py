@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import io
+import threading
+from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from django.contrib.auth.models import Group, User
 
 from orders.models import Order, OrderEvent
 from orders.tests.builders import build_order, build_order_in
+from ordersite.lib.errors import DomainError
 from payments.evidence import Handed
 from payments.manual import Wish
-from payments.models import MoneyLimit, Payment, PaymentAccount, PaymentException
+from payments.models import MoneyLimit, Payment, PaymentAccount, PaymentException, Proposal
+from payments.tests.boxed import at_once
 from payments.tests.builders import build_payment, build_webhook
 
 PDF = b"%PDF-1.7\nreceipt\n"
@@ -71,3 +76,29 @@ def lines_of(order: Order) -> list[tuple[str, str]]:
     """What the history says after the creation: trigger and actor."""
     events = OrderEvent.objects.filter(order_id=order.pk, seq__gt=1).order_by("seq")
     return [(event.trigger, event.actor_id) for event in events]
+
+
+def looking_at_once(request: Proposal) -> list[bool]:
+    """Two who look at the state and then act, without a lock: what each of them sees."""
+    barrier, seen = threading.Barrier(2), []
+
+    def look() -> None:
+        seen.append(type(request)._default_manager.get(pk=request.pk).is_waiting)
+        barrier.wait()
+
+    at_once(look, look)
+    return seen
+
+
+def deciding_at_once(request: Proposal, approve: Callable[..., object]) -> list[str]:
+    """Two people approve at the same time through the door: the codes of those who were refused."""
+    codes: list[str] = []
+
+    def decide(user: User) -> None:
+        try:
+            approve(request.pk, user=user, note="ok")
+        except DomainError as caught:
+            codes.append(caught.code)
+
+    at_once(*[partial(decide, person(name)) for name in ("wang", "zhao")])
+    return codes

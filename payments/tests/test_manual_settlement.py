@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -33,7 +32,18 @@ from payments.models import (
 )
 from payments.tests import builders as build
 from payments.tests.boxed import at_once
-from payments.tests.proposals import NUMBER, PDF, limit, lines_of, person, receipt, unpaid, wish_for
+from payments.tests.proposals import (
+    NUMBER,
+    PDF,
+    deciding_at_once,
+    limit,
+    lines_of,
+    looking_at_once,
+    person,
+    receipt,
+    unpaid,
+    wish_for,
+)
 
 AT = datetime(2026, 11, 22, 6, 2, 9, tzinfo=UTC)
 Deed = MoneyLimit.Deed
@@ -398,32 +408,14 @@ def test_the_wish_is_told_to_those_who_may_decide() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_two_deciders_without_the_lock_both_act() -> None:
     """Look at the state, then act: both see a waiting request."""
-    request = proposed()
-    barrier, seen = threading.Barrier(2), []
-
-    def decide() -> None:
-        seen.append(SettlementRequest.objects.get(pk=request.pk).is_waiting)
-        barrier.wait()
-
-    at_once(decide, decide)
-    assert seen == [True, True]
+    assert looking_at_once(proposed()) == [True, True]
 
 
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
 def test_two_deciders_at_once_have_one_effect() -> None:
     request = proposed()
-    deciders = [person("wang"), person("zhao")]
-    codes: list[str] = []
-
-    def decide(user: User) -> None:
-        try:
-            manual.approve(request.pk, user=user, note="ok")
-        except DomainError as caught:
-            codes.append(caught.code)
-
-    at_once(*[lambda user=user: decide(user) for user in deciders])
-    assert codes == ["already_decided"]
+    assert deciding_at_once(request, manual.approve) == ["already_decided"]
     assert [trigger for trigger, _actor in lines_of(request.order)] == [
         "settlement_proposed", "settlement_approved", "manual",
     ]  # fmt: skip

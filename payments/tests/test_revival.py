@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -27,7 +26,7 @@ from payments.models import (
 from payments.refunds.request import request_refund
 from payments.tests.boxed import at_once
 from payments.tests.builders import build_alipay
-from payments.tests.proposals import late_payment, limit, lines_of, person
+from payments.tests.proposals import deciding_at_once, late_payment, limit, lines_of, looking_at_once, person
 
 pytestmark = pytest.mark.django_db
 
@@ -195,32 +194,14 @@ def test_one_request_an_order_and_a_refusal_makes_room() -> None:
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
 def test_two_deciders_without_the_lock_both_act() -> None:
-    request = proposed()
-    barrier, seen = threading.Barrier(2), []
-
-    def decide() -> None:
-        seen.append(RevivalRequest.objects.get(pk=request.pk).is_waiting)
-        barrier.wait()
-
-    at_once(decide, decide)
-    assert seen == [True, True]
+    assert looking_at_once(proposed()) == [True, True]
 
 
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
 def test_two_deciders_at_once_have_one_effect() -> None:
     request = proposed()
-    deciders = [person("wang"), person("zhao")]
-    codes: list[str] = []
-
-    def decide(user: User) -> None:
-        try:
-            revival.approve(request.pk, user=user, note="ok")
-        except DomainError as caught:
-            codes.append(caught.code)
-
-    at_once(*[lambda user=user: decide(user) for user in deciders])
-    assert codes == ["already_decided"]
+    assert deciding_at_once(request, revival.approve) == ["already_decided"]
     triggers = [trigger for trigger, _actor in lines_of(request.order)]
     assert triggers.count("late_payment") == 1
     assert OutboxEntry.objects.filter(name="order.revived").count() == 1
