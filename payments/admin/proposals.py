@@ -124,16 +124,20 @@ def through(door: Door, told: Promise) -> Any:
 
 
 class ProposalAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnlyAdmin):
-    """The list opens with what waits. The proposer is offered to withdraw, everybody else to decide."""
+    """The list opens with what waits for review."""
 
     order_link = columns.order()
     sum = columns.amount()
 
     def buttons(self, request: HttpRequest, row: Model) -> list[dict[str, Any]]:
+        """Offers the proposer to withdraw and everybody else to decide; the decision itself checks again.
+
+        A single operator may approve their own request after the wait, but never refuses it: it is withdrawn instead.
+        """
         assert isinstance(row, Proposal)
         own = row.proposer_id == request.user.pk
         alone = own and row.order.merchant.allows_single_operator
-        hidden = {"withdraw"} if not own else set() if alone else {"approve", "refuse"}
+        hidden = {"withdraw"} if not own else {"refuse"} if alone else {"approve", "refuse"}
         return [one for one in super().buttons(request, row) if one["action"].code not in hidden]
 
     def facts_of(self, row: Model) -> SafeString:
