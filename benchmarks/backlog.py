@@ -13,7 +13,7 @@ from django.utils import timezone
 from orders.history import lines
 from orders.history.lines import Actor, Fact
 from orders.models import Buyer, Merchant, Order, OrderEvent
-from ordersite.rails import bulk
+from ordersite.database import bulk
 from payments.models import Payment, PaymentAccount, PaymentNotification
 
 CHUNK = 1000

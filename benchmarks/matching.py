@@ -18,7 +18,7 @@ from django.utils import timezone
 from benchmarks import fill
 from benchmarks.backlog import make_account
 from benchmarks.base import Context, Result, measured
-from ordersite.rails.claims import Claim
+from ordersite.queue.claims import Claim
 from payments.models import PaymentAccount, Statement
 from payments.reconciliation import importing
 

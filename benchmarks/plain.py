@@ -24,7 +24,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import path
 from django.utils import timezone
 
-from ordersite.lib.front import Front
+from ordersite.server.front import Front
 
 os.environ["DJANGO_SETTINGS_MODULE"] = "benchmarks.plain_settings"
 

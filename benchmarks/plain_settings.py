@@ -10,7 +10,7 @@ ROOT_URLCONF = "benchmarks.plain"
 INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.auth",
-    "ordersite.rails",
+    "ordersite.queue",
     "orders",
     "payments",
 ]

@@ -10,15 +10,15 @@ from typing import Any
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from logistics import words
-from logistics.cards import Card, card, parcels_of
-from logistics.carriers.base import CARRIER_ERRORS
+from logistics import labels
 from logistics.carriers.numbers import tidy_number
+from logistics.carriers.types import CARRIER_ERRORS
 from logistics.models import Shipment, ShipmentException, ShipmentStatus, TrackingEvent
+from logistics.tracking_card import Card, card, parcels_of
 from orders.models import Order
 from orders.models import OrderStatus as S
-from ordersite.lib.composing import Entry, Item, Link, Panel
 from ordersite.lib.money import format_amount
+from ordersite.lib.panels import Entry, Item, Link, Panel
 
 __all__ = ["Card", "card", "explain", "find", "panel", "parts", "timeline"]
 
@@ -84,7 +84,7 @@ def panel(order: Order) -> Panel:
 
 
 def _item(parcel: Shipment) -> Item:
-    word = words.tracking_word(parcel.tracking_status)
+    word = labels.tracking_word(parcel.tracking_status)
     facts = [(_("shipped at"), _moment(parcel.shipped_at))]
     if parcel.insured_value is not None:
         facts.append((_("insured value"), f"¥{format_amount(parcel.insured_value)}"))
@@ -94,7 +94,7 @@ def _item(parcel: Shipment) -> Item:
     if parcel.last_problem:
         facts.append((_("problem"), problem_text(parcel)))
     return Item(
-        title=f"{words.carrier_name(parcel.carrier)} {parcel.tracking_number}",
+        title=f"{labels.carrier_name(parcel.carrier)} {parcel.tracking_number}",
         facts=facts,
         state=str(word.text),
         tone=word.tone,
@@ -116,7 +116,7 @@ def problem_text(parcel: Shipment) -> str:
 
 
 def _entry(parcel: Shipment, event: TrackingEvent) -> Entry:
-    word = words.tracking_word(event.status)
+    word = labels.tracking_word(event.status)
     return Entry(
         at=event.at,
         lane="parcel",
@@ -191,7 +191,7 @@ def _signed_link(order: Order, parcels: Sequence[Shipment]) -> Link:
         return Link("signed", "broken", back.last_event_at, back.tracking_number, "returned", cause)
     open_ones = [parcel for parcel in parcels if parcel.status in _UNDER_WAY]
     if open_ones:
-        word = words.tracking_word(open_ones[0].tracking_status)
+        word = labels.tracking_word(open_ones[0].tracking_status)
         return Link("signed", "waiting", None, open_ones[0].tracking_number, "under_way", str(word.text))
     if order.status == S.SHIPPED:
         cause = _("Every parcel is signed for, but the order was not completed.")

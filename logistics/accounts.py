@@ -16,12 +16,12 @@ from django.utils.translation import gettext as _
 
 from logistics import errors
 from logistics.carriers import registry
-from logistics.carriers.base import CarrierKeys
+from logistics.carriers.types import CarrierKeys
 from logistics.models import CARRIERS, CarrierAccount, Shipment
 from orders.models import Merchant
 from ordersite.lib import crypto
-from ordersite.lib.account_files import split, unknown_keys
-from ordersite.lib.account_secrets import seal, unseal
+from ordersite.outside_accounts.files import split, unknown_keys
+from ordersite.outside_accounts.secrets import seal, unseal
 
 _TABLE = "logistics_carrieraccount"
 _PUSH_TOKEN = "push_token"  # noqa: S105 (a name)

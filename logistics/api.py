@@ -15,7 +15,7 @@ from logistics.serializers import ConfirmationsSerializer, ResultsSerializer
 from orders.clients import client_of
 from orders.lifecycle import Actor
 from orders.serializers import ErrorView
-from ordersite.lib.apijson import StrictJSONParser, body_of
+from ordersite.lib.api.json_parser import StrictJSONParser, body_of
 
 _REFUSALS = {
     400: "A field is not right; `details` names it. Nothing was confirmed.",

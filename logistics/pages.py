@@ -9,8 +9,8 @@ from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_http_methods, require_safe
 
-from logistics import tracking
-from logistics.cards import card, parcels_of
+from logistics.tracking import poll
+from logistics.tracking_card import card, parcels_of
 from orders.models import Order
 from ordersite.lib import crypto, qr
 
@@ -22,7 +22,7 @@ def track(request: HttpRequest, token: str) -> HttpResponse:
     """Show the parcels; a POST asks the carrier anew as soon as its floor allows. Unknown tokens are 404."""
     order = _order(token)
     if request.method == "POST":
-        tracking.ask_soon(parcels_of(order))
+        poll.ask_soon(parcels_of(order))
         return HttpResponseRedirect(_back(request, token))
     response = render(request, "logistics/track.html", {"order": order, "card": card(order)})
     # The link is the key: no cache in between, no search engine, no referrer with it.

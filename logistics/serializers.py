@@ -14,7 +14,7 @@ from rest_framework import serializers
 
 from logistics import errors
 from logistics.dispatch.confirm import MOST_ROWS, Confirmation, Wanted
-from ordersite.lib.apifields import Amount, StrictSerializer, Text, Whole
+from ordersite.lib.api.fields import Amount, StrictSerializer, Text, Whole
 
 MOST_LINES = 200
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from logistics import silence, tracking
+from logistics.tracking import poll, stalled
 
 
 @shared_task(name="logistics.poll_tracking")
 def poll_tracking() -> None:
-    tracking.poll_tracking()
+    poll.poll_tracking()
 
 
 @shared_task(name="logistics.find_silent_parcels")
 def find_silent_parcels() -> None:
-    silence.find_silent_parcels()
+    stalled.find_silent_parcels()

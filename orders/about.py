@@ -10,10 +10,10 @@ from django.db.models import prefetch_related_objects
 from django.utils.translation import gettext
 
 from orders.intake import numbers
+from orders.labels import ACTORS, TRIGGERS
 from orders.models import Order, OrderEvent, OrderEventText, OrderStatus
-from orders.words import ACTORS, TRIGGERS
-from ordersite.lib.composing import Entry, Item, Link, Panel
 from ordersite.lib.money import format_amount
+from ordersite.lib.panels import Entry, Item, Link, Panel
 
 MOST_FOUND = 50
 # Shorter beginnings of a number or a phone fit too many orders to be of use to anybody.

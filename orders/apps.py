@@ -9,6 +9,6 @@ class OrdersConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from orders import guards  # models exist only from here on
+        from orders import database_triggers  # models exist only from here on
 
-        post_migrate.connect(guards.prepare_database, sender=self)
+        post_migrate.connect(database_triggers.prepare_database, sender=self)

@@ -19,7 +19,7 @@ from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
 from orders.models import ApiClient, Merchant
-from ordersite.rails import prepared
+from ordersite.database import prepared
 
 if (
     TYPE_CHECKING

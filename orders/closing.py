@@ -21,7 +21,7 @@ from orders import errors, lifecycle, machine
 from orders.history.lines import SYSTEM, Actor
 from orders.lifecycle import Move, Result
 from orders.models import Merchant, Order, OrderStatus
-from ordersite.rails.claims import SQLITE_PAUSE_SECONDS
+from ordersite.queue.claims import SQLITE_PAUSE_SECONDS
 
 BATCH = 1_000
 CLOSED = "closed"

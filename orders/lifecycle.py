@@ -22,7 +22,8 @@ from orders.history import lines
 from orders.history.lines import SYSTEM, Actor, Evidence, Fact
 from orders.models import Order, OrderEvent, TransitionRule
 from orders.models import OrderStatus as S
-from ordersite.rails import bulk, outbox
+from ordersite.database import bulk
+from ordersite.queue import outbox
 
 __all__ = ["SYSTEM", "Actor", "Evidence", "Move", "Outcome", "Result", "fire", "lock"]
 

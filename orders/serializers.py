@@ -12,7 +12,7 @@ from rest_framework import serializers
 from orders.history.lines import Actor, Evidence
 from orders.intake.drafts import AddressDraft, BuyerDraft, LineDraft, OrderDraft
 from orders.models import Buyer, Order, OrderStatus
-from ordersite.lib.apifields import Address, Amount, Choice, Flag, StrictSerializer, Text, Whole, Words
+from ordersite.lib.api.fields import Address, Amount, Choice, Flag, StrictSerializer, Text, Whole, Words
 from ordersite.lib.money import ZERO, format_amount
 
 MOST_LINES = 100
@@ -77,7 +77,7 @@ class CancelForm(StrictSerializer):
 
 
 class ListQuery(StrictSerializer):
-    """The query string of the list; see `ordersite.api` for the cursor."""
+    """The query string of the list; see `ordersite.api.views` for the cursor."""
 
     status = Choice(OrderStatus.values, required=False)
     created_after = serializers.CharField(required=False)

@@ -6,8 +6,10 @@ named here, at least once. An event without handlers is listed all the same: wha
 
 from __future__ import annotations
 
-from ordersite.rails.relay import Table
-from payments import approvers, closing, late_payments
+from ordersite.queue.relay import Table
+from payments.approvals import notify
+from payments.lifecycle import closing
+from payments.refunds import late_payments
 
 FLOW: Table = {
     # orders
@@ -21,9 +23,9 @@ FLOW: Table = {
     "order.refunded": {},
     # payments
     "payment.exception_raised": {"payments.refund_late_payment": late_payments.handle_exception_raised},
-    "settlement.proposed": {"payments.tell_of_settlement": approvers.tell_of_settlement},
-    "revival.proposed": {"payments.tell_of_revival": approvers.tell_of_revival},
-    "refund.proposed": {"payments.tell_of_refund": approvers.tell_of_refund},
+    "settlement.proposed": {"payments.tell_of_settlement": notify.tell_of_settlement},
+    "revival.proposed": {"payments.tell_of_revival": notify.tell_of_revival},
+    "refund.proposed": {"payments.tell_of_refund": notify.tell_of_refund},
     # logistics
     "shipment.delivered": {},
     "shipment.exception_raised": {},

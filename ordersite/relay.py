@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ordersite.flow import FLOW
-from ordersite.rails import relay
+from ordersite.queue import relay
 
 
 def run_relay() -> int:

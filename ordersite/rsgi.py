@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ordersite.lib import env
-from ordersite.lib.front import Front
+from ordersite.server.front import Front
 from ordersite.wsgi import application as wsgi_application
 
 # Calls of providers and carriers, whose bodies are small.

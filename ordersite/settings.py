@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy as _
 from ordersite.lib import env
 from ordersite.lib.crypto import KeyRing
 from ordersite.lib.mail_server import mail_settings
-from ordersite.lib.senders import networks
+from ordersite.server.client_address import networks
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = Path(env.text("VAR_DIR", str(BASE_DIR / "var")))
@@ -65,7 +65,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "ordersite",
-    "ordersite.rails",
+    "ordersite.queue",
     "orders",
     "payments",
     "logistics",
@@ -73,7 +73,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     # First: provider calls are answered by it, and none of the others runs for them.
-    "payments.intake.NotifyMiddleware",
+    "payments.notifications.view.NotifyMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -153,7 +153,7 @@ DATABASES = {
         )
     )
 }
-# Whom the migration leaves the tables to: this role may only add to and read the history (see orders.guards).
+# Whom the migration leaves the tables to: this role may only add to and read the history (see orders.database_triggers).
 APPLICATION_ROLE = str(_database(env.text("DATABASE_URL"))["USER"]) if _migrating else ""
 # A folder for each database: an anchor of another one would make a whole history look broken.
 _place = (DATABASES["default"].get(name) for name in ("HOST", "PORT", "NAME"))
@@ -188,7 +188,7 @@ CELERY_TASK_PUBLISH_RETRY_POLICY = {
     "interval_max": 0.1,
 }
 if CELERY_BROKER_URL.startswith("filesystem"):
-    CELERY_BROKER_TRANSPORT = "ordersite.rails.spool:Transport"
+    CELERY_BROKER_TRANSPORT = "ordersite.queue.file_broker:Transport"
     _broker = VAR_DIR / "broker"
     for _name in ("queue", "processed", "control"):
         (_broker / _name).mkdir(parents=True, exist_ok=True)
@@ -275,7 +275,7 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = True
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2_500_000
 FILE_UPLOAD_HANDLERS = [
-    "ordersite.lib.uploads.BoundedUploadHandler",
+    "ordersite.lib.files.uploads.BoundedUploadHandler",
     "django.core.files.uploadhandler.MemoryFileUploadHandler",
     "django.core.files.uploadhandler.TemporaryFileUploadHandler",
 ]
@@ -299,7 +299,7 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "EXCEPTION_HANDLER": "ordersite.lib.apierrors.handle",
+    "EXCEPTION_HANDLER": "ordersite.lib.api.errors.handle",
     "URL_FORMAT_OVERRIDE": None,
     "UNAUTHENTICATED_USER": None,
     "COERCE_DECIMAL_TO_STRING": True,

@@ -7,7 +7,7 @@ from django.templatetags.static import static
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from ordersite.api_urls import not_found_urlpatterns
+from ordersite.api.urls import not_found_urlpatterns
 
 urlpatterns = [
     # Browsers ask for it on pages that name no icon.
@@ -18,7 +18,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("i18n/", include("django.conf.urls.i18n")),
     path("", include("ordersite.health.urls")),
-    path("", include("ordersite.api_urls")),
+    path("", include("ordersite.api.urls")),
     path("", include("payments.urls")),
     path("", include("logistics.urls")),
     path("", include("ordersite.merchant.urls")),

@@ -9,7 +9,8 @@ class PaymentsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from payments import checks, guards  # settings and models exist only from here on
+        from payments import database_triggers  # settings and models exist only from here on
+        from payments.accounts import checks
 
         assert checks.check_gateways  # importing it registers it
-        post_migrate.connect(guards.prepare_database, sender=self)
+        post_migrate.connect(database_triggers.prepare_database, sender=self)

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from payments import closing, notifications, query, staff_mail
-from payments.reconciliation import daily, importing, settling
-from payments.refunds import lane as refund_lane
+from payments.approvals import mail
+from payments.lifecycle import closing
+from payments.notifications import apply
+from payments.polling import poll
+from payments.reconciliation import fetch, importing, settle
+from payments.refunds import execute as refund_lane
 
 
 @shared_task(name="payments.drain_notifications")
 def drain_notifications() -> None:
-    notifications.drain_notifications()
+    apply.drain_notifications()
 
 
 @shared_task(name="payments.ask_providers")
 def ask_providers() -> None:
-    query.ask_providers()
+    poll.ask_providers()
 
 
 @shared_task(name="payments.finish_closing")
@@ -36,14 +39,14 @@ def import_statements() -> None:
 
 @shared_task(name="payments.settle_statements")
 def settle_statements() -> None:
-    settling.settle_statements()
+    settle.settle_statements()
 
 
 @shared_task(name="payments.fetch_bills")
 def fetch_bills() -> None:
-    daily.fetch_bills()
+    fetch.fetch_bills()
 
 
 @shared_task(name="payments.send_staff_mail")
 def send_staff_mail() -> None:
-    staff_mail.send_staff_mail()
+    mail.send_staff_mail()

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path, re_path
 
-from payments import api, pages
+from payments.attempts import api, pages
 
 _REFERENCE = r"(?P<reference>[0-9A-Z]{16,32})"
 

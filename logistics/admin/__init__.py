@@ -1,3 +1,3 @@
-from logistics.admin import carrier_account, exception, shipment, warehouse
+from logistics.admin import carrier_account, case, shipment, warehouse
 
-__all__ = ["carrier_account", "exception", "shipment", "warehouse"]
+__all__ = ["carrier_account", "case", "shipment", "warehouse"]

@@ -12,9 +12,10 @@ from django.utils.functional import Promise
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from logistics import tracking, words
-from logistics.carriers.base import CARRIER_ERRORS
+from logistics import labels
+from logistics.carriers.types import CARRIER_ERRORS
 from logistics.models import Shipment, ShipmentLine, ShipmentStatus, TrackingEvent
+from logistics.tracking import poll
 from ordersite.lib.adminkit import badges, columns
 from ordersite.lib.adminkit.confirmed import Confirmed, ConfirmedActionsMixin
 from ordersite.lib.adminkit.read_only import ReadOnlyAdmin, ReadOnlyInline
@@ -40,7 +41,7 @@ REFRESH_WORDS: Mapping[str, Promise] = {
 
 def _refresh(_request: HttpRequest, parcel: Shipment, _data: Mapping[str, Any]) -> Promise:
     """Asks the carrier within its limits; a refusal is told, the parcel stays as it was."""
-    told = tracking.refresh_now(parcel).code
+    told = poll.refresh_now(parcel).code
     if told != "refreshed":
         raise DomainError(told, REFRESH_WORDS.get(told) or CARRIER_ERRORS.get(told) or told)
     return _("The carrier was asked; the route is up to date.")
@@ -67,7 +68,7 @@ class EventInline(ReadOnlyInline):
 
     @admin.display(description=_("status"))
     def state(self, event: TrackingEvent) -> SafeString:
-        word = words.tracking_word(event.status)
+        word = labels.tracking_word(event.status)
         return badges.badge(word.text, tone=word.tone)
 
 
@@ -131,7 +132,7 @@ class ShipmentAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnlyAdmin):
 
     @admin.display(description=_("tracking status"))
     def way(self, parcel: Shipment) -> SafeString:
-        word = words.tracking_word(parcel.tracking_status)
+        word = labels.tracking_word(parcel.tracking_status)
         return badges.badge(word.text, tone=word.tone)
 
     @admin.display(description=_("insured value"))

@@ -16,7 +16,8 @@ from urllib.parse import urlencode
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from logistics.carriers.base import (
+from logistics.carriers.numbers import recognise, tidy_number
+from logistics.carriers.types import (
     DEFAULT_INTERVAL_SECONDS,
     MAX_EVIDENCE,
     Carrier,
@@ -29,12 +30,11 @@ from logistics.carriers.base import (
     TrackingStatus,
     tidy_events,
 )
-from logistics.carriers.numbers import recognise, tidy_number
-from ordersite.lib.account_files import missing_keys
-from ordersite.lib.chinatime import read_beijing
+from ordersite.lib.china_time import read_beijing
 from ordersite.lib.errors import OutsideError
 from ordersite.lib.http import Gateway, Reply, is_loopback, is_private_enough
-from ordersite.lib.strictjson import loads_object
+from ordersite.lib.strict_json import loads_object
+from ordersite.outside_accounts.files import missing_keys
 
 COMPANIES: Mapping[str, str] = {
     "sf": "shunfeng",

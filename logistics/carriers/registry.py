@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from django.utils.translation import gettext_lazy as _
 
-from logistics.carriers.base import Carrier
 from logistics.carriers.kuaidi100 import Kuaidi100
+from logistics.carriers.types import Carrier
 from ordersite.lib.errors import DomainError
 
 CARRIERS: Mapping[str, Carrier] = {carrier.name: carrier for carrier in (Kuaidi100(),)}

@@ -14,13 +14,14 @@ from django.db import transaction
 from django.utils import timezone
 
 from logistics import errors
-from logistics.dispatch import judging
-from logistics.dispatch.judging import Books, Confirmation, Verdict, Wanted, Waybill
+from logistics.dispatch import check
+from logistics.dispatch.check import Books, Confirmation, Verdict, Wanted, Waybill
 from logistics.models import Shipment, ShipmentLine
 from orders import lifecycle, machine
 from orders.lifecycle import Actor, Evidence
 from orders.models import Merchant
-from ordersite.rails import bulk, hints
+from ordersite.database import bulk
+from ordersite.queue import wakeups
 
 __all__ = ["MOST_ROWS", "Answer", "Confirmation", "Wanted", "confirm_shipments"]
 
@@ -57,7 +58,7 @@ def confirm_shipments(
     if len(rows) > MOST_ROWS:
         raise ValueError(f"more than {MOST_ROWS} confirmations")
     with transaction.atomic():
-        books = judging.load(merchant, rows)
+        books = check.load(merchant, rows)
         verdicts = [books.judge(row) for row in rows]
         accepted = [(r, v) for r, v in zip(rows, verdicts, strict=True) if v.code == "ok"]
         made = _insert(accepted, timezone.now())
@@ -89,7 +90,7 @@ def _insert(accepted: Sequence[tuple[Confirmation, Verdict]], now: datetime) -> 
         ],
     )
     if made:
-        transaction.on_commit(lambda: hints.hint(_POLL_HINT))
+        transaction.on_commit(lambda: wakeups.hint(_POLL_HINT))
     return made
 
 

@@ -14,14 +14,15 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from logistics import exceptions
-from logistics.carriers.base import RouteAnswer, RouteEvent, TrackingStatus
+from logistics import cases
+from logistics.carriers.types import RouteAnswer, RouteEvent, TrackingStatus
 from logistics.models import Shipment, ShipmentException, ShipmentStatus, TrackingEvent
 from orders import lifecycle, machine
 from orders.lifecycle import Actor, Evidence, Result
 from orders.models import Order
 from orders.models import OrderStatus as S
-from ordersite.rails import bulk, outbox
+from ordersite.database import bulk
+from ordersite.queue import outbox
 
 T = TrackingStatus
 # From a final state a parcel only goes back.
@@ -140,7 +141,7 @@ def _tell(parcel: Shipment, arrived: str) -> None:
         at = parcel.delivered_at or timezone.now()
         outbox.publish([outbox.Event("shipment.delivered", parcel.pk, at, payload)])
     if arrived == S_RETURNED:
-        exceptions.raise_exceptions([exceptions.Case(Kind.RETURNED, parcel)])
+        cases.raise_exceptions([cases.Case(Kind.RETURNED, parcel)])
 
 
 def _complete(order: Order, parcels: Sequence[Shipment], parcel: Shipment, raw: str) -> bool:
@@ -162,7 +163,7 @@ def _complete(order: Order, parcels: Sequence[Shipment], parcel: Shipment, raw: 
     outcome = lifecycle.fire({order.pk: order}, [move])[0]
     if outcome.result is Result.REFUSED:
         detail = {"code": outcome.code, "order_status": str(order.status)}
-        exceptions.raise_exceptions([exceptions.Case(Kind.ORDER_NOT_COMPLETED, parcel, detail)])
+        cases.raise_exceptions([cases.Case(Kind.ORDER_NOT_COMPLETED, parcel, detail)])
     return outcome.result is Result.DONE
 
 

@@ -1,4 +1,4 @@
-from logistics.models.exception import ShipmentException
+from logistics.models.case import ShipmentException
 from logistics.models.shipment import CARRIERS, Shipment, ShipmentLine, ShipmentStatus, TrackingEvent
 from logistics.models.warehouse import CarrierAccount, Warehouse
 

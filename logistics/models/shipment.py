@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django_fsm import FSMField, transition
 
-from ordersite.lib.guarded import GuardedStatus
+from ordersite.lib.models.guarded_status import GuardedStatus
 from ordersite.lib.money import MoneyField
 
 

@@ -12,7 +12,7 @@ from django.db import connection
 from django.utils import timezone
 
 from logistics.accounts import save_account
-from logistics.carriers.base import CityStrip, RouteAnswer, RouteEvent, TrackingStatus
+from logistics.carriers.types import CityStrip, RouteAnswer, RouteEvent, TrackingStatus
 from logistics.dispatch.confirm import Answer, Confirmation, Wanted, confirm_shipments
 from logistics.models import CarrierAccount, Shipment, Warehouse
 from orders import machine

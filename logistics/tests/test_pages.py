@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from logistics import about
-from logistics.carriers.base import CityStrip, TrackingStatus
+from logistics.carriers.types import CityStrip, TrackingStatus
 from logistics.dispatch.route import apply_route
 from logistics.models import Shipment
 from logistics.tests.builders import (

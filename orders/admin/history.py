@@ -6,8 +6,8 @@ from django.contrib import admin
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
+from orders.labels import ACTORS, TRIGGERS
 from orders.models import HistorySeal, OrderEvent, OrderStatus, PhoneLook
-from orders.words import ACTORS, TRIGGERS
 from ordersite.lib.adminkit import badges, columns
 from ordersite.lib.adminkit.read_only import ReadOnlyAdmin
 from ordersite.lib.adminkit.search import ShapeSearchMixin, column, order_number

@@ -12,8 +12,8 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from orders import machine
+from orders.labels import ACTIONS, TRIGGERS
 from orders.models import OrderStatus, TransitionRule
-from orders.words import ACTIONS, TRIGGERS
 from ordersite.lib.adminkit import badges
 from ordersite.lib.adminkit.confirmed import Confirmed, ConfirmedActionsMixin, ReasonForm
 from ordersite.lib.adminkit.read_only import ReadOnlyAdmin

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from orders.models import Order, OrderEvent, OrderEventText
-from ordersite.rails import bulk
+from ordersite.database import bulk
 
 VERSION = 1
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -22,7 +22,7 @@ from django.utils import timezone
 
 from orders.history.lines import microseconds
 from orders.models import HistorySeal, OrderEvent
-from ordersite.rails import bulk
+from ordersite.database import bulk
 
 BATCH = 5_000
 WAIT_SECONDS = 5.0

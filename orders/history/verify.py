@@ -11,10 +11,10 @@ from pathlib import Path
 from django.conf import settings
 from django.db import connection
 
-from orders import guards
+from orders import database_triggers
 from orders.history import lines, seals
 from orders.models import HistorySeal, Order, OrderEvent, OrderEventText
-from ordersite.rails import triggers
+from ordersite.database import triggers
 
 CHUNK = 5_000
 
@@ -32,7 +32,7 @@ class Report:
 
 def verify_history() -> Report:
     """Check triggers, hashes, links, heads, texts, seals and anchors; raises Broken at the first fault."""
-    if missing := triggers.missing(guards.GUARDS):
+    if missing := triggers.missing(database_triggers.GUARDS):
         raise Broken(f"trigger {missing[0]} is missing")
     count = _check_hashes()
     _check_links()

@@ -14,7 +14,8 @@ from orders.history.lines import Fact
 from orders.intake import numbers, twins
 from orders.intake.drafts import AddressDraft, BuyerDraft, LineDraft, OrderDraft
 from orders.models import Buyer, Merchant, Order, OrderEvent, OrderLine, OrderStatus
-from ordersite.rails import bulk, outbox
+from ordersite.database import bulk
+from ordersite.queue import outbox
 
 __all__ = ["AddressDraft", "BuyerDraft", "LineDraft", "OrderDraft", "create_order", "place"]
 

@@ -21,7 +21,7 @@ from django.utils import timezone
 
 from orders import errors
 from orders.models import ApiClient, IdempotencyKey
-from ordersite.rails import bulk
+from ordersite.database import bulk
 
 KEPT = timedelta(hours=24)
 # One call runs, two may wait for it in this process; more would only fill its threads.

@@ -1,13 +1,13 @@
 from django.db import migrations
 
-from ordersite.rails import storage
+from ordersite.database import table_settings
 
 
 class Migration(migrations.Migration):
     dependencies = [("orders", "0003_refund_lines"), ("rails", "0002_storage")]
 
     operations = [
-        storage.keep("orders_order", **storage.GROWING),
+        table_settings.keep("orders_order", **table_settings.GROWING),
         # A day's keys are deleted an hour at a time.
-        storage.keep("orders_idempotencykey", **storage.GROWING),
+        table_settings.keep("orders_idempotencykey", **table_settings.GROWING),
     ]

@@ -8,7 +8,7 @@ from django.utils.translation import pgettext_lazy
 
 
 class OrderEvent(models.Model):
-    """One line. Nothing in it can be changed or deleted: triggers in `orders.guards` refuse it.
+    """One line. Nothing in it can be changed or deleted: triggers in `orders.database_triggers` refuse it.
 
     `at` is when it happened (UTC); `recorded_at` when the line was written. `evidence` is JSON text exactly as
     hashed. No database constraint to the order: history survives archiving.

@@ -11,9 +11,9 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 from django_fsm import FSMField, transition
 
-from ordersite.lib.guarded import GuardedStatus
+from ordersite.lib.models.guarded_status import GuardedStatus
+from ordersite.lib.models.quick_load import QuickLoad
 from ordersite.lib.money import ZERO, MoneyField
-from ordersite.lib.quickload import QuickLoad
 
 
 class OrderStatus(models.TextChoices):

@@ -6,8 +6,8 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
+from orders.labels import ACTIONS, TRIGGERS
 from orders.models.order import OrderStatus
-from orders.words import ACTIONS, TRIGGERS
 
 
 class TransitionRule(models.Model):

@@ -17,7 +17,7 @@ from orders.history.verify import verify_history
 from orders.intake.numbers import is_number
 from orders.models import Buyer, IdempotencyKey, Order, OrderEvent, OrderLine
 from orders.tests.calls import build_caller, order_body, post_json, post_order
-from ordersite.rails.models import OutboxEntry
+from ordersite.queue.models import OutboxEntry
 
 pytestmark = pytest.mark.django_db
 

@@ -15,7 +15,7 @@ from orders import clients, lifecycle, machine
 from orders.models import ApiClient, Order, OrderEventText
 from orders.tests.builders import build_merchant, move
 from orders.tests.calls import build_caller, order_body, post_json, post_order
-from ordersite.rails.models import OutboxEntry
+from ordersite.queue.models import OutboxEntry
 
 pytestmark = pytest.mark.django_db
 LIST = "/api/v1/orders/"

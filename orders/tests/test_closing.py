@@ -17,7 +17,7 @@ from orders.models import Order, OrderEvent, TransitionRule
 from orders.tests.builders import build_buyer, build_merchant, build_order, build_order_in, move
 from orders.tests.web import at_once
 from ordersite.lib.errors import DomainError
-from ordersite.rails.models import OutboxEntry
+from ordersite.queue.models import OutboxEntry
 
 pytestmark = pytest.mark.django_db
 OVERDUE = timedelta(minutes=-1)

@@ -13,7 +13,7 @@ from orders.history.verify import verify_history
 from orders.lifecycle import Actor, Evidence, Move, Result
 from orders.models import Order, OrderEvent, TransitionRule
 from orders.tests.builders import PATHS, build_order, build_order_in, move
-from ordersite.rails.models import AuditEntry, OutboxEntry
+from ordersite.queue.models import AuditEntry, OutboxEntry
 
 pytestmark = pytest.mark.django_db
 

@@ -15,9 +15,9 @@ from django.utils.translation import gettext_lazy as _
 
 from logistics.models import ShipmentException
 from orders.models import Order, OrderStatus
-from ordersite.admin.order_words import STATUS_TONES
-from ordersite.rails.models import Delivery
-from payments.deciding import REVIVAL, SETTLEMENT
+from ordersite.admin.order_labels import STATUS_TONES
+from ordersite.queue.models import Delivery
+from payments.approvals.workflow import REVIVAL, SETTLEMENT
 from payments.models import (
     PaymentException,
     PaymentNotification,

@@ -15,7 +15,7 @@ from orders import closing, lifecycle, machine
 from orders.errors import refused
 from orders.models import Order, OrderStatus
 from ordersite.lib.adminkit.confirmed import Confirmed, Lead, ReasonForm
-from payments.deciding import SETTLEMENT
+from payments.approvals.workflow import SETTLEMENT
 
 CLOSE, HOLD = "orders.close_order", "orders.hold_order"
 UNSHIPPED = (OrderStatus.PENDING, OrderStatus.PAID)

@@ -14,13 +14,13 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from logistics import about as logistics_about
-from logistics.words import carrier_name
+from logistics.labels import carrier_name
 from orders import about as orders_about
+from orders.labels import ACTORS, TRIGGERS
 from orders.models import HistorySeal, Order, OrderEvent, OrderStatus
-from orders.words import ACTORS, TRIGGERS
-from ordersite.admin.order_words import STATUS_TONES, next_step
+from ordersite.admin.order_labels import STATUS_TONES, next_step
 from ordersite.lib.adminkit import badges
-from ordersite.lib.composing import Entry, Item, Panel
+from ordersite.lib.panels import Entry, Item, Panel
 from payments import about as payments_about
 
 ROOMS = (orders_about, payments_about, logistics_about)

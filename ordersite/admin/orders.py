@@ -21,7 +21,7 @@ from django.utils.translation import pgettext_lazy
 from orders.models import Order, OrderStatus, PhoneLook
 from ordersite.admin import order_page
 from ordersite.admin.order_actions import ACTIONS, LEADS
-from ordersite.admin.order_words import STATUS_TONES
+from ordersite.admin.order_labels import STATUS_TONES
 from ordersite.lib import masking
 from ordersite.lib.adminkit import badges
 from ordersite.lib.adminkit.confirmed import ConfirmedActionsMixin, person

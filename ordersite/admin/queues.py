@@ -19,7 +19,7 @@ from ordersite.lib.adminkit.confirmed import Confirmed, ConfirmedActionsMixin
 from ordersite.lib.adminkit.read_only import ReadOnlyAdmin
 from ordersite.lib.adminkit.search import Shape, ShapeSearchMixin, column, row_id
 from ordersite.lib.errors import DomainError
-from ordersite.rails.models import AuditEntry, Delivery
+from ordersite.queue.models import AuditEntry, Delivery
 
 
 def _retry(_request: HttpRequest, delivery: Delivery, _data: Mapping[str, Any]) -> Promise:

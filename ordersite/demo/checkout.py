@@ -29,7 +29,7 @@ from orders.lifecycle import Actor, Evidence
 from orders.models import ApiClient, Merchant, Order
 from ordersite.demo.seed import CHECKOUT_CLIENT, SLUG
 from ordersite.lib.errors import DomainError
-from payments.attempts import start_attempt
+from payments.attempts.start import start_attempt
 from payments.models import PaymentAccount
 
 QUANTITIES = tuple(range(1, 10))

@@ -22,7 +22,7 @@ from logistics.models import Warehouse
 from orders.clients import add_client
 from orders.models import ApiClient, Merchant, MerchantMember
 from ordersite.lib.errors import DomainError
-from payments import accounts as payment_accounts
+from payments.accounts import save as payment_accounts
 
 SLUG = "demo"
 CHECKOUT_CLIENT = "演示结算页"

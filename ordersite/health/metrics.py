@@ -16,8 +16,8 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 
 from logistics.models import ShipmentException
 from orders.models import Order
-from ordersite.rails import claims
-from ordersite.rails.models import Delivery, OutboxEntry
+from ordersite.queue import claims
+from ordersite.queue.models import Delivery, OutboxEntry
 from payments.models import PaymentException, PaymentNotification
 
 _CAP = 10_000

@@ -21,8 +21,8 @@ from logistics.tests.builders import build_account, build_shipment
 from orders.clients import add_client
 from orders.models import HistorySeal, Merchant, MerchantMember, Order, PhoneLook
 from orders.tests.builders import build_merchant, build_order
-from ordersite.lib import private_files
-from ordersite.rails.models import Delivery
+from ordersite.lib.files import private
+from ordersite.queue.models import Delivery
 from ordersite.roles import ROLES
 from payments.models import (
     BillFetch,
@@ -202,7 +202,7 @@ def _proposals(payment: Payment) -> list[Model]:
     request = SettlementRequest.objects.create(
         account=payment.account, provider_reference="BANK001", **common
     )
-    stored = private_files.save(io.BytesIO(b"%PDF-1.7"), limit=100, kinds=["pdf"])
+    stored = private.save(io.BytesIO(b"%PDF-1.7"), limit=100, kinds=["pdf"])
     file = SettlementFile.objects.create(
         request=request, stored_name=stored, file_name="x.pdf", size=8, sha256="ab", uploaded_by=proposer
     )

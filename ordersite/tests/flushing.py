@@ -15,10 +15,10 @@ from django.core.management.sql import emit_post_migrate_signal
 from django.db import connection, transaction
 from django.db.backends.base.operations import BaseDatabaseOperations
 
-from logistics import guards as logistics_guards
-from orders import guards as orders_guards
-from ordersite.rails import triggers
-from payments import guards as payments_guards
+from logistics import database_triggers as logistics_guards
+from orders import database_triggers as orders_guards
+from ordersite.database import triggers
+from payments import database_triggers as payments_guards
 
 GUARDS = (*orders_guards.GUARDS, *logistics_guards.GUARDS, *payments_guards.GUARDS)
 # Filled by migrate; the roles and the rows of the machine may be changed by a test, then all is made again.

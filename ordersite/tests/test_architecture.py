@@ -14,15 +14,25 @@ from ordersite.flow import FLOW
 
 ROOT = Path(__file__).resolve().parents[2]
 OURS = ("ordersite", "orders", "payments", "logistics", "sandbox")
+BELOW_ORDERS = (
+    "ordersite.lib",
+    "ordersite.database",
+    "ordersite.outside_accounts",
+    "ordersite.queue",
+    "ordersite.server",
+)
 # A room and what it may import of ours; the longest prefix of a module's name decides.
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "ordersite.lib": ("ordersite.lib",),
-    "ordersite.rails": ("ordersite.lib", "ordersite.rails"),
-    "orders": ("ordersite.lib", "ordersite.rails", "orders"),
-    "payments": ("ordersite.lib", "ordersite.rails", "orders", "payments"),
-    "payments.providers": ("ordersite.lib", "payments.providers"),
-    "logistics": ("ordersite.lib", "ordersite.rails", "orders", "logistics"),
-    "logistics.carriers": ("ordersite.lib", "logistics.carriers"),
+    "ordersite.database": ("ordersite.lib", "ordersite.database"),
+    "ordersite.outside_accounts": ("ordersite.lib", "ordersite.database", "ordersite.outside_accounts"),
+    "ordersite.queue": ("ordersite.lib", "ordersite.database", "ordersite.queue"),
+    "ordersite.server": ("ordersite.lib", "ordersite.server"),
+    "orders": (*BELOW_ORDERS, "orders"),
+    "payments": (*BELOW_ORDERS, "orders", "payments"),
+    "payments.providers": ("ordersite.lib", "ordersite.outside_accounts.files", "payments.providers"),
+    "logistics": (*BELOW_ORDERS, "orders", "logistics"),
+    "logistics.carriers": ("ordersite.lib", "ordersite.outside_accounts.files", "logistics.carriers"),
     "ordersite": ("ordersite", "orders", "payments", "logistics"),
     "sandbox": ("sandbox",),
 }

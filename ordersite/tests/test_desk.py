@@ -19,7 +19,7 @@ from orders import machine
 from orders.models import ApiClient, Order, OrderEvent, PhoneLook, TransitionRule
 from orders.tests.builders import build_merchant, build_order, build_order_in, move
 from ordersite.lib.adminkit.paginator import BothEndsPaginator
-from ordersite.rails.models import Delivery
+from ordersite.queue.models import Delivery
 from ordersite.tests.access import REFERENCE, build_world
 from payments.models import Payment, PaymentAccount, PaymentNotification
 

@@ -2,12 +2,12 @@
 
 Told here through the real entrances. Beside these:
 
-- paid after close: its desk and its rule in `payments/tests/test_late_payments.py` and `test_revival.py`; with the closer
+- paid after close: its desk and its rule in `payments/refunds/tests/test_late_payments.py` and `test_revival.py`; with the closer
   and the payment at the same moment in `test_closing_races.py`;
 - the provider says paid when we close: `test_closing_lane.py::test_paid_meanwhile_is_a_payment` and, for each provider
   that is played, `sandbox`-driven in `test_boxed_wechatpay.py` and `test_unionpay_flow.py`;
 - a handler that fails: `test_poison.py`, `test_notifications.py` (a row that kills its process), `test_kill.py`, and for
-  events `ordersite/rails/tests/test_relay.py`; a call that cannot be stored is refused with 503 and comes again:
+  events `ordersite/queue/tests/test_relay.py`; a call that cannot be stored is refused with 503 and comes again:
   `test_intake.py`, `test_intake_outage.py`;
 - a wrong amount, application or seller: `test_intake.py::test_a_genuine_call_that_does_not_fit_is_success_and_a_case`,
   the same for WeChat Pay and UnionPay in `test_wechatpay_flow.py` and `test_unionpay_flow.py`, and from an answer to our
@@ -39,16 +39,23 @@ from orders.models import Merchant, Order, OrderEvent
 from orders.tasks import close_overdue
 from orders.tests.builders import build_order
 from ordersite import relay
-from ordersite.rails.models import Delivery, OutboxEntry
-from payments import query
+from ordersite.queue.models import Delivery, OutboxEntry
 from payments.models import Payment, PaymentAccount, PaymentException, PaymentNotification, RefundRequest
+from payments.polling import poll
+from payments.providers.tests.sandbox_accounts import (
+    ask_lane,
+    boxed_alipay,
+    boxed_attempt,
+    boxed_webhook,
+    fresh,
+    pay_at,
+)
 from payments.reconciliation.tests import bills
 from payments.reconciliation.tests.bills import Row
 from payments.reconciliation.tests.shop import account_at, attempt, paid, refund, row_of
-from payments.refunds.lane import order_refunds
+from payments.refunds.execute import order_refunds
 from payments.tasks import drain_notifications
 from payments.tests import builders as build
-from payments.tests.boxed import ask_lane, boxed_alipay, boxed_attempt, boxed_webhook, fresh, pay_at
 from sandbox.tests.running import Running, started
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -124,7 +131,7 @@ def nothing_waits() -> bool:
         and not RefundRequest.objects.filter(next_try_at__isnull=False).exists()
         and not Delivery.objects.filter(done_at__isnull=True).exists()
     )
-    return idle and (relay.run_relay(), query.ask_providers(), order_refunds()) == (0, 0, 0)
+    return idle and (relay.run_relay(), poll.ask_providers(), order_refunds()) == (0, 0, 0)
 
 
 @contextmanager
@@ -240,7 +247,7 @@ def test_ten_thousand_orders_expire_in_one_minute_and_are_drained() -> None:
     assert events() == {"order.closed": ORDERS - TRIED, "order.close_requested": TRIED}
     relay.run_relay()
     Payment.objects.update(next_query_at=timezone.now())
-    while query.ask_providers():
+    while poll.ask_providers():
         PaymentAccount.objects.update(resting_until=None)
     assert not Order.objects.exclude(status="closed").exists()
     closings = OrderEvent.objects.filter(kind="transition", to_status="closed", trigger="timeout")

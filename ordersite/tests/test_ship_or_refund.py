@@ -14,8 +14,8 @@ from logistics.tests.builders import ERP, at_once, build_paid, build_warehouse, 
 from orders.models import Order, OrderEvent
 from payments.models import Payment
 from payments.refunds.request import request_refund
+from payments.refunds.tests.builders import refundable
 from payments.tests.builders import build_payment
-from payments.tests.refund_builders import refundable
 
 
 def paid_order(cups: int = 2) -> tuple[Order, Payment]:

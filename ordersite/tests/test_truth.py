@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from ordersite.tests.truth.stories import Stories
-from payments.tests.standin import serving
+from payments.tests.fake_provider import serving
 
 STEPS = 2_500
 

@@ -1,7 +1,7 @@
 from payments.admin import (
     account,
+    case,
     dead_call,
-    exception,
     limit,
     notification,
     payment,
@@ -13,8 +13,8 @@ from payments.admin import (
 
 __all__ = [
     "account",
+    "case",
     "dead_call",
-    "exception",
     "limit",
     "notification",
     "payment",

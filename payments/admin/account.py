@@ -20,10 +20,11 @@ from ordersite.lib.adminkit.confirmed import Confirmed, ConfirmedActionsMixin
 from ordersite.lib.adminkit.outside_accounts import AccountColumnsMixin, self_check, switches
 from ordersite.lib.adminkit.read_only import ReadOnlyAdmin
 from ordersite.lib.crypto import CannotDecrypt
-from ordersite.rails import hints
-from payments import accounts, lane
-from payments.closing import ASK_HINT
+from ordersite.queue import wakeups
+from payments.accounts import keys, save
+from payments.lifecycle.closing import ASK_HINT
 from payments.models import PaymentAccount
+from payments.provider_calls import throttle
 from payments.providers import registry
 
 CHANGE = "payments.change_paymentaccount"
@@ -43,17 +44,17 @@ class AddAccountForm(KeysForm):
 
 
 def _change_keys(_request: HttpRequest, account: PaymentAccount, data: Mapping[str, Any]) -> Promise:
-    accounts.change_account(account, data["keys"])
+    save.change_account(account, data["keys"])
     return _("Saved. It holds within ten seconds in every process.")
 
 
 def _problems(account: PaymentAccount) -> list[str]:
-    return registry.get_provider(account.provider).check(accounts.keys_of(account))
+    return registry.get_provider(account.provider).check(keys.keys_of(account))
 
 
 def _try_now(_request: HttpRequest, account: PaymentAccount, _data: Mapping[str, Any]) -> Promise:
-    lane.try_now(account)
-    hints.hint(ASK_HINT)
+    throttle.try_now(account)
+    wakeups.hint(ASK_HINT)
     return _("The next question goes out now; if it is answered, the others follow.")
 
 
@@ -64,7 +65,7 @@ def notify_url(account: PaymentAccount) -> str:
 
 @admin.register(PaymentAccount)
 class PaymentAccountAdmin(AccountColumnsMixin, AddByFormMixin, ConfirmedActionsMixin, ReadOnlyAdmin):
-    breaks_after = lane.BREAKS_AFTER
+    breaks_after = throttle.BREAKS_AFTER
     list_display = ("slug", "channel", "merchant", "state", "changed")
     list_filter = ("is_active", "merchant")
     list_select_related = ("merchant",)
@@ -105,7 +106,7 @@ class PaymentAccountAdmin(AccountColumnsMixin, AddByFormMixin, ConfirmedActionsM
                 "Ends the rest after failures: one question goes out at once, and if it fails the account rests again."
             ),
             _try_now,
-            fits=lane.is_resting,
+            fits=throttle.is_resting,
             icon="bolt",
         ),
         *switches(
@@ -116,7 +117,7 @@ class PaymentAccountAdmin(AccountColumnsMixin, AddByFormMixin, ConfirmedActionsM
     )
 
     def create(self, request: HttpRequest, data: Mapping[str, Any]) -> HttpResponse:
-        account = accounts.save_account(
+        account = save.save_account(
             data["slug"], provider=data["provider"], merchant=data["merchant"], values=data["keys"]
         )
         self.log_addition(request, account, "add")
@@ -138,7 +139,7 @@ class PaymentAccountAdmin(AccountColumnsMixin, AddByFormMixin, ConfirmedActionsM
     def serials(self, account: PaymentAccount) -> str:
         """Which keys of the provider are here; after a change of certificate that is what is compared."""
         try:
-            named = accounts.keys_by_name(account)
+            named = keys.keys_by_name(account)
         except CannotDecrypt as error:
             return error.message
         return "; ".join(f"{name}: {', '.join(serials)}" for name, serials in named.items()) or "–"
@@ -146,7 +147,7 @@ class PaymentAccountAdmin(AccountColumnsMixin, AddByFormMixin, ConfirmedActionsM
     @admin.display(description=_("questions to the provider"))
     def questions(self, account: PaymentAccount) -> SafeString:
         """How the lane to this account stands: the answer to «why is nothing asked?»."""
-        wait = lane.waits([account.pk])[account.pk]
+        wait = throttle.waits([account.pk])[account.pk]
         return badges.facts(
             [
                 (_("payments waiting to be asked for"), f"{wait.waiting:,}"),

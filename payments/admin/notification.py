@@ -35,8 +35,8 @@ from payments.admin.notification_filters import (
 from payments.admin.raw_call import masked_headers, shown_body, shown_content
 from payments.models import PaymentNotification, RefusedCall
 from payments.models.payment import Payment
-from payments.providers.base import REJECTIONS, NoticeKind
-from payments.replay import replay
+from payments.notifications.replay import replay
+from payments.providers.types import REJECTIONS, NoticeKind
 
 V, O = PaymentNotification.Verdict, PaymentNotification.Outcome  # noqa: E741  # read beside each other below
 TONES: dict[str, str] = {

@@ -13,8 +13,8 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import TextFilter
 
 from payments.models import Payment, PaymentAccount, PaymentNotification
-from payments.providers.base import read_amount
 from payments.providers.registry import provider_choices
+from payments.providers.types import read_amount
 
 Rows = QuerySet[PaymentNotification]
 _OUTCOME = PaymentNotification.Outcome

@@ -16,10 +16,10 @@ from ordersite.lib.adminkit import badges, columns
 from ordersite.lib.adminkit.confirmed import Confirmed, ConfirmedActionsMixin
 from ordersite.lib.adminkit.read_only import ReadOnlyAdmin, ReadOnlyInline
 from ordersite.lib.adminkit.search import ShapeSearchMixin, column, order_number
-from payments import query
+from payments.about.diagnosis import answer_words
 from payments.admin.refund import REFUND, refund_facts
-from payments.explaining import answer_words
 from payments.models import Payment, PaymentStatus, Refund
+from payments.polling import poll
 
 TONES = {
     PaymentStatus.CREATED: "waiting",
@@ -53,7 +53,7 @@ class RefundInline(ReadOnlyInline):
 
 def _ask(_request: HttpRequest, payment: Payment, _data: Mapping[str, Any]) -> str | Promise:
     """Asking changes nothing by itself; what the provider says goes through the payment door."""
-    if not query.ask_now(payment):
+    if not poll.ask_now(payment):
         return _("The provider was asked a moment ago, or rests after failures. Try again in a few seconds.")
     fresh = Payment.objects.get(pk=payment.pk)
     return _("The provider was asked. The payment is now: %(status)s") % {

@@ -14,11 +14,11 @@ from django.utils.translation import gettext as _
 from ordersite.lib import masking
 from ordersite.lib.adminkit import badges
 from ordersite.lib.crypto import CannotDecrypt
-from payments.accounts import keys_of
+from payments.accounts.keys import keys_of
 from payments.models import PaymentNotification
-from payments.providers.base import Rejected
-from payments.providers.provider import OpensContent
+from payments.providers.interface import OpensContent
 from payments.providers.registry import PROVIDERS
+from payments.providers.types import Rejected
 
 _SECRET_HEADERS = ("authorization", "cookie", "x-api-key", "proxy-authorization")
 # The value of a signature proves nothing to a reader; its beginning is enough to compare two calls.

@@ -22,10 +22,10 @@ from ordersite.lib.adminkit.queues import QueueFilter
 from ordersite.lib.adminkit.read_only import ReadOnlyAdmin
 from ordersite.lib.adminkit.search import ShapeSearchMixin, column, order_number, row_id
 from ordersite.lib.money import CENT, format_amount
-from payments.admin.proposals import is_waiting, through
+from payments.admin.approvals import is_waiting, through
 from payments.models import Payment, PaymentStatus, RefundRequest, RefundStatus
 from payments.models.refund_request import AT_WORK, LIVE
-from payments.refunds import lane, request, words
+from payments.refunds import execute, labels, request
 
 S = RefundStatus
 
@@ -123,7 +123,7 @@ def _is_at_work(row: RefundRequest) -> bool:
 
 
 def _try_now(_http: HttpRequest, row: RefundRequest, _data: Mapping[str, Any]) -> Promise:
-    if not lane.try_now(row):
+    if not execute.try_now(row):
         return _("A try is under way at this moment, or the refund has ended.")
     return _("The provider is asked in a moment. The same number is used: nothing is refunded twice.")
 
@@ -213,11 +213,11 @@ class RefundRequestAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnlyAdmin)
 
     @admin.display(description=_("status"))
     def state(self, row: RefundRequest) -> SafeString:
-        return badges.badge(S(row.status).label, tone=words.TONES[row.status])
+        return badges.badge(S(row.status).label, tone=labels.TONES[row.status])
 
     @admin.display(description=_("waits for"))
     def waits_for(self, row: RefundRequest) -> str | Promise:
-        return words.waits_for(row)
+        return labels.waits_for(row)
 
     @admin.display(description=_("age"))
     def age(self, row: RefundRequest) -> SafeString:
@@ -233,4 +233,4 @@ class RefundRequestAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnlyAdmin)
 
     @admin.display(description=_("last answer"))
     def answer(self, row: RefundRequest) -> str:
-        return words.answer_words(row.last_answer)
+        return labels.answer_words(row.last_answer)

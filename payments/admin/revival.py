@@ -9,9 +9,9 @@ from django.utils.translation import gettext_lazy as _
 
 from ordersite.lib.adminkit import badges
 from ordersite.lib.adminkit.search import order_number, row_id
-from payments import revival
-from payments.admin.proposals import ProposalAdmin, ReviewFilter, actions
-from payments.deciding import REVIVAL
+from payments.admin.approvals import ProposalAdmin, ReviewFilter, actions
+from payments.approvals.workflow import REVIVAL
+from payments.manual import revive
 from payments.models import RevivalRequest
 
 
@@ -40,7 +40,7 @@ class RevivalRequestAdmin(ProposalAdmin):
         "decided",
         "case_link",
     )
-    confirmed = actions(REVIVAL, revival.approve, revival.refuse, revival.withdraw)
+    confirmed = actions(REVIVAL, revive.approve, revive.refuse, revive.withdraw)
 
     def told_before_deciding(self, proposal: RevivalRequest) -> list[tuple[str | Promise, object]]:
         return [

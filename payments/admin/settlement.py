@@ -16,15 +16,15 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from orders.models import Order
-from ordersite.lib import private_files
 from ordersite.lib.adminkit import badges
 from ordersite.lib.adminkit.confirmed import log_action, person
 from ordersite.lib.adminkit.search import column, order_number, row_id, row_number
 from ordersite.lib.errors import DomainError
-from payments import manual
-from payments.admin.proposals import ProposalAdmin, ReviewFilter, actions
+from ordersite.lib.files import private
+from payments.admin.approvals import ProposalAdmin, ReviewFilter, actions
 from payments.admin.settlement_form import SettlementForm, first_values, fitting_lines, line_words
-from payments.deciding import SETTLEMENT
+from payments.approvals.workflow import SETTLEMENT
+from payments.manual import settle
 from payments.models import PaymentException, SettlementFile, SettlementRequest
 
 FILES = "payments.view_settlementfile"
@@ -59,7 +59,7 @@ class SettlementRequestAdmin(ProposalAdmin):
     readonly_fields = (
         "order_link", "order_state", "sum", "line", "evidence", "age", "state", "decided", "payment_link", "case_link",
     )  # fmt: skip
-    confirmed = actions(SETTLEMENT, manual.approve, manual.refuse, manual.withdraw)
+    confirmed = actions(SETTLEMENT, settle.approve, settle.refuse, settle.withdraw)
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.file_view)
@@ -98,7 +98,7 @@ class SettlementRequestAdmin(ProposalAdmin):
     def _propose(
         self, request: HttpRequest, form: SettlementForm, case: PaymentException | None
     ) -> HttpResponse:
-        made = manual.propose(form.wish(case), user=person(request))
+        made = settle.propose(form.wish(case), user=person(request))
         log_action(request, made, "propose")
         messages.success(request, _("Proposed. Nothing is settled before a second person has approved it."))
         return HttpResponseRedirect(self.after_action(made))
@@ -120,7 +120,7 @@ class SettlementRequestAdmin(ProposalAdmin):
         if file is None:
             raise Http404
         try:
-            return private_files.attachment(file.stored_name, file.file_name)
+            return private.attachment(file.stored_name, file.file_name)
         except FileNotFoundError as gone:
             raise Http404 from gone
 

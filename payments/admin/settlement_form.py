@@ -19,8 +19,8 @@ from unfold.widgets import (
 
 from orders.models import Order
 from ordersite.lib.money import LARGEST, format_amount
-from payments.evidence import Handed
-from payments.manual import Wish, proving_lines
+from payments.manual.evidence import Handed
+from payments.manual.settle import Wish, proving_lines
 from payments.models import PaymentAccount, PaymentException, Statement, StatementLine
 
 MOST_LINES = 20

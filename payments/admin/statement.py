@@ -33,7 +33,7 @@ from ordersite.lib.adminkit.confirmed import Confirmed, ConfirmedActionsMixin, l
 from ordersite.lib.adminkit.read_only import ReadOnlyAdmin
 from ordersite.lib.errors import DomainError
 from payments.models import PaymentAccount, Statement, StatementLine, StatementMapping, StatementStatus
-from payments.reconciliation import export, importing, settling
+from payments.reconciliation import export, importing, settle
 from payments.reconciliation.refusals import words
 
 IMPORT, SETTLE = "payments.import_statement", "payments.settle_statement"
@@ -89,7 +89,7 @@ def _is_matched(statement: Statement) -> bool:
 def _to_settle(statement: Statement) -> tuple[int, Decimal]:
     """How many lines a settlement would take, and their sum in yuan."""
     number, total = 0, Decimal("0.00")
-    for lines in (settling.settleable(statement), settling.settleable_earlier(statement)):
+    for lines in (settle.settleable(statement), settle.settleable_earlier(statement)):
         found = lines.aggregate(number=Count("pk"), total=Sum("amount"))
         number, total = number + found["number"], total + (found["total"] or 0)
     return number, total
@@ -100,16 +100,16 @@ def _may_settle(statement: Statement) -> bool:
 
 
 def _settle(request: HttpRequest, statement: Statement, _data: Mapping[str, Any]) -> Promise:
-    settling.want_settlement(statement, user=person(request))
+    settle.want_settlement(statement, user=person(request))
     return _("The settlement is under way. This page shows how far it is; you may leave it.")
 
 
 def _has_unsettleable(statement: Statement) -> bool:
-    return _is_matched(statement) and settling.unsettleable(statement).exists()
+    return _is_matched(statement) and settle.unsettleable(statement).exists()
 
 
 def _raise(_request: HttpRequest, statement: Statement, _data: Mapping[str, Any]) -> str:
-    new = settling.raise_cases(statement)
+    new = settle.raise_cases(statement)
     return ngettext(
         "%(number)s new case stands in the queue of payment exceptions.",
         "%(number)s new cases stand in the queue of payment exceptions.",
@@ -223,7 +223,7 @@ class StatementAdmin(AddByFormMixin, ConfirmedActionsMixin, ReadOnlyAdmin):
     def progress_view(self, request: HttpRequest, object_id: int) -> JsonResponse:
         """A few numbers for the page that waits."""
         statement = self._statement(request, object_id)
-        left = settling.settleable(statement).count() if statement.settle_wanted_at else 0
+        left = settle.settleable(statement).count() if statement.settle_wanted_at else 0
         return JsonResponse(
             {
                 "status": statement.status,

@@ -19,9 +19,10 @@ from ordersite.lib.adminkit.read_only import DeskAdmin, ReadOnlyAdmin
 from ordersite.lib.adminkit.search import ShapeSearchMixin, column, row_id, row_number
 from payments.admin.notification import TONES
 from payments.admin.statement import IMPORT, RESULT_TONES
-from payments.findings import Outcome
+from payments.lifecycle.updates import Outcome
 from payments.models import BillFetch, StatementLine, StatementMapping
-from payments.reconciliation import daily, settling
+from payments.reconciliation import fetch as daily
+from payments.reconciliation import settle
 
 R = StatementLine.Result
 FETCH_TONES = {
@@ -80,7 +81,7 @@ class StatementLineAdmin(ShapeSearchMixin, ReadOnlyAdmin):
 
     @admin.display(description=_("result"))
     def result_badge(self, line: StatementLine) -> SafeString:
-        is_ended = line.outcome in (*settling.DONE, Outcome.DUPLICATE)
+        is_ended = line.outcome in (*settle.DONE, Outcome.DUPLICATE)
         return badges.badge(R(line.result).label, tone="good" if is_ended else RESULT_TONES[R(line.result)])
 
     @admin.display(description=_("kind"))

@@ -1,6 +1,6 @@
 from django.db import migrations, models
 
-from ordersite.rails import storage
+from ordersite.database import table_settings
 
 
 class Migration(migrations.Migration):
@@ -16,6 +16,6 @@ class Migration(migrations.Migration):
             ),
         ),
         # Room for the versions of a row that is claimed and finished: they stay on its page, out of the indexes.
-        storage.keep("payments_paymentnotification", **storage.GROWING, fillfactor=65),
-        storage.keep("payments_payment", **storage.GROWING),
+        table_settings.keep("payments_paymentnotification", **table_settings.GROWING, fillfactor=65),
+        table_settings.keep("payments_payment", **table_settings.GROWING),
     ]

@@ -3,7 +3,7 @@
 import django.utils.timezone
 from django.db import migrations, models
 
-from ordersite.rails import storage
+from ordersite.database import table_settings
 
 
 class Migration(migrations.Migration):
@@ -54,5 +54,5 @@ class Migration(migrations.Migration):
                 ],
             },
         ),
-        storage.keep("payments_staffmail", **storage.QUEUE),
+        table_settings.keep("payments_staffmail", **table_settings.QUEUE),
     ]

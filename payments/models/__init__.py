@@ -1,7 +1,7 @@
 from payments.models.account import PaymentAccount
+from payments.models.case import PaymentException
+from payments.models.case_step import PaymentExceptionStep
 from payments.models.dead_call import DeadCall, LogPosition
-from payments.models.exception import PaymentException
-from payments.models.exception_step import PaymentExceptionStep
 from payments.models.limit import MoneyLimit
 from payments.models.notification import NotificationBody, PaymentNotification, RefusedCall
 from payments.models.payment import Payment, PaymentStatus, Refund

@@ -8,7 +8,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from ordersite.lib.money import MoneyField
-from ordersite.rails.models import QueueRow
+from ordersite.queue.models import QueueRow
 
 
 class PaymentNotification(QueueRow):

@@ -1,4 +1,4 @@
-"""One attempt to collect money for an order. Only `payments.settlement` calls a transition."""
+"""One attempt to collect money for an order. Only `payments.lifecycle.apply` calls a transition."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django_fsm import FSMField, transition
 
-from ordersite.lib.guarded import GuardedStatus
+from ordersite.lib.models.guarded_status import GuardedStatus
+from ordersite.lib.models.quick_load import QuickLoad
 from ordersite.lib.money import ZERO, MoneyField
-from ordersite.lib.quickload import QuickLoad
 
 
 class PaymentStatus(models.TextChoices):
@@ -144,3 +144,9 @@ class Refund(models.Model):
 
     def __str__(self) -> str:
         return self.refund_reference
+
+
+UNDECIDED = (PaymentStatus.CREATED, PaymentStatus.OPEN)
+
+
+SETTLED = (PaymentStatus.PAID, PaymentStatus.REFUNDED)

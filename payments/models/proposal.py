@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 from django_fsm import FSMField, transition
 
-from ordersite.lib.guarded import GuardedStatus
+from ordersite.lib.models.guarded_status import GuardedStatus
 from ordersite.lib.money import ZERO, MoneyField
 
 
@@ -41,7 +41,7 @@ class Proposal(GuardedStatus, models.Model):
     """A wish about an order's money (yuan). What was proposed never changes; only the decision is added, once.
 
     The database itself refuses a decision of the proposer, unless it was marked as that of a single operator.
-    Only `payments.deciding` and the doors that use it call a transition.
+    Only `payments.approvals.workflow` and the doors that use it call a transition.
     """
 
     order = models.ForeignKey("orders.Order", models.PROTECT, related_name="+", verbose_name=_("order"))

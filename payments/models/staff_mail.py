@@ -7,7 +7,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from ordersite.rails.models import QueueRow
+from ordersite.queue.models import QueueRow
 
 
 class StaffMail(QueueRow):

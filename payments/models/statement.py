@@ -16,9 +16,9 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 from django_fsm import FSMField, transition
 
-from ordersite.lib.guarded import GuardedStatus
+from ordersite.lib.models.guarded_status import GuardedStatus
 from ordersite.lib.money import ZERO, MoneyField
-from ordersite.rails.models import QueueRow
+from ordersite.queue.models import QueueRow
 from payments.models.notification import PaymentNotification
 
 

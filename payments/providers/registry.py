@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from django.utils.translation import gettext_lazy as _
 
 from ordersite.lib.errors import DomainError
-from payments.providers.alipay import Alipay
-from payments.providers.provider import Provider
-from payments.providers.unionpay import UnionPay
-from payments.providers.webhook import Webhook
-from payments.providers.wechatpay import WechatPay
+from payments.providers.alipay.adapter import Alipay
+from payments.providers.interface import Provider
+from payments.providers.unionpay.adapter import UnionPay
+from payments.providers.webhook.adapter import Webhook
+from payments.providers.wechatpay.adapter import WechatPay
 
 PROVIDERS: Mapping[str, Provider] = {
     provider.name: provider for provider in (Alipay(), WechatPay(), UnionPay(), Webhook())

@@ -18,13 +18,13 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from ordersite.lib import private_files
-from ordersite.lib.chinatime import BEIJING
+from ordersite.lib.china_time import BEIJING
 from ordersite.lib.errors import DomainError
+from ordersite.lib.files import private
 from ordersite.lib.money import yuan
-from ordersite.rails import claims, hints
+from ordersite.queue import claims, wakeups
 from payments.models import PaymentAccount, Statement, StatementMapping, StatementStatus
-from payments.reconciliation import matching, settling, staging
+from payments.reconciliation import matching, settle, staging
 from payments.reconciliation.readers.base import PAYMENT, REFUND, Brief, Line, whole_days
 from payments.reconciliation.readers.containers import MAX_BYTES, Source, opened
 from payments.reconciliation.readers.registry import MAPPED, form_of, lines_of
@@ -65,7 +65,7 @@ class Taken:
 class _Hashing:
     """A stream that is hashed and counted while it is read."""
 
-    def __init__(self, stream: private_files.Readable) -> None:
+    def __init__(self, stream: private.Readable) -> None:
         self._stream = stream
         self.digest = hashlib.sha256()
         self.size = 0
@@ -77,7 +77,7 @@ class _Hashing:
         return piece
 
 
-def take_in(account: PaymentAccount, stream: private_files.Readable, origin: Origin) -> Taken:
+def take_in(account: PaymentAccount, stream: private.Readable, origin: Origin) -> Taken:
     """Store a file and the row that waits to be read, or find the one that stands for the same content.
 
     What is no bill at all makes a refused row. Raises `DomainError` (file_too_large, file_empty). A row that a command
@@ -85,7 +85,7 @@ def take_in(account: PaymentAccount, stream: private_files.Readable, origin: Ori
     """
     hashing, refusal, name = _Hashing(stream), {}, ""
     try:
-        name = private_files.save(hashing, limit=MAX_BYTES, kinds=KINDS)
+        name = private.save(hashing, limit=MAX_BYTES, kinds=KINDS)
     except DomainError as error:
         if error.code != "file_kind_refused":
             raise
@@ -120,10 +120,10 @@ def _keep(statement: Statement) -> Taken:
             statement.save(force_insert=True)
     except IntegrityError:
         if statement.stored_name:
-            private_files.remove(statement.stored_name)
+            private.remove(statement.stored_name)
         known = Statement.objects.exclude(status=StatementStatus.REFUSED)
         return Taken(known.get(account=statement.account, sha256=statement.sha256), is_new=False)
-    transaction.on_commit(lambda: hints.hint(TASK))
+    transaction.on_commit(lambda: wakeups.hint(TASK))
     return Taken(statement, is_new=True)
 
 
@@ -162,7 +162,7 @@ def _refuse(statement: Statement, claim: claims.Claim, refused: Refused) -> None
         mine.refuse(refused.as_dict())
         mine.save()
         if mine.source == Statement.Source.FETCH:
-            settling.raise_refused(mine, words(mine.refusal))
+            settle.raise_refused(mine, words(mine.refusal))
 
 
 def _postpone(statement: Statement, claim: claims.Claim, error: Exception) -> None:
@@ -228,7 +228,7 @@ class Import:
 
     def _path(self) -> Any:
         try:
-            path = private_files.path(self.statement.stored_name)
+            path = private.path(self.statement.stored_name)
             with path.open("rb") as stream:
                 intact = hashlib.file_digest(stream, "sha256").hexdigest() == self.statement.sha256
         except FileNotFoundError:
@@ -289,7 +289,7 @@ class Import:
             mine.save()
             if mine.source == Statement.Source.FETCH:
                 # Nobody waits for this one: what only a person can end goes to the desk by itself.
-                settling.raise_cases(mine)
+                settle.raise_cases(mine)
         self.statement = mine
         self.report(mine)
 

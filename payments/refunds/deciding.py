@@ -11,8 +11,8 @@ from django.utils import timezone
 
 from orders.models import Merchant
 from ordersite.lib.money import ZERO
-from payments.deciding import Kind
-from payments.limits import is_within
+from payments.approvals.limits import is_within
+from payments.approvals.workflow import Kind
 from payments.models import MoneyLimit, RefundRequest
 from payments.models.refund_request import LIVE, RefundStatus
 from payments.refunds import errors

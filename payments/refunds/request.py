@@ -21,10 +21,10 @@ from orders.history.lines import Fact
 from orders.lifecycle import SYSTEM, Actor, Evidence, Reservation
 from orders.models import Merchant, Order, OrderEvent
 from ordersite.lib.money import ZERO, fen
-from ordersite.rails import outbox
-from ordersite.rails.hints import hint
+from ordersite.queue import outbox
+from ordersite.queue.wakeups import hint
 from payments import references
-from payments.accounts import keys_of
+from payments.accounts.keys import keys_of
 from payments.models import Payment, PaymentStatus, RefundRequest
 from payments.models.refund_request import LIVE, RefundStatus
 from payments.providers.registry import get_provider

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand
 
 from logistics.carriers.numbers import tidy_number
 from logistics.models import Shipment
-from logistics.tracking import Counts, poll_tracking, refresh_now
+from logistics.tracking.poll import Counts, poll_tracking, refresh_now
 
 PATIENCE_SECONDS = 3600.0
 

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from logistics.accounts import save_account
 from orders.models import Merchant
-from ordersite.lib import strictjson
+from ordersite.lib import strict_json
 from ordersite.lib.errors import DomainError
 
 MOST_BYTES = 64 * 1024
@@ -44,7 +44,7 @@ def _read(name: str) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
             raw = file.read(MOST_BYTES)
-        return strictjson.loads_object(raw)
+        return strict_json.loads_object(raw)
     except OSError as error:
         raise CommandError(f"{name} cannot be read: {error.strerror}") from error
     except ValueError as error:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from ordersite.lib import front
+from ordersite.server import front
 
 front.SMALL_SECONDS = front.LARGE_SECONDS = 0.4
 front.BYTES_PER_SECOND = 1_000_000

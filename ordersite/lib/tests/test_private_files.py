@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from ordersite.lib import private_files
 from ordersite.lib.errors import DomainError
+from ordersite.lib.files import private
 
 PDF = b"%PDF-1.7\n1 0 obj\n"
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
@@ -24,8 +24,8 @@ def archive(*names: str) -> bytes:
     return made.getvalue()
 
 
-def keep(content: bytes, *, limit: int = 1000, kinds: tuple[str, ...] = private_files.KINDS) -> str:
-    return private_files.save(io.BytesIO(content), limit=limit, kinds=kinds)
+def keep(content: bytes, *, limit: int = 1000, kinds: tuple[str, ...] = private.KINDS) -> str:
+    return private.save(io.BytesIO(content), limit=limit, kinds=kinds)
 
 
 def left(settings: Any) -> list[Path]:
@@ -48,13 +48,13 @@ def left(settings: Any) -> list[Path]:
 def test_content_says_what_a_file_is(content: bytes, kind: str) -> None:
     name = keep(content)
     assert name.endswith(f".{kind}")
-    with private_files.open(name) as kept:
+    with private.open(name) as kept:
         assert kept.read() == content
 
 
 def test_only_the_owner_may_read_it(settings: Any) -> None:
     name = keep(PDF)
-    assert private_files.path(name).stat().st_mode & 0o777 == 0o600
+    assert private.path(name).stat().st_mode & 0o777 == 0o600
     assert Path(settings.PRIVATE_DIR).stat().st_mode & 0o077 == 0
     assert name != keep(PDF)
 
@@ -87,12 +87,12 @@ def test_a_kind_that_is_not_wanted_is_refused(settings: Any) -> None:
 @pytest.mark.parametrize("name", ["../settings.py", "", "x.pdf", "/etc/passwd", f"{'0' * 32}.exe"])
 def test_no_other_name_opens(name: str) -> None:
     with pytest.raises(FileNotFoundError):
-        private_files.open(name)
+        private.open(name)
 
 
 @pytest.mark.django_db  # an answer that is closed looks after the connections
 def test_it_leaves_as_a_download_that_nobody_guesses_about() -> None:
-    answer = private_files.attachment(keep(b"<script>alert(1)</script>\n"), "证据.csv")
+    answer = private.attachment(keep(b"<script>alert(1)</script>\n"), "证据.csv")
     assert answer["Content-Disposition"].startswith("attachment;")
     assert answer["X-Content-Type-Options"] == "nosniff"
     assert answer["Content-Type"] == "application/octet-stream"
@@ -102,8 +102,8 @@ def test_it_leaves_as_a_download_that_nobody_guesses_about() -> None:
 
 def test_a_removed_file_is_gone(settings: Any) -> None:
     name = keep(PDF)
-    private_files.remove(name)
-    private_files.remove(name)
+    private.remove(name)
+    private.remove(name)
     assert left(settings) == []
 
 

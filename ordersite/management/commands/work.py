@@ -8,20 +8,20 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from logistics.silence import find_silent_parcels
-from logistics.tracking import poll_tracking
+from logistics.tracking.poll import poll_tracking
+from logistics.tracking.stalled import find_silent_parcels
 from orders.closing import close_overdue
 from orders.history.seals import seal_history
-from ordersite.rails.loops import Loop, run_for_ever
+from ordersite.queue.loops import Loop, run_for_ever
 from ordersite.relay import run_relay
-from payments.closing import finish_closing
-from payments.notifications import drain_notifications
-from payments.query import ask_providers
-from payments.reconciliation.daily import fetch_bills
+from payments.approvals.mail import send_staff_mail
+from payments.lifecycle.closing import finish_closing
+from payments.notifications.apply import drain_notifications
+from payments.polling.poll import ask_providers
+from payments.reconciliation.fetch import fetch_bills
 from payments.reconciliation.importing import import_statements
-from payments.reconciliation.settling import settle_statements
-from payments.refunds.lane import order_refunds
-from payments.staff_mail import send_staff_mail
+from payments.reconciliation.settle import settle_statements
+from payments.refunds.execute import order_refunds
 
 
 class Command(BaseCommand):

@@ -11,11 +11,11 @@ from functools import partial
 from django.contrib.auth.models import Group, User
 from django.utils import timezone
 
-from ordersite.lib.chinatime import write_beijing
+from ordersite.lib.china_time import write_beijing
 from ordersite.tests.truth.bank import Trade
 from ordersite.tests.truth.world import World
-from payments import manual, revival
-from payments.evidence import Handed
+from payments.manual import revive, settle
+from payments.manual.evidence import Handed
 from payments.models import (
     Payment,
     PaymentAccount,
@@ -25,9 +25,10 @@ from payments.models import (
     Statement,
     StatementMapping,
 )
-from payments.reconciliation import importing, settling
+from payments.reconciliation import importing
+from payments.reconciliation import settle as settle_statement
 from payments.refunds import request as refunds
-from payments.refunds.lane import order_refunds
+from payments.refunds.execute import order_refunds
 
 WAITING = "proposed"
 HEADER = ("time", "ours", "theirs", "refund", "amount")
@@ -79,7 +80,7 @@ class People:
             trade = self.world.bank.trades.get(payment.reference)
             if trade is None or trade.paid != order.total_amount or trade.refunded:
                 continue
-            wish = manual.Wish(
+            wish = settle.Wish(
                 order_id=order.pk,
                 account_id=payment.account_id,
                 amount=order.total_amount,
@@ -87,22 +88,22 @@ class People:
                 reason="看到到账",
                 files=[Handed("slip.pdf", io.BytesIO(b"%PDF-1.7\nslip\n"))],
             )
-            self.world.ours(partial(manual.propose, wish, user=self.anna), death=death)
+            self.world.ours(partial(settle.propose, wish, user=self.anna), death=death)
 
     def propose_revival(self, payment: Payment, *, death: int | None) -> None:
         self.world.ours(
-            lambda: revival.propose(payment.pk, user=self.anna, reason="有货", stock_confirmed=True),
+            lambda: revive.propose(payment.pk, user=self.anna, reason="有货", stock_confirmed=True),
             death=death,
         )
 
     def decide(self, *, death: int | None) -> set[int]:
         """Returns the orders that a second person has revived."""
         for pk in self._mine(SettlementRequest):
-            self.world.ours(partial(manual.approve, pk, user=self.anna, note="自己批"))
-            self.world.ours(partial(manual.approve, pk, user=self.bea, note="属实"), death=death)
+            self.world.ours(partial(settle.approve, pk, user=self.anna, note="自己批"))
+            self.world.ours(partial(settle.approve, pk, user=self.bea, note="属实"), death=death)
         for pk in self._mine(RevivalRequest):
-            self.world.ours(partial(revival.approve, pk, user=self.anna, note="自己批"))
-            self.world.ours(partial(revival.approve, pk, user=self.bea, note="同意"), death=death)
+            self.world.ours(partial(revive.approve, pk, user=self.anna, note="自己批"))
+            self.world.ours(partial(revive.approve, pk, user=self.bea, note="同意"), death=death)
         approved = RevivalRequest.objects.filter(order_id__in=self.world.orders, status="approved")
         return set(approved.values_list("order_id", flat=True))
 
@@ -124,8 +125,8 @@ class People:
         def work() -> None:
             taken = importing.take_in(payee, stream, origin)
             importing.import_statements()
-            settling.want_settlement(taken.statement, user=self.anna)
-            settling.settle_statements()
+            settle_statement.want_settlement(taken.statement, user=self.anna)
+            settle_statement.settle_statements()
 
         self.world.ours(work, death=death)
 

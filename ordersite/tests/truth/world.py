@@ -21,11 +21,13 @@ from ordersite import relay
 from ordersite.lib.errors import DomainError
 from ordersite.tests.truth.accident import dying_at
 from ordersite.tests.truth.bank import SECRET, Bank, signed
-from payments import attempts, query
-from payments.accounts import save_account
-from payments.closing import UNDECIDED, finish_closing
+from payments.accounts.save import save_account
+from payments.attempts import start
+from payments.lifecycle.closing import finish_closing
 from payments.models import Payment, PaymentAccount, PaymentNotification
-from payments.notifications import drain_notifications
+from payments.models.payment import UNDECIDED
+from payments.notifications.apply import drain_notifications
+from payments.polling import poll
 
 ACCOUNTS = ("north", "south")
 STAFF = Actor("staff", "anna")
@@ -75,7 +77,7 @@ class World:
         self.orders.append(build_order(merchant=self.shop, total=f"{Decimal(fen) / 100:.2f}").pk)
 
     def begin(self, order: Order, account: int, *, death: int | None) -> None:
-        self.ours(lambda: attempts.start_attempt(order, self.accounts[account]), death=death)
+        self.ours(lambda: start.start_attempt(order, self.accounts[account]), death=death)
 
     def deliver(self, index: int, *, death: int | None = None) -> None:
         """One delivery of a notice to the address of its payment's account; the notice stays owed."""
@@ -109,10 +111,10 @@ class World:
 
     def ask(self, payment: Payment, *, death: int | None = None) -> None:
         """The buyer has come back from the cashier and looks at the page."""
-        self.ours(lambda: query.ask_now(payment), death=death)
+        self.ours(lambda: poll.ask_now(payment), death=death)
 
     def close_at_bank(self, payment: Payment, *, death: int | None = None) -> None:
-        self.ours(lambda: query.close_now(payment), death=death)
+        self.ours(lambda: poll.close_now(payment), death=death)
 
     def cancel(self, order: Order, *, death: int | None = None) -> None:
         self.ours(

@@ -11,9 +11,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from ordersite.lib.errors import DomainError
-from ordersite.rails.claims import Claim
+from ordersite.queue.claims import Claim
 from payments.models import PaymentAccount, Statement, StatementLine, StatementMapping, StatementStatus
-from payments.reconciliation import importing, settling
+from payments.reconciliation import importing, settle
 from payments.reconciliation.refusals import words
 
 _LOOK_EVERY = 0.5
@@ -46,7 +46,7 @@ class Command(BaseCommand):
             raise CommandError(words(statement.refusal))
         if not taken.is_new:
             self.stderr.write(f"imported before as statement {statement.pk}; the file changes nothing")
-        settled = settling.settle(statement, report=self._report_settled) if options["settle"] else 0
+        settled = settle.settle(statement, report=self._report_settled) if options["settle"] else 0
         self._print(_summary(statement, taken.is_new, settled), as_json=options["json"])
 
     def _take_in(self, options: dict[str, Any]) -> importing.Taken:

@@ -13,7 +13,7 @@ from django.db import Error as DatabaseError
 from django.db import close_old_connections
 from django.utils import timezone
 
-from payments.access_log import Read, forget_old, read_log
+from payments.notifications.access_log import Read, forget_old, read_log
 
 PAUSE_SECONDS = 1.0
 

@@ -11,7 +11,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
-from payments.recovery import Recovered, fetch_bills, recover_payments
+from payments.reconciliation.recovery import Recovered, fetch_bills, recover_payments
 
 
 def _time(text: str) -> datetime:

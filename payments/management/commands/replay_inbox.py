@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from payments.replay import failed_since, replay
+from payments.notifications.replay import failed_since, replay
 
 
 def _time(text: str) -> datetime:

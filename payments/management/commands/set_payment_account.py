@@ -10,8 +10,9 @@ from django.core.management.base import BaseCommand, CommandError
 
 from orders.models import Merchant
 from ordersite.lib.errors import DomainError
-from ordersite.lib.strictjson import loads_object
-from payments.accounts import notify_url, save_account
+from ordersite.lib.strict_json import loads_object
+from payments.accounts.keys import notify_url
+from payments.accounts.save import save_account
 
 
 class Command(BaseCommand):

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from ordersite.lib.chinatime import BEIJING
+from ordersite.lib.china_time import BEIJING
 from ordersite.lib.money import yuan
 from payments.reconciliation.readers.base import (
     OTHER,

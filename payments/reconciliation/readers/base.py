@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
-from ordersite.lib.chinatime import BEIJING
+from ordersite.lib.china_time import BEIJING
 from payments.reconciliation.refusals import Refused, bad_line
 
 PAYMENT, REFUND, OTHER = "payment", "refund", "other"

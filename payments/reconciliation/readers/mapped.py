@@ -18,7 +18,7 @@ from xml.etree.ElementTree import ParseError
 import openpyxl
 from defusedxml import DefusedXmlException
 
-from ordersite.lib.chinatime import BEIJING
+from ordersite.lib.china_time import BEIJING
 from payments.reconciliation.readers.base import PAYMENT, REFUND, Brief, Line, make_line
 from payments.reconciliation.readers.containers import MAX_LINE, UNREADABLE, Source
 from payments.reconciliation.refusals import Refused, bad_line

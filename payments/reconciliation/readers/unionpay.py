@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 from django.utils import timezone
 
-from ordersite.lib.chinatime import BEIJING
+from ordersite.lib.china_time import BEIJING
 from payments.reconciliation.readers.base import OTHER, PAYMENT, REFUND, Brief, Line, make_line
 from payments.reconciliation.readers.containers import Source
 from payments.reconciliation.refusals import Refused, bad_line

@@ -12,8 +12,8 @@ from django.utils import timezone
 
 from orders.models import Order
 from orders.tests.builders import build_merchant, build_order, build_order_in
-from ordersite.lib.chinatime import BEIJING
-from ordersite.rails.claims import Claim
+from ordersite.lib.china_time import BEIJING
+from ordersite.queue.claims import Claim
 from payments.models import Payment, PaymentAccount, Refund, Statement, StatementLine, StatementMapping
 from payments.reconciliation import importing
 from payments.reconciliation.tests import bills

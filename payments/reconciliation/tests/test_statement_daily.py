@@ -15,9 +15,10 @@ from orders.models import Order
 from ordersite.lib.errors import OutsideError
 from payments.models import BillFetch, PaymentAccount, PaymentException, Statement
 from payments.providers import registry
-from payments.providers.base import BillAnswer, BillState
-from payments.providers.webhook import Webhook
-from payments.reconciliation import daily, importing
+from payments.providers.types import BillAnswer, BillState
+from payments.providers.webhook.adapter import Webhook
+from payments.reconciliation import fetch as daily
+from payments.reconciliation import importing
 from payments.reconciliation.tests import bills
 from payments.reconciliation.tests.bills import Row
 from payments.reconciliation.tests.shop import attempt, row_of

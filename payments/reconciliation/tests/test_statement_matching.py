@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from orders.models import Order, OrderEvent
-from ordersite.rails.models import OutboxEntry
+from ordersite.queue.models import OutboxEntry
 from payments.models import Payment, PaymentException, StatementLine, StatementStatus
 from payments.reconciliation.tests import bills
 from payments.reconciliation.tests.bills import Row

@@ -13,7 +13,8 @@ from django.test import Client
 
 from orders.models import Order, OrderEvent
 from payments.models import PaymentException, Statement
-from payments.reconciliation import importing, settling
+from payments.reconciliation import importing
+from payments.reconciliation import settle as settling
 from payments.reconciliation.tests import bills
 from payments.reconciliation.tests.bills import Row
 from payments.reconciliation.tests.shop import account_at, attempt, paid, row_of, take

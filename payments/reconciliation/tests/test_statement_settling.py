@@ -13,7 +13,7 @@ from orders.models import Merchant, Order, OrderEvent
 from orders.tests.builders import build_order_in
 from ordersite.lib.errors import DomainError
 from payments.models import Payment, PaymentException, Refund, Statement, StatementLine
-from payments.reconciliation import settling
+from payments.reconciliation import settle
 from payments.reconciliation.tests import bills
 from payments.reconciliation.tests.bills import Row
 from payments.reconciliation.tests.shop import AT, account_at, attempt, paid, refund, row_of, take
@@ -39,7 +39,7 @@ def test_stuck_orders_are_paid_with_the_line_as_evidence() -> None:
         Row("UNKNOWN000000001", "T9", "5.00"),
     ]
     statement = take(account, bills.wechat_csv(rows))
-    assert settling.settle(statement) == 1
+    assert settle.settle(statement) == 1
     line = statement.lines.get(payment=stuck)
     event = OrderEvent.objects.get(order=stuck.order_id, to_status="paid")
     assert status(stuck) == ("paid", "paid")
@@ -54,9 +54,9 @@ def test_settling_again_does_nothing() -> None:
     account = account_at("alipay")
     stuck = attempt(account)
     statement = take(account, bills.alipay_csv([row_of(stuck)]))
-    assert settling.settle(statement) == 1
+    assert settle.settle(statement) == 1
     lines = OrderEvent.objects.count()
-    assert settling.settle(statement) == 0
+    assert settle.settle(statement) == 0
     assert OrderEvent.objects.count() == lines
 
 
@@ -65,8 +65,8 @@ def test_what_was_paid_meanwhile_is_left_alone() -> None:
     one, two = attempt(account), attempt(account)
     statement = take(account, bills.alipay_csv([row_of(one, trade="1"), row_of(two, trade="2")]))
     other = take(account, bills.alipay_csv([row_of(one, trade="1")], day="2026-11-20"))
-    assert settling.settle(other) == 1
-    assert settling.settle(statement) == 1
+    assert settle.settle(other) == 1
+    assert settle.settle(statement) == 1
     assert outcomes(statement) == ["applied", "applied"]
     assert OrderEvent.objects.filter(order=one.order_id, to_status="paid").count() == 1
 
@@ -76,7 +76,7 @@ def test_money_for_a_closed_order_becomes_a_case() -> None:
     order = build_order_in("closed")
     late = attempt(account, order=order, status="closed")
     statement = take(account, bills.wechat_csv([row_of(late)]))
-    assert settling.settle(statement) == 0
+    assert settle.settle(statement) == 0
     assert status(late) == ("paid", "closed")
     assert outcomes(statement) == ["order_closed"]
     assert PaymentException.objects.get().kind == "order_closed"
@@ -92,7 +92,7 @@ def test_refunds_follow_their_payments() -> None:
         row_of(known),
     ]
     statement = take(account, bills.wechat_csv(rows))
-    assert settling.settle(statement) == 3
+    assert settle.settle(statement) == 3
     assert outcomes(statement) == ["refund_applied", "applied", "refund_applied", ""]
     found = Refund.objects.order_by("refund_reference").values_list("refund_reference", "amount")
     assert list(found) == [("R1", Decimal("9.00")), ("R2", Decimal("199.00"))]
@@ -106,7 +106,7 @@ def test_a_line_that_no_longer_fits_stops_nobody_else() -> None:
     statement = take(account, bills.wechat_csv([row_of(one) for one in attempts]))
     changed = statement.lines.order_by("id")[2]
     Payment.objects.filter(statement_lines=changed).update(amount=Decimal("1.00"))
-    assert settling.settle(statement) == 4
+    assert settle.settle(statement) == 4
     assert outcomes(statement) == ["applied", "applied", "amount_mismatch", "applied", "applied"]
 
 
@@ -114,8 +114,8 @@ def test_a_confirmed_settlement_is_done_by_whoever_comes_by() -> None:
     account = account_at("alipay")
     stuck = attempt(account)
     statement = take(account, bills.alipay_csv([row_of(stuck)]))
-    settling.want_settlement(statement, user=None)
-    settling.settle_statements()
+    settle.want_settlement(statement, user=None)
+    settle.settle_statements()
     assert status(stuck) == ("paid", "paid")
     assert Statement.objects.get(pk=statement.pk).settle_wanted_at is None
 
@@ -124,9 +124,9 @@ def test_half_a_settlement_goes_on_where_it_stopped() -> None:
     account = account_at("alipay")
     attempts = [attempt(account) for _ in range(4)]
     statement = take(account, bills.alipay_csv([row_of(one) for one in attempts]))
-    first = list(settling.settleable(statement).select_related("payment").order_by("id")[:2])
-    settling._settle_chunk(statement, first)
-    assert settling.settle(statement) == 2
+    first = list(settle.settleable(statement).select_related("payment").order_by("id")[:2])
+    settle._settle_chunk(statement, first)
+    assert settle.settle(statement) == 2
     assert outcomes(statement) == ["applied"] * 4
     assert OrderEvent.objects.filter(to_status="paid").count() == 4
 
@@ -135,9 +135,9 @@ def test_a_refused_file_settles_nothing() -> None:
     account = account_at("alipay")
     statement = take(account, bills.wechat_csv([row_of(attempt(account))]))
     with pytest.raises(DomainError) as refused:
-        settling.want_settlement(statement, user=None)
+        settle.want_settlement(statement, user=None)
     assert refused.value.code == "not_matched"
-    assert settling.settle(statement) == 0
+    assert settle.settle(statement) == 0
 
 
 def test_lines_that_an_earlier_statement_left_open_are_settled_by_the_repeating_one() -> None:
@@ -146,7 +146,7 @@ def test_lines_that_an_earlier_statement_left_open_are_settled_by_the_repeating_
     row = row_of(stuck)
     first = take(account, bills.wechat_csv([row]))
     second = take(account, bills.wechat_csv([row], form="SUCCESS"))
-    assert settling.settle(second) == 1
+    assert settle.settle(second) == 1
     assert outcomes(first) == ["applied"]
     assert status(stuck) == ("paid", "paid")
 
@@ -164,8 +164,8 @@ def test_the_rest_becomes_one_case_each() -> None:
     StatementLine.objects.filter(result="missing_there").update(
         occurred_at=timezone.now() - timedelta(days=2)
     )
-    assert settling.raise_cases(statement) == 3
-    assert settling.raise_cases(statement) == 0
+    assert settle.raise_cases(statement) == 3
+    assert settle.raise_cases(statement) == 0
     cases = PaymentException.objects.order_by("amount").values_list("kind", "amount", "payment")
     assert list(cases) == [
         ("statement_difference", Decimal("1.00"), differs.pk),
@@ -182,7 +182,7 @@ def test_a_fresh_payment_that_the_file_lacks_may_come_tomorrow() -> None:
     at = timezone.localtime(now).strftime("%Y-%m-%d %H:%M:%S")
     statement = take(account, bills.wechat_csv([row_of(known, at=at)]))
     assert statement.missing_there == 1
-    assert settling.raise_cases(statement) == 0
+    assert settle.raise_cases(statement) == 0
 
 
 def test_a_refund_that_we_know_is_no_finding() -> None:
@@ -191,7 +191,7 @@ def test_a_refund_that_we_know_is_no_finding() -> None:
     known = refund(payment, "10.00")
     row = row_of(payment, kind="refund", amount="10.00", request=known.refund_reference)
     statement = take(account, bills.wechat_csv([row, row_of(payment)]))
-    assert settling.settle(statement) == 0
+    assert settle.settle(statement) == 0
     assert Refund.objects.count() == 1
 
 
@@ -203,10 +203,10 @@ def test_nobody_pays_orders_alone_with_a_file_of_their_own(form: str) -> None:
     Statement.objects.filter(pk=statement.pk).update(form=form)
     own = Statement.objects.get(pk=statement.pk)
     with pytest.raises(DomainError) as refused:
-        settling.want_settlement(own, user=user)
+        settle.want_settlement(own, user=user)
     assert refused.value.code == "own_statement"
     assert Statement.objects.get(pk=statement.pk).settle_wanted_at is None
-    settling.want_settlement(own, user=other)
+    settle.want_settlement(own, user=other)
     assert Statement.objects.get(pk=statement.pk).settle_wanted_by == other
 
 
@@ -214,7 +214,7 @@ def test_a_fetched_bill_needs_one_person() -> None:
     account, user = account_at("wechatpay"), User.objects.create_user("fin")
     content = bills.wechat_csv([row_of(attempt(account))])
     statement = take(account, content, source=Statement.Source.FETCH)
-    settling.want_settlement(statement, user=user)
+    settle.want_settlement(statement, user=user)
     assert Statement.objects.get().settle_wanted_by == user
 
 
@@ -223,9 +223,9 @@ def test_a_shop_of_one_person_confirms_its_own_file_after_the_wait() -> None:
     Merchant.objects.filter(pk=account.merchant_id).update(allows_single_operator=True)
     statement = take(account, bills.wechat_csv([row_of(attempt(account))]), user=user)
     with pytest.raises(DomainError) as refused:
-        settling.want_settlement(Statement.objects.get(), user=user)
+        settle.want_settlement(Statement.objects.get(), user=user)
     assert refused.value.code == "too_soon"
     assert Statement.objects.get().settle_wanted_at is None
     Statement.objects.update(created_at=timezone.now() - timedelta(minutes=30))
-    settling.want_settlement(Statement.objects.get(pk=statement.pk), user=user)
+    settle.want_settlement(Statement.objects.get(pk=statement.pk), user=user)
     assert Statement.objects.get().settle_wanted_by == user

@@ -11,8 +11,8 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from ordersite.lib import private_files
-from ordersite.rails.claims import Claim
+from ordersite.lib.files import private
+from ordersite.queue.claims import Claim
 from payments.models import PaymentAccount, Statement, StatementLine
 from payments.reconciliation import importing
 from payments.reconciliation.tests import bills
@@ -93,11 +93,11 @@ def test_progress_is_told_after_each_chunk(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_file_that_is_gone_or_changed_on_disk_is_refused(private_folder: Path) -> None:
     account = account_at("alipay")
     gone, changed = (take_in(account, bills.alipay_csv([row_of(paid(account))])) for _ in range(2))
-    private_files.remove(gone.stored_name)
-    private_files.path(changed.stored_name).write_bytes(bills.alipay_csv([]))
+    private.remove(gone.stored_name)
+    private.path(changed.stored_name).write_bytes(bills.alipay_csv([]))
     importing.import_statements()
     assert [fresh(one).refusal["code"] for one in (gone, changed)] == ["lost", "lost"]
-    assert list(private_folder.iterdir()) == [private_files.path(changed.stored_name)]
+    assert list(private_folder.iterdir()) == [private.path(changed.stored_name)]
 
 
 @pytest.mark.django_db

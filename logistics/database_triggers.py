@@ -1,0 +1,16 @@
+"""What the database itself records about parcels: every change of a waybill number, carrier or insured value."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ordersite.database import triggers
+
+GUARDS: tuple[triggers.Guard, ...] = (
+    triggers.Audited("logistics_shipment", ("tracking_number", "carrier", "insured_value")),
+)
+
+
+def prepare_database(**_kwargs: Any) -> None:
+    """Runs after every migrate."""
+    triggers.install(GUARDS)

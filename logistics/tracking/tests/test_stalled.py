@@ -1,0 +1,88 @@
+"""Parcels that nobody hears of become cases, each once."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from logistics.carriers.types import TrackingStatus
+from logistics.cases import resolve
+from logistics.dispatch.route import apply_route
+from logistics.models import Shipment, ShipmentException
+from logistics.tests.builders import age, build_shipment, event, route_of
+from logistics.tracking.stalled import Found, find_silent_parcels
+from ordersite.queue.models import OutboxEntry
+
+pytestmark = pytest.mark.django_db
+
+DAY = timedelta(days=1)
+
+
+def hear(parcel: Shipment, status: TrackingStatus = TrackingStatus.IN_TRANSIT) -> None:
+    apply_route(parcel, route_of(event(0, status, status.value)), next_check_in=DAY)
+
+
+def kinds() -> list[str]:
+    return list(ShipmentException.objects.order_by("kind").values_list("kind", flat=True))
+
+
+def test_ten_days_without_a_signature_is_a_case_once() -> None:
+    late, fresh, signed = build_shipment(), build_shipment(), build_shipment()
+    for parcel, days in ((late, 11), (fresh, 9), (signed, 20)):
+        age(parcel, days * DAY)
+        hear(parcel)
+    hear(signed, TrackingStatus.DELIVERED)
+    assert find_silent_parcels() == Found(not_signed=1)
+    case = ShipmentException.objects.get()
+    assert (case.shipment_id, case.order_id, case.kind) == (late.pk, late.order_id, "not_signed")
+    told = OutboxEntry.objects.get(name="shipment.exception_raised")
+    assert (told.subject_id, told.payload) == (case.pk, {"kind": "not_signed", "shipment": late.pk})
+    assert find_silent_parcels() == Found()
+    assert ShipmentException.objects.count() == 1
+
+
+def test_a_resolved_case_comes_back_only_after_the_same_time_again() -> None:
+    parcel = build_shipment()
+    age(parcel, 11 * DAY)
+    hear(parcel)
+    find_silent_parcels()
+    case = ShipmentException.objects.get()
+    assert resolve(case, user=None, note="已联系承运商")
+    assert not resolve(case, user=None, note="again")
+    assert find_silent_parcels() == Found()
+    ShipmentException.objects.update(resolved_at=timezone.now() - 11 * DAY)
+    assert find_silent_parcels() == Found(not_signed=1)
+    assert ShipmentException.objects.count() == 2
+
+
+def test_a_carrier_that_does_not_answer_for_a_day_is_a_case() -> None:
+    silent, heard = build_shipment(), build_shipment()
+    age(silent, 25 * DAY / 24)
+    age(heard, 25 * DAY / 24)
+    hear(heard)
+    assert find_silent_parcels() == Found(carrier_silent=1)
+    assert ShipmentException.objects.get().shipment_id == silent.pk
+
+
+def test_a_carrier_that_knows_nothing_after_two_days_is_a_case() -> None:
+    parcel = build_shipment()
+    age(parcel, 3 * DAY)
+    Shipment.objects.update(last_checked_at=timezone.now(), last_problem="nothing_found: 500")
+    assert find_silent_parcels() == Found(carrier_silent=1)
+    assert ShipmentException.objects.get().detail["problem"] == "nothing_found: 500"
+
+
+def test_more_parcels_than_one_batch_are_all_found() -> None:
+    model = build_shipment()
+    then = timezone.now() - 11 * DAY
+    Shipment.objects.bulk_create(
+        Shipment(
+            order_id=model.order_id, merchant_id=model.merchant_id, warehouse_id=model.warehouse_id, carrier="yto",
+            tracking_number=f"X{n:06d}", shipped_at=then, created_at=then, last_checked_at=timezone.now(),
+            last_event_at=then,
+        )
+        for n in range(1100)
+    )  # fmt: skip
+    assert find_silent_parcels() == Found(not_signed=1100)

@@ -1,0 +1,46 @@
+"""What the database itself refuses and records, and the machine's known rows: installed after every migrate."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.db import connection
+
+from orders import machine
+from orders.models import TransitionRule
+from ordersite.database import triggers
+
+APPEND_ONLY = ("orders_orderevent", "orders_historyseal", "rails_auditentry")
+GUARDS: tuple[triggers.Guard, ...] = (
+    *(triggers.AppendOnly(table) for table in APPEND_ONLY),
+    triggers.Audited("orders_order", ("status", "total_amount", "refunded_amount")),
+)
+
+
+def prepare_database(**_kwargs: Any) -> None:
+    """Idempotent: triggers anew, the application's rights, and the rows of the machine that are not there yet."""
+    triggers.install(GUARDS)
+    if settings.APPLICATION_ROLE and connection.vendor == "postgresql":
+        grant_to_application(settings.APPLICATION_ROLE)
+    TransitionRule.objects.bulk_create(
+        [
+            TransitionRule(from_status=row.source, action=row.action, trigger=row.trigger)
+            for row in machine.ROWS
+        ],
+        ignore_conflicts=True,
+    )
+
+
+def grant_to_application(role: str) -> None:
+    """Give the application's own role the use of all tables, and of the history no more than adding and reading.
+
+    Where the tables belong to another role (DATABASE_MIGRATION_URL), it can neither drop the triggers nor go past them.
+    """
+    name = connection.ops.quote_name(role)
+    tables = ", ".join(connection.ops.quote_name(table) for table in APPEND_ONLY)
+    with connection.cursor() as cursor:
+        cursor.execute(f"GRANT USAGE ON SCHEMA public TO {name}")
+        cursor.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {name}")
+        cursor.execute(f"GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {name}")
+        cursor.execute(f"REVOKE UPDATE, DELETE, TRUNCATE ON {tables} FROM {name}")

@@ -1,0 +1,191 @@
+"""History: it cannot be changed, and whoever changes it anyway is found."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import DatabaseError, connection, transaction
+
+from orders import database_triggers, lifecycle
+from orders.history import seals
+from orders.history.verify import Broken, verify_history
+from orders.models import HistorySeal, Order, OrderEvent, OrderEventText
+from orders.tests.builders import build_order, build_order_in, move
+from ordersite.database import triggers
+
+# Sealing waits until every transaction that ran before has ended: it cannot stand in one itself.
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def run_past_triggers(sql: str) -> None:
+    """What somebody with the owner's rights could do."""
+    triggers.remove(database_triggers.GUARDS)
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+    triggers.install(database_triggers.GUARDS)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE orders_orderevent SET to_status = 'paid'",
+        "DELETE FROM orders_orderevent",
+        "DELETE FROM orders_historyseal",
+        "UPDATE rails_auditentry SET new_value = 'x'",
+    ],
+)
+def test_the_database_refuses_changes(sql: str) -> None:
+    build_order_in("paid")
+    seals.seal_history()
+    before = list(OrderEvent.objects.values_list("hash", flat=True))
+    with (
+        pytest.raises(DatabaseError, match="append-only"),
+        transaction.atomic(),
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(sql)
+    assert list(OrderEvent.objects.values_list("hash", flat=True)) == before
+
+
+@pytest.mark.postgres
+def test_the_database_refuses_truncate() -> None:
+    build_order()
+    with (
+        pytest.raises(DatabaseError, match="append-only"),
+        transaction.atomic(),
+        connection.cursor() as cursor,
+    ):
+        cursor.execute("TRUNCATE orders_orderevent")
+    assert OrderEvent.objects.count() == 1
+
+
+def test_a_whole_history_is_proven_and_sealed() -> None:
+    for status in ("pending", "paid", "completed", "closed", "refunded"):
+        build_order_in(status)
+    assert verify_history().unsealed == OrderEvent.objects.count()
+    count = seals.seal_history()
+    report = verify_history()
+    assert (report.lines, report.unsealed, report.seals) == (count, 0, 1)
+    assert seals.seal_history() == 0
+
+
+@pytest.mark.parametrize(
+    ("sql", "words"),
+    [
+        ("UPDATE orders_orderevent SET trigger = 'manual' WHERE seq = 2", "was altered"),
+        ("DELETE FROM orders_orderevent WHERE seq = 2", "chain is broken"),
+        ("DELETE FROM orders_orderevent WHERE seq = 3", "last line is missing"),
+        ("UPDATE orders_order SET status = 'completed'", "its state is completed"),
+        ("UPDATE orders_historyseal SET lines = 2", "seal"),
+    ],
+)
+def test_what_was_changed_anyway_is_found(sql: str, words: str) -> None:
+    build_order_in("shipped")
+    seals.seal_history()
+    verify_history()
+    run_past_triggers(sql)
+    with pytest.raises(Broken, match=words):
+        verify_history()
+
+
+def test_lines_deleted_from_the_end_of_a_chain_with_its_head_are_found_by_the_seal() -> None:
+    order = build_order_in("paid")
+    first = OrderEvent.objects.get(order=order, seq=1)
+    seals.seal_history()
+    run_past_triggers("DELETE FROM orders_orderevent WHERE seq = 2")
+    run_past_triggers(
+        f"UPDATE orders_order SET history_seq = 1, status = 'pending', history_hash = '{first.hash}'"
+    )
+    with pytest.raises(Broken, match="not those that were sealed"):
+        verify_history()
+
+
+def test_a_missing_trigger_is_found() -> None:
+    build_order()
+    triggers.remove(database_triggers.GUARDS[:1])
+    with pytest.raises(Broken, match="is missing"):
+        verify_history()
+
+
+def test_words_can_be_erased_but_not_changed() -> None:
+    order = build_order_in("paid")
+    move_with_reason(order)
+    text = OrderEventText.objects.get()
+    assert text.text == "买家要求"
+    OrderEventText.objects.update(text="别的")
+    with pytest.raises(Broken, match="words"):
+        verify_history()
+    OrderEventText.objects.all().delete()
+    verify_history()
+
+
+def move_with_reason(order: Order) -> None:
+    with transaction.atomic():
+        lifecycle.hold(lifecycle.lock([order.pk])[order.pk], actor=lifecycle.SYSTEM, reason="买家要求")
+
+
+def test_rewritten_seals_are_found_by_the_anchor(settings: Any) -> None:
+    build_order_in("paid")
+    seals.seal_history()
+    path = seals.write_anchor()
+    assert isinstance(path, Path)
+    assert json.loads(path.read_text())["mac"] == HistorySeal.objects.get().mac
+    verify_history()
+    run_past_triggers("DELETE FROM orders_historyseal")
+    build_order()
+    seals.seal_history()
+    with pytest.raises(Broken, match="anchor"):
+        verify_history()
+
+
+@pytest.mark.postgres
+def test_the_sealer_waits_for_a_line_whose_transaction_is_still_open() -> None:
+    """Id 1 is taken but not committed while id 2 is: a sealer that seals up to 2 would leave 1 out for ever."""
+    slow, quick = build_order(), build_order()
+    seals.seal_history()
+    holding, go_on = threading.Event(), threading.Event()
+
+    def hold_open() -> None:
+        with transaction.atomic():
+            move(slow, "close", "timeout")
+            holding.set()
+            go_on.wait(10)
+        connection.close()
+
+    thread = threading.Thread(target=hold_open)
+    thread.start()
+    holding.wait(10)
+    move(quick, "close", "timeout")
+    assert seals.seal_history(patience=0.3) == 0
+    go_on.set()
+    thread.join()
+    assert seals.seal_history() == 2
+    assert verify_history().unsealed == 0
+
+
+@pytest.mark.postgres
+def test_the_applications_own_role_may_only_add_to_and_read_the_history() -> None:
+    """Where migrations run as the owner of the tables: the triggers are gone, the rights still refuse."""
+    build_order_in("paid")
+    with connection.cursor() as cursor:
+        cursor.execute("DROP ROLE IF EXISTS shop_application")
+        cursor.execute("CREATE ROLE shop_application")
+        database_triggers.grant_to_application("shop_application")
+        triggers.remove(database_triggers.GUARDS)
+        try:
+            cursor.execute("SET ROLE shop_application")
+            cursor.execute("UPDATE orders_order SET note = 'x'")
+            cursor.execute("SELECT count(*) FROM orders_orderevent")
+            for sql in ("UPDATE orders_orderevent SET seq = 9", "DELETE FROM rails_auditentry"):
+                with pytest.raises(DatabaseError, match="permission denied"):
+                    cursor.execute(sql)
+        finally:
+            cursor.execute("RESET ROLE")
+            cursor.execute("DROP OWNED BY shop_application")
+            cursor.execute("DROP ROLE shop_application")
+            triggers.install(database_triggers.GUARDS)
+    verify_history()

@@ -1,0 +1,138 @@
+"""Minute twins: refused by the database whatever the code above does, with the first order named."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+import pytest
+from django.db import IntegrityError, connection, transaction
+
+from orders import machine
+from orders.intake.create import create_order
+from orders.models import Buyer, Order, OrderEvent
+from orders.tests.builders import build_merchant, move
+from orders.tests.calls import build_caller, build_draft, order_body, post_order
+from orders.tests.web import at_once
+from ordersite.lib.errors import DomainError
+from ordersite.queue.models import OutboxEntry
+
+NOON = datetime(2026, 11, 22, 12, 0, 10, tzinfo=UTC)
+in_transaction = pytest.mark.django_db
+
+
+def _create(
+    buyer: str, *, at: datetime = NOON, products: tuple[str, ...] = ("cup-1",), confirm: bool = False
+) -> Order:
+    draft = build_draft(buyer, products=products, confirm_duplicate=confirm)
+    return create_order(draft, merchant=build_merchant(), now=at)
+
+
+@in_transaction
+def test_a_twin_is_409_with_the_first_orders_number_and_writes_nothing() -> None:
+    caller, body = build_caller(), order_body()
+    first = post_order(caller, body)
+    counts = (OrderEvent.objects.count(), OutboxEntry.objects.count(), Buyer.objects.get().name)
+    body["buyer"]["name"] = "somebody else"
+    body["lines"][0]["quantity"] = 1
+    second = post_order(caller, body)
+    assert (second.status_code, second.json()["code"]) == (409, "duplicate_suspected")
+    assert second.json()["details"] == {"order_number": first.json()["number"]}
+    assert (OrderEvent.objects.count(), OutboxEntry.objects.count(), Buyer.objects.get().name) == counts
+
+
+@in_transaction
+def test_a_confirmed_twin_gets_the_next_number_each_time() -> None:
+    caller, body = build_caller(), order_body()
+    for _time in range(3):
+        assert post_order(caller, {**body, "confirm_duplicate": True}).status_code == 201
+    assert list(Order.objects.order_by("id").values_list("twin_number", flat=True)) == [0, 1, 2]
+
+
+@in_transaction
+def test_the_order_of_the_products_does_not_matter_and_another_product_does() -> None:
+    _create("b", products=("x", "y"))
+    with pytest.raises(DomainError) as refused, transaction.atomic():
+        _create("b", products=("y", "x"))
+    assert refused.value.code == "duplicate_suspected"
+    _create("b", products=("x",))
+    _create("other", products=("x", "y"))
+    assert Order.objects.count() == 3
+
+
+@in_transaction
+def test_the_next_minute_is_another_one() -> None:
+    _create("b", at=NOON.replace(second=59))
+    with pytest.raises(DomainError), transaction.atomic():
+        _create("b", at=NOON.replace(second=0))
+    _create("b", at=NOON + timedelta(minutes=1))
+    assert Order.objects.count() == 2
+
+
+@in_transaction
+def test_a_closed_first_order_lets_one_more_in_and_stays_covered() -> None:
+    first = _create("b")
+    move(first, "close", machine.BUYER_CANCEL)
+    second = _create("b")
+    assert second.twin_number == 1
+    with pytest.raises(DomainError) as refused, transaction.atomic():
+        _create("b")
+    assert refused.value.params == {"order_number": second.number}
+    assert Order.objects.count() == 2
+
+
+@in_transaction
+def test_the_same_buyer_id_in_another_shop_is_another_buyer() -> None:
+    _create("b")
+    create_order(build_draft("b"), merchant=build_merchant("other"), now=NOON)
+    assert Order.objects.count() == 2
+
+
+@in_transaction
+def test_raw_sql_cannot_make_a_twin_either() -> None:
+    order = _create("b")
+    Order.objects.filter(pk=order.pk).update(number="copy")
+    copy = Order.objects.get(pk=order.pk)
+    copy.pk, copy.number, copy.tracking_token = None, "copy-2", "copy-2"
+    copy._state.adding = True
+    with pytest.raises(IntegrityError, match=r"order_minute_twin|product_set"), transaction.atomic():
+        copy.save(force_insert=True)
+
+
+def _constraint() -> object:
+    return next(found for found in Order._meta.constraints if found.name == "order_minute_twin")
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_parallel_twins_are_one_order_and_without_the_constraint_many() -> None:
+    build_merchant()
+    works = [partial(_create, "twin")] * 8
+    with connection.schema_editor() as editor:
+        editor.remove_constraint(Order, _constraint())  # type: ignore[arg-type]
+    try:
+        at_once(works)
+        assert Order.objects.count() == 8
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("UPDATE orders_order SET twin_number = id - (SELECT min(id) FROM orders_order)")
+        with connection.schema_editor() as editor:
+            editor.add_constraint(Order, _constraint())  # type: ignore[arg-type]
+    outcomes = at_once([partial(_create, "guarded")] * 8)
+    made = [outcome for outcome in outcomes if isinstance(outcome, Order)]
+    refused = [outcome for outcome in outcomes if isinstance(outcome, DomainError)]
+    assert (len(made), len(refused)) == (1, 7)
+    assert {error.params["order_number"] for error in refused} == {made[0].number}
+    assert Order.objects.filter(buyer__outside_id="guarded").count() == 1
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_two_confirmations_at_once_read_the_same_number_and_one_gets_in() -> None:
+    build_merchant()
+    first = _create("b")
+    outcomes = at_once([partial(_create, "b", confirm=True)] * 2)
+    numbers = set(Order.objects.values_list("twin_number", flat=True))
+    assert first.twin_number == 0
+    # The buyer's row serialises them: the second reads what the first wrote.
+    assert (len([o for o in outcomes if isinstance(o, Order)]), numbers) == (2, {0, 1, 2})

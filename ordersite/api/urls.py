@@ -1,0 +1,19 @@
+"""Addresses of the order API, its schema and its page."""
+
+from __future__ import annotations
+
+from django.urls import path, re_path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+
+from ordersite.api import views
+from ordersite.lib.api import errors
+
+urlpatterns = [
+    path("api/schema/", SpectacularAPIView.as_view(throttle_classes=[]), name="schema"),
+    path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("api/v1/orders/", views.OrderList.as_view(), name="orders"),
+    path("api/v1/orders/<str:number>/", views.OrderDetail.as_view(), name="order"),
+    path("api/v1/orders/<str:number>/cancel/", views.OrderCancel.as_view(), name="order-cancel"),
+]
+# Included last of all: what is under /api/ and nothing is answered in the API's own shape.
+not_found_urlpatterns = [re_path(r"^api/", errors.no_such_address)]

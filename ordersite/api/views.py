@@ -1,0 +1,179 @@
+"""The order API: an order composed of what the three apps know of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db.models import QuerySet
+from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext as _
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from logistics import about as logistics_about
+from orders import about as orders_about
+from orders import closing, errors, machine
+from orders.clients import client_of
+from orders.history.lines import Actor, Evidence
+from orders.intake import create, idempotency, numbers, one_statement
+from orders.models import ApiClient, Order
+from orders.serializers import CancelForm, ListQuery, OrderForm, answer
+from ordersite.api import schema
+from ordersite.lib import paging
+from ordersite.lib.api import json_parser
+from payments import about as payments_about
+
+PAGE_SIZE = 50
+_ORDER_FORM = OrderForm()
+_FIRST_MOMENT, _LAST_MOMENT = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
+
+
+def compose(orders: Sequence[Order]) -> list[dict[str, Any]]:
+    """These orders with their lines, payments and shipments: a fixed number of queries for any number of orders."""
+    lines = orders_about.parts(orders)
+    payments = payments_about.parts(orders)
+    shipments = logistics_about.parts(orders)
+    return [
+        answer(
+            order,
+            lines=lines.get(order.pk, []),
+            payments=payments.get(order.pk, []),
+            shipments=shipments.get(order.pk, []),
+        )
+        for order in orders
+    ]
+
+
+def orders_of(client: ApiClient) -> QuerySet[Order]:
+    """The token decides the merchant: what is another's is simply not there."""
+    return Order.objects.filter(merchant=client.merchant).select_related("buyer")
+
+
+def find_order(client: ApiClient, number: str) -> Order:
+    """The client's order of that number; raises unknown_order."""
+    order = orders_of(client).filter(number=number).first() if numbers.is_number(number) else None
+    if order is None:
+        raise errors.unknown_order(number[:40])
+    return order
+
+
+class OrderList(APIView):
+    """Create an order; list the shop's orders."""
+
+    parser_classes = [json_parser.StrictJSONParser]
+    required_scopes = {"GET": "orders:read", "POST": "orders:write"}
+
+    @extend_schema(**schema.LIST)
+    def get(self, request: Request) -> Response:
+        query = ListQuery(data=request.query_params.dict())
+        query.is_valid(raise_exception=True)
+        rows = _filtered(orders_of(client_of(request)), query.validated_data)
+        try:
+            page, following = paging.page_of(
+                rows,
+                cursor=query.validated_data.get("cursor", ""),
+                size=query.validated_data.get("page_size", PAGE_SIZE),
+            )
+        except ValueError as error:
+            raise errors.invalid(cursor=_("This is no cursor of ours.")) from error
+        return Response({"results": compose(page), "next": _next_link(request, following)})
+
+    @extend_schema(**schema.CREATE)
+    def post(self, request: Request) -> Response:
+        client, body = client_of(request), json_parser.body_of(request)
+        key = idempotency.check_key(request.headers.get("Idempotency-Key"))
+        digest = idempotency.digest(request.path, body)
+        draft = _ORDER_FORM.draft(
+            request.data,
+            actor=Actor("client", str(client.pk)),
+            evidence=Evidence("request", key[:100], digest),
+        )
+        made: list[Order] = []
+
+        def make() -> int:
+            made.append(create.place(draft, merchant=client.merchant))
+            return made[-1].pk
+
+        def make_at_once(claim: idempotency.Claim) -> int | None:
+            order = one_statement.place(draft, merchant=client.merchant, claim=claim)
+            made.extend([order] if order else [])
+            return order.pk if order else None
+
+        done = idempotency.run(client, key, digest, make, make_at_once)
+        if done.replayed:
+            return Response(
+                compose([orders_of(client).get(pk=done.subject_id)])[0],
+                headers={"Idempotent-Replayed": "true"},
+            )
+        # Nobody else knows this order yet: it has no payments and no shipments to look for.
+        lines = orders_about.line_views(draft.lines)
+        return Response(answer(made[-1], lines=lines, payments=[], shipments=[]), status=201)
+
+
+class OrderDetail(APIView):
+    """One order as it is now."""
+
+    required_scopes = {"GET": "orders:read"}
+
+    @extend_schema(**schema.DETAIL)
+    def get(self, request: Request, number: str) -> Response:
+        return Response(compose([find_order(client_of(request), number)])[0])
+
+
+class OrderCancel(APIView):
+    """Close an unpaid order; a provider that knows of it is asked first."""
+
+    parser_classes = [json_parser.StrictJSONParser]
+    required_scopes = {"POST": "orders:write"}
+
+    @extend_schema(**schema.CANCEL)
+    def post(self, request: Request, number: str) -> Response:
+        client = client_of(request)
+        json_parser.body_of(request)
+        form = CancelForm(data=request.data)
+        form.is_valid(raise_exception=True)
+        found = find_order(client, number)
+        result = closing.cancel(
+            found.number,
+            reason=form.validated_data["reason"],
+            actor=Actor("client", str(client.pk)),
+            trigger=machine.BUYER_CANCEL,
+        )
+        status = 200 if result == closing.CLOSED else 202
+        return Response(compose([find_order(client, number)])[0], status=status)
+
+
+def _filtered(rows: QuerySet[Order], query: dict[str, Any]) -> QuerySet[Order]:
+    if "status" in query:
+        rows = rows.filter(status=query["status"])
+    if "created_after" in query:
+        rows = rows.filter(created_at__gte=_moment("created_after", query["created_after"]))
+    if "created_before" in query:
+        rows = rows.filter(created_at__lt=_moment("created_before", query["created_before"]))
+    return rows
+
+
+def _moment(name: str, text: str) -> datetime:
+    """An ISO 8601 time with its zone, as UTC; the ends of the calendar stand for what lies beyond them."""
+    try:
+        found = parse_datetime(text.upper())
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None:
+        raise errors.invalid(**{name: _("Give an ISO 8601 time with its zone.")})
+    try:
+        return found.astimezone(UTC)
+    except OverflowError:
+        return _FIRST_MOMENT if found.year < 2000 else _LAST_MOMENT
+
+
+def _next_link(request: Request, cursor: str) -> str | None:
+    if not cursor:
+        return None
+    query = request.query_params.copy()
+    query["cursor"] = cursor
+    return request.build_absolute_uri(f"{request.path}?{query.urlencode()}")

@@ -1,0 +1,140 @@
+"""Statements of the hottest paths, which PostgreSQL parses and plans once for each connection.
+
+Django's own cursors write the values into the text and let the server parse and plan it each time. For a creation of
+an order that was three quarters of the server's work (see docs/decisions). Every value goes as text with its type
+named in the statement (`%s::bigint`): a statement whose values change their type would be prepared again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache, partial
+from types import NoneType
+from typing import Any
+
+import psycopg
+from django.db import connection, models
+
+from ordersite.database import reconnect
+
+
+class _Cursor(psycopg.RawCursor[Any]):
+    """Takes `%s` like all others, and numbers the places once: the driver would look for them at every call."""
+
+    def execute(self, query: Any, params: Any = None, **_options: Any) -> _Cursor:
+        try:
+            return super().execute(_numbered(query), params, prepare=True)
+        finally:
+            self._query: Any = _Logged(self.connection, query, params)
+
+
+@dataclass(frozen=True, slots=True)
+class _Logged:
+    """Where Django's log of queries looks for the statement, with its values in the text as if they were not apart."""
+
+    connection: psycopg.Connection[Any]
+    sql: str
+    params: Sequence[str | None]
+
+    @property
+    def query(self) -> bytes:
+        return psycopg.ClientCursor(self.connection).mogrify(self.sql, self.params).encode()
+
+
+@lru_cache(maxsize=64)
+def _numbered(sql: str) -> str:
+    first, *rest = sql.split("%s")
+    return first + "".join(f"${number}{part}" for number, part in enumerate(rest, 1))
+
+
+def fetch_one(sql: str, params: Sequence[str | None]) -> tuple[Any, ...] | None:
+    """Run a statement and return its first row, if any; database errors are Django's own."""
+    connection.close_if_health_check_failed()
+    return _fetch_one(sql, params)
+
+
+def look_up(sql: str, params: Sequence[str | None]) -> tuple[Any, ...] | None:
+    """The same for the read that begins a request: it is itself the check that a kept connection still lives."""
+    return reconnect.first_of_request(partial(_fetch_one, sql, params))
+
+
+def _fetch_one(sql: str, params: Sequence[str | None]) -> tuple[Any, ...] | None:
+    with _cursor() as cursor:
+        cursor.execute(sql, params)
+        row: tuple[Any, ...] | None = cursor.fetchone()
+    return row
+
+
+def _cursor() -> Any:
+    """What `connection.cursor()` makes, on PostgreSQL of another kind: wrappers and logs see its statements, too."""
+    if connection.vendor != "postgresql":
+        return connection.cursor()
+    connection.ensure_connection()
+    # Django switches preparing off; only these cursors do it, its own write their values into the text.
+    connection.connection.prepare_threshold = 1
+    with connection.wrap_database_errors:
+        raw = _Cursor(connection.connection)
+    return connection._prepare_cursor(raw)  # type: ignore[attr-defined]
+
+
+_WRITE: dict[type, Callable[[Any], str | None]] = {
+    str: lambda value: value,
+    bool: lambda value: "t" if value else "f",
+    int: str,
+    datetime: datetime.isoformat,
+    NoneType: lambda _value: None,
+}
+
+
+def parameter(field: models.Field[Any, Any], value: Any) -> str | None:
+    """A value of this field as it is handed to a prepared statement."""
+    if isinstance(field, models.JSONField):
+        return None if value is None else json.dumps(value, cls=field.encoder)
+    write = _WRITE.get(type(value))
+    if write is None:  # money, members of an enumeration: the field knows what it stores
+        stored = field.get_db_prep_save(value, connection)
+        write = _WRITE.get(type(stored), str)
+        return write(stored)
+    return write(value)
+
+
+class Insert:
+    """`INSERT INTO … SELECT …` of one row of a model, as a part of a larger statement.
+
+    `given` names the columns for which the statement itself finds the value: attribute → SQL expression over
+    `source`. A primary key that is not among them is left to the database.
+    """
+
+    def __init__(
+        self,
+        model: type[models.Model],
+        *,
+        source: str,
+        given: Mapping[str, str] | None = None,
+        tail: str = "",
+    ) -> None:
+        self._model, self._source, self._tail = model, source, tail
+        self._given = dict(given or {})
+        fields = model._meta.concrete_fields
+        self._fields = [f for f in fields if not f.primary_key or f.attname in self._given]
+        self._asked = [(f, f.attname) for f in self._fields if f.attname not in self._given]
+
+    def sql(self) -> str:
+        quote = connection.ops.quote_name
+        columns = ", ".join(quote(str(field.column)) for field in self._fields)
+        values = ", ".join(self._given.get(field.attname) or f"%s::{cast(field)}" for field in self._fields)
+        table = quote(self._model._meta.db_table)
+        return f"INSERT INTO {table} ({columns}) SELECT {values} FROM {self._source} {self._tail}"
+
+    def params(self, row: object) -> list[str | None]:
+        """The values of a row, which is whatever has the attributes that are not given."""
+        return [parameter(field, getattr(row, name)) for field, name in self._asked]
+
+
+def cast(field: models.Field[Any, Any]) -> str:
+    """The type of a field's column as PostgreSQL writes it; serial types are not types of values."""
+    target = field.target_field if isinstance(field, models.ForeignKey) else field
+    return str(target.cast_db_type(connection))

@@ -1,0 +1,145 @@
+"""The relay: outbox entries become one delivery per handler, deliveries are handed to their handlers in batches.
+
+The table of handlers is given by the caller, so that this room needs to know none of them.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import connection, transaction
+from django.utils import timezone
+
+from ordersite.database import bulk
+from ordersite.queue import claims
+from ordersite.queue.models import Delivery, OutboxEntry
+
+BATCH = 200
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """An event as a handler sees it. It may come twice, on two machines, at the same time."""
+
+    id: int
+    name: str
+    subject_id: int
+    at: datetime
+    payload: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """A handler's answer for an event that it cannot finish yet."""
+
+    after: timedelta
+    why: str
+
+
+Answer = Later | None
+Handler = Callable[[Sequence[Delivered]], Sequence[Answer]]
+# event name → handler key → handler
+Table = Mapping[str, Mapping[str, Handler]]
+
+
+def run(table: Table) -> int:
+    """Spread all entries, then hand out all due deliveries; returns how many deliveries were finished."""
+    while spread(table):
+        _breathe()
+    handlers = {key: handler for keyed in table.values() for key, handler in keyed.items()}
+    return sum(_deliver(key, handler) for key, handler in sorted(handlers.items()))
+
+
+def spread(table: Table) -> int:
+    """Turn up to BATCH entries into deliveries, in one transaction; returns how many entries were taken."""
+    with transaction.atomic():
+        entries = _take_entries()
+        bulk.insert_rows(
+            Delivery,
+            [_delivery(entry, key) for entry in entries for key in _keys(table, entry)],
+        )
+    return len(entries)
+
+
+def _take_entries() -> list[OutboxEntry]:
+    rows = OutboxEntry.objects.order_by("id")
+    if connection.features.has_select_for_update_skip_locked:
+        rows = rows.select_for_update(skip_locked=True)
+    entries = list(rows[:BATCH])
+    OutboxEntry.objects.filter(pk__in=[entry.pk for entry in entries]).delete()
+    return entries
+
+
+def _keys(table: Table, entry: OutboxEntry) -> Sequence[str]:
+    """An event that this process does not know yet (a rolling deploy) is parked, never dropped."""
+    return tuple(table[entry.name]) if entry.name in table else ("unknown",)
+
+
+def _delivery(entry: OutboxEntry, key: str) -> Delivery:
+    parked = timezone.now() if key == "unknown" else None
+    if parked:
+        logger.error("event parked: nobody here knows it", extra={"event_name": entry.name})
+    return Delivery(
+        handler=key,
+        event=entry.name,
+        subject_id=entry.subject_id,
+        payload=entry.payload,
+        event_at=entry.created_at,
+        parked_at=parked,
+    )
+
+
+def _deliver(key: str, handler: Handler) -> int:
+    done = 0
+    extra = claims.Filter(" AND parked_at IS NULL AND handler = %s", (key,))
+
+    def apply(ids: Sequence[int]) -> None:
+        nonlocal done
+        done += _hand_over(handler, ids)
+
+    def failed(claimed: claims.Claim, error: Exception) -> None:
+        _postpone_or_park(claimed, error)
+
+    for batch in claims.walk(Delivery, size=BATCH, extra=extra):
+        claims.run_batch(batch, apply, failed)
+    return done
+
+
+def _hand_over(handler: Handler, ids: Sequence[int]) -> int:
+    rows = list(Delivery.objects.filter(pk__in=ids).order_by("id"))
+    answers = handler(
+        [Delivered(row.pk, row.event, row.subject_id, row.event_at, row.payload) for row in rows]
+    )
+    finished = [row.pk for row, answer in zip(rows, answers, strict=True) if answer is None]
+    Delivery.objects.filter(pk__in=finished).delete()
+    for row, answer in zip(rows, answers, strict=True):
+        if answer is not None:
+            Delivery.objects.filter(pk=row.pk).update(
+                due_at=timezone.now() + answer.after,
+                leased_until=None,
+                attempts=0,
+                last_error=answer.why[:500],
+            )
+    return len(finished)
+
+
+def _postpone_or_park(claimed: claims.Claim, error: Exception) -> None:
+    if claimed.attempts < claims.MOST_ATTEMPTS:
+        claims.postpone(Delivery, claimed, error)
+        return
+    logger.error("delivery parked after %d attempts", claimed.attempts, extra={"delivery": claimed.id})
+    Delivery.objects.filter(pk=claimed.id).update(
+        parked_at=timezone.now(), leased_until=None, last_error=repr(error)[:500]
+    )
+
+
+def _breathe() -> None:
+    if connection.vendor == "sqlite":
+        time.sleep(claims.SQLITE_PAUSE_SECONDS)

@@ -1,9 +1,0 @@
-from django.apps import AppConfig
-from django.utils.translation import gettext_lazy as _
-
-
-class RailsConfig(AppConfig):
-    name = "ordersite.rails"
-    label = "rails"
-    verbose_name = _("Machine room")
-    default_auto_field = "django.db.models.BigAutoField"

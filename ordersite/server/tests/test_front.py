@@ -1,0 +1,129 @@
+"""The front, with a real server before it and a single thread behind it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from ordersite.server.front import IN_MEMORY, SMALL_BODY
+from scripts.processes import free_port, is_port_taken, wait_until
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    port = free_port()
+    command = [
+        sys.executable, "-m", "granian", "--interface", "rsgi", "--http", "1", "--no-ws", "--port", str(port),
+        "--log-level", "error", "ordersite.lib.tests.echo:application",
+    ]  # fmt: skip
+    server = subprocess.Popen(command, cwd=ROOT)
+    try:
+        assert wait_until(lambda: is_port_taken(port), 20)
+        yield port
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+@pytest.fixture
+def client(port: int) -> Iterator[httpx2.Client]:
+    with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
+        yield client
+
+
+def opened(port: int, text: str) -> socket.socket:
+    """A connection on which this much of a request was sent."""
+    connection = socket.create_connection(("127.0.0.1", port), timeout=10)
+    connection.sendall(text.replace("\n", "\r\n").encode())
+    return connection
+
+
+def status_of(connection: socket.socket) -> int:
+    return int(connection.recv(4096).split()[1])
+
+
+def test_the_application_sees_the_request_as_wsgi_has_it(client: httpx2.Client) -> None:
+    headers = [("cookie", "a=1"), ("cookie", "b=2"), ("x-two", "1"), ("x-two", "2"), ("x_forged", "1")]
+    seen = client.post("/é/%2F?q=%E4", content=b"abc", headers=[*headers, ("content-type", "x/y")]).json()
+    assert (seen["PATH_INFO"].encode("latin-1").decode(), seen["QUERY_STRING"]) == ("/é//", "q=%E4")
+    assert (seen["REQUEST_METHOD"], seen["CONTENT_TYPE"], seen["CONTENT_LENGTH"]) == ("POST", "x/y", "3")
+    assert (seen["HTTP_COOKIE"], seen["HTTP_X_TWO"], seen["size"]) == ("a=1; b=2", "1,2", 3)
+    assert (seen["REMOTE_ADDR"], seen["HTTP_HOST"]) == ("127.0.0.1", f"127.0.0.1:{seen['SERVER_PORT']}")
+    assert "HTTP_X_FORGED" not in seen
+
+
+def test_a_body_in_chunks_and_a_long_one_arrive_whole(client: httpx2.Client) -> None:
+    assert client.post("/", content=iter([b"ab", b"c"])).json()["size"] == 3
+    assert client.post("/", content=b"x" * (IN_MEMORY + 1)).json()["size"] == IN_MEMORY + 1
+
+
+def test_long_bodies_share_a_room_and_give_it_back(client: httpx2.Client) -> None:
+    assert client.post("/", content=b"x" * (IN_MEMORY + 1_000_001)).status_code == 413
+    for _time in range(3):
+        assert client.post("/", content=b"x" * (IN_MEMORY + 900_000)).json()["size"] == IN_MEMORY + 900_000
+
+
+@pytest.mark.parametrize("chunked", [True, False])
+def test_machines_bodies_are_cut_one_byte_beyond_their_size(client: httpx2.Client, chunked: bool) -> None:
+    for size, seen in ((SMALL_BODY, SMALL_BODY), (SMALL_BODY + 1, SMALL_BODY + 1), (500_000, SMALL_BODY + 1)):
+        content = iter([b"x" * size]) if chunked else b"x" * size
+        assert client.post("/notify/", content=content).json()["size"] == seen
+
+
+def test_a_body_that_does_not_come_is_408_and_said_by_the_application_where_it_has_words_for_it(
+    port: int,
+) -> None:
+    head = "POST {} HTTP/1.1\nHost: x\nContent-Length: {}\n\nabc"
+    for path, length in (("/", 10), ("/notify/", 10), ("/", 10_000_000)):
+        with contextlib.closing(opened(port, head.format(path, length))) as connection:
+            answer = connection.recv(4096)
+        assert answer.split()[1] == b"408"
+        assert (b"x-said-by" in answer) == (path == "/notify/")
+
+
+def test_dribbling_clients_hold_no_thread(port: int, client: httpx2.Client) -> None:
+    head = "POST /notify/ HTTP/1.1\nHost: x\nContent-Length: 1000\n\na"
+    with contextlib.ExitStack() as stack:
+        for _ in range(50):
+            stack.enter_context(contextlib.closing(opened(port, head)))
+        started = time.monotonic()
+        assert client.get("/").status_code == 200
+        assert time.monotonic() - started < 0.3
+
+
+def test_an_application_that_fails_is_500_and_the_next_request_is_answered(client: httpx2.Client) -> None:
+    assert [client.get(path).status_code for path in ("/fails", "/", "/fails", "/")] == [500, 200, 500, 200]
+
+
+def test_a_long_answer_comes_whole(client: httpx2.Client) -> None:
+    for megabytes in (1, 9):
+        text = client.get(f"/long?{megabytes}").text
+        assert text == "".join(chr(65 + number) * 1024 * 1024 for number in range(megabytes))
+
+
+def test_a_reader_that_goes_away_in_the_middle_frees_the_thread(port: int, client: httpx2.Client) -> None:
+    connection = opened(port, "GET /long?200 HTTP/1.1\nHost: x\n\n")
+    assert status_of(connection) == 200
+    connection.close()
+    assert client.get("/").status_code == 200
+
+
+def test_head_and_pipelined_requests(port: int) -> None:
+    text = "HEAD / HTTP/1.1\nHost: x\n\nGET /?second HTTP/1.1\nHost: x\nConnection: close\n\n"
+    answer = b""
+    with contextlib.closing(opened(port, text)) as connection:
+        while piece := connection.recv(65536):
+            answer += piece
+    assert answer.count(b"HTTP/1.1 200") == 2
+    assert json.loads(answer.rpartition(b"\r\n\r\n")[2])["QUERY_STRING"] == "second"

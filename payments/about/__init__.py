@@ -1,0 +1,8 @@
+"""What payments show on an order's page, in lists, in search and in diagnosis: the only face that composing rooms read."""
+
+from payments.about.diagnosis import explain
+from payments.about.panel import panel, parts
+from payments.about.search import find
+from payments.about.timeline import timeline
+
+__all__ = ["explain", "find", "panel", "parts", "timeline"]

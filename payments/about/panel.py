@@ -1,0 +1,182 @@
+"""What payments tell the rooms that compose an order's page: plain, readable data, a fixed number of queries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from django.utils import timezone
+from django.utils.timesince import timeuntil
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from orders.models import Order
+from ordersite.lib.money import format_amount
+from ordersite.lib.panels import Item, Panel
+from payments.about.diagnosis import answer_words
+from payments.models import (
+    Payment,
+    PaymentException,
+    PaymentStatus,
+    Proposal,
+    ProposalStatus,
+    RefundRequest,
+    RefundStatus,
+    RevivalRequest,
+    SettlementRequest,
+)
+from payments.provider_calls import throttle
+from payments.providers.registry import PROVIDERS
+from payments.refunds import labels as refund_words
+
+_TONES = {
+    PaymentStatus.CREATED: "waiting",
+    PaymentStatus.OPEN: "waiting",
+    PaymentStatus.PAID: "good",
+    PaymentStatus.CLOSED: "plain",
+    PaymentStatus.REFUNDED: "bad",
+}
+
+
+def parts(orders: Sequence[Order]) -> dict[int, list[dict[str, Any]]]:
+    """The `payments` of the order API, by order id, oldest first; one query."""
+    found: dict[int, list[dict[str, Any]]] = {order.pk: [] for order in orders}
+    attempts = (
+        Payment.objects.filter(order_id__in=list(found)).select_related("account").order_by("order_id", "pk")
+    )
+    for payment in attempts:
+        found[payment.order_id].append(_part(payment))
+    return found
+
+
+def _part(payment: Payment) -> dict[str, Any]:
+    return {
+        "reference": payment.reference,
+        "provider": payment.account.provider,
+        "account": payment.account.slug,
+        "provider_reference": payment.provider_reference,
+        "amount": format_amount(payment.amount),
+        "status": str(payment.status),
+        "paid_at": payment.paid_at,
+    }
+
+
+def panel(order: Order) -> Panel:
+    """The open cases, what is or was asked back, and the attempts with their money; newest first."""
+    attempts = list(order.payments.select_related("account").order_by("-pk"))
+    cases = PaymentException.objects.filter(order_id=order.pk, resolved_at__isnull=True).order_by("-pk")
+    waits = throttle.waits([payment.account_id for payment in attempts if payment.close_wanted_at])
+    requests = RefundRequest.objects.filter(order_id=order.pk).order_by("-pk")
+    items = [_case_item(case) for case in cases]
+    items += [_proposal_item(proposal) for proposal in _waiting_proposals(order)]
+    items += [_request_item(request) for request in requests]
+    items += [_item(payment, waits.get(payment.account_id)) for payment in attempts]
+    return Panel(_("Payments"), items, empty=_("Nobody has tried to pay yet."))
+
+
+def _waiting_proposals(order: Order) -> list[Proposal]:
+    waiting = {"order_id": order.pk, "status": ProposalStatus.PROPOSED}
+    return [*SettlementRequest.objects.filter(**waiting), *RevivalRequest.objects.filter(**waiting)]
+
+
+def _proposal_item(proposal: Proposal) -> Item:
+    return Item(
+        title=str(proposal),
+        facts=[
+            (_("amount"), f"¥{format_amount(proposal.amount)}"),
+            (_("since"), _moment(proposal.proposed_at)),
+        ],
+        state=str(ProposalStatus(proposal.status).label),
+        tone="waiting",
+        url_name=f"payments_{proposal._meta.model_name}_change",
+        url_id=proposal.pk,
+    )
+
+
+def _item(payment: Payment, wait: throttle.Wait | None) -> Item:
+    facts = [
+        (_("amount"), f"¥{format_amount(payment.amount)}"),
+        (_("merchant reference"), payment.reference),
+        (_("provider's reference"), payment.provider_reference),
+        (_("paid at"), _moment(payment.paid_at)),
+        (_("closed at"), _moment(payment.closed_at)),
+        (_("refunded"), f"¥{format_amount(payment.refunded_amount)}" if payment.refunded_amount else ""),
+        (_("last asked"), _last_answer(payment)),
+        (_("closing"), _closing_words(payment, wait) if payment.close_wanted_at else ""),
+        (_("asked next"), _moment(payment.next_query_at)),
+    ]
+    return Item(
+        title=f"{provider_label(payment.account.provider)} {payment.account.slug}",
+        facts=[(name, value) for name, value in facts if value],
+        state=str(PaymentStatus(payment.status).label),
+        tone=_TONES[PaymentStatus(payment.status)],
+        url_name="payments_payment_change",
+        url_id=payment.pk,
+    )
+
+
+def _last_answer(payment: Payment) -> str:
+    if payment.last_asked_at is None:
+        return ""
+    words = answer_words(payment.last_answer) if payment.last_answer else ""
+    return f"{_moment(payment.last_asked_at)} {words}".strip()
+
+
+def _closing_words(payment: Payment, wait: throttle.Wait | None) -> str:
+    """How long the lane will take, or why nobody asks at the moment."""
+    if wait is None:
+        return _("waits to be closed at the provider")
+    if wait.resting_until:
+        return _("the provider does not answer; tried again in %(time)s") % {
+            "time": timeuntil(wait.resting_until)
+        }
+    if payment.next_query_at and payment.next_query_at > timezone.now():
+        return _("waits to be closed at the provider; tried again in %(time)s") % {
+            "time": timeuntil(payment.next_query_at)
+        }
+    words = ngettext(
+        "is being closed at the provider: %(waiting)d in the lane, about %(seconds)d s",
+        "is being closed at the provider: %(waiting)d in the lane, about %(seconds)d s",
+        wait.waiting,
+    )
+    return words % {"waiting": wait.waiting, "seconds": wait.seconds}
+
+
+def _case_item(case: PaymentException) -> Item:
+    return Item(
+        title=case.get_kind_display(),
+        facts=[(_("since"), _moment(case.created_at))],
+        state=_("needs a person"),
+        tone="bad",
+        url_name="payments_paymentexception_change",
+        url_id=case.pk,
+    )
+
+
+def _request_item(request: RefundRequest) -> Item:
+    facts = [
+        (_("refund reference"), request.reference),
+        (_("reason"), request.reason),
+        (_("proposed at"), _moment(request.created_at)),
+        (_("waits for"), refund_words.waits_for(request)),
+        (_("last answer"), refund_words.answer_words(request.last_answer) if request.last_answer else ""),
+        (_("ended at"), _moment(request.ended_at)),
+    ]
+    return Item(
+        title=_("Refund request ¥%(amount)s") % {"amount": format_amount(request.amount)},
+        facts=[(name, value) for name, value in facts if value],
+        state=str(RefundStatus(request.status).label),
+        tone=refund_words.TONES[request.status],
+        url_name="payments_refundrequest_change",
+        url_id=request.pk,
+    )
+
+
+def provider_label(name: str) -> str:
+    provider = PROVIDERS.get(name)
+    return str(provider.label) if provider else name
+
+
+def _moment(at: datetime | None) -> str:
+    return timezone.localtime(at).strftime("%Y-%m-%d %H:%M:%S") if at else ""

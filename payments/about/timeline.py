@@ -1,0 +1,122 @@
+"""The payment entries of an order's timeline: attempts, notifications, cases and refunds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from django.utils.translation import gettext as _
+
+from orders.models import Order
+from ordersite.lib.money import format_amount
+from ordersite.lib.panels import Entry
+from payments.about.panel import provider_label
+from payments.models import (
+    Payment,
+    PaymentException,
+    PaymentNotification,
+    RefundRequest,
+    RefundStatus,
+)
+from payments.providers.types import REJECTIONS
+from payments.refunds import labels as refund_words
+
+Outcome = PaymentNotification.Outcome
+
+
+_BAD = frozenset(
+    {
+        Outcome.UNKNOWN_ORDER, Outcome.AMOUNT_MISMATCH, Outcome.WRONG_ACCOUNT, Outcome.ALREADY_PAID,
+        Outcome.ORDER_CLOSED, Outcome.REFUND_EVENT, Outcome.REFERENCE_CONFLICT, Outcome.POISON,
+        Outcome.ORDER_REFUSED, Outcome.REVERSED, Outcome.REFUND_TROUBLE,
+    }
+)  # fmt: skip
+
+
+def timeline(order: Order) -> list[Entry]:
+    """Attempts, notifications and cases as they came; the order's own transitions are told by orders."""
+    attempts = list(order.payments.select_related("account"))
+    references = [payment.reference for payment in attempts]
+    notifications = PaymentNotification.objects.filter(reference__in=references).select_related("account")
+    cases = PaymentException.objects.filter(order_id=order.pk).select_related("resolved_by")
+    entries = [entry for payment in attempts for entry in _attempt_entries(payment)]
+    entries += [_notification_entry(row) for row in notifications.order_by("pk")]
+    entries += [entry for case in cases for entry in _case_entries(case)]
+    requests = RefundRequest.objects.filter(order_id=order.pk, ordered_at__isnull=False)
+    entries += [_order_entry(request) for request in requests]
+    return sorted(entries, key=lambda entry: entry.at)
+
+
+def _attempt_entries(payment: Payment) -> list[Entry]:
+    name = f"{provider_label(payment.account.provider)} {payment.account.slug}"
+    told = [(payment.created_at, _("Payment attempt made"), "plain")]
+    if payment.close_wanted_at:
+        told.append((payment.close_wanted_at, _("Closing the attempt at the provider"), "waiting"))
+    if payment.closed_at:
+        told.append((payment.closed_at, _("Payment attempt closed"), "plain"))
+    return [
+        Entry(
+            at=at,
+            lane="payment",
+            title=title,
+            detail=f"{name} ¥{format_amount(payment.amount)}",
+            tone=tone,
+            evidence=payment.reference,
+            url_name="payments_payment_change",
+            url_id=payment.pk,
+        )
+        for at, title, tone in told
+    ]
+
+
+def _notification_entry(row: PaymentNotification) -> Entry:
+    verdict = PaymentNotification.Verdict(row.verdict).label
+    rejected = REJECTIONS.get(row.reject_code, row.reject_code)
+    outcome = rejected or PaymentNotification.Outcome(row.outcome).label
+    bad = row.verdict == PaymentNotification.Verdict.REJECTED or row.outcome in _BAD
+    return Entry(
+        at=row.received_at,
+        lane="payment",
+        title=_("Payment notification: %(verdict)s") % {"verdict": verdict},
+        detail=" · ".join(filter(None, [row.account.slug, row.provider_state, str(outcome)])),
+        tone="bad" if bad else "waiting" if row.done_at is None else "good",
+        evidence=f"#{row.pk}",
+        url_name="payments_paymentnotification_change",
+        url_id=row.pk,
+    )
+
+
+def _order_entry(request: RefundRequest) -> Entry:
+    """When the provider was told; the asking, the approval and the end stand in the order's own history."""
+    return Entry(
+        at=request.ordered_at or request.created_at,
+        lane="payment",
+        title=_("Refund ordered at the provider"),
+        detail=f"¥{format_amount(request.amount)} · {RefundStatus(request.status).label}",
+        tone=refund_words.TONES[request.status],
+        evidence=request.reference,
+        url_name="payments_refundrequest_change",
+        url_id=request.pk,
+    )
+
+
+def _case_entries(case: PaymentException) -> list[Entry]:
+    raised = _case_entry(case, case.created_at, case.get_kind_display())
+    if not case.resolved_at:
+        return [raised]
+    title = _("Resolved: %(kind)s") % {"kind": case.get_kind_display()}
+    by = f"{case.resolved_by}: " if case.resolved_by else ""
+    resolved = _case_entry(case, case.resolved_at, title)
+    return [raised, replace(resolved, lane="people", tone="good", detail=by + case.resolution)]
+
+
+def _case_entry(case: PaymentException, at: datetime, title: str) -> Entry:
+    return Entry(
+        at=at,
+        lane="payment",
+        title=title,
+        tone="bad",
+        evidence=f"#{case.pk}",
+        url_name="payments_paymentexception_change",
+        url_id=case.pk,
+    )

@@ -1,0 +1,146 @@
+"""Mail to those who may decide: never to the proposer, nothing of the buyer, and queued, not sent, by the relay."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core import mail
+from django.core.mail.backends.smtp import EmailBackend
+from django.utils import timezone
+
+from orders.tests.builders import build_order
+from ordersite import relay
+from ordersite.lib.mail_server import mail_settings
+from ordersite.queue.models import Delivery
+from ordersite.queue.relay import Delivered
+from payments.approvals import notify
+from payments.approvals.mail import send_staff_mail
+from payments.manual import revive, settle
+from payments.manual.tests.proposals import late_payment, person, unpaid, wish_for
+from payments.models import StaffMail
+
+pytestmark = pytest.mark.django_db
+
+
+def test_those_who_may_decide_are_told_and_nobody_else(settings: Any) -> None:
+    order, account = unpaid()
+    li = person("li")
+    for name, role in (
+        ("wang", "finance"),
+        ("chief", "supervisor"),
+        ("agent", "agent"),
+        ("viewer", "viewer"),
+    ):
+        person(name, role)
+    silent = person("silent")
+    silent.email = ""
+    silent.save()
+    gone = person("gone")
+    gone.is_active = False
+    gone.save()
+    request = settle.propose(wish_for(order, account), user=li)
+    relay.run_relay()
+    assert send_staff_mail() == 2
+    assert sorted(message.to[0] for message in mail.outbox) == ["chief@shop.test", "wang@shop.test"]
+    message = mail.outbox[0]
+    assert message.subject == f"待复核:补单申请,订单 {order.number},¥199.00"
+    assert f"/admin/payments/settlementrequest/{request.pk}/change/" in str(message.body)
+    assert "王" not in message.subject + str(message.body)
+    assert "138" not in str(message.body).replace(order.number, "")
+    assert not Delivery.objects.exists()
+
+
+def test_the_mail_speaks_the_language_of_the_installation(settings: Any) -> None:
+    settings.LANGUAGE_CODE = "en"
+    payment, _case = late_payment()
+    person("wang")
+    revive.propose(payment.pk, user=person("li"), reason="x", stock_confirmed=True)
+    relay.run_relay()
+    send_staff_mail()
+    assert mail.outbox[0].subject == f"To review: revival request, order {payment.order.number}, ¥199.00"
+
+
+def test_what_is_decided_already_is_not_told() -> None:
+    order, account = unpaid()
+    person("wang")
+    li = person("li")
+    request = settle.propose(wish_for(order, account), user=li)
+    settle.withdraw(request.pk, user=li, note="x")
+    relay.run_relay()
+    assert not StaffMail.objects.exists()
+
+
+def test_the_relay_queues_and_does_not_send() -> None:
+    order, account = unpaid()
+    person("wang")
+    request = settle.propose(wish_for(order, account), user=person("li"))
+    relay.run_relay()
+    row = StaffMail.objects.get()
+    assert (row.event, row.subject_id, row.address) == ("settlement.proposed", request.pk, "wang@shop.test")
+    assert (row.attempts, row.done_at, row.sent_at, mail.outbox) == (0, None, None, [])
+
+
+def test_a_handler_that_runs_twice_queues_each_mail_once() -> None:
+    order, account = unpaid()
+    for name in ("wang", "adam"):
+        person(name)
+    request = settle.propose(wish_for(order, account), user=person("li"))
+    event = Delivered(1, "settlement.proposed", request.pk, timezone.now(), {})
+    assert list(notify.tell_of_settlement([event, event])) == [None, None]
+    assert send_staff_mail() == 2
+    notify.tell_of_settlement([event])
+    assert (send_staff_mail(), len(mail.outbox), StaffMail.objects.count()) == (0, 2, 2)
+
+
+def test_a_batch_costs_the_same_however_many_are_told(django_assert_num_queries: Any) -> None:
+    account = unpaid()[1]
+    for name in ("wang", "adam", "zhao"):
+        person(name)
+    li = person("li")
+    asked = [
+        settle.propose(
+            wish_for(build_order(merchant=account.merchant), account, provider_reference=f"BANK0000{n}"),
+            user=li,
+        )
+        for n in range(3)
+    ]
+    events = [Delivered(r.pk, "settlement.proposed", r.pk, timezone.now(), {}) for r in asked]
+    for batch in (events[:1], events):
+        with django_assert_num_queries(3):  # proposals, people, rows
+            notify.tell_of_settlement(batch)
+    assert StaffMail.objects.count() == 9
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("smtp://mail.test", ("mail.test", 25, "", "", False, False)),
+        ("smtp+tls://a%40b:p%2Fw@mail.test", ("mail.test", 587, "a@b", "p/w", True, False)),
+        ("smtps://u:p@mail.test:4465/", ("mail.test", 4465, "u", "p", False, True)),
+    ],
+)
+def test_one_address_says_where_mail_goes(address: str, expected: tuple[Any, ...]) -> None:
+    names = ("HOST", "PORT", "HOST_USER", "HOST_PASSWORD", "USE_TLS", "USE_SSL")
+    found = mail_settings(address, folder=Path("mail"))
+    assert tuple(found[f"EMAIL_{name}"] for name in names) == expected
+    assert found["EMAIL_BACKEND"] == f"{EmailBackend.__module__}.EmailBackend"
+
+
+@pytest.mark.parametrize(
+    "address", ["mail.test", "http://mail.test", "smtp://", "smtp://mail.test/x", "smtp://h:99999"]
+)
+def test_a_malformed_address_is_refused(address: str) -> None:
+    with pytest.raises(ValueError, match=r"must be|out of range"):
+        mail_settings(address, folder=Path("mail"))
+
+
+def test_without_a_server_mail_is_a_file() -> None:
+    assert json.dumps(mail_settings("", folder=Path("/srv/mail"))) == json.dumps(
+        {
+            "EMAIL_BACKEND": "django.core.mail.backends.filebased.EmailBackend",
+            "EMAIL_FILE_PATH": "/srv/mail",
+        }
+    )

@@ -1,0 +1,85 @@
+"""The page back from the cashier: asks at once, turns by itself, believes no query string."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from django.test import Client
+from pytest_httpserver import HTTPServer
+
+from orders.models import Order, OrderStatus
+from orders.tests.builders import build_order_in
+from payments.models import Payment, PaymentStatus
+from payments.providers.tests.sandbox_accounts import fresh, long_ago
+from payments.tests.builders import build_payment, build_webhook
+from payments.tests.fake_provider import answer_with, askable, serving
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def provider() -> Iterator[HTTPServer]:
+    with serving() as server:
+        yield server
+
+
+def test_return_page_confirms_and_then_says_paid(provider: HTTPServer) -> None:
+    answer_with(provider, "pending")
+    payment = build_payment(askable(provider))
+    page = Client().get(f"/pay/return/{payment.reference}/")
+    assert page.status_code == 200
+    text = page.content.decode()
+    assert 'data-state="waiting"' in text
+    assert f'content="4; url=/pay/return/{payment.reference}/"' in text
+    assert "no-store" in page.headers["Cache-Control"]
+    assert Client().get(f"/pay/return/{payment.reference}/state/").json() == {"state": "waiting"}
+
+    provider.clear()
+    answer_with(provider, "succeeded")
+    Payment.objects.update(last_asked_at=long_ago(seconds=4))
+    assert Client().get(f"/pay/return/{payment.reference}/state/").json() == {"state": "paid"}
+    page = Client().get(f"/pay/return/{payment.reference}/")
+    assert 'data-state="paid"' in page.content.decode()
+    assert f"/track/{payment.order.tracking_token}/" in page.content.decode()
+    assert Order.objects.get().status == OrderStatus.PAID
+
+
+def test_return_page_does_not_trust_its_query_string(provider: HTTPServer) -> None:
+    answer_with(provider, "pending")
+    payment = build_payment(askable(provider))
+    query_string = (
+        f"trade_status=TRADE_SUCCESS&out_trade_no={payment.reference}&total_amount=199.00&state=paid"
+    )
+    page = Client().get(f"/pay/return/{payment.reference}/?{query_string}")
+    assert 'data-state="waiting"' in page.content.decode()
+    assert fresh(payment).status == PaymentStatus.OPEN
+    assert Order.objects.get().status == OrderStatus.PENDING
+
+
+def test_return_page_stands_while_the_provider_is_down() -> None:
+    payment = build_payment(build_webhook(query_url="http://127.0.0.1:9/query"))
+    page = Client().get(f"/pay/return/{payment.reference}/")
+    assert (page.status_code, 'data-state="waiting"' in page.content.decode()) == (200, True)
+    assert fresh(payment).status == PaymentStatus.OPEN
+
+
+@pytest.mark.parametrize(
+    ("status", "state"), [("closed", "closed"), ("paid", "paid"), ("refunded", "refunded")]
+)
+def test_return_page_of_a_decided_attempt_asks_nobody(provider: HTTPServer, status: str, state: str) -> None:
+    payment = build_payment(askable(provider), status=status)
+    assert Client().get(f"/pay/return/{payment.reference}/state/").json() == {"state": state}
+    assert provider.log == []
+
+
+def test_unknown_reference_is_404() -> None:
+    assert Client().get("/pay/return/0123456789ABCDEFGHJK/").status_code == 404
+    assert Client().get("/pay/return/0123456789ABCDEFGHJK/state/").status_code == 404
+    assert Client().post("/pay/return/0123456789ABCDEFGHJK/").status_code == 404
+    assert Client().get("/pay/go/0123456789ABCDEFGHJK/").status_code == 404
+
+
+def test_late_money_is_not_called_paid() -> None:
+    payment = build_payment(build_webhook(), order=build_order_in("closed"), status="paid")
+    assert Client().get(f"/pay/return/{payment.reference}/state/").json() == {"state": "late"}

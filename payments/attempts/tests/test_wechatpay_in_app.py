@@ -1,0 +1,128 @@
+"""Payment inside WeChat over the order API: the shop's page gets parameters for WeChat. Against the sandbox."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from django.test import Client
+from wechatpayv3.utils import rsa_verify
+
+from orders.models import Buyer, Order
+from orders.tests.builders import build_merchant, build_order
+from payments.accounts.save import change_account, save_account
+from payments.models import Payment, PaymentAccount
+from payments.providers.tests.sandbox_accounts import api, ask_lane, fresh, wish
+from sandbox.tests.running import Running, started
+
+pytestmark = pytest.mark.django_db
+OPENID = "oUpF8uMuAJO_M2pxb1Q9zNjWeS6o"
+
+
+@pytest.fixture(scope="module")
+def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with started(tmp_path_factory.mktemp("sandbox")) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def no_faults(box: Running) -> Iterator[None]:
+    yield
+    box.control("faults", "DELETE")
+
+
+def boxed_account(box: Running, **changes: str) -> PaymentAccount:
+    values = {**box.account("wechatpay"), "trade_type": "jsapi", **changes}
+    return save_account("wx-app", provider="wechatpay", merchant=build_merchant(), values=values)
+
+
+def order_of(openid: str) -> Order:
+    order = build_order()
+    Buyer.objects.filter(pk=order.buyer_id).update(openid=openid)
+    return order
+
+
+def begin(client: Client, order: Order, account: PaymentAccount) -> Any:
+    path = f"/api/v1/orders/{order.number}/payments/"
+    return client.post(path, wish(account), content_type="application/json")
+
+
+def merchant_key(box: Running) -> RSAPublicKey:
+    key = load_pem_private_key(box.account("wechatpay")["merchant_private_key"].encode(), None).public_key()
+    assert isinstance(key, RSAPublicKey)
+    return key
+
+
+def untouched(order: Order) -> bool:
+    """Nothing was begun: neither here nor, since an attempt comes first, at the provider."""
+    row = Order.objects.get(pk=order.pk)
+    return (row.payment_started_at, row.history_seq, Payment.objects.count()) == (None, 1, 0)
+
+
+def test_a_buyer_inside_wechat_gets_signed_parameters_and_pays(box: Running) -> None:
+    client, order, account = api(), order_of(OPENID), boxed_account(box)
+    answer = begin(client, order, account)
+    said = answer.json()
+    payment = Payment.objects.get()
+    assert answer.status_code == 201
+    assert sorted(said) == ["amount", "app_params", "provider", "reference", "status"]
+    assert (said["reference"], said["status"]) == (payment.reference, "open")
+    params = said["app_params"]
+    assert sorted(params) == ["appId", "nonceStr", "package", "paySign", "signType", "timeStamp"]
+    assert (params["appId"], params["signType"]) == (box.account("wechatpay")["appid"], "RSA")
+    signed = (params["appId"], params["timeStamp"], f"{params['nonceStr']}\n{params['package']}")
+    assert rsa_verify(*signed, params["paySign"], merchant_key(box))
+    assert box.control("pay", reference=payment.reference).status == 200
+    assert ask_lane(payment).order.status == "paid"
+
+
+def test_asking_again_signs_the_same_order_anew(box: Running) -> None:
+    client, order, account = api(), order_of(OPENID), boxed_account(box)
+    first, second = begin(client, order, account), begin(client, order, account)
+    assert (first.status_code, second.status_code) == (201, 200)
+    one, other = first.json()["app_params"], second.json()["app_params"]
+    assert one["package"] == other["package"], "the same order at WeChat"
+    assert one["nonceStr"] != other["nonceStr"]
+    assert Payment.objects.count() == 1
+
+
+def test_what_was_paid_meanwhile_is_not_offered_again(box: Running) -> None:
+    client, order, account = api(), order_of(OPENID), boxed_account(box)
+    begin(client, order, account)
+    payment = Payment.objects.get()
+    box.control("pay", reference=payment.reference)
+    answer = begin(client, order, account)
+    assert (answer.status_code, answer.json()["code"]) == (409, "order_not_payable")
+    assert (fresh(payment).status, fresh(payment).order.status) == ("paid", "paid")
+
+
+def test_without_the_openid_nothing_is_begun(box: Running) -> None:
+    order, account = order_of(""), boxed_account(box)
+    answer = begin(api(), order, account)
+    assert (answer.status_code, answer.json()["code"]) == (409, "openid_missing")
+    assert answer.json()["details"] == {"number": order.number}
+    assert untouched(order)
+
+
+def test_a_silent_wechat_is_502_and_the_next_call_goes_on(box: Running) -> None:
+    client, order, account = api(), order_of(OPENID), boxed_account(box)
+    box.control("faults", target="wechatpay.gateway", fault="drop")
+    answer = begin(client, order, account)
+    payment = Payment.objects.get()
+    assert (answer.status_code, answer.json()["details"]) == (502, {"reference": payment.reference})
+    again = begin(client, order, account)
+    assert (again.status_code, again.json()["reference"]) == (200, payment.reference)
+    assert again.json()["app_params"]["package"].startswith("prepay_id=wx")
+
+
+def test_an_attempt_keeps_its_kind_when_the_account_changes(box: Running) -> None:
+    """One number is for one kind of order at WeChat: a code that was shown stays what the buyer scans."""
+    client, order, account = api(), order_of(OPENID), boxed_account(box, trade_type="native")
+    first = begin(client, order, account)
+    assert sorted(first.json()) == ["amount", "code_url", "provider", "reference", "status"]
+    change_account(account, {"trade_type": "jsapi"})
+    second = begin(client, order, account)
+    assert (second.status_code, second.json()) == (200, first.json())

@@ -1,0 +1,117 @@
+"""Cases for a person: raised in the transaction of the fact, once per fact while open; resolved by a person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from django.contrib.auth.models import AbstractUser
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext_noop
+
+from orders import lifecycle
+from orders.history.lines import SYSTEM, Actor, Evidence, Fact
+from orders.models import Order, OrderEvent
+from payments.cases.errors import already_resolved, note_missing
+from payments.models import PaymentException, PaymentExceptionStep
+
+Deed = PaymentExceptionStep.Deed
+# Money that no order needs.
+LATE = (PaymentException.Kind.ORDER_CLOSED, PaymentException.Kind.ALREADY_PAID)
+REFUNDED, REPLAYED = gettext_noop("refunded in full"), gettext_noop("replayed")
+# What the product notes by itself: stored in English, shown in the reader's language.
+OWN_WORDS = frozenset({REFUNDED, REPLAYED})
+
+
+def take(case: PaymentException, *, user: AbstractUser) -> None:
+    """Make this person the owner of an open case. Raises `DomainError` already_resolved."""
+    _give(case, user, _step(case.pk, Deed.TAKEN, user.pk))
+
+
+def assign(case: PaymentException, *, user: AbstractUser, to: AbstractUser) -> None:
+    """Give an open case to a colleague. Raises `DomainError` already_resolved."""
+    _give(case, to, _step(case.pk, Deed.ASSIGNED, user.pk, to.get_username()))
+
+
+def _give(case: PaymentException, owner: AbstractUser, step: PaymentExceptionStep) -> None:
+    with transaction.atomic():
+        still_open = PaymentException.objects.filter(pk=case.pk, resolved_at__isnull=True)
+        if not still_open.update(owner_id=owner.pk):
+            raise already_resolved()
+        step.save(force_insert=True)
+
+
+def add_step(
+    case_id: int, deed: PaymentExceptionStep.Deed, *, user_id: int | None = None, words: str = ""
+) -> None:
+    """Write down what was done about a case; the case stays as it is. `user_id` None: the product did it."""
+    _step(case_id, deed, user_id, words).save(force_insert=True)
+
+
+def _step(
+    case_id: int, deed: PaymentExceptionStep.Deed, user_id: int | None, words: str = ""
+) -> PaymentExceptionStep:
+    return PaymentExceptionStep(exception_id=case_id, user_id=user_id, deed=deed, words=words[:500])
+
+
+def resolve(exception: PaymentException, *, user: AbstractUser, note: str) -> None:
+    """Close a case with the words of the person who dealt with it; a line in the order's history says so.
+
+    Raises `DomainError`: note_missing, already_resolved (another person was faster).
+    """
+    words = note.strip()
+    if not words:
+        raise note_missing()
+    if not resolve_all([exception.pk], user=user, note=words):
+        raise already_resolved()
+
+
+def resolve_all(case_ids: Iterable[int], *, user: AbstractUser | None, note: str) -> int:
+    """Close those of the cases that are open; returns how many. `user` None: the product saw that they are settled.
+
+    Locks their orders, then the cases: call it where their locks may be taken, or are held already.
+    """
+    with transaction.atomic():
+        known = PaymentException.objects.filter(pk__in=sorted(set(case_ids)), resolved_at__isnull=True)
+        orders = lifecycle.lock(pk for pk in known.values_list("order_id", flat=True) if pk is not None)
+        cases = list(known.select_for_update(no_key=True).order_by("pk"))
+        if not cases:
+            return 0
+        ids = [case.pk for case in cases]
+        PaymentException.objects.filter(pk__in=ids).update(
+            resolved_at=timezone.now(), resolved_by_id=user.pk if user else None, resolution=note[:500]
+        )
+        steps = [_step(pk, Deed.RESOLVED, user.pk if user else None, note) for pk in ids]
+        PaymentExceptionStep.objects.bulk_create(steps)
+        _note_on_orders([case for case in cases if case.order_id in orders], orders, user, note)
+    return len(cases)
+
+
+def resolve_refunded(payment_ids: Iterable[int]) -> int:
+    """The surplus money of these attempts has gone back whole: what waited for that is settled; returns how many cases.
+
+    Call under the locks of their orders.
+    """
+    settled = PaymentException.objects.filter(
+        payment_id__in=sorted(payment_ids), payment__is_surplus=True, kind__in=LATE, resolved_at__isnull=True
+    )
+    return resolve_all(settled.values_list("pk", flat=True), user=None, note=REFUNDED)
+
+
+def _note_on_orders(
+    cases: Sequence[PaymentException], orders: Mapping[int, Order], user: AbstractUser | None, note: str
+) -> None:
+    actor = Actor("staff", user.get_username()) if user else SYSTEM
+    facts = [
+        Fact(
+            kind=OrderEvent.Kind.NOTE,
+            trigger="case_resolved",
+            actor=actor,
+            at=timezone.now(),
+            evidence=Evidence("payment_exception", str(case.pk)),
+            reason=note,
+        )
+        for case in cases
+    ]
+    if facts:
+        lifecycle.record([orders[case.order_id] for case in cases if case.order_id], facts)

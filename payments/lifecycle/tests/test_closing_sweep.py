@@ -1,0 +1,75 @@
+"""An order that waits to be closed is taken up again, whatever became of the event that should have finished it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.db import transaction
+from django.utils import timezone
+
+from orders import lifecycle, machine
+from orders.closing import lane_estimate
+from orders.history.lines import SYSTEM
+from orders.models import Order, OrderEvent, TransitionRule
+from ordersite.queue.models import OutboxEntry
+from payments.lifecycle.closing import WAITS_LONG, finish_closing
+from payments.models import Payment
+from payments.tests import builders as build
+
+pytestmark = pytest.mark.django_db
+
+
+def waiting_payment(*, waits: timedelta = WAITS_LONG * 2) -> Payment:
+    """An attempt of an order that was asked to be closed, whose event is gone."""
+    payment = build.build_payment(build.build_alipay())
+    with transaction.atomic():
+        order = lifecycle.lock([payment.order_id])[payment.order_id]
+        lifecycle.start_payment(order, at=order.created_at)
+        lifecycle.request_close([order], trigger=machine.TIMEOUT, actor=SYSTEM)
+    OutboxEntry.objects.all().delete()
+    Order.objects.filter(pk=order.pk).update(closing_at=timezone.now() - waits)
+    return payment
+
+
+def close_attempt(payment: Payment) -> None:
+    payment.close(timezone.now())
+    payment.save()
+
+
+def test_an_attempt_whose_event_was_lost_is_marked_again() -> None:
+    payment = waiting_payment()
+    assert finish_closing() == 0
+    assert Payment.objects.get(pk=payment.pk).close_wanted_at is not None
+    assert Order.objects.get(pk=payment.order_id).status == "pending"
+
+
+def test_an_order_whose_rule_was_off_when_its_last_attempt_closed_closes_later() -> None:
+    payment = waiting_payment()
+    close_attempt(payment)
+    TransitionRule.objects.filter(action="close").update(is_enabled=False)
+    assert finish_closing() == 0
+    assert Order.objects.get(pk=payment.order_id).status == "pending"
+    TransitionRule.objects.filter(action="close").update(is_enabled=True)
+    assert finish_closing() == 1
+    line = OrderEvent.objects.get(order_id=payment.order_id, to_status="closed")
+    assert (line.trigger, line.actor_kind) == ("timeout", "system")
+    assert finish_closing() == 0
+
+
+def test_one_that_was_asked_for_just_now_is_left_to_its_event() -> None:
+    payment = waiting_payment(waits=timedelta(0))
+    close_attempt(payment)
+    assert finish_closing() == 0
+    assert Order.objects.get(pk=payment.order_id).status == "pending"
+
+
+def test_money_that_arrives_ends_the_waiting() -> None:
+    payment = waiting_payment()
+    assert lane_estimate().waiting == 1
+    wish = lifecycle.Move(payment.order_id, "pay", machine.NOTIFICATION, lifecycle.Actor("provider"))
+    with transaction.atomic():
+        lifecycle.fire(lifecycle.lock([payment.order_id]), [wish])
+    order = Order.objects.get(pk=payment.order_id)
+    assert (order.status, order.closing_at) == ("paid", None)
+    assert (lane_estimate().waiting, finish_closing()) == (0, 0)

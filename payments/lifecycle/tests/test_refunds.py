@@ -1,0 +1,274 @@
+"""Only the provider confirms a refund; what it says reaches the request, and what nobody asked for a person."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from orders.lifecycle import Evidence
+from orders.models import OrderEvent, TransitionRule
+from payments.lifecycle.apply import apply_findings
+from payments.lifecycle.updates import Finding
+from payments.models import Payment, PaymentException, PaymentNotification, Refund, RefundRequest
+from payments.notifications.apply import drain_notifications
+from payments.providers.types import NoticeKind
+from payments.refunds import request as desk
+from payments.refunds.tests.builders import (
+    ask_back,
+    fresh_request,
+    order_of,
+    paid_payment,
+    staff,
+    surplus_payment,
+)
+from payments.tests import builders as build
+
+pytestmark = pytest.mark.django_db
+ZERO = Decimal("0.00")
+
+
+def told(payment: Payment, kind: NoticeKind = NoticeKind.REFUND, **changes: Any) -> Finding:
+    """A provider's word about a refund of this payment."""
+    finding = Finding(
+        account_id=payment.account_id,
+        kind=kind,
+        reference=payment.reference,
+        evidence=Evidence("query", payment.reference, secrets.token_hex(32)),
+        seen_at=timezone.now(),
+    )
+    return replace(finding, **changes)
+
+
+def about(request: RefundRequest, kind: NoticeKind = NoticeKind.REFUND, **changes: Any) -> Finding:
+    given = {"refund_reference": request.reference, "refund_amount": request.amount, **changes}
+    return told(request.payment, kind, **given)
+
+
+def apply(*findings: Finding) -> list[str]:
+    return [str(verdict.outcome.value) for verdict in apply_findings(findings)]
+
+
+def state(request: RefundRequest) -> tuple[str, Decimal, Decimal]:
+    fresh = fresh_request(request)
+    return str(fresh.status), fresh.payment.refunded_amount, fresh.order.refunds_pending
+
+
+def cases() -> list[str]:
+    return list(PaymentException.objects.order_by("id").values_list("kind", flat=True))
+
+
+def rows() -> list[tuple[str, str]]:
+    found = Refund.objects.order_by("id").values_list("refund_reference", "amount")
+    return [(number, f"{amount}") for number, amount in found]
+
+
+def test_a_confirmation_ends_the_request_and_its_reservation_in_one_transaction() -> None:
+    request = ask_back(paid_payment(), "60.00")
+    assert apply(about(request), about(request)) == ["refund_applied", "duplicate"]
+    assert state(request) == ("succeeded", Decimal("60.00"), ZERO)
+    assert (order_of(request.payment).refunded_amount, cases()) == (Decimal("60.00"), [])
+    assert OrderEvent.objects.filter(order_id=request.order_id, kind="refund_ended").count() == 1
+
+
+def test_the_whole_amount_refunds_the_order() -> None:
+    request = ask_back(paid_payment(status="completed"), "199.00")
+    assert apply(about(request)) == ["refund_applied"]
+    assert (state(request), order_of(request.payment).status) == (
+        ("succeeded", Decimal("199.00"), ZERO),
+        "refunded",
+    )
+
+
+def test_a_surplus_goes_back_and_its_order_stays_as_it_is() -> None:
+    request = ask_back(surplus_payment(), "199.00")
+    assert apply(about(request)) == ["refund_applied"]
+    assert state(request) == ("succeeded", Decimal("199.00"), ZERO)
+    order = order_of(request.payment)
+    assert (order.status, order.refunded_amount) == ("closed", ZERO)
+
+
+def test_a_refund_that_nobody_asked_for_is_applied_and_told_to_a_person() -> None:
+    payment = paid_payment()
+    finding = told(payment, refund_reference="CONSOLE-1", refund_amount=Decimal("50.00"))
+    assert apply(finding, finding) == ["refund_applied", "duplicate"]
+    payment.refresh_from_db()
+    assert (payment.refunded_amount, cases(), rows()) == (
+        Decimal("50.00"), ["refund_event"], [("CONSOLE-1", "50.00")],
+    )  # fmt: skip
+    case = PaymentException.objects.get()
+    assert (case.amount, case.payment_id, case.order_id) == (Decimal("50.00"), payment.pk, payment.order_id)
+
+
+def test_an_unasked_refund_beside_ours_is_still_unasked() -> None:
+    request = ask_back(paid_payment(), "60.00")
+    apply(told(request.payment, refund_reference="CONSOLE-1", refund_amount=Decimal("60.00")))
+    assert (cases(), state(request)) == (["refund_event"], ("approved", Decimal("60.00"), Decimal("60.00")))
+
+
+def test_another_payments_number_confirms_nothing() -> None:
+    request = ask_back(paid_payment(), "60.00")
+    other = paid_payment(request.payment.account)
+    apply(told(other, refund_reference=request.reference, refund_amount=Decimal("60.00")))
+    assert (state(request)[0], cases()) == ("approved", ["refund_event"])
+
+
+def test_a_sum_that_runs_ahead_of_the_single_refunds_is_counted_once() -> None:
+    """Alipay's sums hold refunds of which it has not told one by one: a lost answer, then the next refund."""
+    payment = paid_payment(total="100.00")
+    lost, second = ask_back(payment, "30.00"), ask_back(payment, "20.00")
+    assert apply(about(second, refunded_total=Decimal("50.00"))) == ["refund_applied"]
+    assert (state(second), rows()) == (
+        ("succeeded", Decimal("50.00"), Decimal("30.00")), [(second.reference, "20.00")],
+    )  # fmt: skip
+    assert apply(about(lost)) == ["refund_applied"]
+    assert state(lost) == ("succeeded", Decimal("50.00"), ZERO)
+    assert rows() == [(second.reference, "20.00"), (lost.reference, "30.00")]
+    assert (order_of(payment).refunded_amount, cases()) == (Decimal("50.00"), [])
+
+
+def test_an_overtaken_notice_gives_its_refund_a_row_of_its_own() -> None:
+    payment = paid_payment(total="100.00")
+    late = told(
+        payment, refund_reference="C1", refund_amount=Decimal("10.00"), refunded_total=Decimal("10.00")
+    )
+    first = told(
+        payment, refund_reference="C2", refund_amount=Decimal("20.00"), refunded_total=Decimal("30.00")
+    )
+    assert apply(first, late, late) == ["refund_applied", "duplicate", "duplicate"]
+    assert rows() == [("C2", "20.00"), ("C1", "10.00")]
+
+
+def test_money_that_goes_back_is_on_record_even_where_the_order_refuses_its_state() -> None:
+    request = ask_back(paid_payment(), "199.00")
+    TransitionRule.objects.filter(action="refund").update(is_enabled=False)
+    assert apply(about(request)) == ["refund_event"]
+    assert (state(request), rows()) == (
+        ("succeeded", Decimal("199.00"), ZERO),
+        [(request.reference, "199.00")],
+    )
+    assert (order_of(request.payment).status, cases()) == ("paid", ["refund_event"])
+
+
+def test_a_full_refund_without_a_number_is_ours_while_we_wait_for_as_much() -> None:
+    """A query that says «all of it went back» names no refund; the request is confirmed by its own answer."""
+    request = ask_back(paid_payment(), "199.00")
+    assert apply(told(request.payment, full_refund=True)) == ["refund_applied"]
+    assert (cases(), state(request)) == ([], ("approved", Decimal("199.00"), Decimal("199.00")))
+    assert apply(about(request)) == ["refund_applied"]
+    assert (cases(), state(request)) == ([], ("succeeded", Decimal("199.00"), ZERO))
+    assert rows() == [(request.reference, "199.00")]
+
+
+def test_another_amount_than_we_asked_for_is_a_case_and_changes_nothing() -> None:
+    request = ask_back(paid_payment(), "60.00")
+    assert apply(about(request, refund_amount=Decimal("59.00"))) == ["amount_mismatch"]
+    assert (state(request), cases()) == (("approved", ZERO, Decimal("60.00")), ["amount_mismatch"])
+
+
+def test_a_failure_releases_the_order_and_tells_a_person_once() -> None:
+    request = ask_back(paid_payment(), "60.00")
+    failed = about(request, NoticeKind.REFUND_FAILED)
+    assert apply(failed, failed) == ["refund_trouble", "duplicate"]
+    assert (state(request), cases()) == (("failed", ZERO, ZERO), ["refund_trouble"])
+
+
+def test_what_hangs_stays_reserved_until_it_ends() -> None:
+    request = ask_back(paid_payment(), "60.00")
+    hangs = about(request, NoticeKind.REFUND_ABNORMAL)
+    assert apply(hangs, hangs) == ["refund_trouble", "duplicate"]
+    assert (state(request), cases()) == (("abnormal", ZERO, Decimal("60.00")), ["refund_trouble"])
+    assert apply(about(request), hangs) == ["refund_applied", "duplicate"]
+    assert state(request) == ("succeeded", Decimal("60.00"), ZERO)
+
+
+def test_a_failure_after_the_money_went_back_is_told_and_changes_nothing() -> None:
+    request = ask_back(paid_payment(), "60.00")
+    assert apply(about(request), about(request, NoticeKind.REFUND_FAILED)) == [
+        "refund_applied",
+        "refund_trouble",
+    ]
+    assert (state(request), cases()) == (("succeeded", Decimal("60.00"), ZERO), ["refund_trouble"])
+
+
+def test_money_that_went_back_for_a_failed_request_counts_and_is_told() -> None:
+    request = ask_back(paid_payment(), "60.00")
+    assert apply(about(request, NoticeKind.REFUND_FAILED), about(request)) == [
+        "refund_trouble",
+        "refund_applied",
+    ]
+    assert (state(request), cases()) == (
+        ("succeeded", Decimal("60.00"), ZERO),
+        ["refund_trouble", "refund_event"],
+    )
+
+
+def test_a_request_that_was_refused_and_is_confirmed_all_the_same_is_told() -> None:
+    request = ask_back(paid_payment(), "60.00", user=staff("agent"))
+    desk.refuse(request.pk, user=staff("supervisor"), note="no")
+    assert apply(about(request)) == ["refund_applied"]
+    assert (state(request), cases()) == (("succeeded", Decimal("60.00"), ZERO), ["refund_event"])
+
+
+def test_trouble_with_a_refund_of_somebody_else_moves_nothing() -> None:
+    payment = paid_payment()
+    assert apply(told(payment, NoticeKind.REFUND_FAILED, refund_reference="CONSOLE-1")) == ["noted"]
+    assert cases() == []
+
+
+def test_a_paid_attempt_that_its_provider_closes_is_a_reversal_for_a_person() -> None:
+    payment = paid_payment()
+    # The answer may have been on its way while the money came.
+    assert (apply(told(payment, NoticeKind.CLOSED)), cases()) == (["noted"], [])
+    Payment.objects.filter(pk=payment.pk).update(paid_at=timezone.now() - timedelta(minutes=3))
+    assert apply(told(payment, NoticeKind.CLOSED)) == ["reversed"]
+    payment.refresh_from_db()
+    assert (payment.status, order_of(payment).status, cases()) == ("paid", "paid", ["reversed"])
+
+
+def test_a_closing_while_money_is_on_its_way_back_is_none() -> None:
+    request = ask_back(paid_payment(), "199.00")
+    assert apply(told(request.payment, NoticeKind.CLOSED)) == ["noted"]
+    assert apply(about(request), told(request.payment, NoticeKind.CLOSED)) == ["refund_applied", "noted"]
+    assert cases() == []
+
+
+def test_the_drain_pays_for_refunds_only_when_there_are_any() -> None:
+    """The number of statements of a round of payments does not know of refunds, and one of refunds does not grow."""
+    account = build.build_alipay()
+
+    def statements(*findings: Finding) -> int:
+        with CaptureQueriesContext(connection) as queries:
+            apply_findings(findings)
+        return len(queries)
+
+    def paid() -> Finding:
+        payment = build.build_payment(account)
+        return told(
+            payment, NoticeKind.PAYMENT, amount=payment.amount, provider_reference=secrets.token_hex(8)
+        )
+
+    with CaptureQueriesContext(connection) as queries:
+        apply_findings([paid()])
+    assert not [one for one in queries.captured_queries if "refundrequest" in one["sql"]]
+    requests = [ask_back(paid_payment(account), "1.00") for _number in range(6)]
+    assert statements(about(requests[0])) == statements(*[about(one) for one in requests[1:]])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_notification_confirms() -> None:
+    request = ask_back(paid_payment(), "60.00")
+    body, headers = build.webhook_call(
+        request.payment, event="refund.succeeded", amount="60.00", refund_reference=request.reference
+    )
+    assert build.post_webhook(body, headers).status_code == 204
+    drain_notifications()
+    assert PaymentNotification.objects.get().outcome == "refund_applied"
+    assert (state(request), cases()) == (("succeeded", Decimal("60.00"), ZERO), [])

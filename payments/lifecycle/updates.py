@@ -1,0 +1,67 @@
+"""What a provider said about one attempt, whatever way we learnt it, and what became of it here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from orders import machine
+from orders.history.lines import Actor, Evidence
+from payments.models import PaymentNotification
+from payments.providers.types import NoticeKind
+
+Outcome = PaymentNotification.Outcome
+# A clock may be fast or be in another zone; what lies beyond is no time at which money moved, and some of it (the
+# last day of the calendar) cannot even be shown.
+_EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+_MOST_AHEAD = timedelta(days=1)
+
+
+def plausible_time(at: datetime | None, *, seen_at: datetime) -> datetime | None:
+    """The time (UTC) that a provider gave, or None where it cannot be when it happened: we learnt it at `seen_at`."""
+    return at if at and _EARLIEST <= at <= seen_at + _MOST_AHEAD else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One normalised fact. Amounts are yuan, times UTC; `seen_at` is when we learnt it, `occurred_at` when it was.
+
+    `amount` is that of the whole payment (None never pays), `refund_amount` of this refund, `refunded_total` of all
+    refunds so far. `trigger` is machine.NOTIFICATION, QUERY, STATEMENT or MANUAL. `actor`: who it was, where it was not
+    the account's provider. The fields mean what `Notice` says; `detail` is
+    the provider's own words for a person.
+    """
+
+    account_id: int
+    kind: NoticeKind
+    reference: str
+    evidence: Evidence
+    seen_at: datetime
+    trigger: str = machine.QUERY
+    provider_reference: str = ""
+    amount: Decimal | None = None
+    currency: str = "CNY"
+    occurred_at: datetime | None = None
+    refund_reference: str = ""
+    refund_amount: Decimal | None = None
+    refunded_total: Decimal | None = None
+    full_refund: bool = False
+    account_problem: str = ""
+    notification_id: int | None = None
+    detail: str = ""
+    actor: Actor | None = None
+
+    @property
+    def at(self) -> datetime:
+        return plausible_time(self.occurred_at, seen_at=self.seen_at) or self.seen_at
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of a finding. WAITING: undecided, to be tried again after `retry_after`."""
+
+    outcome: PaymentNotification.Outcome
+    payment_id: int | None = None
+    order_id: int | None = None
+    retry_after: timedelta | None = None

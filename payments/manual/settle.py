@@ -1,0 +1,330 @@
+"""Manual settlement: a person saw the money arrive, proves it, and another person decides. Only then is it a payment.
+
+An approved request goes through the payment door like every other finding; what the door refuses undoes the approval.
+Lock order: order, attempts, request, case.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from django.contrib.auth.models import AbstractUser
+from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from orders import lifecycle, machine
+from orders.errors import already_paid, unknown_order
+from orders.history.lines import Evidence
+from orders.models import Order, OrderStatus
+from ordersite.queue import outbox
+from payments.approvals.errors import decision_note_missing, reason_missing
+from payments.approvals.workflow import (
+    SETTLEMENT,
+    Desk,
+    check_approver,
+    check_proposer,
+    decision_words,
+    save_decision,
+    staff,
+    words_of,
+)
+from payments.cases import desk, remedies
+from payments.cases.errors import remedy_gone
+from payments.lifecycle.apply import apply_findings
+from payments.lifecycle.updates import Finding, Outcome
+from payments.manual import evidence
+from payments.manual.errors import (
+    account_of_another_shop,
+    amount_is_not_the_order,
+    evidence_missing,
+    line_does_not_fit,
+    line_taken,
+    not_settled,
+    order_is_closed,
+    proposal_waiting,
+    reference_malformed,
+    reference_taken,
+)
+from payments.models import (
+    Payment,
+    PaymentAccount,
+    PaymentException,
+    PaymentExceptionStep,
+    PaymentStatus,
+    SettlementRequest,
+    StatementLine,
+)
+from payments.models.proposal import ProposalStatus
+from payments.providers.types import NoticeKind
+from payments.references import new_reference
+
+# What a search for a provider's number finds, see payments.about.panel.
+_REFERENCE = re.compile(r"[0-9A-Za-z_-]{6,64}", re.ASCII)
+_OPEN = (PaymentStatus.CREATED, PaymentStatus.OPEN)
+_LIVE = (ProposalStatus.PROPOSED, ProposalStatus.APPROVED)
+Deed = PaymentExceptionStep.Deed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What a person saw: so much money (yuan) of this order at this account, under this number of the provider.
+
+    `occurred_at` (UTC) is when it arrived, as the evidence says. Evidence is a statement line, files, or both.
+    """
+
+    order_id: int
+    account_id: int
+    amount: Decimal
+    provider_reference: str
+    reason: str
+    occurred_at: datetime | None = None
+    statement_line_id: int | None = None
+    case_id: int | None = None
+    files: Sequence[evidence.Handed] = ()
+
+
+def propose(wish: Wish, *, user: AbstractUser) -> SettlementRequest:
+    """Put a request on record for a second person, and tell those who may decide. Nothing is settled by it.
+
+    Raises `DomainError`: not_allowed, beyond_limit, reason_missing, reference_malformed, reference_taken,
+    evidence_missing, line_does_not_fit, line_taken, amount_is_not_the_order, account_of_another_shop,
+    order_is_closed, already_paid, proposal_waiting, remedy_gone (of the case), and what `evidence.keep` says of a file.
+    Nothing is kept then.
+    """
+    check_proposer(SETTLEMENT, user, wish.amount)
+    reason = words_of(wish.reason, reason_missing())
+    if not _REFERENCE.fullmatch(wish.provider_reference):
+        raise reference_malformed()
+    if not wish.files and wish.statement_line_id is None:
+        raise evidence_missing()
+    with evidence.kept(wish.files) as files, transaction.atomic():
+        order = _lock_order(wish.order_id)
+        _check_order(order, wish)
+        request = _insert(order, wish, user, reason)
+        evidence.attach(request, files, user)
+        _DESK.note(order, request, user, step="proposed", words=reason)
+        _tell(request, order)
+    return request
+
+
+def _lock_order(order_id: int) -> Order:
+    found = lifecycle.lock([order_id])
+    if order_id not in found:
+        raise unknown_order(f"#{order_id}")
+    return found[order_id]
+
+
+def _check_order(order: Order, wish: Wish) -> None:
+    check_payable(order)
+    account = PaymentAccount.objects.get(pk=wish.account_id)
+    if account.merchant_id != order.merchant_id:
+        raise account_of_another_shop(account.slug)
+    if wish.amount != order.total_amount:
+        raise amount_is_not_the_order(wish.amount, order.total_amount)
+    if wish.case_id is not None:
+        _check_case(wish.case_id, order)
+    if wish.statement_line_id is not None:
+        # Locked, so that of two orders at once one finds the other's request.
+        lines = StatementLine.objects.select_for_update(no_key=True)
+        _check_line(lines.get(pk=wish.statement_line_id), order, wish)
+    if SettlementRequest.objects.filter(order=order, status=ProposalStatus.PROPOSED).exists():
+        raise proposal_waiting(order.number)
+    _check_reference(order, wish)
+
+
+def _check_case(case_id: int, order: Order) -> None:
+    """Approving ends the case too: so it is one of this shop that a settlement can end, and still open."""
+    case = PaymentException.objects.select_related("account", "order", "payment").get(pk=case_id)
+    owner = case.order or case.account
+    is_of_shop = owner is None or owner.merchant_id == order.merchant_id
+    if not (is_of_shop and remedies.can_settle(case)):
+        raise remedy_gone()
+
+
+def check_payable(order: Order) -> None:
+    """Raises `DomainError`: order_is_closed (its money is a late payment), already_paid."""
+    if order.status == OrderStatus.CLOSED:
+        raise order_is_closed(order.number)
+    if order.status != OrderStatus.PENDING:
+        raise already_paid(order.number)
+
+
+def _check_line(line: StatementLine, order: Order, wish: Wish) -> None:
+    # A bank's line may have no number that could be compared: it proves one order's money all the same.
+    proving = SettlementRequest.objects.filter(statement_line=line, status__in=_LIVE).select_related("order")
+    if taken := proving.first():
+        raise line_taken(taken.order.number)
+    is_same = (line.account_id, line.amount) == (wish.account_id, wish.amount)
+    is_its_number = line.provider_reference in ("", wish.provider_reference)
+    of_another = line.payment is not None and line.payment.order_id != order.pk
+    if line.kind != StatementLine.Kind.PAYMENT or not is_same or not is_its_number or of_another:
+        raise line_does_not_fit()
+
+
+def proving_lines() -> QuerySet[SettlementRequest, int]:
+    """Numbers of the statement lines that are evidence for an order already."""
+    requests = SettlementRequest.objects.filter(statement_line__isnull=False, status__in=_LIVE)
+    return requests.order_by().values_list("statement_line_id", flat=True)
+
+
+def _check_reference(order: Order, wish: Wish) -> None:
+    """One trade pays one order: neither an attempt of another order nor another request may have the number."""
+    same = {"account_id": wish.account_id, "provider_reference": wish.provider_reference}
+    holder = Payment.objects.filter(**same).exclude(order=order).select_related("order").first()
+    request = SettlementRequest.objects.filter(**same, status__in=_LIVE).select_related("order").first()
+    taken = holder or request
+    if taken is not None:
+        raise reference_taken(wish.provider_reference, taken.order.number)
+
+
+def _insert(order: Order, wish: Wish, user: AbstractUser, reason: str) -> SettlementRequest:
+    request = SettlementRequest(
+        order=order,
+        account_id=wish.account_id,
+        amount=wish.amount,
+        provider_reference=wish.provider_reference,
+        reason=reason,
+        occurred_at=wish.occurred_at,
+        statement_line_id=wish.statement_line_id,
+        case_id=wish.case_id,
+        proposer_id=user.pk,
+    )
+    try:
+        with transaction.atomic():
+            request.save(force_insert=True)
+    except IntegrityError:
+        # Another order's request with this number was faster than our look.
+        _check_reference(order, wish)
+        raise
+    return request
+
+
+def _tell(request: SettlementRequest, order: Order) -> None:
+    payload = {"number": order.number, "proposer_id": request.proposer_id}
+    outbox.publish([outbox.Event("settlement.proposed", request.pk, request.proposed_at, payload)])
+    if request.case_id is not None:
+        desk.add_step(
+            request.case_id, Deed.SETTLEMENT_PROPOSED, user_id=request.proposer_id, words=str(request)
+        )
+
+
+def approve(request_id: int, *, user: AbstractUser, note: str) -> SettlementRequest:
+    """The second person says yes: the order is paid through the payment door, trigger «manual».
+
+    Raises `DomainError`: decision_note_missing, already_decided, not_allowed, own_proposal, too_soon, beyond_limit,
+    order_is_closed, already_paid, reference_taken, not_settled (what the door said). Nothing is changed then.
+    """
+    words = words_of(note, decision_note_missing())
+    with transaction.atomic():
+        order, request = _lock(request_id)
+        now = timezone.now()
+        check_approver(SETTLEMENT, request, user, now=now)
+        check_payable(order)
+        payment = _fitting_attempt(request) or _new_attempt(order, request)
+        request.payment = payment
+        request.approve(user, now, words)
+        save_decision(request, "payment")
+        proof = _DESK.note(order, request, user, step="approved", words=decision_words(request))
+        _settle(request, payment, proof, user)
+        _mark_line(request, payment)
+        if request.case_id is not None:
+            desk.resolve_all([request.case_id], user=user, note=words)
+    return request
+
+
+def _lock(request_id: int) -> tuple[Order, SettlementRequest]:
+    ids = SettlementRequest.objects.values_list("order_id", "case__order_id")
+    order_id, of_case = ids.get(pk=request_id)
+    # Two trades on one number: the case may be another order's, which is locked now and not behind the attempts.
+    order = lifecycle.lock(pk for pk in (order_id, of_case) if pk is not None)[order_id]
+    attempts = Payment.objects.select_for_update(no_key=True).filter(order_id=order_id)
+    list(attempts.order_by("pk").values_list("pk"))
+    request = SettlementRequest.objects.select_for_update(no_key=True).get(pk=request_id)
+    request.order = order
+    return order, request
+
+
+def _fitting_attempt(request: SettlementRequest) -> Payment | None:
+    """The attempt that this money was for: the line's, else the one with the number, an open one, the newest closed."""
+    line = request.statement_line
+    of_line = line.payment_id if line else None
+    fitting = Payment.objects.filter(
+        order_id=request.order_id,
+        account_id=request.account_id,
+        amount=request.amount,  # type: ignore[misc]  # a MoneyField speaks Decimal
+        is_surplus=False,
+        provider_reference__in=["", request.provider_reference],
+    ).exclude(status=PaymentStatus.REFUNDED)
+    known = [one for one in fitting.order_by("-pk") if _may_take(one, request)]
+    return min(
+        known,
+        key=lambda one: (one.pk != of_line, not one.provider_reference, one.status not in _OPEN),
+        default=None,
+    )
+
+
+def _may_take(payment: Payment, request: SettlementRequest) -> bool:
+    """Money that the order once refused (a rule was switched off) is told by its number alone."""
+    return payment.status != PaymentStatus.PAID or payment.provider_reference == request.provider_reference
+
+
+def _new_attempt(order: Order, request: SettlementRequest) -> Payment:
+    """The buyer paid past us: what we never asked for gets an attempt of its own, to be settled at once."""
+    now = timezone.now()
+    payment = Payment(
+        order=order,
+        account_id=request.account_id,
+        reference=new_reference(),
+        amount=request.amount,
+        currency=order.currency,
+        created_at=now,
+        expires_at=now,
+    )
+    payment.save(force_insert=True)
+    return payment
+
+
+def _mark_line(request: SettlementRequest, payment: Payment) -> None:
+    """The line has found its payment: nobody is asked about it, and no later file is said to lack the payment."""
+    if request.statement_line_id is not None:
+        lines = StatementLine.objects.filter(pk=request.statement_line_id, outcome="")
+        lines.update(payment=payment, outcome=Outcome.APPLIED.value, settled_at=timezone.now())
+
+
+def _settle(request: SettlementRequest, payment: Payment, proof: Evidence, user: AbstractUser) -> None:
+    finding = Finding(
+        account_id=request.account_id,
+        kind=NoticeKind.PAYMENT,
+        reference=payment.reference,
+        evidence=proof,
+        seen_at=timezone.now(),
+        trigger=machine.MANUAL,
+        provider_reference=request.provider_reference,
+        amount=request.amount,
+        currency=payment.currency,
+        occurred_at=request.occurred_at,
+        actor=staff(user),
+    )
+    outcome = apply_findings([finding])[0].outcome
+    if outcome is not Outcome.APPLIED:
+        raise not_settled(outcome.label)
+
+
+def _facts(request: SettlementRequest) -> dict[str, Any]:
+    return {
+        "account": request.account.slug,
+        "provider_reference": request.provider_reference,
+        "occurred_at": request.occurred_at.isoformat() if request.occurred_at else "",
+        "statement_line": request.statement_line_id or 0,
+        "files": sorted(request.files.values_list("sha256", flat=True)),
+    }
+
+
+_DESK = Desk(SETTLEMENT, _lock, _facts)
+refuse, withdraw = _DESK.refuse, _DESK.withdraw

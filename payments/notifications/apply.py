@@ -1,0 +1,163 @@
+"""The drainer: verified notifications become findings, in batches of one transaction each, until the inbox is dry.
+
+Any number of drainers may run. Fresh rows go together; a row that was claimed before goes alone and one at a time, so
+that even a row that kills its process takes nobody with it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from django.db import transaction
+from django.utils import timezone
+
+from orders import machine
+from orders.history.lines import Evidence
+from ordersite.database import bulk
+from ordersite.queue import claims
+from payments.cases.open import Case, raise_exceptions
+from payments.lifecycle.apply import apply_round
+from payments.lifecycle.updates import Finding, Outcome, Verdict
+from payments.models import Payment, PaymentException, PaymentNotification
+from payments.providers.types import NoticeKind
+
+BATCH = 200
+_FRESH = claims.Filter(" AND attempts = 0")
+_SUSPECT = claims.Filter(" AND attempts > 0")
+_WRITTEN = ("outcome", "done_at", "due_at", "leased_until", "attempts", "last_error")
+# What a finding takes from its row, by the same names.
+_SAID = (
+    "account_id", "reference", "provider_reference", "amount", "currency", "occurred_at", "refund_reference",
+    "refund_amount", "refunded_total", "full_refund", "account_problem",
+)  # fmt: skip
+_REFUNDS = (NoticeKind.REFUND, NoticeKind.REFUND_FAILED, NoticeKind.REFUND_ABNORMAL)
+
+logger = logging.getLogger(__name__)
+
+
+def drain_notifications() -> int:
+    """Apply all waiting notifications; returns how many rows were claimed. Ends when the inbox is dry.
+
+    Walks by keyset from the start again as long as a walk finds something: rows that stood back behind another
+    event of their order are due at once.
+    """
+    claimed = 0
+    while count := _walk():
+        claimed += count
+    return claimed
+
+
+def _walk() -> int:
+    count = 0
+    for batch in claims.walk(PaymentNotification, size=BATCH, extra=_FRESH):
+        claims.run_batch(batch, apply_batch, _failed)
+        count += len(batch)
+    for batch in claims.walk(PaymentNotification, size=1, extra=_SUSPECT):
+        # The claim is counted before the work: whoever was claimed so often and is not done kills its process.
+        if batch[0].attempts > claims.MOST_ATTEMPTS:
+            _give_up(batch[0].id, "the process died each time")
+        else:
+            claims.run_batch(batch, apply_batch, _failed)
+        count += 1
+    return count
+
+
+@dataclass(slots=True)
+class Waiting:
+    """What a drainer writes back on a row; no model instance, which would cost as much as judging it."""
+
+    id: int
+    due_at: datetime
+    outcome: str = Outcome.WAITING.value
+    done_at: datetime | None = None
+    leased_until: datetime | None = None
+    attempts: int = 0
+    last_error: str = ""
+
+
+def apply_batch(ids: Sequence[int]) -> None:
+    """Apply these notifications; rows that are done already stay as they are. Call inside a transaction."""
+    rows, findings = _read(ids)
+    verdicts = apply_round(findings)
+    now = timezone.now()
+    for row, verdict in zip(rows, verdicts, strict=True):
+        _note(row, verdict, now)
+    # The guard leaves a row alone that another drainer has finished meanwhile.
+    bulk.update_rows(PaymentNotification, rows, _WRITTEN, guard={"outcome": Outcome.WAITING.value})
+
+
+def _read(ids: Sequence[int]) -> tuple[list[Waiting], list[Finding]]:
+    found = PaymentNotification.objects.filter(pk__in=ids, done_at__isnull=True).order_by("pk")
+    rows, findings = [], []
+    for row in found.values_list("id", "due_at", "kind", "body_digest", "received_at", *_SAID):
+        pk, due_at, kind, digest, received_at, *said = row
+        rows.append(Waiting(pk, due_at))
+        findings.append(
+            Finding(
+                kind=NoticeKind(kind),
+                evidence=Evidence("notification", str(pk), digest),
+                seen_at=received_at,
+                trigger=machine.NOTIFICATION,
+                notification_id=pk,
+                **dict(zip(_SAID, said, strict=True)),
+            )
+        )
+    return rows, _by_their_numbers(findings)
+
+
+def _by_their_numbers(findings: list[Finding]) -> list[Finding]:
+    """A refund made at the provider's own desk may name the payment by the provider's number only (UnionPay)."""
+    nameless = {f.provider_reference for f in findings if f.kind in _REFUNDS and not f.reference} - {""}
+    if not nameless:
+        return findings
+    paid = Payment.objects.filter(provider_reference__in=sorted(nameless))
+    names = {
+        (account, number): reference
+        for account, number, reference in paid.values_list("account_id", "provider_reference", "reference")
+    }
+    return [
+        finding
+        if finding.reference or finding.kind not in _REFUNDS
+        else replace(finding, reference=names.get((finding.account_id, finding.provider_reference), ""))
+        for finding in findings
+    ]
+
+
+def _note(row: Waiting, verdict: Verdict | None, now: datetime) -> None:
+    """No verdict: it stands back behind another event of its order, due as before, for the next walk."""
+    if verdict is not None and verdict.retry_after is not None:
+        row.due_at = now + verdict.retry_after
+    elif verdict is not None:
+        row.outcome, row.done_at = verdict.outcome.value, now
+
+
+def _failed(claimed: claims.Claim, error: Exception) -> None:
+    if claimed.attempts < claims.MOST_ATTEMPTS:
+        claims.postpone(PaymentNotification, claimed, error)
+    else:
+        _give_up(claimed.id, repr(error))
+
+
+def _give_up(pk: int, why: str) -> None:
+    """Park a row that cannot be processed: a person looks at it and may replay it."""
+    logger.error("notification given up", extra={"notification": pk})
+    with transaction.atomic():
+        changed = PaymentNotification.objects.filter(pk=pk, done_at__isnull=True).update(
+            outcome=Outcome.POISON, done_at=timezone.now(), leased_until=None, last_error=why[:500]
+        )
+        if changed:
+            raise_exceptions([_poison(PaymentNotification.objects.get(pk=pk))])
+
+
+def _poison(row: PaymentNotification) -> Case:
+    return Case(
+        kind=PaymentException.Kind.POISON,
+        dedup_key=str(row.pk),
+        account_id=row.account_id,
+        notification_id=row.pk,
+        amount=row.amount,
+        detail={"reference": row.reference, "error": row.last_error},
+    )

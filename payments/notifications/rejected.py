@@ -1,0 +1,110 @@
+"""Keeping and counting rejected calls, within bounds: nobody can fill the disk, and no case is opened twice an hour."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from datetime import datetime, timedelta
+
+from django.db import Error as DatabaseError
+from django.db import connection, transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from payments.cases.open import Case, fact_key, raise_exceptions
+from payments.models import PaymentException, PaymentNotification, RefusedCall
+from payments.notifications import store
+from payments.notifications.raw_call import ReceivedCall
+from payments.notifications.store import rejected_values, stored_call
+from payments.providers.interface import Provider
+from payments.providers.types import PROBE, Rejected, Response
+
+# What one account's rejected calls may fill in a day: 500 rows of at most 64 KiB. The first ones are all kept; of what
+# comes beyond, one in so many, so that a flood of the morning does not hide a wrong key of the afternoon. The others
+# are counted.
+REJECTED_PER_DAY = 500
+
+
+KEPT_WHOLE = 400
+
+
+SAMPLED = 50
+
+
+REJECTED_DAYS = 30
+
+
+PREFIX = "/notify/"
+_REFUSED = RefusedCall._meta.db_table
+
+logger = logging.getLogger(__name__)
+
+
+def has_room(account_id: int, *, now: datetime) -> bool:
+    """Whether this account keeps another rejected call: a bound on what anybody can make us store."""
+    recent = _rejected(account_id).filter(received_at__gt=now - timedelta(days=1))
+    kept = recent[:REJECTED_PER_DAY].count()
+    return kept < REJECTED_PER_DAY and (kept < KEPT_WHOLE or secrets.randbelow(SAMPLED) == 0)
+
+
+def _rejected(account_id: int) -> QuerySet[PaymentNotification]:
+    verdict = PaymentNotification.Verdict.REJECTED
+    return PaymentNotification.objects.filter(account_id=account_id, verdict=verdict).order_by()
+
+
+def count_refused(path: str, reason: str) -> None:
+    """Count a call that is not kept. `path` must be one of few: the table grows by a row per path, reason and day."""
+    now = timezone.now()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {_REFUSED} (day, path, reason, calls, last_at) VALUES (%s, %s, %s, 1, %s) "  # noqa: S608
+            f"ON CONFLICT (day, path, reason) DO UPDATE SET calls = {_REFUSED}.calls + 1, last_at = excluded.last_at",
+            [timezone.localdate(now), path[:120], reason[:30], connection.ops.adapt_datetimefield_value(now)],
+        )
+
+
+def report_rejections(account_id: int, *, code: str, now: datetime) -> None:
+    """At most one case per account and hour that its calls fail the checks, however often they do.
+
+    Whoever reports also forgets the account's rejected calls of long ago: together with the day's bound, nobody can
+    fill the disk.
+    """
+    key = fact_key(account_id, now.strftime("%Y%m%d%H"))
+    kind = PaymentException.Kind.BAD_SIGNATURES
+    if PaymentException.objects.filter(kind=kind, dedup_key=key).exists():
+        return
+    with transaction.atomic():
+        raise_exceptions([Case(kind=kind, dedup_key=key, account_id=account_id, detail={"code": code})])
+        forget_rejected(account_id, now=now)
+
+
+def forget_rejected(account_id: int, *, now: datetime) -> None:
+    """Delete the account's rejected calls of long ago."""
+    _rejected(account_id).filter(received_at__lt=now - timedelta(days=REJECTED_DAYS)).delete()
+
+
+def refuse(provider: Provider, code: str) -> Response:
+    count_safely(f"{PREFIX}{provider.name}/", code)
+    return provider.failure(code)
+
+
+def count_safely(path: str, code: str) -> None:
+    """Counting is for people; a database that is down must not change the answer."""
+    try:
+        count_refused(path, code)
+    except DatabaseError as error:
+        logger.warning("refused call not counted: %s", error.__class__.__name__, extra={"code": code})
+
+
+def reject(provider: Provider, received: ReceivedCall, rejected: Rejected) -> Response:
+    account_id, now = received.known.id, received.call.received_at
+    if has_room(account_id, now=now):
+        store.store(stored_call(received, rejected_values(rejected, now=now)))
+    else:
+        count_safely(f"{PREFIX}{provider.name}/{received.known.keys.slug}/", rejected.code)
+    if rejected.code == PROBE:
+        logger.info("signature probe refused", extra={"account": received.known.keys.slug})
+        forget_rejected(account_id, now=now)
+    else:
+        report_rejections(account_id, code=rejected.code, now=now)
+    return provider.failure(rejected.code)

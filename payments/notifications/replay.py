@@ -1,0 +1,130 @@
+"""Replay: have a stored notification worked on again, by a button or by the command.
+
+A verified row is simply due again. A rejected one is verified again from the raw call with today's keys; if it is
+good now, it becomes verified and due. Applying twice does no harm: the payment door knows what it has done.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from ordersite.lib.money import yuan
+from ordersite.queue import wakeups
+from payments.accounts.keys import keys_of
+from payments.cases import desk
+from payments.models import PaymentException, PaymentNotification
+from payments.notifications.receive import DRAIN_HINT
+from payments.notifications.store import verified_values
+from payments.providers.registry import get_provider
+from payments.providers.types import RawCall, Rejected
+
+Outcome = PaymentNotification.Outcome
+# What a replay may still put right.
+FAILED = (
+    Outcome.UNKNOWN_ORDER, Outcome.AMOUNT_MISMATCH, Outcome.WRONG_ACCOUNT, Outcome.REFERENCE_CONFLICT,
+    Outcome.REFUND_EVENT, Outcome.ORDER_REFUSED, Outcome.POISON, Outcome.REJECTED,
+)  # fmt: skip
+_MONEY = ("amount", "refund_amount", "refunded_total")
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Replayed:
+    """How many rows were due again, of these newly verified; still rejected; there already as a genuine call."""
+
+    replayed: int = 0
+    verified: int = 0
+    still_rejected: int = 0
+    duplicates: int = 0
+    unknown: int = 0
+
+    def as_dict(self) -> dict[str, int]:
+        return asdict(self)
+
+
+def replay(ids: Sequence[int], *, actor: str, user_id: int | None = None) -> Replayed:
+    """Make these notifications due again. `actor` (a person's or the command's name) goes to the log.
+
+    Open cases about them are resolved as replayed: what is still wrong raises a new one.
+    """
+    done = Replayed()
+    rows = {row.pk: row for row in _rows(ids)}
+    for pk in dict.fromkeys(ids):
+        _replay_one(rows.get(pk), done)
+    _resolve_cases([pk for pk, row in rows.items() if row.done_at is None], user_id)
+    logger.info("notifications replayed", extra={"actor": actor, **done.as_dict()})
+    if done.replayed:
+        wakeups.hint(DRAIN_HINT)
+    return done
+
+
+def failed_since(since: datetime) -> list[int]:
+    """Ids of notifications received since this time (UTC) that came to an end which a replay may change."""
+    rows = PaymentNotification.objects.filter(received_at__gte=since)
+    failed = rows.filter(Q(outcome__in=FAILED) | Q(outcome=Outcome.WAITING, attempts__gt=0))
+    return list(failed.order_by("pk").values_list("pk", flat=True))
+
+
+def _rows(ids: Sequence[int]) -> Sequence[PaymentNotification]:
+    return list(PaymentNotification.objects.filter(pk__in=ids).select_related("account", "raw"))
+
+
+def _replay_one(row: PaymentNotification | None, done: Replayed) -> None:
+    if row is None:
+        done.unknown += 1
+    elif row.verdict == PaymentNotification.Verdict.VERIFIED:
+        _make_due(row, [])
+        done.replayed += 1
+    else:
+        _verify_again(row, done)
+
+
+def _make_due(row: PaymentNotification, columns: Sequence[str]) -> None:
+    row.due_at, row.done_at, row.leased_until = timezone.now(), None, None
+    row.attempts, row.outcome, row.last_error = 0, Outcome.WAITING, ""
+    changed = ("due_at", "done_at", "leased_until", "attempts", "outcome", "last_error", *columns)
+    row.save(update_fields=changed)
+
+
+def _verify_again(row: PaymentNotification, done: Replayed) -> None:
+    call = RawCall(row.raw.headers, bytes(row.raw.body), row.received_at)
+    try:
+        notice = get_provider(row.account.provider).verify(call, keys_of(row.account))
+    except Rejected as rejected:
+        PaymentNotification.objects.filter(pk=row.pk).update(reject_code=rejected.code)
+        done.still_rejected += 1
+        return
+    values: dict[str, Any] = {**verified_values(notice), "reject_code": ""}
+    for name, value in values.items():
+        setattr(row, name, yuan(value) if name in _MONEY and value is not None else value)
+    _save_verified(row, tuple(values), done)
+
+
+def _save_verified(row: PaymentNotification, columns: Sequence[str], done: Replayed) -> None:
+    """The provider may have sent it again meanwhile: then that row stands, and this one stays as it was."""
+    try:
+        with transaction.atomic():
+            _make_due(row, columns)
+    except IntegrityError:
+        row.done_at = row.received_at
+        done.duplicates += 1
+        return
+    done.verified += 1
+    done.replayed += 1
+
+
+def _resolve_cases(ids: Sequence[int], user_id: int | None) -> None:
+    cases = PaymentException.objects.filter(notification_id__in=ids, resolved_at__isnull=True)
+    user = None if user_id is None else User.objects.filter(pk=user_id).first()
+    for case_id in cases.order_by("pk").values_list("pk", flat=True):
+        desk.resolve_all([case_id], user=user, note=desk.REPLAYED)

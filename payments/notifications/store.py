@@ -1,0 +1,171 @@
+"""Storing calls: one statement for a call, durable when it returns, and never longer than about a second.
+
+On PostgreSQL the call and its raw body are one INSERT; a call that is there already is left as it is. On SQLite,
+which takes no INSERT inside WITH, it is a short transaction.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache, partial
+from typing import Any
+
+from django.db import connection, transaction
+from django.utils import timezone
+
+from ordersite.database import reconnect
+from ordersite.lib.money import fen
+from payments.lifecycle.updates import plausible_time
+from payments.models import NotificationBody, PaymentNotification
+from payments.notifications.raw_call import ReceivedCall
+from payments.providers.types import Notice, Rejected
+
+# A provider hears within a second that we cannot store; it asks again, and a later success would be worth nothing.
+STORE_MILLISECONDS = 800
+
+_NOTIFICATION = PaymentNotification._meta.db_table
+_BODY = NotificationBody._meta.db_table
+# Everything that a new row holds; what a queue row begins with stands in the statement itself.
+COLUMNS = (
+    "account_id", "event_id", "verdict", "reject_code", "kind", "reference", "provider_reference", "amount",
+    "currency", "refund_reference", "refund_amount", "refunded_total", "full_refund", "account_problem",
+    "provider_state", "occurred_at", "body_digest", "remote_address", "received_at", "answered_ms", "outcome",
+    "done_at", "due_at",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCall:
+    """A call as it is kept: `values` in the order of COLUMNS (money in fen), headers and body as they came."""
+
+    values: tuple[Any, ...]
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def store(call: StoredCall) -> bool:
+    """Keep a call; False when it is there already. Either way it is durable. Raises database errors."""
+    if connection.vendor == "postgresql":
+        return reconnect.first_of_request(partial(_store_at_once, call))
+    with _short_wait(), transaction.atomic():
+        return _store_in_transaction(call)
+
+
+def _store_at_once(call: StoredCall) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(_one_statement(), [*_adapted(call.values), _json(call.headers), call.body])
+        cursor.nextset()  # past SET LOCAL, which holds for this statement alone
+        return cursor.fetchone() is not None
+
+
+@cache
+def _one_statement() -> str:
+    limit = f"SET LOCAL statement_timeout = {STORE_MILLISECONDS}"
+    body = f"INSERT INTO {_BODY} (notification_id, headers, body) SELECT id, %s::jsonb, %s FROM n RETURNING 1"  # noqa: S608
+    return f"{limit}; WITH n AS ({_insert()}) {body}"
+
+
+@cache
+def _insert() -> str:
+    marks = ", ".join(["%s"] * len(COLUMNS))
+    return (
+        f"INSERT INTO {_NOTIFICATION} (attempts, last_error, {', '.join(COLUMNS)}) "  # noqa: S608
+        f"VALUES (0, '', {marks}) ON CONFLICT DO NOTHING RETURNING id"
+    )
+
+
+def _store_in_transaction(call: StoredCall) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(_insert(), _adapted(call.values))
+        row = cursor.fetchone()
+        if row is not None:
+            cursor.execute(
+                f"INSERT INTO {_BODY} (notification_id, headers, body) VALUES (%s, %s, %s)",  # noqa: S608
+                [row[0], _json(call.headers), call.body],
+            )
+    return row is not None
+
+
+def _adapted(values: tuple[Any, ...]) -> list[Any]:
+    adapt = connection.ops.adapt_datetimefield_value
+    return [adapt(value) if isinstance(value, datetime) else value for value in values]
+
+
+def _json(headers: Mapping[str, str]) -> str:
+    return json.dumps(dict(headers))
+
+
+@contextmanager
+def _short_wait() -> Iterator[None]:
+    """SQLite: wait no longer for the one writer's turn than a provider may wait for us."""
+    usual = int(connection.settings_dict["OPTIONS"].get("timeout", 5) * 1000)
+    with connection.cursor() as cursor:
+        cursor.execute(f"PRAGMA busy_timeout = {STORE_MILLISECONDS}")
+    try:
+        yield
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute(f"PRAGMA busy_timeout = {usual}")
+
+
+_VERIFIED = PaymentNotification.Verdict.VERIFIED
+
+
+_REJECTED = PaymentNotification.Verdict.REJECTED
+
+
+def verified_values(notice: Notice) -> dict[str, Any]:
+    """The columns of a genuine notification; money in fen, as stored."""
+    return {
+        "event_id": notice.event_id,
+        "verdict": _VERIFIED.value,
+        "kind": notice.kind.value,
+        "reference": notice.reference,
+        "provider_reference": notice.provider_reference,
+        "amount": _fen(notice.amount),
+        "currency": notice.currency,
+        "refund_reference": notice.refund_reference,
+        "refund_amount": _fen(notice.refund_amount),
+        "refunded_total": _fen(notice.refunded_total),
+        "full_refund": notice.full_refund,
+        "account_problem": notice.account_problem,
+        "provider_state": notice.state,
+        "occurred_at": plausible_time(notice.occurred_at, seen_at=timezone.now()),
+    }
+
+
+def _fen(amount: Any) -> int | None:
+    return None if amount is None else fen(amount)
+
+
+def rejected_values(rejected: Rejected, *, now: datetime) -> dict[str, Any]:
+    """The columns of a call that is kept for people only: done from the start."""
+    outcome = PaymentNotification.Outcome.REJECTED.value
+    return {"verdict": _REJECTED.value, "reject_code": rejected.code, "outcome": outcome, "done_at": now}
+
+
+_EMPTY: dict[str, Any] = dict.fromkeys(COLUMNS, "") | {
+    "amount": None, "refund_amount": None, "refunded_total": None, "full_refund": False, "occurred_at": None,
+    "done_at": None,
+}  # fmt: skip
+
+
+def stored_call(received: ReceivedCall, values: Mapping[str, Any]) -> StoredCall:
+    call = received.call
+    columns = {
+        **_EMPTY,
+        **values,
+        "account_id": received.known.id,
+        "body_digest": hashlib.sha256(call.body).hexdigest(),
+        "remote_address": received.remote_address,
+        "received_at": call.received_at,
+        "due_at": call.received_at,
+        "answered_ms": round((time.perf_counter() - received.started) * 1000),
+    }
+    return StoredCall(tuple(columns[name] for name in COLUMNS), received.headers, call.body)

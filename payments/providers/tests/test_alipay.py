@@ -1,0 +1,413 @@
+"""Alipay's notification: what is taken, what it says, and what is refused."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from urllib.parse import parse_qsl
+
+import pytest
+from alipay import AliPay
+from django.utils import translation
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from payments.providers.alipay.adapter import Alipay
+from payments.providers.tests.alipay_messages import (
+    APP_ID,
+    PAYMENT,
+    account,
+    call,
+    form,
+    key_pair,
+    notification,
+    sdk,
+    signature,
+    signed_fields,
+    signed_text,
+)
+from payments.providers.types import AccountKeys, Notice, NoticeKind, Rejected, Response
+
+PAYLOADS = Path(__file__).parent / "payloads"
+GBK = "application/x-www-form-urlencoded;charset=GBK"
+
+
+def verify(body: bytes, content_type: str = "application/x-www-form-urlencoded; charset=utf-8") -> Notice:
+    return Alipay().verify(call(body, content_type), account())
+
+
+def rejection(body: bytes, keys: AccountKeys | None = None) -> str:
+    with pytest.raises(Rejected) as caught:
+        Alipay().verify(call(body), keys or account())
+    return caught.value.code
+
+
+def test_a_payment_is_read_whole() -> None:
+    assert verify(notification()) == Notice(
+        event_id="2026112200222140209024333014210401|TRADE_SUCCESS||",
+        kind=NoticeKind.PAYMENT,
+        reference="7F3K2026112200420001",
+        provider_reference="2026112222001424333014219981",
+        amount=Decimal("266.40"),
+        currency="CNY",
+        occurred_at=datetime(2026, 11, 22, 6, 2, 9, tzinfo=UTC),
+        state="TRADE_SUCCESS",
+        summary={
+            "subject": "保温杯 ×3",
+            "buyer_logon_id": "csq***@sandbox.com",
+            "gmt_payment": "2026-11-22 14:02:09",
+            "receipt_amount": "266.40",
+        },
+    )
+
+
+@pytest.mark.parametrize("name", ["payment", "payment_gbk", "partial_refund", "full_refund", "unpaid_close"])
+def test_recorded_messages_of_an_independent_signer_are_taken(name: str) -> None:
+    keys = account(alipay_public_key=(PAYLOADS / "alipay_public_key.pem").read_text())
+    notice = Alipay().verify(call((PAYLOADS / f"alipay_{name}.txt").read_bytes()), keys)
+    expected = {
+        "payment": (NoticeKind.PAYMENT, None, False, ""),
+        "payment_gbk": (NoticeKind.PAYMENT, None, False, ""),
+        "partial_refund": (NoticeKind.REFUND, Decimal("88.80"), False, "R20261122000001"),
+        "full_refund": (NoticeKind.REFUND, Decimal("266.40"), True, "R20261122000002"),
+        "unpaid_close": (NoticeKind.CLOSED, None, False, ""),
+    }[name]
+    assert (notice.kind, notice.refunded_total, notice.full_refund, notice.refund_reference) == expected
+    assert (notice.amount, notice.summary["subject"]) == (Decimal("266.40"), "保温杯 ×3 + 杯刷 100%")
+
+
+def test_our_oracle_agrees_with_the_sdk_on_the_signed_string() -> None:
+    fields = signed_fields()
+    sign = fields.pop("sign")
+    private, public = key_pair("alipay")
+    assert AliPay(APP_ID, None, private, public, sign_type="RSA2").verify(fields, sign)
+
+
+@pytest.mark.parametrize("charset", ["GBK", "gb2312", "GB18030"])
+@pytest.mark.parametrize(
+    "content_type", [GBK, "application/x-www-form-urlencoded", "text/plain;charset=utf-8"]
+)
+def test_chinese_character_sets_are_read_by_the_field_that_is_signed(charset: str, content_type: str) -> None:
+    fields = {**PAYMENT, "subject": "保温杯", "charset": charset}
+    fields |= {"sign": signature(signed_text(fields), charset=charset), "sign_type": "RSA2"}
+    assert verify(form(fields, charset=charset), content_type).summary["subject"] == "保温杯"
+
+
+def test_a_utf8_message_under_a_gbk_header_is_still_utf8() -> None:
+    assert verify(notification(), GBK).summary["subject"] == "保温杯 ×3"
+
+
+def test_without_the_field_the_header_names_the_character_set() -> None:
+    fields = {name: value for name, value in PAYMENT.items() if name != "charset"} | {"subject": "保温杯"}
+    fields |= {"sign": signature(signed_text(fields), charset="gbk"), "sign_type": "RSA2"}
+    assert verify(form(fields, charset="gbk"), GBK).summary["subject"] == "保温杯"
+
+
+@pytest.mark.parametrize("name", ["utf-16", "latin-1", "utf-7", "保"])
+def test_other_character_sets_are_refused(name: str) -> None:
+    body = notification().replace(b"charset=utf-8", b"charset=" + name.encode())
+    assert rejection(body) == "bad_charset"
+
+
+def test_bytes_that_are_not_in_the_named_character_set_are_refused_even_when_signed() -> None:
+    fields = {**PAYMENT, "subject": "保温杯"}
+    sign = signature(signed_text(fields), charset="gbk")
+    body = form({**fields, "sign": sign, "sign_type": "RSA2"}, charset="gbk")
+    assert b"charset=utf-8" in body
+    assert rejection(body) == "bad_charset"
+
+
+def test_plus_blank_ampersand_equals_and_percent_in_values() -> None:
+    notice = verify(notification(subject="a+b & c=d 100%25 尾 "))
+    assert notice.summary["subject"] == "a+b & c=d 100%25 尾 "
+
+
+def test_unknown_new_fields_are_signed_fields_like_all_others() -> None:
+    assert verify(notification(buyer_open_id="01501", merchant_app_id="x y")).kind is NoticeKind.PAYMENT
+
+
+def test_empty_values_signed_as_received() -> None:
+    assert verify(notification(body="", passback_params="")).kind is NoticeKind.PAYMENT
+
+
+def test_empty_values_left_out_of_the_signature() -> None:
+    assert verify(notification() + b"&body=&passback_params=").kind is NoticeKind.PAYMENT
+
+
+def test_an_unsigned_empty_field_is_not_used() -> None:
+    genuine = notification(gmt_refund=None)
+    assert verify(genuine + b"&gmt_refund=&refund_fee=") == verify(genuine)
+
+
+def test_alipays_key_may_be_bare_base64() -> None:
+    bare = "".join(key_pair("alipay")[1].splitlines()[1:-1])
+    assert Alipay().verify(call(notification()), account(alipay_public_key=bare)).reference
+
+
+# What a notification means
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind"),
+    [
+        ({"trade_status": "TRADE_FINISHED"}, NoticeKind.PAYMENT),
+        ({"refund_fee": "0.00"}, NoticeKind.PAYMENT),
+        ({"refund_fee": "0"}, NoticeKind.PAYMENT),
+        ({"refund_fee": "0.01"}, NoticeKind.REFUND),
+        ({"gmt_refund": "2026-11-22 15:00:00.330"}, NoticeKind.REFUND),
+        ({"trade_status": "TRADE_FINISHED", "gmt_refund": "2026-11-22 15:00:00"}, NoticeKind.REFUND),
+        ({"refund_fee": "1e2"}, NoticeKind.REFUND),
+        ({"trade_status": "TRADE_CLOSED"}, NoticeKind.CLOSED),
+        ({"trade_status": "WAIT_BUYER_PAY"}, NoticeKind.OTHER),
+        ({"trade_status": "TRADE_PENDING"}, NoticeKind.OTHER),
+        ({"trade_status": None}, NoticeKind.OTHER),
+    ],
+)
+def test_kinds(changes: dict[str, str | None], kind: NoticeKind) -> None:
+    assert verify(notification(charset="utf-8", **changes)).kind is kind
+
+
+def test_a_partial_refund_is_no_payment_and_has_a_key_of_its_own() -> None:
+    notice = verify(notification(refund_fee="88.80", gmt_refund="2026-11-22 15:00:00.330", out_biz_no="R1"))
+    assert notice.kind is NoticeKind.REFUND
+    assert notice.event_id == "2026112200222140209024333014210401|TRADE_SUCCESS|88.80|R1"
+    assert (notice.refund_reference, notice.refunded_total, notice.full_refund) == (
+        "R1",
+        Decimal("88.80"),
+        False,
+    )
+    assert notice.occurred_at == datetime(2026, 11, 22, 7, 0, 0, 330000, tzinfo=UTC)
+    assert notice.amount == Decimal("266.40")
+
+
+@pytest.mark.parametrize(
+    ("refund_fee", "full"), [("266.40", True), ("266.39", False), (None, True), ("266.4", True)]
+)
+def test_a_full_refund_closes_the_trade(refund_fee: str | None, full: bool) -> None:
+    notice = verify(
+        notification(trade_status="TRADE_CLOSED", refund_fee=refund_fee, gmt_refund="2026-11-22 15:00:00")
+    )
+    assert (notice.kind, notice.full_refund) == (NoticeKind.REFUND, full)
+
+
+@pytest.mark.parametrize(
+    "amount",
+    ["-266.40", "1e2", "NaN", "12.345", "２６６.40", "", " 266.40", "+266.40", "266,40", "1234567890", ".5"],
+)
+def test_an_amount_that_is_none_is_taken_but_has_no_value(amount: str) -> None:
+    assert verify(notification(total_amount=amount)).amount is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("app_id", "2021000000000002"), ("seller_id", "2088000000000002")]
+)
+def test_another_account_is_named(name: str, value: str) -> None:
+    assert verify(notification(**{name: value})).account_problem == f"wrong_{name}"
+    assert verify(notification(charset="utf-8", **{name: None})).account_problem == f"wrong_{name}"
+
+
+def test_a_long_identity_becomes_a_hash() -> None:
+    event_id = verify(notification(notify_id="n" * 190)).event_id
+    assert event_id.startswith("sha256:")
+    assert len(event_id) == 71
+    assert event_id != verify(notification(notify_id="n" * 191)).event_id
+
+
+# Forgeries
+
+
+def forged(**changes: str) -> bytes:
+    """Genuine fields with unsigned changes."""
+    return form({**signed_fields(), **changes})
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b"", "malformed"),
+        (b"hello", "malformed"),
+        (b"=", "malformed"),
+        (b"a=1&&b=2", "malformed"),
+        (b"{}", "malformed"),
+        (b"a=1", "missing_field"),
+        (b"sign=AA%3D%3D&out_trade_no=1", "missing_field"),
+        (b"sign_type=RSA2&out_trade_no=1", "missing_field"),
+        (b"sign=AA%3D%3D&sign_type=RSA2", "bad_signature"),
+        (b"sign=&sign_type=RSA2", "bad_signature"),
+        (b"sign=%00&sign_type=RSA2", "bad_signature"),
+        (b"x=%00&" + b"&".join(b"f%d=1" % n for n in range(300)), "malformed"),
+        (b"a" * 65537, "too_large"),
+    ],
+)
+def test_junk_is_refused(body: bytes, code: str) -> None:
+    assert rejection(body) == code
+
+
+def test_signed_with_another_key() -> None:
+    fields = dict(PAYMENT)
+    sign = sdk("stranger")._sign(signed_text(fields))
+    assert rejection(form({**fields, "sign": sign, "sign_type": "RSA2"})) == "bad_signature"
+
+
+def test_signed_with_our_own_application_key() -> None:
+    fields = dict(PAYMENT)
+    sign = sdk("app")._sign(signed_text(fields))
+    assert rejection(form({**fields, "sign": sign, "sign_type": "RSA2"})) == "bad_signature"
+
+
+@pytest.mark.parametrize(("sign_type", "code"), [("RSA", "wrong_sign_type"), ("RSA2", "bad_signature")])
+def test_a_genuine_rsa_signature_does_not_pass_as_rsa2(sign_type: str, code: str) -> None:
+    fields = dict(PAYMENT)
+    sign = sdk("alipay", "RSA")._sign(signed_text(fields))
+    assert rejection(form({**fields, "sign": sign, "sign_type": sign_type})) == code
+
+
+@pytest.mark.parametrize("sign_type", ["RSA", "rsa2", "MD5", "", "RSA2 ", "none"])
+def test_the_message_cannot_choose_the_method(sign_type: str) -> None:
+    assert rejection(forged(sign_type=sign_type)) == "wrong_sign_type"
+
+
+def test_without_sign_type() -> None:
+    fields = signed_fields()
+    del fields["sign_type"]
+    assert rejection(form(fields)) == "missing_field"
+
+
+def test_sign_type_inside_the_signature_is_not_alipays_way() -> None:
+    fields = {**PAYMENT, "sign_type": "RSA2"}
+    assert rejection(form({**fields, "sign": signature(signed_text(fields))})) == "bad_signature"
+
+
+@pytest.mark.parametrize("name", sorted(PAYMENT))
+def test_each_field_is_covered(name: str) -> None:
+    if name != "charset":
+        assert rejection(forged(**{name: PAYMENT[name] + "1"})) == "bad_signature"
+    fields = signed_fields()
+    del fields[name]
+    assert rejection(form(fields)) == "bad_signature"
+
+
+@pytest.mark.parametrize("extra", [b"&refund_fee=0.00", b"&x=1", b"&alipay_cert_sn=1", b"&charset2=gbk"])
+def test_an_added_field_is_refused(extra: bytes) -> None:
+    assert rejection(notification() + extra) == "bad_signature"
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [b"&out_trade_no=7F3K2026112200420001", b"&out%5ftrade%5fno=X", b"&sign=AA%3D%3D", b"&total_amount=0.01"],
+)
+def test_a_field_given_twice_is_refused(extra: bytes) -> None:
+    assert rejection(notification() + extra) == "duplicate_key"
+
+
+@pytest.mark.parametrize(
+    "change", [lambda s: s + "=", lambda s: s[:-1], lambda s: s + "\n", lambda s: " " + s]
+)
+def test_base64_is_taken_strictly(change) -> None:  # type: ignore[no-untyped-def]
+    assert rejection(forged(sign=change(signed_fields()["sign"]))) == "bad_signature"
+
+
+def test_a_second_spelling_of_the_same_signature_is_refused() -> None:
+    sign = signed_fields()["sign"]
+    assert sign.endswith("==")
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    other = sign[:-3] + alphabet[alphabet.index(sign[-3]) + 1] + "=="
+    assert rejection(forged(sign=other)) == "bad_signature"
+
+
+def test_blanks_in_place_of_pluses_are_refused() -> None:
+    fields = signed_fields()
+    while "+" not in fields["sign"]:
+        fields = signed_fields(notify_id=fields["notify_id"] + "1")
+    assert rejection(form(fields).replace(b"%2B", b"+")) == "bad_signature"
+
+
+def test_nul_is_refused_even_when_signed() -> None:
+    assert rejection(notification(subject="a\0b")) == "malformed"
+
+
+def test_a_signed_message_without_an_identity_is_refused() -> None:
+    assert rejection(notification(notify_id=None)) == "missing_field"
+
+
+def test_an_unusable_account_key_takes_nothing() -> None:
+    assert rejection(notification(), account(alipay_public_key="junk")) == "bad_signature"
+
+
+GENUINE = notification()
+
+
+@settings(max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(place=st.integers(0, len(GENUINE) - 1), byte=st.integers(0, 255))
+def test_no_change_of_one_byte_is_taken(place: int, byte: int) -> None:
+    body = GENUINE[:place] + bytes([byte]) + GENUINE[place + 1 :]
+    if _means_the_same(body):
+        return
+    with pytest.raises(Rejected):
+        verify(body)
+
+
+def _means_the_same(body: bytes) -> bool:
+    """%2B and %2b, '+' and a blank byte are two spellings of one form: nothing that was signed has changed."""
+    return _pairs(body) == _pairs(GENUINE)
+
+
+def _pairs(body: bytes) -> list[tuple[str, str]]:
+    return parse_qsl(body.decode("latin-1"), keep_blank_values=True, encoding="latin-1")
+
+
+@settings(max_examples=500, deadline=None)
+@given(name=st.sampled_from(sorted(PAYMENT)), data=st.data())
+def test_no_change_of_one_character_of_a_field_is_taken(name: str, data: st.DataObject) -> None:
+    value = PAYMENT[name]
+    place = data.draw(st.integers(0, len(value) - 1))
+    other = data.draw(st.characters(exclude_characters=value[place], exclude_categories=["Cs"]))
+    with pytest.raises(Rejected):
+        verify(forged(**{name: value[:place] + other + value[place + 1 :]}))
+
+
+@settings(max_examples=300, deadline=None)
+@given(body=st.binary(max_size=300))
+def test_any_bytes_are_refused_in_words(body: bytes) -> None:
+    with pytest.raises(Rejected) as caught:
+        verify(body)
+    assert caught.value.message
+
+
+# Answers and self-check
+
+
+def test_the_answers_are_alipays() -> None:
+    assert Alipay().success() == Response(200, "text/plain", b"success")
+    assert Alipay().failure("bad_signature") == Response(400, "text/plain", b"fail")
+    assert Alipay().failure("unavailable") == Response(503, "text/plain", b"fail")
+
+
+def test_a_good_account_has_no_problems() -> None:
+    assert Alipay().check(account()) == []
+    assert Alipay().check(account(gateway_url="http://127.0.0.1:8900/alipay/gateway.do")) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"app_id": ""}, "app_id"),
+        ({"app_id": "abc"}, "app_id"),
+        ({"seller_id": "1088000000000001"}, "seller_id"),
+        ({"gateway_url": "http://openapi.alipay.com/gateway.do"}, "gateway_url"),
+        ({"gateway_url": "ftp://x"}, "gateway_url"),
+        ({"app_private_key": key_pair("app")[1]}, "app_private_key"),
+        ({"app_private_key": "junk"}, "app_private_key"),
+        ({"alipay_public_key": key_pair("alipay")[0]}, "alipay_public_key"),
+        ({"alipay_public_key": "junk"}, "alipay_public_key"),
+        ({"alipay_public_key": key_pair("app")[1]}, "alipay_public_key"),
+        ({"alipay_cert": "x"}, ""),
+    ],
+)
+def test_a_wrong_account_is_told_what_is_wrong(changes: dict[str, str], words: str) -> None:
+    with translation.override("en"):
+        problems = [str(problem) for problem in Alipay().check(account(**changes))]
+    assert len(problems) == 1
+    assert words in problems[0]
+    assert APP_ID not in problems[0]

@@ -1,0 +1,337 @@
+"""UnionPay's notification: what is taken, what it says, and what is refused."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from urllib.parse import parse_qsl
+
+import pytest
+from django.utils import translation
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from payments.providers.tests.authority import Paper, issue, private_pem, public_pem
+from payments.providers.tests.unionpay_messages import (
+    MIDDLE,
+    PAYMENT,
+    RECEIVED_AT,
+    ROOT,
+    SHOP,
+    SIGNER,
+    SIGNER_CN,
+    account,
+    call,
+    form,
+    notification,
+    notification_by,
+    refund_notification,
+    sign,
+)
+from payments.providers.types import AccountKeys, Notice, NoticeKind, Rejected, Response
+from payments.providers.unionpay.adapter import UnionPay
+
+PAYLOADS = Path(__file__).parent / "payloads"
+
+
+def verify(body: bytes, keys: AccountKeys | None = None) -> Notice:
+    return UnionPay().verify(call(body), keys or account())
+
+
+def rejection(body: bytes, keys: AccountKeys | None = None) -> str:
+    with pytest.raises(Rejected) as caught:
+        verify(body, keys)
+    return caught.value.code
+
+
+def test_a_payment_is_read_whole() -> None:
+    assert verify(notification()) == Notice(
+        event_id="01|7F3K2026112200420001|20261122140140|472611221402091234568|00",
+        kind=NoticeKind.PAYMENT,
+        reference="7F3K2026112200420001",
+        provider_reference="472611221402091234568",
+        amount=Decimal("266.40"),
+        currency="CNY",
+        occurred_at=datetime(2026, 11, 22, 6, 2, 9, tzinfo=UTC),
+        state="01 00",
+        summary={
+            "respMsg": "成功[0000000]",
+            "traceNo": "123456",
+            "traceTime": "1122140209",
+            "settleDate": "1122",
+            "payCardType": "01",
+            "accNo": "6216***********0018",
+        },
+    )
+
+
+def test_a_refund_is_read_whole() -> None:
+    notice = verify(refund_notification())
+    assert (notice.kind, notice.reference) == (NoticeKind.REFUND, "7F3K2026112200420001")
+    assert (notice.refund_reference, notice.refund_amount) == ("R2026112200000001", Decimal("88.80"))
+    assert (notice.amount, notice.refunded_total, notice.full_refund) == (None, None, False)
+    assert notice.provider_reference == PAYMENT["queryId"]
+    assert notice.occurred_at == datetime(2026, 11, 23, 1, 10, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "amount"),
+    [
+        ("payment", NoticeKind.PAYMENT, Decimal("266.40")),
+        ("payment_gbk", NoticeKind.PAYMENT, Decimal("266.40")),
+        ("refund", NoticeKind.REFUND, None),
+    ],
+)
+def test_recorded_messages_of_an_independent_signer_are_taken(
+    name: str, kind: NoticeKind, amount: Decimal | None
+) -> None:
+    root, middle = ((PAYLOADS / f"unionpay_{part}.pem").read_text() for part in ("root", "middle"))
+    keys = account(root_cert=root, middle_cert=middle)
+    notice = verify((PAYLOADS / f"unionpay_{name}.txt").read_bytes(), keys)
+    assert (notice.kind, notice.amount, notice.summary["respMsg"]) == (kind, amount, "成功[0000000]")
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind"),
+    [
+        ({"respCode": "A6"}, NoticeKind.PAYMENT),
+        ({"respCode": "05"}, NoticeKind.OTHER),
+        ({"respCode": "51"}, NoticeKind.OTHER),
+        ({"respCode": "000"}, NoticeKind.OTHER),
+        ({"txnType": "02"}, NoticeKind.OTHER),
+        ({"txnType": "00"}, NoticeKind.OTHER),
+    ],
+)
+def test_only_success_pays(changes: dict[str, str], kind: NoticeKind) -> None:
+    assert verify(notification(charset="utf-8", **changes)).kind is kind
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "full"),
+    [
+        ({"respCode": "51"}, NoticeKind.REFUND_FAILED, False),
+        # Under way: a refund that is called failed here would be given back a second time.
+        *(({"respCode": code}, NoticeKind.OTHER, False) for code in ("03", "04", "05")),
+        ({"respCode": "A6"}, NoticeKind.REFUND, False),
+        ({"txnType": "31"}, NoticeKind.REFUND, True),
+        ({"txnType": "31", "respCode": "51"}, NoticeKind.OTHER, False),
+    ],
+)
+def test_refunds_and_voids(changes: dict[str, str], kind: NoticeKind, full: bool) -> None:
+    notice = verify(refund_notification(**changes))
+    assert (notice.kind, notice.full_refund) == (kind, full)
+
+
+@pytest.mark.parametrize("carried", [None, "", "x", "<script>", "7F3K202611220042000 "])
+def test_a_refund_that_we_did_not_order_belongs_to_nobody_here(carried: str | None) -> None:
+    notice = verify(refund_notification(reqReserved=carried))
+    assert (notice.kind, notice.reference, notice.provider_reference) == (
+        NoticeKind.REFUND, "", PAYMENT["queryId"],
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "amount", ["-26640", "266.40", "1e2", "２６６４０", "", " 26640", "+26640", "1" * 13, None]
+)
+def test_an_amount_that_is_none_is_taken_but_has_no_value(amount: str | None) -> None:
+    assert verify(notification(txnAmt=amount)).amount is None
+
+
+def test_another_currency_and_another_merchant_are_named() -> None:
+    assert verify(notification(currencyCode="840")).currency == "840"
+    assert verify(notification(merId="777290058110049")).account_problem == "wrong_mer_id"
+    assert verify(notification(merId=None)).account_problem == "wrong_mer_id"
+
+
+def test_the_year_of_the_transaction_turns_with_the_order() -> None:
+    notice = verify(notification(txnTime="20261231235959", traceTime="0101000003"))
+    assert notice.occurred_at == datetime(2026, 12, 31, 16, 0, 3, tzinfo=UTC)
+    assert verify(notification(traceTime="99")).occurred_at == datetime(2026, 11, 22, 6, 1, 40, tzinfo=UTC)
+    assert verify(notification(txnTime="2026")).occurred_at is None
+
+
+def test_empty_fields_are_not_signed_and_not_used() -> None:
+    assert verify(notification() + b"&origQryId=&x=") == verify(notification())
+
+
+# Forgeries
+
+
+def forged(**changes: str) -> bytes:
+    """Genuine fields with unsigned changes."""
+    return form({**sign(PAYMENT), **changes})
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b"", "malformed"),
+        (b"hello", "malformed"),
+        (b"a=1&&b=2", "malformed"),
+        (b"a=1", "missing_field"),
+        (b"signature=AA%3D%3D&signMethod=01&version=5.1.0", "missing_field"),
+        (b"a" * 65537, "too_large"),
+        (b"&".join(b"f%d=1" % n for n in range(300)), "malformed"),
+        (notification(signMethod=None), "missing_field"),
+        (notification(signMethod="11"), "wrong_sign_type"),
+        (notification(signMethod="02"), "wrong_sign_type"),
+        (notification(version="5.0.0"), "wrong_sign_type"),
+        (notification(encoding="utf-16"), "bad_charset"),
+        (notification(respMsg="a\0b"), "malformed"),
+        (notification(orderId=None), "missing_field"),
+        (notification(txnType=None), "missing_field"),
+        (notification(respCode=None), "missing_field"),
+        (notification() + b"&txnAmt=26640", "duplicate_key"),
+        (notification() + b"&txn%41mt=1", "duplicate_key"),
+        (notification() + b"&x=1", "bad_signature"),
+        (forged(txnAmt="1"), "bad_signature"),
+        (forged(orderId="7F3K2026112200420002"), "bad_signature"),
+        (forged(signature=""), "missing_field"),
+        (forged(signature="AA=="), "bad_signature"),
+        (forged(signature="é"), "bad_signature"),
+        (forged(signature=sign(PAYMENT)["signature"] + "\n"), "bad_signature"),
+        (forged(signPubKeyCert=SIGNER.pem), "bad_signature"),
+        (forged(signPubKeyCert="junk"), "bad_signature"),
+        (forged(signPubKeyCert="银"), "bad_signature"),
+    ],
+)
+def test_what_is_not_genuine_is_refused(body: bytes, code: str) -> None:
+    assert rejection(body) == code
+
+
+def test_bytes_that_are_not_in_the_named_character_set_are_refused_even_when_signed() -> None:
+    assert rejection(notification(charset="gbk", respMsg="银联成功")) == "bad_charset"
+
+
+FAKE_ROOT = issue("CFCA TEST CS CA", key="stranger", ca=1)
+FAKE_MIDDLE = issue("CFCA TEST OCA1", key="stranger2", by=FAKE_ROOT, ca=0)
+PAST, FUTURE = RECEIVED_AT - timedelta(seconds=1), RECEIVED_AT + timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    "paper",
+    [
+        issue(SIGNER_CN, key="stranger"),
+        issue(SIGNER_CN, key="stranger3", by=FAKE_MIDDLE),
+        issue(SIGNER_CN, key="stranger", by=SHOP),
+        issue(SIGNER_CN, key="stranger", by=MIDDLE, ends_at=PAST),
+        issue(SIGNER_CN, key="stranger", by=MIDDLE, begins_at=FUTURE),
+        issue("041@Z2011@另一家公司@00000003", key="stranger", by=MIDDLE),
+        issue("中国银联股份有限公司@x@y", key="stranger", by=MIDDLE),
+        SHOP,
+        MIDDLE,
+        ROOT,
+    ],
+    ids=[
+        "self-made", "under a root of the same name", "issued by a merchant", "expired", "not yet valid",
+        "somebody else", "name in the wrong place", "our own", "middle", "root",
+    ],
+)  # fmt: skip
+def test_a_certificate_that_is_not_unionpays_is_refused(paper: Paper) -> None:
+    assert rejection(notification_by(paper)) == "bad_signature"
+
+
+def test_a_chain_that_the_message_brings_along_is_no_help() -> None:
+    leaf = issue(SIGNER_CN, key="stranger3", by=FAKE_MIDDLE)
+    whole = leaf.pem + FAKE_MIDDLE.pem + FAKE_ROOT.pem
+    body = form(sign({**PAYMENT, "signPubKeyCert": whole}, paper=leaf))
+    assert rejection(body) == "bad_signature"
+
+
+def test_line_ends_of_the_certificate_are_part_of_the_text() -> None:
+    assert rejection(notification().replace(b"%0D%0A", b"%0A")) == "bad_signature"
+
+
+def test_another_environment_has_another_name() -> None:
+    paper = issue("UPOP@test@00040000:SIGN@x", key="up-signer", by=MIDDLE)
+    body = notification_by(paper)
+    assert rejection(body) == "bad_signature"
+    assert verify(body, account(expected_cn="00040000:SIGN")).kind is NoticeKind.PAYMENT
+    assert rejection(notification(), account(expected_cn="00040000:SIGN")) == "bad_signature"
+
+
+def test_a_changed_root_holds_at_once() -> None:
+    assert verify(notification())
+    other = account(root_cert=FAKE_ROOT.pem, middle_cert=FAKE_MIDDLE.pem)
+    assert rejection(notification(), other) == "bad_signature"
+    assert rejection(notification(), account(root_cert="junk")) == "bad_signature"
+
+
+@pytest.mark.parametrize("name", sorted(set(PAYMENT) - {"reqReserved", "signMethod", "version", "encoding"}))
+def test_each_field_is_covered(name: str) -> None:
+    assert rejection(forged(**{name: PAYMENT[name] + "1"})) == "bad_signature"
+    fields = sign(PAYMENT)
+    del fields[name]
+    assert rejection(form(fields)) == "bad_signature"
+
+
+GENUINE = notification()
+
+
+@settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(place=st.integers(0, len(GENUINE) - 1), byte=st.integers(0, 255))
+def test_no_change_of_one_byte_is_taken(place: int, byte: int) -> None:
+    body = GENUINE[:place] + bytes([byte]) + GENUINE[place + 1 :]
+    if _pairs(body) == _pairs(GENUINE):
+        return
+    with pytest.raises(Rejected):
+        verify(body)
+
+
+def _pairs(body: bytes) -> list[tuple[str, str]]:
+    """Without empty fields, which nobody signs."""
+    return parse_qsl(body.decode("latin-1"), encoding="latin-1")
+
+
+@settings(max_examples=200, deadline=None)
+@given(body=st.binary(max_size=300))
+def test_any_bytes_are_refused_in_words(body: bytes) -> None:
+    with pytest.raises(Rejected) as caught:
+        verify(body)
+    assert caught.value.message
+
+
+# Answers and self-check
+
+
+def test_the_answers_are_unionpays() -> None:
+    assert UnionPay().success() == Response(200, "text/plain", b"ok")
+    assert UnionPay().failure("bad_signature").status == 400
+    assert UnionPay().failure("unavailable").status == 503
+
+
+def test_a_good_account_has_no_problems() -> None:
+    assert UnionPay().check(account()) == []
+
+
+OLD = issue("041@Z2011@shop@2", key="up-shop", by=MIDDLE, ends_at=datetime.now(UTC) - timedelta(days=1))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"mer_id": ""}, "mer_id is missing"),
+        ({"mer_id": "7772900581100"}, "mer_id must be"),
+        ({"gateway_url": "http://gateway.95516.com"}, "gateway_url must be an https address"),
+        ({"sign_key": private_pem("stranger")}, "sign_key does not belong to sign_cert"),
+        ({"sign_key": SHOP.pem}, "sign_key is a certificate"),
+        ({"sign_key": "junk"}, "sign_key is not an RSA private key"),
+        ({"sign_cert": private_pem("up-shop")}, "sign_cert holds a private key"),
+        ({"sign_cert": public_pem("up-shop")}, "sign_cert is not a certificate"),
+        ({"sign_cert": OLD.pem}, "sign_cert: A certificate of its chain has expired"),
+        ({"root_cert": ROOT.pem[:100]}, "root_cert holds no certificate"),
+        ({"middle_cert": FAKE_MIDDLE.pem.replace("MII", "MIX", 1)}, "middle_cert holds no certificate"),
+        ({"middle_cert": issue("X", key="stranger", ca=0).pem}, "middle_cert was not issued by root_cert"),
+        (
+            {"root_cert": SIGNER.pem, "middle_cert": issue("Y", key="x", by=SIGNER).pem},
+            "not a root certificate",
+        ),
+    ],
+)
+def test_a_wrong_account_is_told_what_is_wrong(changes: dict[str, str], words: str) -> None:
+    with translation.override("en"):
+        problems = UnionPay().check(account(**changes))
+    assert len(problems) == 1
+    assert words in problems[0]
+    assert "BEGIN" not in problems[0]

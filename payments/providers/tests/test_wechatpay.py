@@ -1,0 +1,391 @@
+"""WeChat Pay's notification: what is taken, what it says, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from payments.providers.tests.wechatpay_messages import (
+    API_V3_KEY,
+    CERTIFICATE,
+    MCHID,
+    PUBLIC_KEY,
+    PUBLIC_KEY_ID,
+    RECEIVED_AT,
+    SERIAL,
+    By,
+    account,
+    call,
+    certificate,
+    encrypted,
+    envelope,
+    hex_serial,
+    payment_body,
+    refund_body,
+    sdk,
+    signed_headers,
+)
+from payments.providers.types import AccountKeys, Notice, NoticeKind, RawCall, Rejected, Response
+from payments.providers.wechatpay.adapter import WechatPay
+
+PAYLOADS = Path(__file__).parent / "payloads"
+
+
+def verify(body: bytes, headers: dict[str, str] | None = None, keys: AccountKeys | None = None) -> Notice:
+    return WechatPay().verify(call(body, headers), keys or account())
+
+
+def rejection(body: bytes, headers: dict[str, str] | None = None, keys: AccountKeys | None = None) -> str:
+    with pytest.raises(Rejected) as caught:
+        verify(body, headers, keys)
+    assert caught.value.message
+    return caught.value.code
+
+
+def test_a_payment_is_read_whole() -> None:
+    assert verify(payment_body()) == Notice(
+        event_id="EV-2018022511223320873",
+        kind=NoticeKind.PAYMENT,
+        reference="7F3K2026112200420001",
+        provider_reference="4200002345202611221234567890",
+        amount=Decimal("266.40"),
+        currency="CNY",
+        occurred_at=datetime(2026, 11, 22, 6, 2, 9, tzinfo=UTC),
+        state="SUCCESS",
+        summary={"trade_type": "NATIVE", "bank_type": "OTHERS", "trade_state_desc": "支付成功"},
+    )
+
+
+def test_a_refund_is_read_whole() -> None:
+    assert verify(refund_body()) == Notice(
+        event_id="EV-2018022511223320873",
+        kind=NoticeKind.REFUND,
+        reference="7F3K2026112200420001",
+        provider_reference="4200002345202611221234567890",
+        amount=Decimal("266.40"),
+        occurred_at=datetime(2026, 11, 22, 6, 2, 9, tzinfo=UTC),
+        refund_reference="R20261122000001",
+        refund_amount=Decimal("88.80"),
+        state="SUCCESS",
+        summary={"refund_id": "50000000382019052709732678859"},
+    )
+
+
+@pytest.mark.parametrize("name", ["payment", "refund"])
+def test_recorded_messages_of_an_independent_signer_are_taken(name: str) -> None:
+    recorded = json.loads((PAYLOADS / "wechatpay_headers.json").read_text())[name]
+    pem = (PAYLOADS / "wechatpay_public_key.pem").read_text()
+    keys = account(platform_keys={recorded["Wechatpay-Serial"]: pem})
+    notice = verify((PAYLOADS / f"wechatpay_{name}.json").read_bytes(), recorded, keys)
+    expected = {"payment": (NoticeKind.PAYMENT, None), "refund": (NoticeKind.REFUND, Decimal("88.80"))}[name]
+    assert (notice.kind, notice.refund_amount) == expected
+    assert (notice.reference, notice.amount) == ("7F3K2026112200420001", Decimal("266.40"))
+
+
+def test_the_oracle_takes_and_reads_what_we_take() -> None:
+    body = payment_body()
+    headers = signed_headers(body, by=PUBLIC_KEY)
+    read = sdk().callback(headers, body)
+    assert (read["id"], read["resource"]["amount"]["total"]) == ("EV-2018022511223320873", 26640)
+    assert verify(body, headers).amount == Decimal("266.40")
+    changed = body.replace(b"TRANSACTION.SUCCESS", b"TRANSACTION.SUCCES_")
+    assert (sdk().callback(headers, changed), rejection(changed, headers)) == (None, "bad_signature")
+
+
+# Keys
+
+
+@pytest.mark.parametrize("by", [CERTIFICATE, PUBLIC_KEY, By("platform", hex_serial().lower())])
+def test_both_kinds_of_key_are_taken_at_once(by: By) -> None:
+    body = payment_body()
+    assert verify(body, signed_headers(body, by=by)).kind is NoticeKind.PAYMENT
+
+
+def test_a_serial_number_with_leading_zeros_is_the_same_number() -> None:
+    keys = account(platform_keys={hex_serial(0xABC): certificate("platform", 0xABC)})
+    body = payment_body()
+    for serial in ("ABC", "abc", "0" * 37 + "aBc"):
+        assert verify(body, signed_headers(body, by=By("platform", serial)), keys).kind is NoticeKind.PAYMENT
+
+
+@pytest.mark.parametrize(
+    "by",
+    [
+        By("platform", "1" * 40),
+        By("platform", PUBLIC_KEY_ID.lower()),
+        By("platform-2", PUBLIC_KEY_ID + "1"),
+        By("platform-2", "PUB_KEY_ID_"),
+        By("platform", "0x" + hex_serial()),
+        By("platform", "保" * 200),
+    ],
+)
+def test_an_unknown_key_is_refused_without_asking_anybody(by: By) -> None:
+    body = payment_body()
+    assert rejection(body, signed_headers(body, by=by)) == "unknown_key"
+
+
+@pytest.mark.parametrize(
+    "by", [By("platform", PUBLIC_KEY_ID), By("platform-2", hex_serial()), By("merchant")]
+)
+def test_a_key_of_the_ring_under_another_name_is_refused(by: By) -> None:
+    body = payment_body()
+    assert rejection(body, signed_headers(body, by=by)) == "bad_signature"
+
+
+@pytest.mark.parametrize(("begins", "ends"), [(-30, -1), (1, 30)])
+def test_a_certificate_out_of_its_time_is_refused(begins: int, ends: int) -> None:
+    text = certificate("platform", SERIAL, begins=begins, ends=ends)
+    assert rejection(payment_body(), keys=account(platform_keys={hex_serial(): text})) == "unknown_key"
+
+
+# Headers
+
+
+def changed_headers(body: bytes, **changes: str | None) -> dict[str, str]:
+    headers: dict[str, str | None] = {**signed_headers(body)}
+    headers |= {f"Wechatpay-{name.replace('_', '-')}": value for name, value in changes.items()}
+    return {name: value for name, value in headers.items() if value is not None}
+
+
+def test_without_a_signature_type_the_usual_one_is_meant() -> None:
+    body = payment_body()
+    assert verify(body, changed_headers(body, Signature_Type=None)).kind is NoticeKind.PAYMENT
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"Signature_Type": "WECHATPAY2-SHA1-RSA2048"}, "wrong_sign_type"),
+        ({"Signature_Type": ""}, "wrong_sign_type"),
+        ({"Signature_Type": "wechatpay2-sha256-rsa2048"}, "wrong_sign_type"),
+        ({"Timestamp": None}, "missing_field"),
+        ({"Nonce": None}, "missing_field"),
+        ({"Signature": None}, "missing_field"),
+        ({"Serial": None}, "missing_field"),
+        ({"Timestamp": "1e9"}, "malformed"),
+        ({"Timestamp": "-1"}, "malformed"),
+        ({"Timestamp": "１７６３７９１３３２"}, "malformed"),
+        ({"Nonce": "a b"}, "malformed"),
+        ({"Nonce": "other"}, "bad_signature"),
+        ({"Signature": "AAAA"}, "bad_signature"),
+        ({"Signature": "不"}, "bad_signature"),
+        ({"Signature": "WECHATPAY/SIGNTEST/" + "A" * 325}, "signature_probe"),
+    ],
+)
+def test_headers_that_do_not_fit_are_refused(changes: dict[str, str | None], code: str) -> None:
+    body = payment_body()
+    assert rejection(body, changed_headers(body, **changes)) == code
+
+
+def test_a_probe_under_an_unknown_serial_number_is_a_probe() -> None:
+    body = payment_body()
+    headers = changed_headers(body, Signature="WECHATPAY/SIGNTEST/abc", Serial="1" * 40)
+    assert rejection(body, headers) == "signature_probe"
+
+
+def test_lines_cannot_be_moved_between_headers_and_body() -> None:
+    body = payment_body()
+    headers = signed_headers(body)
+    timestamp, nonce = headers["Wechatpay-Timestamp"], headers["Wechatpay-Nonce"]
+    moved = {**headers, "Wechatpay-Nonce": nonce[:10]}
+    assert rejection(nonce[10:].encode() + b"\n" + body, moved) == "bad_signature"
+    assert rejection(body, {**headers, "Wechatpay-Nonce": timestamp}) == "bad_signature"
+
+
+@pytest.mark.parametrize(("seconds", "taken"), [(299, True), (-299, True), (300, False), (-300, False)])
+def test_five_minutes_are_too_much_in_both_directions(seconds: int, taken: bool) -> None:
+    body = payment_body()
+    headers = signed_headers(body, at=RECEIVED_AT + timedelta(seconds=seconds))
+    if taken:
+        assert verify(body, headers).kind is NoticeKind.PAYMENT
+    else:
+        assert rejection(body, headers) == "stale_timestamp"
+
+
+def test_the_oracle_would_have_taken_a_message_of_years_ago() -> None:
+    body = payment_body()
+    headers = signed_headers(body, by=PUBLIC_KEY, at=RECEIVED_AT - timedelta(days=1800))
+    assert sdk().callback(headers, body)["id"] == "EV-2018022511223320873"
+    assert rejection(body, headers) == "stale_timestamp"
+
+
+# What is signed and still not taken
+
+
+TRANSACTION_TYPE = {"original_type": "transaction"}
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b"", "malformed"),
+        (b"[]", "malformed"),
+        (b'{"id":"a","id":"a"}', "malformed"),
+        (b'{"id":"a","n":NaN}', "malformed"),
+        (b"[" * 5000, "malformed"),
+        (envelope({}, id=None), "missing_field"),
+        (envelope({}, id=5), "missing_field"),
+        (envelope({}), "malformed"),
+        (envelope({**encrypted(b"{}"), "algorithm": "AEAD_AES_128_GCM"}), "malformed"),
+        (envelope({"algorithm": "AEAD_AES_256_GCM"}), "missing_field"),
+        (envelope({**encrypted(b"{}"), "nonce": "short"}), "cannot_decrypt"),
+        (envelope({**encrypted(b"{}"), "ciphertext": "!"}), "cannot_decrypt"),
+        (envelope({**encrypted(b"{}"), "ciphertext": "AAAA"}), "cannot_decrypt"),
+        (envelope({**encrypted(b"{}"), "associated_data": "other"}), "cannot_decrypt"),
+        (envelope(encrypted(b"{}", key="x" * 32)), "cannot_decrypt"),
+        (envelope(encrypted(b"[]")), "malformed"),
+        (envelope(encrypted(b'{"a":1,"a":2}')), "malformed"),
+        (envelope(encrypted(b"\xff")), "malformed"),
+    ],
+)
+def test_signed_bodies_of_another_form_are_refused(body: bytes, code: str) -> None:
+    assert rejection(body) == code
+
+
+def test_a_body_over_the_limit_is_refused_before_anything_else() -> None:
+    assert rejection(b"x" * 65_537, {}) == "too_large"
+
+
+@pytest.mark.parametrize("associated_data", ["", None])
+def test_associated_data_may_be_empty_or_missing(associated_data: str | None) -> None:
+    content = json.dumps({"mchid": MCHID}).encode()
+    assert verify(envelope(encrypted(content, associated_data=associated_data))).kind is NoticeKind.OTHER
+
+
+def test_a_wrong_content_key_in_the_account_is_said() -> None:
+    assert rejection(payment_body(), keys=account(api_v3_key="x" * 32)) == "cannot_decrypt"
+    assert rejection(payment_body(), keys=account(api_v3_key=API_V3_KEY[:-1])) == "cannot_decrypt"
+
+
+# What it says
+
+
+@pytest.mark.parametrize(
+    ("event_type", "status", "kind"),
+    [
+        ("REFUND.SUCCESS", "SUCCESS", NoticeKind.REFUND),
+        ("REFUND.ABNORMAL", "ABNORMAL", NoticeKind.REFUND_ABNORMAL),
+        ("REFUND.CLOSED", "CLOSED", NoticeKind.REFUND_FAILED),
+        ("REFUND.SUCCESS", "CLOSED", NoticeKind.OTHER),
+        ("REFUND.CLOSED", "SUCCESS", NoticeKind.OTHER),
+        ("TRANSACTION.SUCCESS", "SUCCESS", NoticeKind.OTHER),
+        ("refund.success", "SUCCESS", NoticeKind.OTHER),
+    ],
+)
+def test_a_refund_is_what_type_and_state_agree_on(event_type: str, status: str, kind: NoticeKind) -> None:
+    notice = verify(refund_body(event={"event_type": event_type}, refund_status=status))
+    assert (notice.kind, notice.state, notice.refund_amount) == (kind, status, Decimal("88.80"))
+
+
+@pytest.mark.parametrize(
+    ("event_type", "state", "kind"),
+    [
+        ("TRANSACTION.SUCCESS", "SUCCESS", NoticeKind.PAYMENT),
+        ("TRANSACTION.SUCCESS", "REFUND", NoticeKind.PAYMENT),
+        ("TRANSACTION.SUCCESS", "NOTPAY", NoticeKind.OTHER),
+        ("TRANSACTION.SUCCESS", "CLOSED", NoticeKind.OTHER),
+        ("TRANSACTION.FAIL", "PAYERROR", NoticeKind.OTHER),
+        ("REFUND.SUCCESS", "SUCCESS", NoticeKind.OTHER),
+        ("SOMETHING.NEW", "SUCCESS", NoticeKind.OTHER),
+    ],
+)
+def test_a_payment_is_what_type_and_state_agree_on(event_type: str, state: str, kind: NoticeKind) -> None:
+    assert verify(payment_body(event={"event_type": event_type}, trade_state=state)).kind is kind
+
+
+@pytest.mark.parametrize("total", ["26640", 26640.0, 266.4, -1, True, None, [26640], 10**12])
+def test_an_amount_that_is_no_whole_fen_pays_nothing(total: Any) -> None:
+    assert verify(payment_body(amount={"total": total, "payer_total": 26640})).amount is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"appid": "wx0000000000000002"}, "wrong_appid"),
+        ({"mchid": "1900000002"}, "wrong_mchid"),
+        ({"appid": None}, "wrong_appid"),
+        ({"mchid": None}, "wrong_mchid"),
+        ({"mchid": 1900000001}, "wrong_mchid"),
+        ({"mchid": None, "sp_mchid": MCHID, "sub_mchid": "1900000109"}, "wrong_mchid"),
+        ({"sub_mchid": "1900000109"}, "wrong_mchid"),
+        ({"sp_appid": "wx0000000000000002"}, "wrong_appid"),
+        ({"mchid": None, "sp_mchid": MCHID, "sub_mchid": MCHID}, ""),
+    ],
+)
+def test_another_accounts_money_is_not_ours(changes: dict[str, Any], problem: str) -> None:
+    assert verify(payment_body(**changes)).account_problem == problem
+
+
+def test_a_refund_names_no_appid_and_must_name_the_merchant() -> None:
+    assert verify(refund_body()).account_problem == ""
+    assert verify(refund_body(mchid="1900000002")).account_problem == "wrong_mchid"
+    assert verify(refund_body(mchid=None)).account_problem == "wrong_mchid"
+
+
+def test_a_time_without_zone_is_no_time() -> None:
+    event = {"create_time": "2026-11-22T14:02:10"}
+    assert verify(payment_body(event=event, success_time="2026-11-22T14:02:09")).occurred_at is None
+
+
+# Properties
+
+
+GENUINE = payment_body()
+GENUINE_HEADERS = signed_headers(GENUINE)
+
+
+@settings(max_examples=150, deadline=None)
+@given(place=st.integers(0, len(GENUINE) - 1), byte=st.integers(0, 255))
+def test_no_change_of_one_byte_of_the_body_is_taken(place: int, byte: int) -> None:
+    body = GENUINE[:place] + bytes([byte]) + GENUINE[place + 1 :]
+    if body != GENUINE:
+        assert rejection(body, GENUINE_HEADERS) == "bad_signature"
+
+
+@settings(max_examples=150, deadline=None)
+@given(name=st.sampled_from(sorted(GENUINE_HEADERS)), data=st.data())
+def test_no_change_of_one_character_of_a_header_is_taken(name: str, data: st.DataObject) -> None:
+    value = GENUINE_HEADERS[name]
+    place = data.draw(st.integers(0, len(value) - 1))
+    other = data.draw(st.characters(max_codepoint=255, exclude_characters=value[place]))
+    changed = value[:place] + other + value[place + 1 :]
+    if name == "Wechatpay-Serial" and changed.lower() == value.lower():
+        return
+    rejection(GENUINE, {**GENUINE_HEADERS, name: changed})
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    body=st.binary(max_size=200),
+    headers=st.dictionaries(st.sampled_from(sorted(GENUINE_HEADERS)), st.text(max_size=60)),
+)
+def test_any_bytes_are_refused_in_words(body: bytes, headers: dict[str, str]) -> None:
+    rejection(body, {**GENUINE_HEADERS, **headers})
+
+
+# Answers
+
+
+def test_the_answers_are_wechat_pays() -> None:
+    assert WechatPay().success() == Response(204, "application/json", b"")
+    refused = WechatPay().failure("bad_signature")
+    assert (refused.status, refused.content_type) == (400, "application/json")
+    assert sorted(json.loads(refused.body)) == ["code", "message"]
+    assert json.loads(refused.body)["code"] == "FAIL"
+    assert WechatPay().failure("unavailable").status == 503
+    assert WechatPay().failure("unknown_account").status == 404
+
+
+def test_header_names_are_looked_up_as_the_view_hands_them_on() -> None:
+    body = payment_body()
+    upper = RawCall(signed_headers(body), body, RECEIVED_AT)
+    with pytest.raises(Rejected) as caught:
+        WechatPay().verify(upper, account())
+    assert caught.value.code == "missing_field"

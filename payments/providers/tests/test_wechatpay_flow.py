@@ -1,0 +1,200 @@
+"""WeChat Pay from the order to the money: begun at its gateway, notified at our address, drained, paid."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+from pytest_httpserver import HTTPServer
+
+from orders.models import Order
+from orders.tests.builders import build_merchant, build_order
+from ordersite.lib.money import fen
+from payments.accounts.save import save_account
+from payments.attempts.start import start_attempt
+from payments.models import Payment, PaymentAccount, PaymentException, PaymentNotification
+from payments.notifications.apply import drain_notifications
+from payments.polling.call import attempt_of
+from payments.polling.poll import ask_now
+from payments.providers.tests import fake_wechatpay as standin
+from payments.providers.tests.fake_wechatpay import NATIVE, says, signed, trade
+from payments.providers.tests.wechatpay_messages import (
+    PUBLIC_KEY,
+    PUBLIC_KEY_ID,
+    By,
+    file_of,
+    payment_body,
+    public_pem,
+    refund_body,
+    signed_headers,
+)
+from payments.tests.builders import build_payment
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def build_wechatpay(slug: str = "demo-wechatpay", **changes: Any) -> PaymentAccount:
+    return save_account(slug, provider="wechatpay", merchant=build_merchant(), values=file_of(**changes))
+
+
+def post(body: bytes, headers: Mapping[str, str] | None = None, *, slug: str = "demo-wechatpay") -> Any:
+    given = dict(headers or signed_headers(body, at=timezone.now()))
+    url = f"/notify/wechatpay/{slug}/"
+    return Client(headers=given).post(url, data=body, content_type="application/json")
+
+
+def said(response: Any) -> tuple[int, str]:
+    return response.status_code, json.loads(response.content)["code"] if response.content else ""
+
+
+def about(payment: Payment, **changes: Any) -> dict[str, Any]:
+    total = fen(payment.amount)
+    return {
+        "out_trade_no": payment.reference,
+        "amount": {"total": total, "payer_total": total - 100, "currency": "CNY"},
+        **changes,
+    }
+
+
+def fresh(payment: Payment) -> Payment:
+    return Payment.objects.select_related("order").get(pk=payment.pk)
+
+
+def test_from_the_order_to_the_money(gate: HTTPServer) -> None:
+    account = build_wechatpay(gateway_url=gate.url_for(""))
+    says(gate, NATIVE, signed({"code_url": "weixin://wxpay/bizpayurl?pr=abc"}), method="POST")
+    payment = start_attempt(build_order(merchant=account.merchant), account).payment
+    assert (payment.status, payment.code_url) == ("open", "weixin://wxpay/bizpayurl?pr=abc")
+    ordered = standin.sent(gate)
+    assert (ordered["out_trade_no"], ordered["amount"]["total"]) == (payment.reference, fen(payment.amount))
+    assert post(payment_body(**about(payment))).status_code == 204
+    drain_notifications()
+    payment = fresh(payment)
+    assert (payment.status, payment.order.status, payment.provider_reference) == (
+        "paid",
+        "paid",
+        "4200002345202611221234567890",
+    )
+    assert PaymentException.objects.count() == 0
+
+
+def test_the_same_notification_in_another_dress_is_one_row() -> None:
+    """A retry is signed and encrypted again; its id stays."""
+    payment = build_payment(build_wechatpay())
+    for by in (PUBLIC_KEY, By()):
+        body = payment_body(**about(payment))
+        assert said(post(body, signed_headers(body, by=by, at=timezone.now()))) == (204, "")
+    assert PaymentNotification.objects.count() == 1
+
+
+def test_a_refund_of_a_part_and_of_the_rest() -> None:
+    payment = build_payment(build_wechatpay())
+    post(payment_body(**about(payment)))
+    drain_notifications()
+    total = fen(payment.amount)
+    for number, refund in (("R1", 8880), ("R2", total - 8880)):
+        amount = {"total": total, "refund": refund, "payer_total": total, "payer_refund": refund}
+        body = refund_body(
+            event={"id": f"EV-{number}"}, out_trade_no=payment.reference, out_refund_no=number, amount=amount
+        )
+        assert said(post(body)) == (204, "")
+        drain_notifications()
+        assert fen(fresh(payment).refunded_amount) == (8880 if number == "R1" else total)
+    assert (fresh(payment).status, Order.objects.get().status) == ("refunded", "refunded")
+
+
+def test_a_forgery_is_refused_in_its_words_and_changes_nothing() -> None:
+    payment = build_payment(build_wechatpay())
+    body = payment_body(**about(payment))
+    headers = signed_headers(body, by=By("stranger"), at=timezone.now())
+    assert said(post(body, headers)) == (400, "FAIL")
+    drain_notifications()
+    row = PaymentNotification.objects.get()
+    assert (row.verdict, row.reject_code) == ("rejected", "bad_signature")
+    assert (fresh(payment).status, fresh(payment).order.status) == ("open", "pending")
+    assert PaymentException.objects.get().kind == "bad_signatures"
+    assert said(post(body)) == (204, "")
+    drain_notifications()
+    assert fresh(payment).status == "paid"
+
+
+def test_a_probe_is_refused_and_calls_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    payment = build_payment(build_wechatpay())
+    body = payment_body(**about(payment))
+    good = signed_headers(body, at=timezone.now())
+    probe = {**good, "Wechatpay-Signature": "WECHATPAY/SIGNTEST/" + good["Wechatpay-Signature"][19:]}
+    with caplog.at_level(logging.INFO, logger="payments.notifications.receive"):
+        assert said(post(body, probe)) == (400, "FAIL")
+    assert [
+        (record.levelname, record.message)
+        for record in caplog.records
+        if record.name == "payments.notifications.receive"
+    ] == [("INFO", "signature probe refused")]
+    assert PaymentNotification.objects.get().reject_code == "signature_probe"
+    assert PaymentException.objects.count() == 0
+    assert said(post(body, good)) == (204, "")
+    drain_notifications()
+    assert fresh(payment).status == "paid"
+
+
+def test_probes_do_not_fill_the_disk() -> None:
+    build_wechatpay()
+    body = payment_body()
+    headers = {**signed_headers(body, at=timezone.now()), "Wechatpay-Signature": "WECHATPAY/SIGNTEST/x"}
+    post(body, headers)
+    PaymentNotification.objects.update(received_at=timezone.now() - timedelta(days=31))
+    post(body, headers)
+    assert PaymentNotification.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "outcome"),
+    [
+        ({"amount": {"total": 19899, "payer_total": 19900, "currency": "CNY"}}, "amount_mismatch"),
+        ({"amount": {"total": 19900, "currency": "USD"}}, "amount_mismatch"),
+        ({"mchid": "1900000002"}, "wrong_account"),
+        ({"appid": "wx0000000000000002"}, "wrong_account"),
+        ({"sub_mchid": "1900000109"}, "wrong_account"),
+    ],
+)
+def test_a_genuine_call_that_does_not_fit_is_success_and_a_case(
+    changes: dict[str, Any], outcome: str
+) -> None:
+    payment = build_payment(build_wechatpay())
+    assert fen(payment.amount) == 19900
+    assert said(post(payment_body(**about(payment, **changes)))) == (204, "")
+    drain_notifications()
+    assert (PaymentNotification.objects.get().outcome, PaymentException.objects.get().kind) == (
+        outcome,
+        outcome,
+    )
+    assert (fresh(payment).status, fresh(payment).order.status) == ("open", "pending")
+
+
+def test_a_new_platform_key_holds_at_once_where_it_was_set() -> None:
+    payment = build_payment(build_wechatpay(platform_keys={PUBLIC_KEY_ID: public_pem("platform-2")}))
+    body = payment_body(**about(payment))
+    assert said(post(body)) == (400, "FAIL")
+    assert PaymentNotification.objects.get().reject_code == "unknown_key"
+    build_wechatpay()
+    assert said(post(body)) == (204, "")
+
+
+def test_a_trade_first_seen_when_it_is_partly_refunded_was_paid(gate: HTTPServer) -> None:
+    payment = build_payment(build_wechatpay(gateway_url=gate.url_for("")))
+    path = f"/v3/pay/transactions/out-trade-no/{payment.reference}"
+    says(gate, path, signed(trade(**about(payment, trade_state="REFUND"))))
+    ask_now(payment)
+    assert (fresh(payment).status, fresh(payment).order.status) == ("paid", "paid")
+
+
+def test_the_buyers_openid_goes_along_only_where_it_is_asked_for() -> None:
+    payment = build_payment(build_wechatpay())
+    assert attempt_of(payment).openid == ""
+    assert attempt_of(payment, openid="o1").openid == "o1"

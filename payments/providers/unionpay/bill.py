@@ -1,0 +1,75 @@
+"""UnionPay's file of a clearing day: asked for like any other call, it comes inside the signed answer.
+
+`fileContent` is a zip, deflated once more, in base64. Source: open.unionpay.com, fileTransfer (txnType 76); acp_sdk,
+deCodeFileContent. UnionPay's clearing day ends at 23:00; its file is out in the morning after.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+import zipfile
+import zlib
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+
+from ordersite.lib.china_time import BEIJING
+from ordersite.lib.http import Gateway
+from payments.providers.errors import mismatch
+from payments.providers.types import AccountKeys, BillAnswer, BillState
+from payments.providers.unionpay.gateway import Answer, call_at, refused
+from payments.providers.unionpay.notification import write_compact
+
+_NO_FILE = "98"
+# What is not there by noon of the next day has no trades in it.
+_CERTAIN_AT = time(12, 0)
+MAX_FILE = 64 * 1024 * 1024
+
+
+def fetch_clearing_file(day: date, keys: AccountKeys, gateway: Gateway, target: Path) -> BillAnswer:
+    """Raises `OutsideError`. UnionPay has one word for «not yet» and «nothing»; the hour tells them apart."""
+    now = datetime.now(UTC)
+    fields = {
+        "txnType": "76",
+        "txnSubType": "01",
+        "bizType": "000000",
+        "txnTime": write_compact(now),
+        "settleDate": day.strftime("%m%d"),
+        "fileType": "00",
+    }
+    answer = call_at(keys.config.get("file_url", ""), fields, keys, gateway)
+    if answer.code == _NO_FILE:
+        certain_at = datetime.combine(day + timedelta(days=1), _CERTAIN_AT, BEIJING)
+        state = BillState.EMPTY if now >= certain_at else BillState.NOT_READY
+        return BillAnswer(state=state, detail=answer.words)
+    if not answer.is_taken:
+        raise refused(answer)
+    if answer.text("settleDate") not in ("", fields["settleDate"]):
+        raise mismatch("settleDate")
+    _write(_content(answer), target)
+    return BillAnswer(state=BillState.READY, file_name=f"unionpay-{day.isoformat()}.zip")
+
+
+def _content(answer: Answer) -> bytes:
+    """The zip; `OutsideError` for anything else, however much it would unpack to."""
+    unpacking = zlib.decompressobj()
+    try:
+        packed = base64.b64decode(answer.text("fileContent"), validate=True)
+        content = unpacking.decompress(packed, MAX_FILE)
+    except (ValueError, zlib.error) as error:
+        raise mismatch("fileContent") from error
+    if not unpacking.eof or not zipfile.is_zipfile(io.BytesIO(content)):
+        raise mismatch("fileContent")
+    return content
+
+
+def _write(content: bytes, target: Path) -> None:
+    """For our eyes only; all of it or nothing."""
+    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+    except OSError:
+        target.unlink(missing_ok=True)
+        raise

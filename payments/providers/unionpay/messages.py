@@ -1,0 +1,141 @@
+"""UnionPay's messages (全渠道 ACP, version 5.1.0, signMethod 01): signed by us, and believed when they come from there.
+
+The signed text is all fields but `signature` that are not empty, sorted, `k=v` joined by `&`, in the message's own
+character set; what is signed with SHA256withRSA is the lower-case hex of its SHA-256. The signer's certificate travels
+in the message, its line breaks are part of the text. Source: yansongda/pay UnipayTrait, UnionPay's acp_sdk.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from functools import lru_cache
+
+from ordersite.lib.crypto import strict_base64
+from payments.providers.certificates import (
+    Trusted,
+    Untrusted,
+    common_name,
+    follow_chain,
+    may_sign_certificates,
+    read_certificate,
+    read_certificates,
+)
+from payments.providers.form_body import CODECS, MAX_FIELDS, decode_form
+from payments.providers.rsa_keys import is_signed, private_key, sign
+from payments.providers.types import AccountKeys, Rejected
+
+VERSION = "5.1.0"
+SIGN_METHOD = "01"
+# The third part of the signer's name between the @: `041@…@中国银联股份有限公司@…` (acp_sdk, UNIONPAY_CNNAME).
+SIGNER = "中国银联股份有限公司"
+_SIGNED_CERTIFICATE = b"signPubKeyCert"
+# An ampersand inside braces belongs to a list of fields that is one value.
+_MARKS = re.compile(rb"\{[^{}]*\}|&")
+
+
+def digest(fields: Mapping[bytes, bytes]) -> bytes:
+    """What is signed: the hex of the SHA-256, as text."""
+    text = b"&".join(
+        name + b"=" + fields[name] for name in sorted(fields) if name != b"signature" and fields[name]
+    )
+    return hashlib.sha256(text).hexdigest().encode()
+
+
+def signed_fields(fields: Mapping[str, str], keys: AccountKeys) -> dict[str, str]:
+    """A request's fields with what every request carries and its signature. ValueError when our keys are unusable."""
+    common = {
+        "version": VERSION,
+        "encoding": "utf-8",
+        "signMethod": SIGN_METHOD,
+        "certId": str(read_certificate(keys.secret("sign_cert")).serial_number),
+        "accessType": "0",
+        "merId": keys.config.get("mer_id", ""),
+    }
+    whole = {name: value for name, value in {**common, **fields}.items() if value}
+    raw = {name.encode(): value.encode() for name, value in whole.items()}
+    return whole | {"signature": sign(private_key(keys.secret("sign_key")), digest(raw))}
+
+
+def split_answer(body: bytes) -> dict[bytes, bytes]:
+    """An answer to a call of ours: pairs as in a form, but not percent-encoded, with `{…}` around lists of pairs.
+
+    Raises `Rejected`. How long it may be is the gateway's business: a file comes this way. Source: acp_sdk,
+    parseQString without decoding.
+    """
+    breaks = [found.start() for found in _MARKS.finditer(body) if found[0] == b"&"]
+    if len(breaks) >= MAX_FIELDS:
+        raise Rejected("malformed", "too many fields")
+    pairs: dict[bytes, bytes] = {}
+    for begin, end in zip([-1, *breaks], [*breaks, len(body)], strict=True):
+        name, sign_of_equality, value = body[begin + 1 : end].partition(b"=")
+        if not name or not sign_of_equality:
+            raise Rejected("malformed", "not an answer")
+        if name in pairs:
+            raise Rejected("duplicate_key", name[:40].decode("utf-8", "replace"))
+        pairs[name] = value
+    return pairs
+
+
+def believed(form: Mapping[bytes, bytes], keys: AccountKeys, *, at: datetime) -> dict[str, str]:
+    """The fields of a message that UnionPay has signed, empty ones left out: nobody signed them. Raises `Rejected`.
+
+    `at` (UTC) is the time at which the signer's certificates must be in force.
+    """
+    filled = {name: value for name, value in form.items() if value}
+    codec = CODECS.get(filled.get(b"encoding", b"utf-8").decode("ascii", "replace").lower())
+    if codec is None:
+        raise Rejected("bad_charset", filled[b"encoding"][:40].decode("ascii", "replace"))
+    for name in (b"signature", _SIGNED_CERTIFICATE, b"signMethod", b"version"):
+        if name not in filled:
+            raise Rejected("missing_field", name.decode())
+    # Bound by us, never chosen by the message: version 5.0.0 would be SHA-1.
+    if (filled[b"signMethod"], filled[b"version"]) != (SIGN_METHOD.encode(), VERSION.encode()):
+        raise Rejected("wrong_sign_type", "signMethod or version")
+    _check_signature(filled, keys, at)
+    return decode_form(filled, codec)
+
+
+def _check_signature(filled: Mapping[bytes, bytes], keys: AccountKeys, at: datetime) -> None:
+    try:
+        signature = strict_base64(filled[b"signature"])
+        key = _signer(filled[_SIGNED_CERTIFICATE].decode("ascii"), keys).at(at)
+    except Untrusted as error:
+        raise Rejected("bad_signature", f"signPubKeyCert: {error}") from error
+    except ValueError as error:
+        raise Rejected("bad_signature", str(error)[:100]) from error
+    if not is_signed(key, digest(filled), signature):
+        raise Rejected("bad_signature")
+
+
+def _signer(certificate: str, keys: AccountKeys) -> Trusted:
+    return trusted_signer(
+        certificate,
+        keys.secret("root_cert"),
+        keys.secret("middle_cert"),
+        expected=keys.config.get("expected_cn") or SIGNER,
+    )
+
+
+# Keyed by all that it rests on, so that a changed account is judged anew; a refusal is not kept.
+@lru_cache(maxsize=128)
+def trusted_signer(certificate: str, root: str, middle: str, *, expected: str) -> Trusted:
+    """The key of a certificate under this root, issued to UnionPay; raises `Untrusted`. The clock is left to `at`."""
+    try:
+        chain = read_certificates(certificate)
+        roots, between = read_certificates(root), read_certificates(middle)
+    except ValueError as error:
+        raise Untrusted("unreadable") from error
+    if signer_name(common_name(chain[0])) != expected:
+        raise Untrusted("wrong_name")
+    # Only the first certificate is UnionPay's word; others in the message would be a stranger's help.
+    roots = tuple(one for one in roots if may_sign_certificates(one))
+    return follow_chain(chain[:1], roots=roots, middle=between)
+
+
+def signer_name(name: str) -> str:
+    """The part of a CN that names the owner; the whole CN where it has no parts."""
+    parts = name.split("@")
+    return parts[2] if len(parts) > 2 else name

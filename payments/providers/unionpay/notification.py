@@ -1,0 +1,123 @@
+"""UnionPay's notification: from the raw form to a `Notice`.
+
+A payment (txnType 01) is ours by `orderId`. A refund (04) and a void (31) have an `orderId` of their own and name the
+payment by `origQryId`, some by `origOrderId`; our refunds carry our reference in `reqReserved` as well, which UnionPay
+hands back unchanged. Where none of them is there, the caller finds the payment by `origQryId`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from ordersite.lib.china_time import BEIJING, read_beijing
+from payments.providers.form_body import split_form
+from payments.providers.types import (
+    CURRENCY,
+    MAX_BODY,
+    MAX_REFERENCE,
+    MAX_STATE,
+    AccountKeys,
+    Notice,
+    NoticeKind,
+    RawCall,
+    Rejected,
+    event_id,
+)
+from payments.providers.unionpay.messages import believed
+
+PAY, VOID, REFUND = "01", "31", "04"
+# A6 is «done, with something left over that concerns UnionPay and the banks only» (acp_sdk, sample of the back notice).
+DONE = frozenset(("00", "A6"))
+# Under way: what comes of it is told later, or has to be asked for. See unionpay_calls for the other codes.
+UNKNOWN_YET = frozenset(("03", "04", "05"))
+_FEN = re.compile(r"[0-9]{1,12}", re.ASCII)
+_REFERENCE = re.compile(r"[0-9A-Z]{16,32}", re.ASCII)
+_SHOWN = ("respMsg", "traceNo", "traceTime", "settleDate", "payCardType", "accNo")
+
+
+def read_fen(text: str) -> Decimal | None:
+    """Yuan from a number of fen in ASCII digits; None for any other text."""
+    return Decimal(int(text)).scaleb(-2) if _FEN.fullmatch(text) else None
+
+
+def write_fen(amount: Decimal) -> str:
+    return str(int(amount.scaleb(2)))
+
+
+def read_currency(code: str) -> str:
+    """156 is the yuan (ISO 4217 by number); others stay as they are, so that they match nothing."""
+    return CURRENCY if code in ("", "156") else code[:3]
+
+
+def traded_at(fields: Mapping[str, str]) -> datetime | None:
+    """When the transaction went through, UTC: traceTime has month to second only, the year stands in txnTime."""
+    ordered, traced = _compact(fields.get("txnTime", "")), fields.get("traceTime", "")
+    if ordered is None:
+        return None
+    at = _compact(f"{ordered.astimezone(BEIJING).year}{traced}")
+    if at and at < ordered - timedelta(days=180):
+        at = _compact(f"{ordered.astimezone(BEIJING).year + 1}{traced}")
+    return at or ordered
+
+
+def _compact(text: str) -> datetime | None:
+    """UTC from yyyyMMddHHmmss in Beijing; None for any other text."""
+    if not re.fullmatch(r"[0-9]{14}", text, re.ASCII):
+        return None
+    return read_beijing(f"{text[:4]}-{text[4:6]}-{text[6:8]} {text[8:10]}:{text[10:12]}:{text[12:]}")
+
+
+def write_compact(at: datetime) -> str:
+    """An aware time as yyyyMMddHHmmss in Beijing."""
+    return at.astimezone(BEIJING).strftime("%Y%m%d%H%M%S")
+
+
+def read_notice(call: RawCall, keys: AccountKeys) -> Notice:
+    """Raises `Rejected`."""
+    if len(call.body) > MAX_BODY:
+        raise Rejected("too_large")
+    fields = believed(split_form(call.body), keys, at=call.received_at)
+    for name in ("txnType", "orderId", "respCode"):
+        if name not in fields:
+            raise Rejected("missing_field", name)
+    return _notice(fields, keys)
+
+
+def _kind(fields: Mapping[str, str]) -> NoticeKind:
+    done, what = fields["respCode"] in DONE, fields["txnType"]
+    if what == PAY:
+        return NoticeKind.PAYMENT if done else NoticeKind.OTHER
+    if what == REFUND and fields["respCode"] not in UNKNOWN_YET:
+        return NoticeKind.REFUND if done else NoticeKind.REFUND_FAILED
+    return NoticeKind.REFUND if what == VOID and done else NoticeKind.OTHER
+
+
+def _reference(fields: Mapping[str, str]) -> str:
+    if fields["txnType"] == PAY:
+        return fields["orderId"][:MAX_REFERENCE]
+    carried = (fields.get(name, "") for name in ("origOrderId", "reqReserved"))
+    return next((text for text in carried if _REFERENCE.fullmatch(text)), "")
+
+
+def _notice(fields: Mapping[str, str], keys: AccountKeys) -> Notice:
+    kind, paying = _kind(fields), fields["txnType"] == PAY
+    amount = read_fen(fields.get("txnAmt", ""))
+    identity = [fields.get(name, "") for name in ("txnType", "orderId", "txnTime", "queryId", "respCode")]
+    return Notice(
+        event_id=event_id(*identity),
+        kind=kind,
+        reference=_reference(fields),
+        provider_reference=fields.get("queryId" if paying else "origQryId", "")[:MAX_REFERENCE],
+        amount=amount if paying else None,
+        currency=read_currency(fields.get("currencyCode", "")),
+        occurred_at=traded_at(fields),
+        refund_reference="" if paying else fields["orderId"][:MAX_REFERENCE],
+        refund_amount=None if paying else amount,
+        full_refund=kind is NoticeKind.REFUND and fields["txnType"] == VOID,
+        account_problem="" if fields.get("merId") == keys.config.get("mer_id") else "wrong_mer_id",
+        state=f"{fields['txnType']} {fields['respCode']}"[:MAX_STATE],
+        summary={name: fields[name][:200] for name in _SHOWN if fields.get(name)},
+    )

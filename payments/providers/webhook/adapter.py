@@ -1,0 +1,246 @@
+"""The documented provider for everyone else: Standard Webhooks 1.0.0, HMAC-SHA256, JSON.
+
+Our own calls to the provider are signed in the same way with the account's first secret. Its answers need not
+be signed, so the addresses must be https. See docs/adding-a-provider.md.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from ordersite.lib.crypto import new_token
+from ordersite.lib.errors import OutsideError
+from ordersite.lib.http import Gateway, Reply, is_private_enough
+from ordersite.lib.strict_json import loads_object
+from ordersite.outside_accounts.files import missing_keys
+from payments.providers.interface import Provider
+from payments.providers.types import (
+    CURRENCY,
+    FAILURE_STATUS,
+    REJECTIONS,
+    AccountKeys,
+    Attempt,
+    Notice,
+    RawCall,
+    RefundAnswer,
+    RefundOrder,
+    RefundState,
+    Rejected,
+    Response,
+    Started,
+    TradeAnswer,
+    TradeState,
+    evidence,
+    write_amount,
+)
+from payments.providers.webhook.notification import (
+    account_secrets,
+    read_money,
+    read_notice,
+    read_text,
+    read_time,
+)
+from payments.providers.webhook.signature import check_signature, secret_bytes, signed_headers
+
+_URL_KEYS = ("pay_url", "query_url", "close_url", "refund_url")
+_STATES = {
+    "pending": TradeState.PENDING,
+    "succeeded": TradeState.PAID,
+    "closed": TradeState.CLOSED,
+    "not_found": TradeState.NOT_FOUND,
+    "refunded": TradeState.REFUNDED,
+}
+_REFUND_STATES = {
+    "succeeded": RefundState.SUCCEEDED,
+    "processing": RefundState.PROCESSING,
+    "failed": RefundState.FAILED,
+    "not_found": RefundState.NOT_DONE,
+}
+
+
+class Webhook(Provider):
+    name = "webhook"
+    label = gettext_lazy("Signed webhook")
+    secret_keys = ("secret",)
+    optional_config_keys = _URL_KEYS
+    optional_secret_keys = ("previous_secrets",)
+
+    def check(self, keys: AccountKeys) -> list[str]:
+        """What is wrong with the account, as far as can be seen without asking the provider."""
+        problems = missing_keys(self, keys)
+        for secret in filter(None, account_secrets(keys)):
+            try:
+                secret_bytes(secret)
+            except ValueError:
+                problems.append(_("A secret must be whsec_ followed by the base64 of 24 to 64 bytes."))
+        given = [name for name in _URL_KEYS if keys.config.get(name)]
+        problems += [
+            _("%(key)s must be an https address.") % {"key": name}
+            for name in given
+            if not is_private_enough(keys.config[name])
+        ]
+        return problems
+
+    def verify(self, call: RawCall, keys: AccountKeys) -> Notice:
+        """Raises `Rejected`."""
+        return read_notice(call, keys)
+
+    def success(self) -> Response:
+        return Response(204, "application/json", b"")
+
+    def failure(self, code: str) -> Response:
+        text = str(REJECTIONS.get(code, code))
+        body = json.dumps({"code": code, "message": text}, ensure_ascii=False).encode()
+        return Response(FAILURE_STATUS.get(code, 400), "application/json", body)
+
+    def can_query(self, keys: AccountKeys) -> bool:
+        return bool(keys.config.get("query_url"))
+
+    def can_close(self, keys: AccountKeys) -> bool:
+        return bool(keys.config.get("close_url"))
+
+    def can_refund(self, keys: AccountKeys) -> bool:
+        return bool(keys.config.get("refund_url"))
+
+    def start(self, attempt: Attempt, keys: AccountKeys, gateway: Gateway) -> Started:
+        """Without a `pay_url` in the account there is nothing to call and no address to give."""
+        if not keys.config.get("pay_url"):
+            return Started()
+        order = {
+            "reference": attempt.reference,
+            "amount": write_amount(attempt.amount),
+            "currency": attempt.currency,
+            "subject": attempt.subject,
+            "expires_at": attempt.expires_at.astimezone(UTC).isoformat(),
+            "notify_url": attempt.notify_url,
+            "return_url": attempt.return_url,
+        }
+        answer, raw = _ask("pay_url", order, keys, gateway)
+        pay_url = answer.get("pay_url")
+        if not isinstance(pay_url, str) or not is_private_enough(pay_url):
+            raise _unusable("pay_url is not an https address")
+        return Started(pay_url=pay_url, raw=raw)
+
+    def query(self, attempt: Attempt, keys: AccountKeys, gateway: Gateway) -> TradeAnswer:
+        """Raises `OutsideError`; only where `can_query`."""
+        return _trade(*_ask("query_url", {"reference": attempt.reference}, keys, gateway), attempt.reference)
+
+    def close(self, attempt: Attempt, keys: AccountKeys, gateway: Gateway) -> TradeAnswer:
+        """Raises `OutsideError`; only where `can_close`."""
+        return _trade(*_ask("close_url", {"reference": attempt.reference}, keys, gateway), attempt.reference)
+
+    def refund(self, order: RefundOrder, keys: AccountKeys, gateway: Gateway) -> RefundAnswer:
+        """Raises `OutsideError`; the provider must treat a repeated `refund_reference` as the same refund."""
+        body = {
+            "reference": order.reference,
+            "refund_reference": order.refund_reference,
+            "amount": write_amount(order.amount),
+            "reason": order.reason,
+        }
+        return _refund(*_ask("refund_url", body, keys, gateway), order)
+
+    def query_refund(self, order: RefundOrder, keys: AccountKeys, gateway: Gateway) -> RefundAnswer:
+        """There is no such call in this form.
+
+        Ordering again with the same number gives the state and moves nothing.
+        """
+        return self.refund(order, keys, gateway)
+
+
+def _unusable(detail: str) -> OutsideError:
+    return OutsideError(
+        "provider_answer_refused",
+        gettext_lazy("The provider's answer cannot be used: %(detail)s"),
+        retryable=True,
+        outcome_known=False,
+        detail=detail[:200],
+    )
+
+
+def _ask(
+    url_key: str, order: Mapping[str, str], keys: AccountKeys, gateway: Gateway
+) -> tuple[dict[str, Any], str]:
+    """Send a signed call; the parsed answer and its text as evidence. Raises `OutsideError`."""
+    url = keys.config.get(url_key, "")
+    body = json.dumps(order, ensure_ascii=False, separators=(",", ":")).encode()
+    try:
+        key = secret_bytes(keys.secret("secret"))
+    except ValueError as error:
+        raise OutsideError(
+            "provider_misconfigured", gettext_lazy("The account's secret is not usable."), retryable=False
+        ) from error
+    headers = signed_headers(key, body, message_id=f"msg_{new_token()}", at=datetime.now(UTC))
+    reply = gateway.post(url, content=body, headers=headers)
+    _check_answer(reply, keys)
+    return _read(reply)
+
+
+def _check_answer(reply: Reply, keys: AccountKeys) -> None:
+    """An answer need not be signed; one that is must be signed well."""
+    if "webhook-signature" not in reply.headers:
+        return
+    try:
+        check_signature(RawCall(reply.headers, reply.body, datetime.now(UTC)), account_secrets(keys))
+    except Rejected as error:
+        raise _unusable(str(error)) from error
+
+
+def _read(reply: Reply) -> tuple[dict[str, Any], str]:
+    if not 200 <= reply.status < 300:
+        plain_no = 400 <= reply.status < 500 and reply.status not in (408, 429)
+        raise OutsideError(
+            "provider_http_error",
+            gettext_lazy("The provider answered with HTTP status %(status)s."),
+            retryable=True,
+            outcome_known=plain_no,
+            status=reply.status,
+        )
+    try:
+        return loads_object(reply.body), evidence(reply.body.decode())
+    except ValueError as error:
+        raise _unusable(str(error)) from error
+
+
+def _trade(answer: Mapping[str, Any], raw: str, reference: str) -> TradeAnswer:
+    try:
+        state = _STATES.get(read_text(answer, "status"), TradeState.UNKNOWN)
+        amount = read_money(answer, "amount")
+        refunded = read_money(answer, "refunded_amount")
+        if read_text(answer, "reference") != reference:
+            raise ValueError("reference is another one")
+        if state in (TradeState.PAID, TradeState.REFUNDED) and amount is None:
+            raise ValueError("amount is missing")
+        return TradeAnswer(
+            state=state,
+            provider_reference=read_text(answer, "provider_reference"),
+            amount=amount,
+            currency=read_text(answer, "currency", longest=3) or CURRENCY,
+            paid_at=read_time(answer, "paid_at"),
+            refunded_total=amount if refunded is None and state is TradeState.REFUNDED else refunded,
+            raw=raw,
+        )
+    except ValueError as error:
+        raise _unusable(str(error)) from error
+
+
+def _refund(answer: Mapping[str, Any], raw: str, order: RefundOrder) -> RefundAnswer:
+    try:
+        state = _REFUND_STATES.get(read_text(answer, "status"))
+        if state is None or read_text(answer, "refund_reference") != order.refund_reference:
+            raise ValueError("status or refund_reference")
+        return RefundAnswer(
+            state=state,
+            refund_reference=order.refund_reference,
+            amount=read_money(answer, "amount"),
+            refunded_total=read_money(answer, "refunded_amount"),
+            detail=read_text(answer, "detail", longest=200),
+            raw=raw,
+        )
+    except ValueError as error:
+        raise _unusable(str(error)) from error

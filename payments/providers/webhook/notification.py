@@ -1,0 +1,112 @@
+"""The signed notification of the documented webhook provider, and its JSON members.
+
+Facts of the form are ours: docs/adding-a-provider.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from ordersite.lib.strict_json import loads_object
+from payments.providers.types import (
+    CURRENCY,
+    MAX_REFERENCE,
+    MAX_STATE,
+    AccountKeys,
+    Notice,
+    NoticeKind,
+    RawCall,
+    Rejected,
+    event_id,
+    read_amount,
+)
+from payments.providers.webhook.signature import check_signature
+
+_KINDS = {
+    "payment.succeeded": NoticeKind.PAYMENT,
+    "payment.closed": NoticeKind.CLOSED,
+    "refund.succeeded": NoticeKind.REFUND,
+}
+
+
+def account_secrets(keys: AccountKeys) -> list[str]:
+    return [keys.secret("secret"), *keys.secret_list("previous_secrets")]
+
+
+def read_text(data: Mapping[str, Any], name: str, *, longest: int = MAX_REFERENCE) -> str:
+    """A text member, empty when absent or null; ValueError when it is anything else or too long."""
+    value = data.get(name)
+    if value is None:
+        return ""
+    if not isinstance(value, str) or len(value) > longest:
+        raise ValueError(f"{name} must be a text of at most {longest} characters")
+    return value
+
+
+def read_time(data: Mapping[str, Any], name: str) -> datetime | None:
+    """UTC from ISO 8601 with a zone; ValueError without one."""
+    text = read_text(data, name)
+    if not text:
+        return None
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None:
+        raise ValueError(f"{name} has no zone")
+    try:
+        return at.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError(f"{name} is out of range") from error
+
+
+def read_money(data: Mapping[str, Any], name: str) -> Decimal | None:
+    return read_amount(read_text(data, name))
+
+
+def read_notice(call: RawCall, keys: AccountKeys) -> Notice:
+    """Raises `Rejected`."""
+    try:
+        message_id = check_signature(call, account_secrets(keys))
+        payload = loads_object(call.body)
+        data = payload.get("data")
+        if not isinstance(data, dict):
+            raise Rejected("malformed", "data must be an object")
+        return _notice(message_id, payload, data)
+    except ValueError as error:
+        raise Rejected("malformed", str(error)[:200]) from error
+
+
+def _occurred_at(payload: Mapping[str, Any], data: Mapping[str, Any], kind: NoticeKind) -> datetime | None:
+    """paid_at is the payment's time in every message; of anything else the message's own time tells."""
+    paid_at, sent_at = read_time(data, "paid_at"), read_time(payload, "timestamp")
+    return (paid_at or sent_at) if kind is NoticeKind.PAYMENT else sent_at
+
+
+def _notice(message_id: str, payload: Mapping[str, Any], data: Mapping[str, Any]) -> Notice:
+    event = read_text(payload, "type")
+    kind = _KINDS.get(event, NoticeKind.OTHER)
+    if not event:
+        raise Rejected("missing_field", "type")
+    if kind is NoticeKind.OTHER:
+        # A type of a later version: kept and accepted, its data is none of our business.
+        return Notice(event_id=event_id(message_id), kind=kind, reference="", state=event[:MAX_STATE])
+    reference = read_text(data, "reference")
+    if not reference:
+        raise Rejected("missing_field", "data.reference")
+    amount, refund = read_money(data, "amount"), kind is NoticeKind.REFUND
+    # A sender that does not keep the sum says only what this refund is; the sum is then ours to add up.
+    refunded = read_money(data, "refunded_amount") if refund else None
+    return Notice(
+        event_id=event_id(message_id),
+        kind=kind,
+        reference=reference,
+        provider_reference=read_text(data, "provider_reference"),
+        amount=None if refund else amount,
+        currency=read_text(data, "currency", longest=3) or CURRENCY,
+        occurred_at=_occurred_at(payload, data, kind),
+        refund_reference=read_text(data, "refund_reference"),
+        refund_amount=amount if refund else None,
+        refunded_total=refunded,
+        state=event[:MAX_STATE],
+    )

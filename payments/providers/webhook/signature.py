@@ -1,0 +1,95 @@
+"""Standard Webhooks 1.0.0: HMAC-SHA256 over `{webhook-id}.{webhook-timestamp}.{raw body}`, both directions.
+
+The signature header is a list of `v1,<base64>` items with blanks between, several while a key rotates.
+Source: standard-webhooks/standard-webhooks, spec/standard-webhooks.md.
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import datetime
+from functools import lru_cache
+
+from ordersite.lib.crypto import same, strict_base64
+from payments.providers.types import MAX_BODY, RawCall, Rejected
+
+TOLERANCE_SECONDS = 300
+_MAX_SIGNATURES = 20
+_PREFIX = "whsec_"
+_ID = re.compile(r"[!-\-/-~]{1,200}", re.ASCII)  # printable, no blank, no dot
+_TIMESTAMP = re.compile(r"[0-9]{1,11}", re.ASCII)
+
+
+@lru_cache(maxsize=512)
+def secret_bytes(secret: str) -> bytes:
+    """The key in `whsec_` + base64, 24 to 64 bytes; ValueError never shows it."""
+    try:
+        key = strict_base64(secret.removeprefix(_PREFIX))
+    except ValueError:
+        raise ValueError("not whsec_ and base64") from None
+    if not secret.startswith(_PREFIX) or not 24 <= len(key) <= 64:
+        raise ValueError("not whsec_ and the base64 of 24 to 64 bytes")
+    return key
+
+
+def signature(key: bytes, *, message_id: str, timestamp: str, body: bytes) -> str:
+    """One item of the webhook-signature header."""
+    signed = f"{message_id}.{timestamp}.".encode() + body
+    return f"v1,{base64.b64encode(hmac.digest(key, signed, 'sha256')).decode()}"
+
+
+def signed_headers(key: bytes, body: bytes, *, message_id: str, at: datetime) -> dict[str, str]:
+    """The headers of a call of ours, content type included.
+
+    `message_id` stays the same over retries of one call.
+    """
+    timestamp = str(int(at.timestamp()))
+    return {
+        "content-type": "application/json",
+        "webhook-id": message_id,
+        "webhook-timestamp": timestamp,
+        "webhook-signature": signature(key, message_id=message_id, timestamp=timestamp, body=body),
+    }
+
+
+def check_signature(call: RawCall, secrets: list[str]) -> str:
+    """The webhook-id of a genuine, fresh call; for anything in the Standard Webhooks form. Raises `Rejected`.
+
+    Staleness is judged last, so that `stale_timestamp` always means a genuine message that came too late or
+    too early.
+    """
+    if len(call.body) > MAX_BODY:
+        raise Rejected("too_large")
+    message_id, timestamp, given = (
+        _header(call, f"webhook-{name}") for name in ("id", "timestamp", "signature")
+    )
+    if not _ID.fullmatch(message_id) or not _TIMESTAMP.fullmatch(timestamp):
+        raise Rejected("malformed", "webhook-id or webhook-timestamp")
+    items = given.split(" ")[:_MAX_SIGNATURES]
+    expected = [
+        signature(key, message_id=message_id, timestamp=timestamp, body=call.body)
+        for key in _usable_keys(secrets)
+    ]
+    if not any(same(item, good) for item in items for good in expected):
+        raise Rejected("bad_signature")
+    if abs(call.received_at.timestamp() - int(timestamp)) > TOLERANCE_SECONDS:
+        raise Rejected("stale_timestamp")
+    return message_id
+
+
+def _usable_keys(secrets: list[str]) -> Iterator[bytes]:
+    # A spoilt old secret must not stop the calls that the new one signs.
+    for secret in secrets:
+        with suppress(ValueError):
+            yield secret_bytes(secret)
+
+
+def _header(call: RawCall, name: str) -> str:
+    value = call.headers.get(name, "")
+    if not value:
+        raise Rejected("missing_field", name)
+    return value

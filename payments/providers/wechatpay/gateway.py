@@ -1,0 +1,180 @@
+"""Our calls to WeChat Pay's APIv3: signed requests, and answers that are believed only with the platform's signature.
+
+Signed are five lines: method, path with query, timestamp, nonce and body as sent, a line feed after each
+(pay.weixin.qq.com/wiki/doc/api_external/ch/wechatpay/wechatpay4_0.shtml).
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.utils.translation import gettext_lazy as _
+
+from ordersite.lib.errors import OutsideError
+from ordersite.lib.http import Gateway, Reply
+from ordersite.lib.strict_json import loads_object
+from payments.providers.rsa_keys import private_key, sign
+from payments.providers.types import AccountKeys, Rejected, evidence
+from payments.providers.wechatpay.keys import SIGN_TYPE, public_key_id
+from payments.providers.wechatpay.signature import check_signature
+
+# Refusals that nothing but a change of the account or of this program heals.
+_MISCONFIGURED = frozenset(
+    (
+        "SIGNERROR",
+        "NOAUTH",
+        "APPIDMCHIDNOTMATCH",
+        "MCHNOTEXISTS",
+        "MCHNOTEXIST",
+        "PARAMERROR",
+        "INVALIDAPPID",
+        "APPIDNOTEXIST",
+    )
+)
+_TOO_OFTEN = frozenset(("FREQUENCYLIMITED", "FREQUENCYLIMITEXCEED", "RATELIMITEXCEED", "RATELIMITEXCEEDED"))
+# The platform does not know whether it has acted; by the book these come with a 5xx status.
+_UNKNOWN = frozenset(("SYSTEMERROR", "BANKERROR"))
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`ok`: carried out. Otherwise `code` says why not, without the underscores that come and go in its spelling."""
+
+    ok: bool
+    fields: Mapping[str, Any]
+    raw: str
+    code: str = ""
+
+
+def failure(code: str, detail: str, *, retryable: bool = False, outcome_known: bool = True) -> OutsideError:
+    return OutsideError(
+        code,
+        _("WeChat Pay gave no usable answer: %(detail)s"),
+        retryable=retryable,
+        outcome_known=outcome_known,
+        detail=evidence(detail)[:500],
+    )
+
+
+def unreadable(detail: str) -> OutsideError:
+    """Whatever this answer was, it says nothing about what was done."""
+    return failure("provider_answer_refused", detail, retryable=True, outcome_known=False)
+
+
+def refused(answer: Answer) -> OutsideError:
+    """The error for a definite no that has no meaning of its own for the caller."""
+    misconfigured = answer.code in _MISCONFIGURED
+    return failure("provider_misconfigured" if misconfigured else "provider_refused", refusal_text(answer))
+
+
+def refusal_text(answer: Answer) -> str:
+    message = answer.fields.get("message")
+    return f"{answer.fields.get('code', '')} {message if isinstance(message, str) else ''}".strip()[:200]
+
+
+def signature_of(keys: AccountKeys, *lines: str) -> str:
+    """Our signature over these lines; OutsideError (misconfigured) when our key is unusable."""
+    try:
+        key = private_key(keys.secret("merchant_private_key"))
+    except ValueError as error:
+        raise failure("provider_misconfigured", f"merchant_private_key: {error}") from error
+    return sign(key, "".join(f"{line}\n" for line in lines).encode())
+
+
+def authorization(method: str, url: str, body: str, keys: AccountKeys) -> str:
+    """The Authorization header of one call; it holds for five minutes."""
+    parts = urlsplit(url)
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    timestamp, nonce = str(int(time.time())), secrets.token_hex(16).upper()
+    fields = {
+        "mchid": keys.config.get("mchid", ""),
+        "nonce_str": nonce,
+        "signature": signature_of(keys, method, target, timestamp, nonce, body),
+        "timestamp": timestamp,
+        "serial_no": keys.config.get("merchant_serial", ""),
+    }
+    return f"{SIGN_TYPE} " + ",".join(f'{name}="{value}"' for name, value in fields.items())
+
+
+def request_headers(method: str, url: str, body: str, keys: AccountKeys) -> dict[str, str]:
+    headers = {
+        "accept": "application/json",
+        "user-agent": "ordersite",
+        "authorization": authorization(method, url, body, keys),
+    }
+    if wanted := public_key_id(keys):
+        # Without it the platform signs with a certificate for as long as the merchant still has one.
+        headers["wechatpay-serial"] = wanted
+    return headers | ({"content-type": "application/json"} if body else {})
+
+
+def get(path: str, keys: AccountKeys, gateway: Gateway) -> Answer:
+    """Ask; raises `OutsideError` unless there is a definite answer in the platform's words."""
+    url = _url(path, keys)
+    return _read(gateway.get(url, headers=request_headers("GET", url, "", keys)), keys)
+
+
+def post(path: str, content: Mapping[str, Any], keys: AccountKeys, gateway: Gateway) -> Answer:
+    """Like `get`, with a JSON body: signed is exactly the text that is sent."""
+    url, body = _url(path, keys), json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+    headers = request_headers("POST", url, body, keys)
+    return _read(gateway.post(url, content=body.encode(), headers=headers), keys)
+
+
+def _url(path: str, keys: AccountKeys) -> str:
+    return keys.config.get("gateway_url", "").rstrip("/") + path
+
+
+def _read(reply: Reply, keys: AccountKeys) -> Answer:
+    is_good = 200 <= reply.status < 300
+    # An answer that says no may come without a signature, from a gateway on the way; one that is there must be good.
+    if is_good or "wechatpay-signature" in reply.headers:
+        _check_signature(reply, keys)
+    if not is_good:
+        return _refusal(reply)
+    if reply.status not in (200, 204):
+        raise unreadable(f"HTTP {reply.status}")
+    return Answer(True, _fields(reply) if reply.body else {}, _text(reply))
+
+
+def _check_signature(reply: Reply, keys: AccountKeys) -> None:
+    try:
+        check_signature(reply.headers, reply.body, keys, at=datetime.now(UTC))
+    except Rejected as error:
+        raise unreadable(f"HTTP {reply.status}, {error}") from error
+
+
+def _refusal(reply: Reply) -> Answer:
+    """A 4xx with a code is a plain no. Behind anything else the call may have been carried out all the same."""
+    status = reply.status
+    try:
+        fields = loads_object(reply.body)
+    except ValueError:
+        fields = {}
+    code = fields.get("code")
+    plain = code.upper().replace("_", "") if isinstance(code, str) else ""
+    if status == 429 or (plain in _TOO_OFTEN and status < 500):
+        raise failure("provider_busy", f"HTTP {status} {_text(reply)}", retryable=True)
+    if plain in _UNKNOWN or not 400 <= status < 500 or status == 408:
+        raise failure("provider_error", f"HTTP {status} {_text(reply)}", retryable=True, outcome_known=False)
+    if not plain:
+        raise failure("provider_http_error", f"HTTP {status}", retryable=True)
+    return Answer(False, fields, _text(reply), plain)
+
+
+def _fields(reply: Reply) -> dict[str, Any]:
+    try:
+        return loads_object(reply.body)
+    except ValueError as error:
+        raise unreadable(f"the answer {error}") from error
+
+
+def _text(reply: Reply) -> str:
+    return evidence(reply.body.decode("utf-8", "replace").replace("\0", ""))

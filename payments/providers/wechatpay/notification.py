@@ -1,0 +1,167 @@
+"""WeChat Pay's notification: from headers and raw body to a `Notice`.
+
+That the content can be decrypted proves nothing about its sender: the key is shared and old content can be sent
+again. The signature and its time stamp come first. Facts: pay.weixin.qq.com/docs/partner/apis/partner-h5-payment/
+payment-notice.html, pay.weixin.qq.com/wiki/doc/apiv3/apis/chapter3_1_11.shtml (refunds).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from ordersite.lib.money import LARGEST, fen, yuan
+from ordersite.lib.strict_json import loads_object
+from payments.providers.types import (
+    CURRENCY,
+    MAX_BODY,
+    MAX_REFERENCE,
+    MAX_STATE,
+    AccountKeys,
+    Notice,
+    NoticeKind,
+    RawCall,
+    Rejected,
+    event_id,
+)
+from payments.providers.wechatpay.keys import decrypt
+from payments.providers.wechatpay.signature import check_signature
+
+ALGORITHM = "AEAD_AES_256_GCM"
+# REFUND says that at least one refund exists: the order was paid, even when we hear of it for the first time.
+PAID_STATES = ("SUCCESS", "REFUND")
+# What each pair of resource.original_type and event_type says, and the states of the content that agree with it.
+# Payments and refunds may share one address, so one of the two alone decides nothing.
+_KINDS: Mapping[tuple[str, str], tuple[NoticeKind, tuple[str, ...]]] = {
+    ("transaction", "TRANSACTION.SUCCESS"): (NoticeKind.PAYMENT, PAID_STATES),
+    ("refund", "REFUND.SUCCESS"): (NoticeKind.REFUND, ("SUCCESS",)),
+    ("refund", "REFUND.ABNORMAL"): (NoticeKind.REFUND_ABNORMAL, ("ABNORMAL",)),
+    ("refund", "REFUND.CLOSED"): (NoticeKind.REFUND_FAILED, ("CLOSED",)),
+}
+# The account facts that a content must name: a refund's has no appid, and of events that are new to us we know nothing.
+_NAMED: Mapping[NoticeKind, tuple[str, ...]] = {
+    NoticeKind.PAYMENT: ("appid", "mchid"),
+    NoticeKind.REFUND: ("mchid",),
+    NoticeKind.REFUND_ABNORMAL: ("mchid",),
+    NoticeKind.REFUND_FAILED: ("mchid",),
+    NoticeKind.OTHER: (),
+}
+_MOST_FEN = fen(LARGEST)
+_SHOWN = ("trade_type", "bank_type", "trade_state_desc", "refund_id")
+
+
+def read_text(values: Mapping[str, Any], name: str) -> str:
+    """A field as text; empty where it is absent or something else."""
+    value = values.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def read_fen(values: Mapping[str, Any], name: str) -> Decimal | None:
+    """An amount in whole fen as yuan; None for anything else (a fraction, a text, less than nothing)."""
+    value = values.get(name)
+    fits = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST_FEN
+    return yuan(value) if fits and isinstance(value, int) else None
+
+
+def read_object(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """A member that is an object; empty where it is absent or something else."""
+    value = values.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def read_time(values: Mapping[str, Any], name: str) -> datetime | None:
+    """A time in RFC 3339 as UTC; None without a zone, or where it is no time."""
+    try:
+        at = datetime.fromisoformat(read_text(values, name))
+        return at.astimezone(UTC) if at.tzinfo else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def _object(raw: bytes) -> dict[str, Any]:
+    try:
+        return loads_object(raw)
+    except ValueError as error:
+        raise Rejected("malformed", str(error)) from error
+
+
+def _content(resource: Mapping[str, Any], keys: AccountKeys) -> dict[str, Any]:
+    """The decrypted content. A key that does not fit is a fault of the account, so the call is to come again."""
+    if resource.get("algorithm") != ALGORITHM:
+        raise Rejected("malformed", "resource.algorithm")
+    nonce, ciphertext = read_text(resource, "nonce"), read_text(resource, "ciphertext")
+    if not nonce or not ciphertext:
+        raise Rejected("missing_field", "resource")
+    try:
+        plain = decrypt(
+            keys.secret("api_v3_key"),
+            nonce=nonce,
+            ciphertext=ciphertext,
+            associated_data=read_text(resource, "associated_data"),
+        )
+    except ValueError as error:
+        raise Rejected("cannot_decrypt", str(error)) from error
+    return _object(plain)
+
+
+def account_problem(
+    values: Mapping[str, Any], config: Mapping[str, str], *, required: tuple[str, ...] = ("appid", "mchid")
+) -> str:
+    """Empty, or which account fact does not fit.
+
+    A message of partner mode has `sp_` and `sub_` numbers instead; each that is there must be ours.
+    """
+    for name in ("appid", "mchid"):
+        given = [values[prefix + name] for prefix in ("", "sp_", "sub_") if prefix + name in values]
+        if (not given and name in required) or any(value != config.get(name) for value in given):
+            return f"wrong_{name}"
+    return ""
+
+
+def _kind(envelope: Mapping[str, Any], original_type: str, state: str) -> NoticeKind:
+    pair = (original_type, read_text(envelope, "event_type"))
+    kind, states = _KINDS.get(pair, (NoticeKind.OTHER, ()))
+    return kind if state in states else NoticeKind.OTHER
+
+
+def opened_content(body: bytes, keys: AccountKeys) -> Mapping[str, Any]:
+    """The decrypted content of a stored call, whoever signed it. Raises `Rejected`."""
+    return _content(read_object(_object(body), "resource"), keys)
+
+
+def read_notice(call: RawCall, keys: AccountKeys) -> Notice:
+    """Raises `Rejected`."""
+    if len(call.body) > MAX_BODY:
+        raise Rejected("too_large")
+    check_signature(call.headers, call.body, keys, at=call.received_at)
+    envelope = _object(call.body)
+    if not read_text(envelope, "id"):
+        raise Rejected("missing_field", "id")
+    resource = read_object(envelope, "resource")
+    return _notice(envelope, resource, _content(resource, keys), keys)
+
+
+def _notice(
+    envelope: Mapping[str, Any], resource: Mapping[str, Any], content: Mapping[str, Any], keys: AccountKeys
+) -> Notice:
+    original_type = read_text(resource, "original_type")
+    is_refund = original_type == "refund"
+    state = read_text(content, "refund_status" if is_refund else "trade_state")
+    kind, amount = _kind(envelope, original_type, state), read_object(content, "amount")
+    return Notice(
+        event_id=event_id(read_text(envelope, "id")),
+        kind=kind,
+        reference=read_text(content, "out_trade_no")[:MAX_REFERENCE],
+        provider_reference=read_text(content, "transaction_id")[:MAX_REFERENCE],
+        # `total`, never `payer_total`, which is less where a coupon was used.
+        amount=read_fen(amount, "total"),
+        currency=read_text(amount, "currency")[:3] or CURRENCY,
+        occurred_at=read_time(content, "success_time") or read_time(envelope, "create_time"),
+        refund_reference=read_text(content, "out_refund_no")[:MAX_REFERENCE] if is_refund else "",
+        refund_amount=read_fen(amount, "refund") if is_refund else None,
+        account_problem=account_problem(content, keys.config, required=_NAMED[kind]),
+        state=(state or read_text(envelope, "event_type"))[:MAX_STATE],
+        summary={name: read_text(content, name)[:200] for name in _SHOWN if read_text(content, name)},
+    )

@@ -1,0 +1,175 @@
+"""Bills fetched every day: yesterday's (Beijing), of every active account whose provider has any, from 10:00 on.
+
+A bill that the provider has not made yet is asked for again, at widening gaps, for some days. What was fetched is
+matched by itself and settled by nobody but a person.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from ordersite.lib.china_time import BEIJING
+from ordersite.lib.crypto import CannotDecrypt
+from ordersite.lib.errors import DomainError, OutsideError
+from ordersite.lib.http import Gateway
+from payments.accounts.keys import keys_of
+from payments.cases.open import Case, fact_key, raise_exceptions
+from payments.models import BillFetch, PaymentAccount, PaymentException, Statement
+from payments.providers.registry import get_provider
+from payments.providers.types import AccountKeys, BillAnswer, BillState
+from payments.reconciliation import importing
+
+# Alipay and WeChat Pay both promise the bill of a day for ten o'clock of the next.
+READY_HOUR = 10
+# A machine that stood still over a holiday catches up on these.
+DAYS_BACK = 3
+GIVE_UP_AFTER = timedelta(days=4)
+_GAPS = (timedelta(minutes=10), timedelta(minutes=30), timedelta(hours=1), timedelta(hours=2))
+_LEASE = timedelta(minutes=10)
+_GATEWAY = Gateway()
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """One try: what the provider said, and the statement that came of it; `problem` when it said nothing usable."""
+
+    state: BillState
+    statement: Statement | None = None
+    problem: str = ""
+
+
+def fetch_bills() -> int:
+    """Note what is to be fetched today and fetch what is due; returns how many bills were asked for."""
+    plan(timezone.now())
+    due = BillFetch.objects.filter(next_at__lte=timezone.now()).select_related("account")
+    return sum(_try(fetch) for fetch in due.order_by("next_at")[:50])
+
+
+def fetch_days(account: PaymentAccount, days: Iterable[date]) -> list[BillFetch]:
+    """Fetch the bills of these days (Beijing) now, whatever was fetched before; one that the provider does not have
+    yet is asked for again by the daily fetch. Returns the rows as they are then, in order of day.
+
+    An account whose provider has no bills gives none.
+    """
+    keys = _usable_keys(account)
+    if keys is None or not get_provider(account.provider).can_bill(keys):
+        return []
+    rows = []
+    for day in sorted(set(days)):
+        values = {"state": BillFetch.State.WAITING, "attempts": 0, "next_at": timezone.now()}
+        row, _made = BillFetch.objects.update_or_create(account=account, day=day, defaults=values)
+        _try(row)
+        row.refresh_from_db()
+        rows.append(row)
+    return rows
+
+
+def plan(now: datetime) -> None:
+    """A row for each account and each of the last days whose bill is out by now."""
+    local = now.astimezone(BEIJING)
+    newest = local.date() - timedelta(days=1 if local.hour >= READY_HOUR else 2)
+    days = [newest - timedelta(days=back) for back in range(DAYS_BACK)]
+    known = set(BillFetch.objects.filter(day__in=days).values_list("account_id", "day"))
+    rows = [
+        BillFetch(account=account, day=day)
+        for account in PaymentAccount.objects.filter(is_active=True).order_by("pk")
+        for day in days
+        if (account.pk, day) not in known and day >= account.created_at.astimezone(BEIJING).date()
+        if _can_bill(account)
+    ]
+    BillFetch.objects.bulk_create(rows, ignore_conflicts=True)
+
+
+def _can_bill(account: PaymentAccount) -> bool:
+    keys = _usable_keys(account)
+    return keys is not None and get_provider(account.provider).can_bill(keys)
+
+
+def _usable_keys(account: PaymentAccount) -> AccountKeys | None:
+    try:
+        return keys_of(account)
+    except (CannotDecrypt, ValueError):
+        logger.warning("account unusable", extra={"account": account.slug})
+        return None
+
+
+def _try(fetch: BillFetch) -> bool:
+    """Ask for one bill; False when somebody else has it in hand. The guarded UPDATE is the claim."""
+    now = timezone.now()
+    mine = BillFetch.objects.filter(pk=fetch.pk, next_at=fetch.next_at)
+    if not mine.update(next_at=now + _LEASE, attempts=fetch.attempts + 1):
+        return False
+    fetch.attempts += 1
+    _record(fetch, _fetch(fetch.account, fetch.day), now)
+    return True
+
+
+def _fetch(account: PaymentAccount, day: date) -> Fetched:
+    keys = _usable_keys(account)
+    if keys is None:
+        return Fetched(BillState.NOT_READY, problem="cannot_decrypt")
+    Path(settings.PRIVATE_DIR).mkdir(parents=True, exist_ok=True, mode=0o700)
+    with tempfile.TemporaryDirectory(dir=settings.PRIVATE_DIR) as folder:
+        target = Path(folder) / "bill"
+        try:
+            answer = get_provider(account.provider).fetch_bill(day, keys, _GATEWAY, target)
+            return _take(account, day, answer, target)
+        except (OutsideError, DomainError, OSError) as error:
+            return Fetched(BillState.NOT_READY, problem=str(error)[:500])
+
+
+def _take(account: PaymentAccount, day: date, answer: BillAnswer, target: Path) -> Fetched:
+    if answer.state is not BillState.READY:
+        return Fetched(answer.state, problem=answer.detail)
+    origin = importing.Origin(
+        source=Statement.Source.FETCH,
+        file_name=answer.file_name or f"{account.slug}-{day}",
+        day=day,
+    )
+    with target.open("rb") as stream:
+        return Fetched(answer.state, importing.take_in(account, stream, origin).statement)
+
+
+def _record(fetch: BillFetch, fetched: Fetched, now: datetime) -> None:
+    state = BillFetch.State.WAITING
+    next_at: datetime | None = now + _gap(fetch.attempts)
+    if fetched.statement is not None:
+        state, next_at = BillFetch.State.DONE, None
+    elif fetched.state is BillState.EMPTY:
+        state, next_at = BillFetch.State.EMPTY, None
+    elif _is_too_late(fetch.day, now):
+        state, next_at = BillFetch.State.GIVEN_UP, None
+    with transaction.atomic():
+        BillFetch.objects.filter(pk=fetch.pk).update(
+            state=state, next_at=next_at, last_error=fetched.problem[:500], statement=fetched.statement
+        )
+        if state == BillFetch.State.GIVEN_UP:
+            raise_exceptions([_given_up(fetch, fetched.problem)])
+
+
+def _gap(attempts: int) -> timedelta:
+    return _GAPS[min(attempts, len(_GAPS)) - 1]
+
+
+def _is_too_late(day: date, now: datetime) -> bool:
+    return now.astimezone(BEIJING).date() - day > GIVE_UP_AFTER
+
+
+def _given_up(fetch: BillFetch, problem: str) -> Case:
+    return Case(
+        kind=PaymentException.Kind.PROVIDER_SILENT,
+        dedup_key=fact_key("bill", fetch.account_id, fetch.day),
+        account_id=fetch.account_id,
+        detail={"error": problem, "bill_of": str(fetch.day)},
+    )

@@ -1,0 +1,221 @@
+"""Settling what a statement proves: money at the provider for an attempt of ours that does not know of it yet.
+
+Every line goes through the payment door as a finding with its own evidence; what became of it stands on the line. A
+confirmed settlement is a mark on the statement: whoever dies over it is replaced, and nothing is applied twice.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from orders import machine
+from orders.history.lines import Evidence
+from ordersite.database import bulk
+from ordersite.lib.errors import DomainError
+from ordersite.queue import wakeups
+from payments.approvals.errors import too_soon
+from payments.approvals.workflow import staff
+from payments.cases.open import Case, fact_key, raise_exceptions
+from payments.lifecycle import apply
+from payments.lifecycle.updates import Finding, Outcome, Verdict
+from payments.models import PaymentException, Statement, StatementLine, StatementStatus
+from payments.providers.types import NoticeKind
+
+TASK = "payments.settle_statements"
+CHUNK = 500
+MOST_CASES = 500
+# Before that a bill of tomorrow may still bring it.
+MISSING_THERE_AFTER = timedelta(days=1)
+DONE = (Outcome.APPLIED, Outcome.REFUND_APPLIED)
+R, K = StatementLine.Result, StatementLine.Kind
+
+logger = logging.getLogger(__name__)
+
+
+def settleable(statement: Statement) -> QuerySet[StatementLine]:
+    """Lines of the file that a machine can settle: ours, of equal amount, not tried yet."""
+    return _open_lines(StatementLine.objects.filter(statement=statement))
+
+
+def settleable_earlier(statement: Statement) -> QuerySet[StatementLine]:
+    """The same, of earlier statements, for the facts that this file only repeats."""
+    if not statement.duplicate:
+        return StatementLine.objects.none()
+    repeated = StatementLine.objects.filter(statement=statement, result=R.DUPLICATE).values("identity")
+    rows = StatementLine.objects.filter(account_id=statement.account_id, number__isnull=False)
+    return _open_lines(rows.exclude(statement=statement).filter(identity__in=repeated))
+
+
+def _open_lines(lines: QuerySet[StatementLine]) -> QuerySet[StatementLine]:
+    return lines.filter(
+        result=R.MISSING_HERE,
+        outcome="",
+        payment__isnull=False,
+        amount__gt=0,
+        kind__in=(K.PAYMENT, K.REFUND),
+    )
+
+
+def want_settlement(statement: Statement, *, user: User | None) -> None:
+    """Note that a person has confirmed; the work is done by whoever comes by. Without a user a command has confirmed.
+
+    No file that a person hands in is signed, a provider's own bill neither: what somebody made up would pay orders by
+    one person alone. So a second one confirms, unless the shop allows that, and then after its wait. Bills that were
+    fetched come from the provider itself. Raises `DomainError`: not_matched, own_statement, too_soon.
+    """
+    if user is not None and statement.created_by_id == user.pk:
+        _check_alone(statement)
+    marked = Statement.objects.filter(pk=statement.pk, status=StatementStatus.MATCHED).update(
+        settle_wanted_at=timezone.now(), settle_wanted_by=user
+    )
+    if not marked:
+        raise DomainError("not_matched", _("This statement is not matched; nothing can be settled from it."))
+    transaction.on_commit(lambda: wakeups.hint(TASK))
+
+
+def _check_alone(statement: Statement) -> None:
+    merchant = statement.account.merchant
+    if not merchant.allows_single_operator:
+        raise DomainError("own_statement", _("Somebody else has to confirm a file that you have uploaded."))
+    left = statement.created_at + timedelta(minutes=merchant.single_operator_wait_minutes) - timezone.now()
+    if left > timedelta(0):
+        raise too_soon(math.ceil(left / timedelta(minutes=1)))
+
+
+def settle_statements() -> None:
+    """Do every settlement that was confirmed."""
+    wanted = Statement.objects.filter(settle_wanted_at__isnull=False)
+    for statement in wanted.select_related("settle_wanted_by").order_by("id"):
+        settle(statement)
+
+
+def settle(statement: Statement, *, report: Callable[[int], None] | None = None) -> int:
+    """Settle all that can be; returns how many payments and refunds were applied by this call.
+
+    Payments first: a refund of one that is not known yet would have to wait. Safe to run again, and beside itself.
+    """
+    done = 0
+    for kind in (K.PAYMENT, K.REFUND):
+        for lines in (settleable(statement), settleable_earlier(statement)):
+            for chunk in _chunks(lines.filter(kind=kind)):
+                done += _settle_chunk(statement, chunk)
+                if report:
+                    report(done)
+    Statement.objects.filter(pk=statement.pk).update(settle_wanted_at=None)
+    return done
+
+
+def _chunks(lines: QuerySet[StatementLine]) -> Iterator[list[StatementLine]]:
+    after = 0
+    rows = lines.select_related("payment").order_by("id")
+    while chunk := list(rows.filter(id__gt=after)[:CHUNK]):
+        yield chunk
+        after = chunk[-1].pk
+
+
+def _settle_chunk(statement: Statement, lines: Sequence[StatementLine]) -> int:
+    """All in one transaction; one that raises is halved until the culprit stands alone, and keeps that on its line."""
+    try:
+        with transaction.atomic():
+            verdicts = apply.apply_findings([_finding(statement, line) for line in lines])
+            return _record(lines, verdicts)
+    except Exception:  # the edge: one bad line stops nobody else
+        if len(lines) == 1:
+            logger.exception("statement line not settled", extra={"line": lines[0].pk})
+            return _record(lines, [Verdict(Outcome.POISON)])
+    middle = len(lines) // 2
+    return _settle_chunk(statement, lines[:middle]) + _settle_chunk(statement, lines[middle:])
+
+
+def _finding(statement: Statement, line: StatementLine) -> Finding:
+    assert line.payment
+    is_refund = line.kind == K.REFUND
+    return Finding(
+        account_id=statement.account_id,
+        kind=NoticeKind.REFUND if is_refund else NoticeKind.PAYMENT,
+        reference=line.payment.reference,
+        provider_reference=line.provider_reference,
+        evidence=Evidence("statement_line", str(line.pk), line.sha256),
+        seen_at=statement.created_at,
+        trigger=machine.STATEMENT,
+        amount=None if is_refund else line.amount,
+        refund_amount=line.amount if is_refund else None,
+        refund_reference=line.refund_reference,
+        occurred_at=line.occurred_at,
+        # History names who confirmed it; what a command settles has no one to name but the provider.
+        actor=staff(statement.settle_wanted_by) if statement.settle_wanted_by else None,
+    )
+
+
+def _record(lines: Sequence[StatementLine], verdicts: Sequence[Verdict]) -> int:
+    """Keep the outcomes; a line that somebody else has settled meanwhile keeps his. Undecided ones stay open."""
+    now, decided = timezone.now(), []
+    for line, verdict in zip(lines, verdicts, strict=True):
+        if verdict.outcome != Outcome.WAITING:
+            line.outcome, line.settled_at = verdict.outcome, now
+            decided.append(line)
+    bulk.update_rows(StatementLine, decided, ("outcome", "settled_at"), guard={"outcome": ""})
+    return sum(line.outcome in DONE for line in decided)
+
+
+def unsettleable(statement: Statement) -> QuerySet[StatementLine]:
+    """Differences that only a person can end: money of nobody we know, another amount, a payment that the provider's
+    file lacks a day later."""
+    overdue = timezone.now() - MISSING_THERE_AFTER
+    unknown = Q(result=R.MISSING_HERE, payment__isnull=True, amount__gt=0)
+    lacking = Q(result=R.MISSING_THERE, occurred_at__lt=overdue)
+    differing = Q(result=R.AMOUNT_DIFFERS)
+    return statement.lines.filter(unknown | lacking | differing, outcome="").order_by("id")
+
+
+def raise_cases(statement: Statement, *, most: int = MOST_CASES) -> int:
+    """A case for each of these, at most `most` at once; returns how many are new. Raising again makes none twice."""
+    lines = list(unsettleable(statement).select_related("payment")[:most])
+    with transaction.atomic():
+        return raise_exceptions([_case(line) for line in lines]) if lines else 0
+
+
+def _case(line: StatementLine) -> Case:
+    fact = ("payment", line.payment_id) if line.result == R.MISSING_THERE else (line.identity,)
+    detail = {
+        "difference": line.result,
+        "kind": line.kind,
+        "reference": line.reference,
+        "provider_reference": line.provider_reference,
+        "refund_reference": line.refund_reference,
+        "amount": line.amount,
+        "expected_amount": line.payment.amount if line.payment else "",
+        "statement_line": line.pk,
+    }
+    return Case(
+        kind=PaymentException.Kind.STATEMENT_DIFFERENCE,
+        dedup_key=fact_key("statement", line.account_id, *fact),
+        account_id=line.account_id,
+        order_id=line.payment.order_id if line.payment else None,
+        payment_id=line.payment_id,
+        amount=line.amount,
+        detail={name: value for name, value in detail.items() if value not in (None, "")},
+    )
+
+
+def raise_refused(statement: Statement, words: str) -> None:
+    """A bill that was fetched and cannot be taken: nobody stands before a page that says so. In a transaction."""
+    raise_exceptions(
+        [
+            Case(
+                kind=PaymentException.Kind.STATEMENT_DIFFERENCE,
+                dedup_key=fact_key("statement refused", statement.pk),
+                account_id=statement.account_id,
+                detail={"error": words, "statement": str(statement)},
+            )
+        ]
+    )

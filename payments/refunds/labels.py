@@ -1,0 +1,54 @@
+"""How refund requests look: their colours, what they wait for, what the provider said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.timesince import timeuntil
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from payments.models import RefundRequest, RefundStatus
+from payments.providers.types import RefundState
+
+S = RefundStatus
+TONES: Mapping[str, str] = {
+    S.PROPOSED: "waiting",
+    S.APPROVED: "moving",
+    S.ORDERED: "moving",
+    S.ABNORMAL: "bad",
+    S.SUCCEEDED: "good",
+    S.FAILED: "bad",
+    S.REFUSED: "plain",
+    S.WITHDRAWN: "plain",
+}
+_ANSWERS: Mapping[str, Promise] = {
+    RefundState.SUCCEEDED: gettext_lazy("refund confirmed"),
+    RefundState.PROCESSING: gettext_lazy("being refunded"),
+    RefundState.ABNORMAL: gettext_lazy("stuck there"),
+    RefundState.FAILED: gettext_lazy("refund failed"),
+    RefundState.NOT_DONE: gettext_lazy("not known there yet"),
+}
+
+
+def answer_words(last_answer: str) -> str:
+    """What the provider last said, in the reader's language; its own words behind it; an error keeps its words."""
+    state, _blank, detail = last_answer.partition(" ")
+    if state not in _ANSWERS:
+        return last_answer or "–"
+    return " · ".join(filter(None, (str(_ANSWERS[state]), detail)))
+
+
+def waits_for(request: RefundRequest) -> str:
+    """Who has to act; empty where it has ended."""
+    if request.status == S.PROPOSED:
+        return _("a second person's approval")
+    if request.status == S.ABNORMAL:
+        return _("a person at the provider's own pages")
+    if request.status not in (S.APPROVED, S.ORDERED):
+        return ""
+    if request.next_try_at and request.next_try_at > timezone.now():
+        return _("the provider; asked again in %(time)s") % {"time": timeuntil(request.next_try_at)}
+    return _("the provider")

@@ -1,0 +1,61 @@
+"""Money for a closed order, or for one that is paid already: where the merchant says «refund», it goes back by itself.
+
+It never revives an order. Whatever cannot be asked back stays in the queue, with the reason among the case's steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from django.db import transaction
+
+from orders import lifecycle
+from orders.models.merchant import LatePayments
+from ordersite.lib.errors import DomainError
+from ordersite.queue.relay import Answer, Delivered
+from payments.cases import desk
+from payments.models import PaymentException, PaymentExceptionStep, RefundRequest
+from payments.refunds.request import left_of, request_refund
+
+Deed = PaymentExceptionStep.Deed
+# Stands in the refund request and in the history, in the one language of stored words.
+REASON = "late payment, refunded by the merchant's rule"
+
+
+def handle_exception_raised(events: Sequence[Delivered]) -> Sequence[Answer]:
+    """Ask for the money of these cases back. Runs in the relay's transaction; doing it again changes nothing."""
+    ids = [event.subject_id for event in events if event.payload.get("kind") in desk.LATE]
+    # All orders at once, by primary key; from here on nobody else asks for this money.
+    lifecycle.lock(case.order_id for case in _cases_by_rule(ids) if case.order_id is not None)
+    # Read again: while we waited two persons may have revived an order, and its money is surplus no more.
+    for case in _cases_by_rule(ids):
+        _refund(case)
+    return [None] * len(events)
+
+
+def _cases_by_rule(ids: Sequence[int]) -> list[PaymentException]:
+    """Only surplus money: a second trade on the attempt that paid the order would take that order's money back."""
+    cases = PaymentException.objects.filter(
+        pk__in=ids,
+        kind__in=desk.LATE,
+        resolved_at__isnull=True,
+        order__merchant__late_payments=LatePayments.REFUND,
+        payment__is_surplus=True,
+    )
+    return list(cases.select_related("payment").order_by("order_id", "pk"))
+
+
+def _refund(case: PaymentException) -> None:
+    payment = case.payment
+    assert payment
+    amount = left_of(payment)
+    # The rule asks once: what became of its request is a person's matter.
+    if not amount or RefundRequest.objects.filter(payment=payment, proposer__isnull=True).exists():
+        return
+    try:
+        with transaction.atomic():
+            request = request_refund(payment.pk, amount, actor_user=None, reason=REASON)
+    except DomainError as refused:
+        desk.add_step(case.pk, Deed.NOTED, words=f"refund by rule: {refused}")
+        return
+    desk.add_step(case.pk, Deed.REFUND_REQUESTED, words=request.reference)

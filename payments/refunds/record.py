@@ -1,0 +1,116 @@
+"""What a provider's answer about a refund means here: findings for the payment door, and when to try again."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.utils import timezone
+
+from orders.lifecycle import Evidence
+from payments.cases.open import Case, fact_key, raise_exceptions
+from payments.lifecycle.apply import apply_findings
+from payments.lifecycle.updates import Finding
+from payments.models import PaymentException, RefundRequest, RefundStatus
+from payments.models.refund_request import AT_WORK
+from payments.providers.registry import get_provider
+from payments.providers.types import NoticeKind, RefundAnswer, RefundState
+from payments.refunds.call import Tried
+
+# A refund takes from seconds to days (WeChat: poll five times a minute apart, then wider).
+_PAUSES = ((5, timedelta(minutes=1)), (8, timedelta(minutes=5)), (12, timedelta(minutes=15)))
+_LONGEST_PAUSE = timedelta(hours=1)
+# After an order without an answer: long enough for the provider to know of it (Alipay asks for 10 s).
+_ASK_AFTER = timedelta(seconds=10)
+# How long a provider may not take an order, or have it under way, before a person is told.
+NOT_TAKEN = timedelta(hours=1)
+TAKES_LONG = timedelta(days=3)
+_KINDS = {
+    RefundState.SUCCEEDED: NoticeKind.REFUND,
+    RefundState.FAILED: NoticeKind.REFUND_FAILED,
+    RefundState.ABNORMAL: NoticeKind.REFUND_ABNORMAL,
+}
+
+
+def record_try(tried: Tried) -> None:
+    """Apply what the provider said and set the next time to try. Call outside of transactions."""
+    now = timezone.now()
+    if tried.answer and tried.answer.state in _KINDS:
+        apply_findings([_finding(tried.one.request, tried.answer, now)])
+    with transaction.atomic():
+        request = RefundRequest.objects.select_for_update(no_key=True).get(pk=tried.one.request.pk)
+        _go_on(request, tried, now)
+        if request.status in AT_WORK and _is_stuck(request, tried, now):
+            raise_exceptions([_case(request)])
+
+
+def _finding(request: RefundRequest, answer: RefundAnswer, now: datetime) -> Finding:
+    succeeded = answer.state is RefundState.SUCCEEDED
+    return Finding(
+        account_id=request.account_id,
+        kind=_KINDS[answer.state],
+        reference=request.payment.reference,
+        evidence=Evidence("query", request.reference, hashlib.sha256(answer.raw.encode()).hexdigest()),
+        seen_at=now,
+        refund_reference=request.reference,
+        refund_amount=(answer.amount or request.amount) if succeeded else request.amount,
+        refunded_total=answer.refunded_total if succeeded else None,
+        detail=answer.detail,
+    )
+
+
+def _go_on(request: RefundRequest, tried: Tried, now: datetime) -> None:
+    """Keep what was heard; plan the next try only where our claim still stands and nothing has ended it."""
+    request.last_answer = _words(tried)
+    if request.next_try_at == tried.one.lease and request.status in AT_WORK:
+        if _is_under_way(request, tried):
+            request.order_out()
+        request.to_order = tried.is_nothing_there
+        request.next_try_at = next_try_at(request, tried, now=now)
+    request.save(update_fields=["status", "last_answer", "to_order", "next_try_at"])
+
+
+def _is_under_way(request: RefundRequest, tried: Tried) -> bool:
+    """The provider has the order, or may have it: after an order without a usable answer nobody knows."""
+    if request.status == RefundStatus.ABNORMAL:
+        return tried.answer is not None and tried.answer.state is RefundState.PROCESSING
+    return request.status == RefundStatus.APPROVED and not tried.is_nothing_there
+
+
+def next_try_at(request: RefundRequest, tried: Tried, *, now: datetime) -> datetime:
+    """UTC. `request.attempts` counts the try that was just made."""
+    pause = next((pause for most, pause in _PAUSES if request.attempts <= most), _LONGEST_PAUSE)
+    if request.status == RefundStatus.ABNORMAL:
+        return now + _LONGEST_PAUSE
+    if tried.error and tried.one.is_order and not tried.error.outcome_known:
+        return now + min(pause, _ASK_AFTER)
+    if tried.answer and tried.answer.state is RefundState.NOT_DONE and request.attempts <= 2:
+        gap = get_provider(tried.one.request.account.provider).refund_gap
+        return max(now, (request.ordered_at or now) + gap)
+    return now + pause
+
+
+def _is_stuck(request: RefundRequest, tried: Tried, now: datetime) -> bool:
+    waited = now - (request.decided_at or request.created_at)
+    patience = NOT_TAKEN if request.status == RefundStatus.APPROVED and tried.error else TAKES_LONG
+    return waited >= patience
+
+
+def _case(request: RefundRequest) -> Case:
+    return Case(
+        kind=PaymentException.Kind.REFUND_TROUBLE,
+        dedup_key=fact_key("slow", request.reference),
+        account_id=request.account_id,
+        order_id=request.order_id,
+        payment_id=request.payment_id,
+        amount=request.amount,
+        detail={"refund_reference": request.reference, "last_answer": request.last_answer},
+    )
+
+
+def _words(tried: Tried) -> str:
+    if tried.error:
+        return str(tried.error)[:200]
+    assert tried.answer
+    return f"{tried.answer.state} {tried.answer.detail}".strip()[:200]

@@ -1,0 +1,183 @@
+"""Who may let money go back: limits, a second person, the shop of one person, and two deciders at once."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from django.contrib.auth.models import User
+from django.core import mail
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from orders.models import Merchant, OrderEvent
+from ordersite import relay
+from ordersite.lib.errors import DomainError
+from payments.approvals.mail import send_staff_mail
+from payments.models import RefundRequest
+from payments.providers.tests.sandbox_accounts import at_once
+from payments.refunds import request as desk
+from payments.refunds.tests.builders import ask_back, fresh_request, order_of, paid_payment, staff
+
+pytestmark = pytest.mark.django_db
+
+
+def waiting(amount: str = "60.00") -> RefundRequest:
+    """A request above its proposer's limit."""
+    return ask_back(paid_payment(), amount, user=staff("agent", "li"))
+
+
+def is_untouched(request: RefundRequest) -> bool:
+    fresh = fresh_request(request)
+    kinds = OrderEvent.objects.filter(order_id=request.order_id).values_list("kind", flat=True)
+    decided = (fresh.status, fresh.decided_by, fresh.decided_how, fresh.next_try_at)
+    return (
+        decided == ("proposed", None, "", None)
+        and fresh.order.refunds_pending == request.amount
+        and list(kinds.order_by("seq"))[-1] == "refund_requested"
+    )
+
+
+def test_within_the_proposers_limit_it_is_approved_at_once_and_recorded_as_such() -> None:
+    user = staff("agent", refund_alone="60.00")
+    request = ask_back(paid_payment(), "60.00", user=user)
+    assert (request.status, request.decided_how, request.decided_by) == ("approved", "limit", user)
+    line = OrderEvent.objects.filter(order_id=request.order_id).latest("seq")
+    assert (line.kind, line.trigger, line.actor_id) == ("note", "refund_within_limit", "agent")
+
+
+def test_a_limit_cannot_be_walked_around_in_small_steps() -> None:
+    payment, user = paid_payment(), staff("agent", refund_alone="60.00")
+    assert ask_back(payment, "40.00", user=user).status == "approved"
+    assert ask_back(payment, "20.01", user=user).status == "proposed"
+    assert ask_back(paid_payment(payment.account), "60.00", user=user).status == "approved"
+
+
+def test_a_second_person_approves() -> None:
+    request, boss = waiting(), staff("supervisor")
+    approved = desk.approve(request.pk, user=boss, note="seen the photo")
+    assert (approved.status, approved.decided_by, approved.decided_how) == ("approved", boss, "person")
+    assert approved.next_try_at is not None
+    line = OrderEvent.objects.filter(order_id=request.order_id).latest("seq")
+    assert (line.trigger, line.actor_kind, line.actor_id) == ("refund_approved", "staff", "supervisor")
+
+
+def test_the_proposer_cannot_approve_even_with_the_right() -> None:
+    boss = staff("supervisor")
+    request = ask_back(paid_payment(), user=boss)
+    for decide in (desk.approve, desk.refuse):
+        with pytest.raises(DomainError, match="own_request"):
+            decide(request.pk, user=boss, note="me again")
+    assert is_untouched(request)
+
+
+def test_who_has_no_right_cannot_decide() -> None:
+    request = waiting()
+    for role in ("agent", "viewer", "operations", "auditor"):
+        for decide in (desk.approve, desk.refuse):
+            with pytest.raises(DomainError, match="not_permitted"):
+                decide(request.pk, user=staff(role), note="x")
+    assert is_untouched(request)
+
+
+def test_an_approvers_limit_counts() -> None:
+    request = waiting("60.00")
+    boss = staff("supervisor", approve_refund="59.99")
+    with pytest.raises(DomainError, match="above_limit"):
+        desk.approve(request.pk, user=boss)
+    assert is_untouched(request)
+    assert desk.approve(request.pk, user=staff("finance", approve_refund="60.00")).status == "approved"
+
+
+def test_the_shop_of_one_person_waits_and_is_marked() -> None:
+    boss = staff("supervisor")
+    request = ask_back(paid_payment(), user=boss)
+    Merchant.objects.update(allows_single_operator=True, single_operator_wait_minutes=30)
+    with pytest.raises(DomainError, match="too_early"):
+        desk.approve(request.pk, user=boss)
+    assert is_untouched(request)
+    RefundRequest.objects.update(created_at=timezone.now() - timedelta(minutes=30))
+    assert desk.approve(request.pk, user=boss).decided_how == "alone"
+    assert OrderEvent.objects.filter(trigger="refund_approved_alone").count() == 1
+
+
+def test_the_database_refuses_a_proposers_decision_that_is_not_marked() -> None:
+    request = waiting()
+    with pytest.raises(IntegrityError), transaction.atomic():
+        RefundRequest.objects.filter(pk=request.pk).update(
+            decided_by=request.proposer, decided_how="person", decided_at=timezone.now()
+        )
+
+
+def test_a_refusal_says_why_and_releases_the_order() -> None:
+    request, boss = waiting(), staff("supervisor")
+    with pytest.raises(DomainError, match="reason_missing"):
+        desk.refuse(request.pk, user=boss, note=" ")
+    assert is_untouched(request)
+    refused = desk.refuse(request.pk, user=boss, note="no photo")
+    assert (refused.status, refused.decision_note, refused.decided_by) == ("refused", "no photo", boss)
+    assert order_of(request.payment).refunds_pending == Decimal("0.00")
+    assert OrderEvent.objects.filter(order_id=request.order_id).latest("seq").kind == "refund_ended"
+    with pytest.raises(DomainError, match="already_decided"):
+        desk.approve(request.pk, user=boss)
+
+
+def test_only_the_proposer_withdraws_and_only_while_it_waits() -> None:
+    request = waiting()
+    with pytest.raises(DomainError, match="not_permitted"):
+        desk.withdraw(request.pk, user=staff("supervisor"))
+    assert is_untouched(request)
+    desk.approve(request.pk, user=staff("supervisor"))
+    with pytest.raises(DomainError, match="already_decided"):
+        desk.withdraw(request.pk, user=User.objects.get(username="li"))
+    assert fresh_request(request).status == "approved"
+
+
+def test_what_went_back_meanwhile_stops_an_approval() -> None:
+    request = waiting("199.00")
+    payment = request.payment
+    type(payment).objects.filter(pk=payment.pk).update(refunded_amount=Decimal("0.01"))
+    with pytest.raises(DomainError, match="refund_exceeds") as refused:
+        desk.approve(request.pk, user=staff("supervisor"))
+    assert refused.value.params["left"] == "198.99"
+    assert is_untouched(request)
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_two_approvers_at_once_have_one_effect() -> None:
+    request = waiting()
+    bosses = [staff("supervisor", "zhao"), staff("finance", "qian")]
+    outcomes = at_once(*[lambda boss=boss: desk.approve(request.pk, user=boss).status for boss in bosses])
+    assert sorted(outcomes) == ["already_decided", "approved"]
+    assert OrderEvent.objects.filter(order_id=request.order_id, trigger="refund_approved").count() == 1
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_approval_and_withdrawal_at_once_have_one_effect() -> None:
+    request, proposer, boss = waiting(), User.objects.get(username="li"), staff("supervisor")
+    outcomes = at_once(
+        lambda: desk.approve(request.pk, user=boss).status,
+        lambda: desk.withdraw(request.pk, user=proposer).status,
+    )
+    assert "already_decided" in outcomes
+    fresh = fresh_request(request)
+    reserved = {"approved": request.amount, "withdrawn": Decimal("0.00")}[fresh.status]
+    assert fresh.order.refunds_pending == reserved
+
+
+def test_those_who_may_approve_are_told_and_not_the_proposer() -> None:
+    for role, name in (("supervisor", "zhao"), ("finance", "qian"), ("agent", "li"), ("viewer", "sun")):
+        User.objects.filter(pk=staff(role, name).pk).update(email=f"{name}@shop.example")
+    request = ask_back(paid_payment(), user=User.objects.get(username="zhao"))
+    relay.run_relay()
+    send_staff_mail()
+    [message] = mail.outbox
+    assert message.to == ["qian@shop.example"]
+    assert f"/admin/payments/refundrequest/{request.pk}/change/" in message.body
+    ask_back(paid_payment(), user=staff("agent", "li", refund_alone="60.00"))
+    relay.run_relay()
+    send_staff_mail()
+    assert len(mail.outbox) == 1

@@ -1,0 +1,110 @@
+"""The refund desk in the back office: from the order's page to the provider, in the browser's words."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from orders.models import Merchant, Order
+from payments.models import RefundRequest
+from payments.refunds.tests.builders import (
+    ask_back,
+    fresh_request,
+    order_of,
+    paid_payment,
+    staff,
+    surplus_payment,
+)
+
+pytestmark = pytest.mark.django_db
+
+
+def browser(user: User) -> Client:
+    client = Client(headers={"Accept-Language": "en"})
+    client.force_login(user)
+    client.cookies["django_language"] = "en"
+    return client
+
+
+def page(client: Client, url: str) -> str:
+    answer = client.get(url)
+    assert answer.status_code == 200, (url, answer.status_code)
+    return answer.content.decode()
+
+
+def test_from_the_orders_page_to_a_request() -> None:
+    payment, client = paid_payment(total="199.00"), browser(staff("agent"))
+    form = f"/admin/payments/payment/{payment.pk}/do/refund/"
+    assert form in page(client, f"/admin/orders/order/{payment.order_id}/change/")
+    assert 'value="199.00"' in page(client, form)
+    answer = client.post(form, {"amount": "60.00", "reason": "broken cup"})
+    assert answer["Location"].endswith(f"/admin/orders/order/{payment.order_id}/change/")
+    request = RefundRequest.objects.get()
+    assert (request.amount, request.reason, request.status) == (Decimal("60.00"), "broken cup", "proposed")
+    shown = page(client, f"/admin/orders/order/{payment.order_id}/change/")
+    assert f"/admin/payments/refundrequest/{request.pk}/change/" in shown
+    assert "¥60.00 is asked back" in shown
+    assert 'value="139.00"' in page(client, form)
+
+
+def test_the_page_refuses_more_than_is_left_and_changes_nothing() -> None:
+    payment, client = paid_payment(total="199.00"), browser(staff("agent"))
+    answer = client.post(
+        f"/admin/payments/payment/{payment.pk}/do/refund/", {"amount": "199.01", "reason": "x"}, follow=True
+    )
+    assert "no more than ¥199.00 can be given back" in answer.content.decode()
+    assert (RefundRequest.objects.count(), order_of(payment).refunds_pending) == (0, Decimal("0.00"))
+
+
+def test_who_may_not_is_refused_by_the_server() -> None:
+    payment, client = paid_payment(), browser(staff("viewer"))
+    form = f"/admin/payments/payment/{payment.pk}/do/refund/"
+    assert form not in page(client, f"/admin/orders/order/{payment.order_id}/change/")
+    assert client.post(form, {"amount": "1.00", "reason": "x"}).status_code == 403
+    request = ask_back(payment, "1.00", user=staff("agent"))
+    for code in ("approve", "refuse", "withdraw", "try"):
+        address = f"/admin/payments/refundrequest/{request.pk}/do/{code}/"
+        assert client.post(address, {"reason": "x"}).status_code == 403
+    assert fresh_request(request).status == "proposed"
+
+
+def test_the_queue_shows_what_waits_for_whom_and_a_second_person_approves() -> None:
+    request = ask_back(paid_payment(), "60.00", user=staff("agent", "li"))
+    client = browser(staff("supervisor"))
+    queue = page(client, "/admin/payments/refundrequest/")
+    assert request.reference in queue
+    assert "a second person&#x27;s approval" in queue
+    assert "refunds to approve" in page(client, "/admin/")
+    detail = page(client, f"/admin/payments/refundrequest/{request.pk}/change/")
+    assert "do/approve/" in detail
+    assert "do/withdraw/" not in detail
+    assert "¥139.00" in page(client, f"/admin/payments/refundrequest/{request.pk}/do/approve/")
+    client.post(f"/admin/payments/refundrequest/{request.pk}/do/approve/", {"reason": "seen the photo"})
+    approved = fresh_request(request)
+    assert (approved.status, approved.decision_note) == ("approved", "seen the photo")
+    assert request.reference not in page(client, "/admin/payments/refundrequest/?state=waiting")
+    assert request.reference in page(client, "/admin/payments/refundrequest/?state=under_way")
+
+
+def test_the_proposer_is_offered_to_withdraw_and_to_decide_only_where_one_person_may() -> None:
+    boss = staff("supervisor")
+    request, client = ask_back(paid_payment(), user=boss), browser(boss)
+    address = f"/admin/payments/refundrequest/{request.pk}/change/"
+    assert ("do/withdraw/" in page(client, address), "do/approve/" in page(client, address)) == (True, False)
+    told = client.post(
+        f"/admin/payments/refundrequest/{request.pk}/do/approve/", {"reason": "me"}, follow=True
+    )
+    assert "a second person does" in told.content.decode()
+    assert fresh_request(request).status == "proposed"
+    Merchant.objects.update(allows_single_operator=True)
+    assert "do/approve/" in page(client, address)
+
+
+def test_a_refund_number_finds_its_order() -> None:
+    request, client = ask_back(surplus_payment(), "199.00"), browser(staff("agent"))
+    found = client.get(f"/admin/orders/order/find/?q={request.reference}")
+    assert found["Location"].endswith(f"/admin/orders/order/{request.order_id}/change/")
+    assert Order.objects.count() == 1

@@ -1,0 +1,225 @@
+"""Refunds on their way to the provider: one number for all tries, asked before repeated, paced, never twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from django.utils import timezone
+
+from orders.models import OrderEvent
+from ordersite.lib.http import Gateway
+from payments.models import PaymentAccount, PaymentException, Refund, RefundRequest
+from payments.provider_calls import throttle as shared_lane
+from payments.providers.tests.sandbox_accounts import at_once
+from payments.providers.webhook.adapter import Webhook
+from payments.refunds import execute
+from payments.refunds.call import attempt
+from payments.refunds.tests.builders import ask_back, fresh_request, order_of, paid_payment
+from payments.refunds.tests.fake_provider import Bank, bank
+
+pytestmark = pytest.mark.django_db
+# On a busy machine the time of one run is over before its work is.
+RUNS = 3
+
+
+@pytest.fixture
+def provider() -> Iterator[Bank]:
+    with bank() as one:
+        yield one
+
+
+def run_lane(*requests: RefundRequest) -> None:
+    """Have the lane try these now."""
+    PaymentAccount.objects.update(resting_until=None)
+    RefundRequest.objects.filter(pk__in=[one.pk for one in requests], next_try_at__isnull=False).update(
+        next_try_at=timezone.now()
+    )
+    execute.order_refunds()
+
+
+def state(request: RefundRequest) -> tuple[str, Decimal, Decimal]:
+    """Of the request, and what its payment and order say: given back, asked back."""
+    fresh = fresh_request(request)
+    return str(fresh.status), fresh.payment.refunded_amount, fresh.order.refunds_pending
+
+
+def cases() -> list[str]:
+    return list(PaymentException.objects.order_by("id").values_list("kind", flat=True))
+
+
+def test_an_approved_refund_is_ordered_and_confirmed_by_the_answer(provider: Bank) -> None:
+    request = ask_back(paid_payment(provider.account()), "60.00")
+    run_lane(request)
+    assert provider.paid_back == {request.reference: "60.00"}
+    assert state(request) == ("succeeded", Decimal("60.00"), Decimal("0.00"))
+    order = order_of(request.payment)
+    assert (order.status, order.refunded_amount) == ("paid", Decimal("60.00"))
+    assert list(Refund.objects.values_list("refund_reference", "amount")) == [
+        (request.reference, Decimal("60.00"))
+    ]
+    kinds = list(OrderEvent.objects.filter(order_id=order.pk).order_by("seq").values_list("kind", flat=True))
+    assert kinds == ["created", "transition", "refund_requested", "note", "partial_refund", "refund_ended"]
+    assert cases() == []
+
+
+def test_what_waits_for_approval_is_not_ordered(provider: Bank) -> None:
+    from_rule = ask_back(paid_payment(provider.account()))
+    RefundRequest.objects.filter(pk=from_rule.pk).update(next_try_at=None)
+    assert (execute.order_refunds(), provider.orders) == (0, [])
+
+
+def test_many_partial_refunds_end_in_a_refunded_order(provider: Bank) -> None:
+    payment = paid_payment(provider.account(), total="100.00", status="shipped")
+    requests = [ask_back(payment, amount) for amount in ("33.33", "33.33", "33.34")]
+    for _run in range(RUNS):
+        run_lane(*requests)
+    assert [state(one)[0] for one in requests] == ["succeeded"] * 3
+    order = order_of(payment)
+    assert (order.status, order.refunded_amount) == ("refunded", Decimal("100.00"))
+    assert order.refunds_pending == Decimal("0.00")
+    assert sum(Refund.objects.values_list("amount", flat=True)) == Decimal("100.00")
+
+
+def test_after_a_lost_answer_the_same_number_is_asked_for(provider: Bank) -> None:
+    provider.says = [502, "succeeded"]
+    request = ask_back(paid_payment(provider.account()))
+    run_lane(request)
+    waiting = fresh_request(request)
+    assert state(request) == ("ordered", Decimal("0.00"), Decimal("60.00"))
+    assert (waiting.to_order, waiting.attempts) == (False, 1)
+    assert waiting.next_try_at
+    assert waiting.next_try_at <= timezone.now() + timedelta(seconds=10)
+    run_lane(request)
+    assert provider.numbers == [request.reference] * 2
+    assert provider.paid_back == {request.reference: "60.00"}
+    assert state(request) == ("succeeded", Decimal("60.00"), Decimal("0.00"))
+
+
+def test_unknown_at_the_provider_is_ordered_again_with_the_same_number(provider: Bank) -> None:
+    provider.says = [502, "not_found", "succeeded"]
+    request = ask_back(paid_payment(provider.account()))
+    run_lane(request)
+    run_lane(request)  # asks, and orders at once when it hears that there is nothing
+    assert provider.numbers == [request.reference] * 3
+    assert (state(request)[0], fresh_request(request).attempts) == ("succeeded", 3)
+
+
+def test_a_plain_no_of_the_door_is_tried_again_as_an_order(provider: Bank) -> None:
+    """HTTP 4xx: the provider has not taken it, so nothing is under way."""
+    provider.says = [403]
+    request = ask_back(paid_payment(provider.account()))
+    run_lane(request)
+    waiting = fresh_request(request)
+    assert (waiting.status, waiting.to_order, waiting.attempts) == ("approved", True, 1)
+    assert cases() == []
+    RefundRequest.objects.update(decided_at=timezone.now() - timedelta(hours=1))
+    provider.says = [403]
+    run_lane(request)
+    assert cases() == ["refund_trouble"]
+
+
+def test_a_process_that_dies_after_the_call_leaves_its_claim_to_be_overtaken(provider: Bank) -> None:
+    """Kill point: the money is gone back, nothing of the answer is recorded; only the claim is committed."""
+    request = ask_back(paid_payment(provider.account()))
+    held = shared_lane.hold(PaymentAccount.objects.get())
+    assert held
+    [one] = execute.claim(held)
+    attempt(one, Gateway())  # and it dies here
+    left = fresh_request(request)
+    assert (left.to_order, left.attempts, left.next_try_at) == (False, 1, held.lease)
+    assert execute.order_refunds() == 0  # the lease stands
+    run_lane(request)
+    assert provider.numbers == [request.reference] * 2
+    assert provider.paid_back == {request.reference: "60.00"}
+    assert state(request) == ("succeeded", Decimal("60.00"), Decimal("0.00"))
+
+
+def test_processing_is_asked_for_five_times_a_minute_apart_and_then_wider(provider: Bank) -> None:
+    provider.usually = "processing"
+    request = ask_back(paid_payment(provider.account()))
+    pauses = []
+    for _try in range(6):
+        run_lane(request)
+        fresh = fresh_request(request)
+        assert fresh.next_try_at
+        assert fresh.last_tried_at
+        pauses.append(round((fresh.next_try_at - fresh.last_tried_at).total_seconds() / 60))
+    assert pauses == [1, 1, 1, 1, 1, 5]
+    assert state(request) == ("ordered", Decimal("0.00"), Decimal("60.00"))
+    RefundRequest.objects.update(decided_at=timezone.now() - timedelta(days=3))
+    run_lane(request)
+    assert (cases(), state(request)[0]) == (["refund_trouble"], "ordered")
+
+
+def test_a_failed_refund_releases_its_order_and_tells_a_person(provider: Bank) -> None:
+    provider.usually = "failed"
+    request = ask_back(paid_payment(provider.account()))
+    run_lane(request)
+    assert state(request) == ("failed", Decimal("0.00"), Decimal("0.00"))
+    assert (order_of(request.payment).is_stopped, cases()) == (False, ["refund_trouble"])
+    assert PaymentException.objects.get().detail["last_answer"] == "no such card"
+    assert fresh_request(request).next_try_at is None
+    again = ask_back(request.payment, "199.00")
+    assert again.reference != request.reference
+
+
+def test_refunds_of_one_trade_keep_the_providers_distance(
+    provider: Bank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Webhook, "refund_gap", timedelta(minutes=1))
+    account = provider.account()
+    payment, other = paid_payment(account), paid_payment(account)
+    first, second, elsewhere = ask_back(payment, "1.00"), ask_back(payment, "2.00"), ask_back(other, "3.00")
+    run_lane(first, second, elsewhere)
+    assert sorted(provider.paid_back.values()) == ["1.00", "3.00"]
+    late, early = fresh_request(second), fresh_request(first)
+    assert early.ordered_at
+    assert late.next_try_at == early.ordered_at + timedelta(minutes=1)
+    assert late.attempts == 0
+    RefundRequest.objects.filter(pk=first.pk).update(ordered_at=timezone.now() - timedelta(minutes=1))
+    run_lane(second)
+    assert state(second)[0] == "succeeded"
+
+
+def test_a_silent_provider_makes_its_account_rest_for_questions_and_refunds_alike(provider: Bank) -> None:
+    provider.says = [502] * 5
+    account = provider.account()
+    requests = [ask_back(paid_payment(account), "1.00") for _number in range(5)]
+    while left := [one for one in requests if fresh_request(one).attempts == 0]:
+        run_lane(*left)
+    account.refresh_from_db()
+    assert (account.failures_in_a_row, shared_lane.is_resting(account)) == (5, True)
+    assert shared_lane.hold(account) is None
+
+
+def test_a_resting_account_is_not_told(provider: Bank) -> None:
+    account = provider.account()
+    request = ask_back(paid_payment(account))
+    PaymentAccount.objects.update(resting_until=timezone.now() + timedelta(minutes=5))
+    assert (execute.order_refunds(), provider.orders, state(request)[0]) == (0, [], "approved")
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_two_lanes_at_once_order_once(provider: Bank) -> None:
+    provider.seconds = 0.2
+    request = ask_back(paid_payment(provider.account()))
+    at_once(execute.order_refunds, execute.order_refunds)
+    assert provider.numbers == [request.reference]
+    assert state(request)[0] == "succeeded"
+
+
+def test_a_person_may_have_it_tried_at_once_but_not_while_it_is_tried(provider: Bank) -> None:
+    request = ask_back(paid_payment(provider.account()))
+    held = shared_lane.hold(PaymentAccount.objects.get())
+    assert held
+    execute.claim(held)
+    assert execute.try_now(request) is False
+    assert fresh_request(request).next_try_at == held.lease
+    RefundRequest.objects.update(next_try_at=timezone.now() + timedelta(hours=1))
+    assert execute.try_now(request) is True
+    run_lane(request)
+    assert execute.try_now(request) is False

@@ -1,0 +1,185 @@
+"""Asking for money back: never more than was paid, and what it does to the order."""
+
+from __future__ import annotations
+
+import threading
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.db import transaction
+
+from orders import lifecycle, machine
+from orders.lifecycle import Actor, Move
+from orders.models import Order, OrderEvent
+from ordersite.lib.errors import DomainError
+from payments.models import Payment, RefundRequest
+from payments.providers.tests.sandbox_accounts import at_once
+from payments.refunds import request as desk
+from payments.refunds.tests.builders import ask_back, order_of, paid_payment, staff, surplus_payment
+from payments.tests.builders import build_payment, build_webhook
+
+pytestmark = pytest.mark.django_db
+ZERO = Decimal("0.00")
+
+
+def untouched(payment: Payment) -> bool:
+    order = order_of(payment)
+    lines = OrderEvent.objects.filter(order_id=order.pk, kind__startswith="refund").count()
+    return (RefundRequest.objects.count(), order.refunds_pending, lines) == (0, ZERO, 0)
+
+
+def test_a_request_reserves_its_amount_on_the_order_and_says_so_in_its_history() -> None:
+    payment = paid_payment(total="199.00")
+    request = ask_back(payment, "60.00", user=staff("agent"))
+    order = order_of(payment)
+    assert (order.refunds_pending, order.is_stopped, order.held) == (Decimal("60.00"), True, False)
+    assert (request.status, request.next_try_at, request.is_reserved) == ("proposed", None, True)
+    line = OrderEvent.objects.filter(order_id=order.pk).latest("seq")
+    assert (line.kind, line.trigger, line.actor_id) == ("refund_requested", "refund_requested", "agent")
+    assert request.reference in line.evidence
+
+
+def test_references_are_of_the_form_that_every_provider_takes() -> None:
+    request = ask_back(paid_payment())
+    assert len(request.reference) == 24
+    assert request.reference.isascii()
+    assert request.reference.isalnum()
+    assert request.reference == request.reference.upper()
+
+
+@pytest.mark.parametrize("amount", ["0.00", "-1.00", "0.001", "NaN", "Infinity"])
+def test_an_amount_must_be_money(amount: str) -> None:
+    payment = paid_payment()
+    with pytest.raises(DomainError, match="bad_amount"):
+        ask_back(payment, amount)
+    assert untouched(payment)
+
+
+def test_parts_may_add_up_to_the_payment_and_not_a_cent_more() -> None:
+    payment = paid_payment(total="100.00")
+    for amount in ("33.33", "33.33", "33.34"):
+        ask_back(payment, amount)
+    assert order_of(payment).refunds_pending == Decimal("100.00")
+    with pytest.raises(DomainError, match="refund_exceeds") as refused:
+        ask_back(payment, "0.01")
+    assert refused.value.params["left"] == "0.00"
+    assert RefundRequest.objects.count() == 3
+
+
+def test_what_went_back_unasked_counts_too() -> None:
+    payment = paid_payment(total="100.00", refunded_amount=Decimal("40.00"))
+    with pytest.raises(DomainError, match="refund_exceeds") as refused:
+        ask_back(payment, "60.01")
+    assert refused.value.params["left"] == "60.00"
+    assert untouched(payment)
+    assert ask_back(payment, "60.00").status == "approved"
+
+
+@pytest.mark.parametrize("status", ["created", "open", "closed", "refunded"])
+def test_only_a_paid_attempt_holds_money(status: str) -> None:
+    payment = paid_payment(status="paid")
+    Payment.objects.filter(pk=payment.pk).update(status=status)
+    with pytest.raises(DomainError, match="payment_not_paid"):
+        ask_back(payment)
+    assert untouched(payment)
+
+
+def test_an_account_that_cannot_refund_says_so_at_once() -> None:
+    payment = paid_payment(build_webhook())
+    with pytest.raises(DomainError, match="refund_not_offered"):
+        ask_back(payment)
+    assert untouched(payment)
+
+
+def test_a_reason_and_the_right_are_needed() -> None:
+    payment = paid_payment()
+    with pytest.raises(DomainError, match="reason_missing"):
+        desk.request_refund(payment.pk, Decimal("1.00"), actor_user=None, reason="  ")
+    with pytest.raises(DomainError, match="not_permitted"):
+        ask_back(payment, user=staff("viewer"))
+    with pytest.raises(DomainError, match="unknown_payment"):
+        desk.request_refund(0, Decimal("1.00"), actor_user=None, reason="x")
+    assert untouched(payment)
+
+
+def test_money_that_the_order_never_counted_reserves_nothing_of_it() -> None:
+    payment = surplus_payment()
+    request = ask_back(payment, "199.00")
+    order = order_of(payment)
+    assert (order.refunds_pending, order.is_stopped) == (ZERO, False)
+    assert (request.is_reserved, request.status, request.decided_how) == (False, "approved", "rule")
+    assert OrderEvent.objects.filter(order_id=order.pk, kind="refund_requested").count() == 1
+
+
+def ship(order: Order) -> lifecycle.Outcome:
+    with transaction.atomic():
+        move = Move(order.pk, "ship", machine.WAREHOUSE, Actor("warehouse", "main"))
+        return lifecycle.fire(lifecycle.lock([order.pk]), [move])[0]
+
+
+def test_an_order_does_not_ship_while_money_of_it_is_asked_back() -> None:
+    payment = paid_payment()
+    request = ask_back(payment, "1.00", user=staff("agent"))
+    refused = ship(payment.order)
+    assert (refused.result, refused.code) == (lifecycle.Result.REFUSED, "held")
+    desk.withdraw(request.pk, user=request.proposer or staff("agent"))
+    assert ship(payment.order).result == lifecycle.Result.DONE
+
+
+def test_a_shipped_order_stays_shipped_and_may_complete() -> None:
+    payment = paid_payment(status="shipped")
+    ask_back(payment, "199.00")
+    with transaction.atomic():
+        move = Move(payment.order_id, "complete", machine.CARRIER, Actor("carrier", "sf"))
+        outcome = lifecycle.fire(lifecycle.lock([payment.order_id]), [move])[0]
+    assert outcome.result == lifecycle.Result.DONE
+
+
+def insert_unlocked(payment: Payment) -> None:
+    """What the desk would do without its locks, once it has looked."""
+    RefundRequest.objects.create(
+        payment=payment, order_id=payment.order_id, account_id=payment.account_id, amount=Decimal("60.00"),
+        reference=desk.references.new_reference(), reason="race",
+    )  # fmt: skip
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_requests_at_once_exceed_the_payment_without_the_lock_and_not_with_it() -> None:
+    payment = paid_payment(total="100.00")
+    both_looked = threading.Barrier(2)
+
+    def unguarded() -> None:
+        live = desk.live_amount(payment.pk)
+        both_looked.wait()
+        if live + Decimal("60.00") <= payment.amount:
+            insert_unlocked(payment)
+
+    at_once(unguarded, unguarded)
+    assert desk.live_amount(payment.pk) == Decimal("120.00")
+    RefundRequest.objects.all().delete()
+
+    outcomes: list[Any] = at_once(*[lambda: ask_back(payment, "30.00")] * 6)
+    refused = [one for one in outcomes if one == "refund_exceeds"]
+    assert (len(refused), desk.live_amount(payment.pk)) == (3, Decimal("90.00"))
+    assert order_of(payment).refunds_pending == Decimal("90.00")
+
+
+def test_a_button_pressed_twice_asks_for_one_refund() -> None:
+    payment, user = paid_payment(), staff("agent")
+    first = ask_back(payment, "60.00", user=user)
+    with pytest.raises(DomainError, match="asked_just_now"):
+        ask_back(payment, "60.00", user=user)
+    assert order_of(payment).refunds_pending == Decimal("60.00")
+    RefundRequest.objects.update(created_at=first.created_at - desk.SAME_AGAIN)
+    assert ask_back(payment, "60.00", user=user).reference != first.reference
+
+
+def test_two_payments_of_one_order_have_their_own_limits() -> None:
+    first = paid_payment(total="100.00")
+    second = build_payment(first.account, order=first.order, status="paid", is_surplus=True)
+    ask_back(first, "100.00")
+    ask_back(second, "100.00")
+    assert order_of(first).refunds_pending == Decimal("100.00")
+    assert Order.objects.get(pk=first.order_id).status == "paid"

@@ -1,0 +1,141 @@
+"""Refunds at providers that were written from their side: Alipay, WeChat Pay and UnionPay of the sandbox."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from orders.models import OrderStatus
+from orders.tests.builders import build_merchant
+from payments.accounts.save import save_account
+from payments.models import Payment, PaymentAccount, PaymentException, RefundRequest
+from payments.providers.tests.sandbox_accounts import ask_lane, boxed_alipay, boxed_attempt, fresh
+from payments.providers.tests.test_sandbox_certificates import bring_the_form
+from payments.refunds import execute
+from payments.refunds.tests.builders import ask_back, fresh_request
+from sandbox.tests.running import Running, call, started
+
+pytestmark = pytest.mark.django_db
+ZERO = Decimal("0.00")
+
+
+@pytest.fixture(scope="module")
+def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with started(tmp_path_factory.mktemp("sandbox")) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def no_faults(box: Running) -> None:
+    box.control("faults", "DELETE")
+
+
+def account_of(box: Running, provider: str) -> PaymentAccount:
+    if provider == "alipay":
+        return boxed_alipay(box)
+    values = box.account(provider)
+    return save_account(f"demo-{provider}", provider=provider, merchant=build_merchant(), values=values)
+
+
+def paid_at(box: Running, provider: str) -> Payment:
+    """An attempt that the buyer has paid there, and that we have settled by asking."""
+    payment = boxed_attempt(account_of(box, provider))
+    if provider == "unionpay":
+        call("GET", box.url + bring_the_form(payment))
+    address = {} if provider == "unionpay" else {"pay_url": payment.pay_url, "code_url": payment.code_url}
+    paid = box.control("pay", reference=payment.reference, **address)
+    assert paid.status == 200, paid.text
+    settled = ask_lane(payment)
+    assert settled.status == "paid", settled.last_answer
+    return settled
+
+
+def run_lane(request: RefundRequest) -> RefundRequest:
+    PaymentAccount.objects.update(resting_until=None)
+    RefundRequest.objects.update(ordered_at=None)  # the providers' distance is another test's matter
+    waiting = RefundRequest.objects.filter(pk=request.pk, next_try_at__isnull=False)
+    waiting.update(next_try_at=timezone.now())
+    execute.order_refunds()
+    return fresh_request(request)
+
+
+def until_ended(request: RefundRequest) -> RefundRequest:
+    """Have it asked for until the provider has ended it: half a second where it works at its own pace."""
+    for _try in range(20):
+        now = run_lane(request)
+        if now.status not in ("approved", "ordered"):
+            return now
+        time.sleep(0.1)
+    raise AssertionError(f"still {now.status}: {now.last_answer}")
+
+
+def fault(box: Running, provider: str, name: str, **values: Any) -> None:
+    answer = box.control("faults", target=f"{provider}.refund", fault=name, **values)
+    assert answer.status == 201, answer.text
+
+
+def state(request: RefundRequest) -> tuple[str, Decimal, Decimal]:
+    now = fresh_request(request)
+    return str(now.status), now.payment.refunded_amount, now.order.refunds_pending
+
+
+def cases() -> list[str]:
+    return list(PaymentException.objects.order_by("id").values_list("kind", flat=True))
+
+
+@pytest.mark.parametrize("provider", ["alipay", "wechatpay", "unionpay"])
+def test_a_part_and_the_rest_go_back_and_refund_the_order(box: Running, provider: str) -> None:
+    payment = paid_at(box, provider)
+    part = until_ended(ask_back(payment, "60.00"))
+    assert (state(part), part.order.status) == (("succeeded", Decimal("60.00"), ZERO), "paid")
+    rest = until_ended(ask_back(payment, "139.00"))
+    assert state(rest) == ("succeeded", Decimal("199.00"), ZERO)
+    assert fresh(payment).order.status == OrderStatus.REFUNDED
+    assert (box.trade(payment.reference)["state"], cases()) == ("refunded", [])
+
+
+@pytest.mark.parametrize("provider", ["alipay", "wechatpay", "unionpay"])
+def test_a_lost_answer_refunds_once(box: Running, provider: str) -> None:
+    payment = paid_at(box, provider)
+    fault(box, provider, "lost_answer")
+    request = run_lane(ask_back(payment, "60.00"))
+    done = until_ended(request)
+    assert state(done) == ("succeeded", Decimal("60.00"), ZERO)
+    assert done.attempts >= 2
+    assert (box.trade(payment.reference)["refunded"], cases()) == ("60.00", [])
+
+
+@pytest.mark.parametrize("provider", ["alipay", "wechatpay"])
+def test_what_the_provider_works_on_stays_reserved(box: Running, provider: str) -> None:
+    fault(box, provider, "processing", value=600)
+    request = run_lane(ask_back(paid_at(box, provider), "60.00"))
+    request = run_lane(request)
+    assert state(request) == ("ordered", ZERO, Decimal("60.00"))
+    box.control("settle_refund", refund_reference=request.reference, state="succeeded")
+    assert state(until_ended(request)) == ("succeeded", Decimal("60.00"), ZERO)
+
+
+def test_what_hangs_at_wechat_waits_for_a_person_and_may_end_well(box: Running) -> None:
+    fault(box, "wechatpay", "abnormal", value=0)
+    request = until_ended(ask_back(paid_at(box, "wechatpay"), "60.00"))
+    assert (state(request), cases()) == (("abnormal", ZERO, Decimal("60.00")), ["refund_trouble"])
+    box.control("settle_refund", refund_reference=request.reference, state="succeeded")
+    assert state(run_lane(request)) == ("succeeded", Decimal("60.00"), ZERO)
+
+
+def test_what_wechat_closes_has_failed_and_is_released(box: Running) -> None:
+    fault(box, "wechatpay", "closed", value=0)
+    request = until_ended(ask_back(paid_at(box, "wechatpay"), "60.00"))
+    assert (state(request), cases()) == (("failed", ZERO, ZERO), ["refund_trouble"])
+
+
+def test_a_refund_in_the_providers_console_is_a_case(box: Running) -> None:
+    payment = paid_at(box, "alipay")
+    box.control("refund", reference=payment.reference)
+    assert ask_lane(payment).status == "refunded"
+    assert cases() == ["refund_event"]
