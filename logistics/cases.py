@@ -23,7 +23,7 @@ class Case:
     detail: Mapping[str, Any] = field(default_factory=dict)
 
 
-def raise_exceptions(cases: Sequence[Case]) -> int:
+def open_cases(cases: Sequence[Case]) -> int:
     """Open the cases that are not open yet, and tell of them; returns how many. Call inside a transaction."""
     now = timezone.now()
     rows = [

@@ -141,7 +141,7 @@ def _tell(parcel: Shipment, arrived: str) -> None:
         at = parcel.delivered_at or timezone.now()
         outbox.publish([outbox.Event("shipment.delivered", parcel.pk, at, payload)])
     if arrived == S_RETURNED:
-        cases.raise_exceptions([cases.Case(Kind.RETURNED, parcel)])
+        cases.open_cases([cases.Case(Kind.RETURNED, parcel)])
 
 
 def _complete(order: Order, parcels: Sequence[Shipment], parcel: Shipment, raw: str) -> bool:
@@ -163,7 +163,7 @@ def _complete(order: Order, parcels: Sequence[Shipment], parcel: Shipment, raw: 
     outcome = lifecycle.fire({order.pk: order}, [move])[0]
     if outcome.result is Result.REFUSED:
         detail = {"code": outcome.code, "order_status": str(order.status)}
-        cases.raise_exceptions([cases.Case(Kind.ORDER_NOT_COMPLETED, parcel, detail)])
+        cases.open_cases([cases.Case(Kind.ORDER_NOT_COMPLETED, parcel, detail)])
     return outcome.result is Result.DONE
 
 

@@ -62,7 +62,7 @@ def _raise(kind: str, batch: list[Shipment]) -> int:
         for parcel in batch
     ]
     with transaction.atomic():
-        return exceptions.raise_exceptions(cases)
+        return exceptions.open_cases(cases)
 
 
 def _batches(parcels: QuerySet[Shipment]) -> Iterator[list[Shipment]]:

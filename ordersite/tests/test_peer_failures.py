@@ -2,16 +2,16 @@
 
 Told here through the real entrances. Beside these:
 
-- paid after close: its desk and its rule in `payments/refunds/tests/test_late_payments.py` and `test_revival.py`; with the closer
-  and the payment at the same moment in `test_closing_races.py`;
-- the provider says paid when we close: `test_closing_lane.py::test_paid_meanwhile_is_a_payment` and, for each provider
-  that is played, `sandbox`-driven in `test_boxed_wechatpay.py` and `test_unionpay_flow.py`;
+- paid after close: its desk and its rule in `payments/refunds/tests/test_late_payments.py` and `payments/manual/tests/
+  test_revive.py`; with the closer and the payment at the same moment in `payments/lifecycle/tests/test_closing_races.py`;
+- the provider says paid when we close: `payments/polling/tests/test_closing.py::test_paid_meanwhile_is_a_payment` and,
+  for each provider of the sandbox, `test_sandbox_wechatpay.py` and `test_unionpay_flow.py`;
 - a handler that fails: `test_poison.py`, `test_notifications.py` (a row that kills its process), `test_kill.py`, and for
   events `ordersite/queue/tests/test_relay.py`; a call that cannot be stored is refused with 503 and comes again:
   `test_intake.py`, `test_intake_outage.py`;
 - a wrong amount, application or seller: `test_intake.py::test_a_genuine_call_that_does_not_fit_is_success_and_a_case`,
   the same for WeChat Pay and UnionPay in `test_wechatpay_flow.py` and `test_unionpay_flow.py`, and from an answer to our
-  own question in `test_closing_lane.py::test_wrong_amount_never_pays_and_never_closes`;
+  own question in `payments/polling/tests/test_closing.py::test_wrong_amount_never_pays_and_never_closes`;
 - bills of every form, cut, edited and of others: `payments/reconciliation/tests/test_statement_forms.py`.
 """
 

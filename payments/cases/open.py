@@ -43,7 +43,7 @@ def fact_key(*parts: object) -> str:
     return joined if len(joined) <= _KEY_LENGTH else hashlib.sha256(joined.encode()).hexdigest()
 
 
-def raise_exceptions(cases: Sequence[Case]) -> int:
+def open_cases(cases: Sequence[Case]) -> int:
     """Insert the cases that are not open yet and publish an event for each of those; returns how many are new.
 
     Call inside a transaction. Two statements whatever the number, one more for what was learnt by asking.

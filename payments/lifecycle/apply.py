@@ -23,12 +23,12 @@ from ordersite.database import bulk
 from ordersite.lib.money import ZERO
 from ordersite.queue import wakeups
 from payments.cases.desk import resolve_refunded
-from payments.cases.open import raise_exceptions
+from payments.cases.open import open_cases
 from payments.lifecycle import closing
 from payments.lifecycle import refunds as confirm
 from payments.lifecycle.case_details import case_of
-from payments.lifecycle.decide import RETRY_AFTER, Ruling, Seen, judge, judge_stranger
-from payments.lifecycle.updates import Finding, Outcome, Verdict
+from payments.lifecycle.decide import RETRY_AFTER, Decision, Seen, judge, judge_stranger
+from payments.lifecycle.updates import Outcome, PaymentUpdate, UpdateResult
 from payments.models import Payment, PaymentAccount, PaymentStatus, Refund
 from payments.provider_calls.throttle import TURN_LEASE
 from payments.providers.types import NoticeKind
@@ -47,8 +47,8 @@ _WRITTEN = (
 class Work:
     """One finding on its way through a round."""
 
-    finding: Finding
-    ruling: Ruling
+    update: PaymentUpdate
+    decision: Decision
     payment: Payment | None = None
     order: Order | None = None
     refunds: confirm.Seen = confirm.NOTHING
@@ -65,35 +65,35 @@ class Round:
     slugs: dict[int, str] = field(default_factory=dict)
 
 
-def apply_findings(findings: Sequence[Finding]) -> list[Verdict]:
+def apply_updates(updates: Sequence[PaymentUpdate]) -> list[UpdateResult]:
     """Apply all findings in one transaction, those of one order one after another; a verdict each, in their order.
 
     Applying a finding again, or at the same time elsewhere, changes nothing and is answered DUPLICATE.
     """
-    verdicts: dict[int, Verdict] = {}
+    verdicts: dict[int, UpdateResult] = {}
     with transaction.atomic():
-        left = list(range(len(findings)))
+        left = list(range(len(updates)))
         while left:
-            answers = apply_round([findings[index] for index in left])
+            answers = apply_batch([updates[index] for index in left])
             verdicts.update(
                 (index, verdict) for index, verdict in zip(left, answers, strict=True) if verdict is not None
             )
             left = [index for index in left if index not in verdicts]
-    return [verdicts[index] for index in range(len(findings))]
+    return [verdicts[index] for index in range(len(updates))]
 
 
-def apply_round(findings: Sequence[Finding]) -> list[Verdict | None]:
+def apply_batch(updates: Sequence[PaymentUpdate]) -> list[UpdateResult | None]:
     """Apply at most one finding per order; None for those that have to come again. Call inside a transaction."""
-    owners = _owners({finding.reference for finding in findings})
-    positions = _one_per_order(findings, owners)
-    chosen = [findings[position] for position in positions]
+    owners = _owners({update.reference for update in updates})
+    positions = _one_per_order(updates, owners)
+    chosen = [updates[position] for position in positions]
     found = _lock(chosen, owners)
     works = _judge_all(chosen, found)
     _try_orders(works, found)
     _change_payments(works, found)
     _write(works, found)
     verdicts = dict(zip(positions, map(_verdict, works), strict=True))
-    return [verdicts.get(position) for position in range(len(findings))]
+    return [verdicts.get(position) for position in range(len(updates))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +109,12 @@ def _owners(references: Iterable[str]) -> dict[str, Owner]:
     return {reference: Owner(order_id, pk) for reference, order_id, pk in rows}
 
 
-def _one_per_order(findings: Sequence[Finding], owners: Mapping[str, Owner]) -> list[int]:
+def _one_per_order(updates: Sequence[PaymentUpdate], owners: Mapping[str, Owner]) -> list[int]:
     """Positions of the findings that go together: the first of each order, and those that belong to none."""
     taken: set[int] = set()
     positions = []
-    for position, finding in enumerate(findings):
-        owner = owners.get(finding.reference)
+    for position, update in enumerate(updates):
+        owner = owners.get(update.reference)
         if owner is None or owner.order_id not in taken:
             positions.append(position)
         if owner is not None:
@@ -122,9 +122,9 @@ def _one_per_order(findings: Sequence[Finding], owners: Mapping[str, Owner]) -> 
     return positions
 
 
-def _lock(findings: Sequence[Finding], owners: Mapping[str, Owner]) -> Round:
+def _lock(updates: Sequence[PaymentUpdate], owners: Mapping[str, Owner]) -> Round:
     """Orders first, then their attempts, each by primary key."""
-    owned = [owners[finding.reference] for finding in findings if finding.reference in owners]
+    owned = [owners[update.reference] for update in updates if update.reference in owners]
     orders = lifecycle.lock(owner.order_id for owner in owned)
     attempts = Payment.objects.select_for_update(no_key=True).filter(pk__in=[o.payment_id for o in owned])
     payments = {payment.reference: payment for payment in attempts.only(*_JUDGED).order_by("pk")}
@@ -133,31 +133,29 @@ def _lock(findings: Sequence[Finding], owners: Mapping[str, Owner]) -> Round:
     return Round(timezone.now(), payments, orders, slugs)
 
 
-def _judge_all(findings: Sequence[Finding], found: Round) -> list[Work]:
-    holders = _holders(findings)
-    books = confirm.load(findings, found.payments)
+def _judge_all(updates: Sequence[PaymentUpdate], found: Round) -> list[Work]:
+    holders = _holders(updates)
+    books = confirm.load(updates, found.payments)
     works = []
-    for finding in findings:
-        payment = found.payments.get(finding.reference)
+    for update in updates:
+        payment = found.payments.get(update.reference)
         if payment is None:
-            works.append(Work(finding, judge_stranger(finding, now=found.now)))
+            works.append(Work(update, judge_stranger(update, now=found.now)))
             continue
         order = found.orders[payment.order_id]
-        trade = (finding.account_id, finding.provider_reference)
+        trade = (update.account_id, update.provider_reference)
         conflict = holders.get(trade, payment.pk) != payment.pk
-        refunds = books.about(finding, payment)
-        ruling = judge(finding, Seen(payment, order, conflict, refunds), now=found.now)
-        if ruling.settle and finding.provider_reference:
+        refunds = books.about(update, payment)
+        decision = judge(update, Seen(payment, order, conflict, refunds), now=found.now)
+        if decision.settle and update.provider_reference:
             holders[trade] = payment.pk
-        works.append(Work(finding, ruling, payment, order, refunds))
+        works.append(Work(update, decision, payment, order, refunds))
     return works
 
 
-def _holders(findings: Sequence[Finding]) -> dict[tuple[int, str], int]:
+def _holders(updates: Sequence[PaymentUpdate]) -> dict[tuple[int, str], int]:
     """Which attempt holds each of the trades that these findings pay with."""
-    numbers = {
-        f.provider_reference for f in findings if f.kind is NoticeKind.PAYMENT and f.provider_reference
-    }
+    numbers = {f.provider_reference for f in updates if f.kind is NoticeKind.PAYMENT and f.provider_reference}
     rows = Payment.objects.filter(~Q(provider_reference=""), provider_reference__in=sorted(numbers))
     return {
         (account, number): pk
@@ -167,46 +165,48 @@ def _holders(findings: Sequence[Finding]) -> dict[tuple[int, str], int]:
 
 def _try_orders(works: Sequence[Work], found: Round) -> None:
     """Fire what the findings ask for; what the order says of it may change the ruling."""
-    acting = [work for work in works if work.ruling.action]
+    acting = [work for work in works if work.decision.action]
     if not acting:
         return
     outcomes = lifecycle.fire(found.orders, [_move(work, found) for work in acting])
     for work, outcome in zip(acting, outcomes, strict=True):
         if outcome.result is not Result.DONE:
-            work.ruling = _refused(work, outcome)
+            work.decision = _refused(work, outcome)
 
 
 def _move(work: Work, found: Round) -> Move:
     assert work.payment
-    finding, action = work.finding, work.ruling.action
+    update, action = work.update, work.decision.action
     return Move(
         order_id=work.payment.order_id,
         action=action,
-        trigger=finding.trigger if action == "pay" else machine.REFUND_CONFIRMED,
+        trigger=update.trigger if action == "pay" else machine.REFUND_CONFIRMED,
         actor=_actor(work, found),
-        evidence=finding.evidence,
-        at=finding.at,
+        evidence=update.evidence,
+        at=update.at,
     )
 
 
 def _actor(work: Work, found: Round) -> Actor:
     assert work.payment
-    return work.finding.actor or Actor("provider", found.slugs.get(work.payment.account_id, ""))
+    return work.update.actor or Actor("provider", found.slugs.get(work.payment.account_id, ""))
 
 
-def _refused(work: Work, outcome: lifecycle.Outcome) -> Ruling:
+def _refused(work: Work, outcome: lifecycle.Outcome) -> Decision:
     """The money came or went all the same: the attempt says so, and a person decides about the order."""
-    if work.ruling.action == "refund":
+    if work.decision.action == "refund":
         already = outcome.result is Result.ALREADY
-        return replace(work.ruling, action="") if already else _with_case(work.ruling, Outcome.REFUND_EVENT)
+        return (
+            replace(work.decision, action="") if already else _with_case(work.decision, Outcome.REFUND_EVENT)
+        )
     if outcome.result is Result.ALREADY:
-        return _with_case(work.ruling, Outcome.ALREADY_PAID)
+        return _with_case(work.decision, Outcome.ALREADY_PAID)
     closed = outcome.code == "order_closed"
-    return _with_case(work.ruling, Outcome.ORDER_CLOSED if closed else Outcome.ORDER_REFUSED)
+    return _with_case(work.decision, Outcome.ORDER_CLOSED if closed else Outcome.ORDER_REFUSED)
 
 
-def _with_case(ruling: Ruling, outcome: Outcome) -> Ruling:
-    return replace(ruling, outcome=outcome, action="", case=True)
+def _with_case(decision: Decision, outcome: Outcome) -> Decision:
+    return replace(decision, outcome=outcome, action="", case=True)
 
 
 def _change_payments(works: Sequence[Work], found: Round) -> None:
@@ -224,16 +224,16 @@ def _change_payments(works: Sequence[Work], found: Round) -> None:
 
 
 def _change(work: Work, payment: Payment, now: datetime) -> bool:
-    ruling, finding = work.ruling, work.finding
-    if ruling.settle:
-        payment.settle(finding.at)
-        payment.provider_reference = finding.provider_reference or payment.provider_reference
-        payment.is_surplus = ruling.outcome in (Outcome.ALREADY_PAID, Outcome.ORDER_CLOSED)
-    elif ruling.close:
-        payment.close(finding.at)
-    elif ruling.refunded is not None:
+    decision, update = work.decision, work.update
+    if decision.settle:
+        payment.settle(update.at)
+        payment.provider_reference = update.provider_reference or payment.provider_reference
+        payment.is_surplus = decision.outcome in (Outcome.ALREADY_PAID, Outcome.ORDER_CLOSED)
+    elif decision.close:
+        payment.close(update.at)
+    elif decision.refunded is not None:
         _refund(work, payment)
-    elif ruling.ask and _may_be_asked(payment, now):
+    elif decision.ask and _may_be_asked(payment, now):
         payment.next_query_at = now
     else:
         return False
@@ -246,7 +246,7 @@ def _may_be_asked(payment: Payment, now: datetime) -> bool:
 
 
 def _refund(work: Work, payment: Payment) -> None:
-    total = work.ruling.refunded or ZERO
+    total = work.decision.refunded or ZERO
     work.risen = total - payment.refunded_amount
     payment.refunded_amount = total
     if total == payment.amount:
@@ -257,39 +257,41 @@ def _write(works: Sequence[Work], found: Round) -> None:
     _write_refunds(works, found)
     _close_waiting_orders(works, found)
     _end_cases(works)
-    cases = [case_of(work.finding, work.payment, work.ruling.outcome) for work in works if work.ruling.case]
+    cases = [
+        case_of(work.update, work.payment, work.decision.outcome) for work in works if work.decision.case
+    ]
     cases += [
-        case_of(work.finding, work.payment, Outcome.REFUND_EVENT) for work in works if work.ruling.unasked
+        case_of(work.update, work.payment, Outcome.REFUND_EVENT) for work in works if work.decision.unasked
     ]
     if cases:
-        raise_exceptions(cases)
-    if any(work.ruling.ask for work in works):
+        open_cases(cases)
+    if any(work.decision.ask for work in works):
         transaction.on_commit(lambda: wakeups.hint(closing.ASK_HINT))
 
 
 def _write_refunds(works: Sequence[Work], found: Round) -> None:
     """A row for each part that went back. A partial refund also raises the order's sum; the state stays."""
     told = [work for work in works if work.payment and _is_told_refund(work)]
-    found_rows = [confirm.row_of(w.finding, w.payment, w.refunds, w.risen) for w in told if w.payment]
+    found_rows = [confirm.row_of(w.update, w.payment, w.refunds, w.risen) for w in told if w.payment]
     rows = [row for row in found_rows if row is not None]
     rows.sort(key=lambda row: (row.payment_id, row.refund_reference))
     bulk.insert_rows(Refund, rows, ignore_conflicts=True)
     lifecycle.note_refunds([_partial(work, found) for work in told if work.risen and _is_partial(work)])
-    confirm.follow([_step(work, found) for work in works if work.ruling.request])
+    confirm.follow([_step(work, found) for work in works if work.decision.request])
 
 
 def _is_told_refund(work: Work) -> bool:
     """Also where the sum has not risen: an overtaken notice tells by its own number what a later sum held already."""
-    told = work.finding.kind is NoticeKind.REFUND and work.ruling.outcome is Outcome.DUPLICATE
-    return bool(work.risen) or told or work.ruling.request == "succeed"
+    told = work.update.kind is NoticeKind.REFUND and work.decision.outcome is Outcome.DUPLICATE
+    return bool(work.risen) or told or work.decision.request == "succeed"
 
 
 def _step(work: Work, found: Round) -> confirm.Step:
     assert work.refunds.asked
     assert work.order
-    finding, action = work.finding, work.ruling.request
+    update, action = work.update, work.decision.request
     return confirm.Step(
-        work.refunds.asked, work.order, action, _actor(work, found), finding.evidence, finding.at
+        work.refunds.asked, work.order, action, _actor(work, found), update.evidence, update.at
     )
 
 
@@ -302,13 +304,13 @@ def _is_partial(work: Work) -> bool:
 def _partial(work: Work, found: Round) -> lifecycle.PartialRefund:
     assert work.payment
     assert work.order
-    finding, total = work.finding, work.payment.refunded_amount
-    return lifecycle.PartialRefund(work.order, total, _actor(work, found), finding.evidence, finding.at)
+    update, total = work.update, work.payment.refunded_amount
+    return lifecycle.PartialRefund(work.order, total, _actor(work, found), update.evidence, update.at)
 
 
 def _close_waiting_orders(works: Sequence[Work], found: Round) -> None:
     """An order that waits to be closed closes with its last attempt."""
-    closed = {work.payment.order_id for work in works if work.payment and work.ruling.close}
+    closed = {work.payment.order_id for work in works if work.payment and work.decision.close}
     waiting = {pk: found.orders[pk] for pk in closed if found.orders[pk].closing_at}
     moves = closing.close_moves(waiting) if waiting else []
     if moves:
@@ -323,12 +325,12 @@ def _end_cases(works: Sequence[Work]) -> None:
         resolve_refunded(back)
 
 
-def _verdict(work: Work) -> Verdict:
-    return Verdict(
-        outcome=work.ruling.outcome,
+def _verdict(work: Work) -> UpdateResult:
+    return UpdateResult(
+        outcome=work.decision.outcome,
         payment_id=work.payment.pk if work.payment else None,
         order_id=work.payment.order_id if work.payment else None,
-        retry_after=RETRY_AFTER if work.ruling.retry else None,
+        retry_after=RETRY_AFTER if work.decision.retry else None,
     )
 
 

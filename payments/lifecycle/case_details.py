@@ -4,37 +4,37 @@ from __future__ import annotations
 
 from orders import machine
 from payments.cases.open import Case, fact_key
-from payments.lifecycle.updates import Finding, Outcome
+from payments.lifecycle.updates import Outcome, PaymentUpdate
 from payments.models import Payment, PaymentException
 
 
-def case_of(finding: Finding, payment: Payment | None, outcome: Outcome) -> Case:
+def case_of(update: PaymentUpdate, payment: Payment | None, outcome: Outcome) -> Case:
     """What was said stands beside what we know, so that a person sees the difference."""
-    numbers = (finding.reference, finding.provider_reference, finding.refund_reference)
+    numbers = (update.reference, update.provider_reference, update.refund_reference)
     return Case(
         kind=PaymentException.Kind(outcome.value),
-        dedup_key=fact_key(finding.account_id, *numbers),
-        account_id=finding.account_id,
+        dedup_key=fact_key(update.account_id, *numbers),
+        account_id=update.account_id,
         order_id=payment.order_id if payment else None,
         payment_id=payment.pk if payment else None,
-        notification_id=finding.notification_id,
-        amount=finding.refund_amount if finding.amount is None else finding.amount,
-        detail={**_said(finding), **_known(payment)},
-        is_news=finding.trigger != machine.QUERY,
+        notification_id=update.notification_id,
+        amount=update.refund_amount if update.amount is None else update.amount,
+        detail={**_said(update), **_known(payment)},
+        is_news=update.trigger != machine.QUERY,
     )
 
 
-def _said(finding: Finding) -> dict[str, object]:
+def _said(update: PaymentUpdate) -> dict[str, object]:
     said = {
-        "kind": str(finding.kind),
-        "reference": finding.reference,
-        "provider_reference": finding.provider_reference,
-        "amount": finding.amount,
-        "currency": finding.currency,
-        "refund_reference": finding.refund_reference,
-        "refunded_total": finding.refunded_total,
-        "account_problem": finding.account_problem,
-        "last_answer": finding.detail,
+        "kind": str(update.kind),
+        "reference": update.reference,
+        "provider_reference": update.provider_reference,
+        "amount": update.amount,
+        "currency": update.currency,
+        "refund_reference": update.refund_reference,
+        "refunded_total": update.refunded_total,
+        "account_problem": update.account_problem,
+        "last_answer": update.detail,
     }
     return {name: value for name, value in said.items() if value not in (None, "")}
 

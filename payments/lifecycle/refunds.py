@@ -17,7 +17,7 @@ from orders.lifecycle import Actor, Evidence, Reservation
 from orders.models import Order
 from ordersite.database import bulk
 from ordersite.lib.money import ZERO
-from payments.lifecycle.updates import Finding
+from payments.lifecycle.updates import PaymentUpdate
 from payments.models import Payment, PaymentStatus, Refund, RefundRequest
 from payments.models.refund_request import LIVE
 from payments.providers.types import NoticeKind
@@ -53,9 +53,9 @@ class Books:
     requests: Sequence[RefundRequest] = ()
     recorded: Mapping[int, Mapping[str, Decimal]] = field(default_factory=dict)
 
-    def about(self, finding: Finding, payment: Payment) -> Seen:
+    def about(self, update: PaymentUpdate, payment: Payment) -> Seen:
         mine = [request for request in self.requests if request.payment_id == payment.pk]
-        number = finding.refund_reference
+        number = update.refund_reference
         return Seen(
             asked=next((one for one in mine if number and one.reference == number), None),
             live=sum((one.amount for one in mine if one.status in LIVE), ZERO),
@@ -63,13 +63,13 @@ class Books:
         )
 
 
-def load(findings: Sequence[Finding], payments: Mapping[str, Payment]) -> Books:
+def load(updates: Sequence[PaymentUpdate], payments: Mapping[str, Payment]) -> Books:
     """Lock the requests of those payments about which a refund is told, after orders and payments. Two statements."""
-    told = [f for f in findings if (payment := payments.get(f.reference)) and _is_about_refunds(f, payment)]
+    told = [f for f in updates if (payment := payments.get(f.reference)) and _is_about_refunds(f, payment)]
     if not told:
         return Books()
-    ids = sorted({payments[finding.reference].pk for finding in told})
-    numbers = sorted({finding.refund_reference for finding in told})
+    ids = sorted({payments[update.reference].pk for update in told})
+    numbers = sorted({update.refund_reference for update in told})
     wanted = RefundRequest.objects.filter(Q(status__in=LIVE) | Q(reference__in=numbers), payment_id__in=ids)
     recorded: dict[int, dict[str, Decimal]] = {}
     rows = Refund.objects.filter(payment_id__in=ids).values_list("payment_id", "refund_reference", "amount")
@@ -78,33 +78,33 @@ def load(findings: Sequence[Finding], payments: Mapping[str, Payment]) -> Books:
     return Books(list(wanted.select_for_update(no_key=True).order_by("pk")), recorded)
 
 
-def _is_about_refunds(finding: Finding, payment: Payment) -> bool:
+def _is_about_refunds(update: PaymentUpdate, payment: Payment) -> bool:
     """A closing of what we hold as paid is a reversal, unless money of it is on its way back."""
-    closed = finding.kind is NoticeKind.CLOSED and payment.status == PaymentStatus.PAID
-    return closed or finding.kind in _OF_REFUNDS
+    closed = update.kind is NoticeKind.CLOSED and payment.status == PaymentStatus.PAID
+    return closed or update.kind in _OF_REFUNDS
 
 
-def row_of(finding: Finding, payment: Payment, seen: Seen, risen: Decimal) -> Refund | None:
+def row_of(update: PaymentUpdate, payment: Payment, seen: Seen, risen: Decimal) -> Refund | None:
     """The record of this refund, once `risen` (yuan) has been added to the payment's sum.
 
     A provider's sum may hold refunds of which it has not told one by one yet: each gets a row of its own amount
     when it is told, never more in all than went back.
     """
-    own = _own_amount(finding, seen, risen)
+    own = _own_amount(update, seen, risen)
     amount = min(own, payment.refunded_amount - seen.explained)
     # Alipay names the trade itself where we sent no number; others may send none at all.
-    number = finding.refund_reference or f"to {payment.refunded_amount}"
+    number = update.refund_reference or f"to {payment.refunded_amount}"
     if amount <= ZERO or number in seen.recorded:
         return None
-    return Refund(payment_id=payment.pk, refund_reference=number, amount=amount, refunded_at=finding.at)
+    return Refund(payment_id=payment.pk, refund_reference=number, amount=amount, refunded_at=update.at)
 
 
-def _own_amount(finding: Finding, seen: Seen, risen: Decimal) -> Decimal:
+def _own_amount(update: PaymentUpdate, seen: Seen, risen: Decimal) -> Decimal:
     if seen.asked:
         return seen.asked.amount
-    if not finding.refund_reference and risen <= seen.live:
+    if not update.refund_reference and risen <= seen.live:
         return ZERO  # requests under way explain it, and will be told by their own numbers
-    return finding.refund_amount or risen
+    return update.refund_amount or risen
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ def plausible_time(at: datetime | None, *, seen_at: datetime) -> datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class PaymentUpdate:
     """One normalised fact. Amounts are yuan, times UTC; `seen_at` is when we learnt it, `occurred_at` when it was.
 
     `amount` is that of the whole payment (None never pays), `refund_amount` of this refund, `refunded_total` of all
@@ -58,7 +58,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class UpdateResult:
     """What became of a finding. WAITING: undecided, to be tried again after `retry_after`."""
 
     outcome: PaymentNotification.Outcome

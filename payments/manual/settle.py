@@ -36,8 +36,8 @@ from payments.approvals.workflow import (
 )
 from payments.cases import desk, remedies
 from payments.cases.errors import remedy_gone
-from payments.lifecycle.apply import apply_findings
-from payments.lifecycle.updates import Finding, Outcome
+from payments.lifecycle.apply import apply_updates
+from payments.lifecycle.updates import Outcome, PaymentUpdate
 from payments.manual import evidence
 from payments.manual.errors import (
     account_of_another_shop,
@@ -298,7 +298,7 @@ def _mark_line(request: SettlementRequest, payment: Payment) -> None:
 
 
 def _settle(request: SettlementRequest, payment: Payment, proof: Evidence, user: AbstractUser) -> None:
-    finding = Finding(
+    update = PaymentUpdate(
         account_id=request.account_id,
         kind=NoticeKind.PAYMENT,
         reference=payment.reference,
@@ -311,7 +311,7 @@ def _settle(request: SettlementRequest, payment: Payment, proof: Evidence, user:
         occurred_at=request.occurred_at,
         actor=staff(user),
     )
-    outcome = apply_findings([finding])[0].outcome
+    outcome = apply_updates([update])[0].outcome
     if outcome is not Outcome.APPLIED:
         raise not_settled(outcome.label)
 

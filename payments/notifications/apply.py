@@ -18,9 +18,9 @@ from orders import machine
 from orders.history.lines import Evidence
 from ordersite.database import bulk
 from ordersite.queue import claims
-from payments.cases.open import Case, raise_exceptions
-from payments.lifecycle.apply import apply_round
-from payments.lifecycle.updates import Finding, Outcome, Verdict
+from payments.cases.open import Case, open_cases
+from payments.lifecycle.apply import apply_batch
+from payments.lifecycle.updates import Outcome, PaymentUpdate, UpdateResult
 from payments.models import Payment, PaymentException, PaymentNotification
 from payments.providers.types import NoticeKind
 
@@ -53,14 +53,14 @@ def drain_notifications() -> int:
 def _walk() -> int:
     count = 0
     for batch in claims.walk(PaymentNotification, size=BATCH, extra=_FRESH):
-        claims.run_batch(batch, apply_batch, _failed)
+        claims.run_batch(batch, apply_notifications, _failed)
         count += len(batch)
     for batch in claims.walk(PaymentNotification, size=1, extra=_SUSPECT):
         # The claim is counted before the work: whoever was claimed so often and is not done kills its process.
         if batch[0].attempts > claims.MOST_ATTEMPTS:
             _give_up(batch[0].id, "the process died each time")
         else:
-            claims.run_batch(batch, apply_batch, _failed)
+            claims.run_batch(batch, apply_notifications, _failed)
         count += 1
     return count
 
@@ -78,25 +78,25 @@ class Waiting:
     last_error: str = ""
 
 
-def apply_batch(ids: Sequence[int]) -> None:
+def apply_notifications(ids: Sequence[int]) -> None:
     """Apply these notifications; rows that are done already stay as they are. Call inside a transaction."""
-    rows, findings = _read(ids)
-    verdicts = apply_round(findings)
+    rows, updates = _read(ids)
+    results = apply_batch(updates)
     now = timezone.now()
-    for row, verdict in zip(rows, verdicts, strict=True):
-        _note(row, verdict, now)
+    for row, result in zip(rows, results, strict=True):
+        _note(row, result, now)
     # The guard leaves a row alone that another drainer has finished meanwhile.
     bulk.update_rows(PaymentNotification, rows, _WRITTEN, guard={"outcome": Outcome.WAITING.value})
 
 
-def _read(ids: Sequence[int]) -> tuple[list[Waiting], list[Finding]]:
+def _read(ids: Sequence[int]) -> tuple[list[Waiting], list[PaymentUpdate]]:
     found = PaymentNotification.objects.filter(pk__in=ids, done_at__isnull=True).order_by("pk")
-    rows, findings = [], []
+    rows, updates = [], []
     for row in found.values_list("id", "due_at", "kind", "body_digest", "received_at", *_SAID):
         pk, due_at, kind, digest, received_at, *said = row
         rows.append(Waiting(pk, due_at))
-        findings.append(
-            Finding(
+        updates.append(
+            PaymentUpdate(
                 kind=NoticeKind(kind),
                 evidence=Evidence("notification", str(pk), digest),
                 seen_at=received_at,
@@ -105,33 +105,33 @@ def _read(ids: Sequence[int]) -> tuple[list[Waiting], list[Finding]]:
                 **dict(zip(_SAID, said, strict=True)),
             )
         )
-    return rows, _by_their_numbers(findings)
+    return rows, _by_their_numbers(updates)
 
 
-def _by_their_numbers(findings: list[Finding]) -> list[Finding]:
+def _by_their_numbers(updates: list[PaymentUpdate]) -> list[PaymentUpdate]:
     """A refund made at the provider's own desk may name the payment by the provider's number only (UnionPay)."""
-    nameless = {f.provider_reference for f in findings if f.kind in _REFUNDS and not f.reference} - {""}
+    nameless = {f.provider_reference for f in updates if f.kind in _REFUNDS and not f.reference} - {""}
     if not nameless:
-        return findings
+        return updates
     paid = Payment.objects.filter(provider_reference__in=sorted(nameless))
     names = {
         (account, number): reference
         for account, number, reference in paid.values_list("account_id", "provider_reference", "reference")
     }
     return [
-        finding
-        if finding.reference or finding.kind not in _REFUNDS
-        else replace(finding, reference=names.get((finding.account_id, finding.provider_reference), ""))
-        for finding in findings
+        update
+        if update.reference or update.kind not in _REFUNDS
+        else replace(update, reference=names.get((update.account_id, update.provider_reference), ""))
+        for update in updates
     ]
 
 
-def _note(row: Waiting, verdict: Verdict | None, now: datetime) -> None:
-    """No verdict: it stands back behind another event of its order, due as before, for the next walk."""
-    if verdict is not None and verdict.retry_after is not None:
-        row.due_at = now + verdict.retry_after
-    elif verdict is not None:
-        row.outcome, row.done_at = verdict.outcome.value, now
+def _note(row: Waiting, result: UpdateResult | None, now: datetime) -> None:
+    """No result: it stands back behind another event of its order, due as before, for the next walk."""
+    if result is not None and result.retry_after is not None:
+        row.due_at = now + result.retry_after
+    elif result is not None:
+        row.outcome, row.done_at = result.outcome.value, now
 
 
 def _failed(claimed: claims.Claim, error: Exception) -> None:
@@ -149,7 +149,7 @@ def _give_up(pk: int, why: str) -> None:
             outcome=Outcome.POISON, done_at=timezone.now(), leased_until=None, last_error=why[:500]
         )
         if changed:
-            raise_exceptions([_poison(PaymentNotification.objects.get(pk=pk))])
+            open_cases([_poison(PaymentNotification.objects.get(pk=pk))])
 
 
 def _poison(row: PaymentNotification) -> Case:

@@ -11,7 +11,7 @@ from django.db import connection, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from payments.cases.open import Case, fact_key, raise_exceptions
+from payments.cases.open import Case, fact_key, open_cases
 from payments.models import PaymentException, PaymentNotification, RefusedCall
 from payments.notifications import store
 from payments.notifications.raw_call import ReceivedCall
@@ -74,7 +74,7 @@ def report_rejections(account_id: int, *, code: str, now: datetime) -> None:
     if PaymentException.objects.filter(kind=kind, dedup_key=key).exists():
         return
     with transaction.atomic():
-        raise_exceptions([Case(kind=kind, dedup_key=key, account_id=account_id, detail={"code": code})])
+        open_cases([Case(kind=kind, dedup_key=key, account_id=account_id, detail={"code": code})])
         forget_rejected(account_id, now=now)
 
 

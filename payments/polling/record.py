@@ -10,9 +10,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from orders.lifecycle import Evidence
-from payments.cases.open import Case, raise_exceptions
-from payments.lifecycle.apply import apply_findings
-from payments.lifecycle.updates import Finding
+from payments.cases.open import Case, open_cases
+from payments.lifecycle.apply import apply_updates
+from payments.lifecycle.updates import PaymentUpdate
 from payments.models import Payment, PaymentException
 from payments.models.payment import UNDECIDED
 from payments.polling.call import Answered
@@ -29,23 +29,23 @@ def record_answer(answered: Answered) -> None:
     One finding a batch: money that came and went back is two facts about one order.
     """
     payment, now = answered.question.payment, timezone.now()
-    for finding in _findings(answered, now):
-        apply_findings([finding])
+    for update in _updates(answered, now):
+        apply_updates([update])
     _ask_again(answered, now)
     if answered.outage and payment.close_wanted_at and now - payment.close_wanted_at >= SILENCE:
         _tell_a_person(answered)
 
 
-def _findings(answered: Answered, now: datetime) -> list[Finding]:
+def _updates(answered: Answered, now: datetime) -> list[PaymentUpdate]:
     if answered.error:
         return []
     answer = answered.answer or TradeAnswer(state=TradeState.NOT_FOUND, raw="not_applicable")
     if answer.state in (TradeState.PAID, TradeState.REFUNDED):
-        return _money_findings(answered, answer, now)
+        return _money_updates(answered, answer, now)
     if answer.state is TradeState.CLOSED or (
         answer.state is TradeState.NOT_FOUND and _is_final(answered, now)
     ):
-        return [_finding(answered, answer, NoticeKind.CLOSED, now)]
+        return [_update(answered, answer, NoticeKind.CLOSED, now)]
     return []
 
 
@@ -55,16 +55,16 @@ def _is_final(answered: Answered, now: datetime) -> bool:
     return payment.close_wanted_at is not None and now >= payment.expires_at + EXPIRY_GRACE
 
 
-def _money_findings(answered: Answered, answer: TradeAnswer, now: datetime) -> list[Finding]:
-    paid = _finding(answered, answer, NoticeKind.PAYMENT, now)
+def _money_updates(answered: Answered, answer: TradeAnswer, now: datetime) -> list[PaymentUpdate]:
+    paid = _update(answered, answer, NoticeKind.PAYMENT, now)
     if answer.state is TradeState.PAID:
         return [paid]
     return [paid, replace(paid, kind=NoticeKind.REFUND, occurred_at=None, full_refund=True)]
 
 
-def _finding(answered: Answered, answer: TradeAnswer, kind: NoticeKind, now: datetime) -> Finding:
+def _update(answered: Answered, answer: TradeAnswer, kind: NoticeKind, now: datetime) -> PaymentUpdate:
     payment = answered.question.payment
-    return Finding(
+    return PaymentUpdate(
         account_id=payment.account_id,
         kind=kind,
         reference=payment.reference,
@@ -90,7 +90,7 @@ def _tell_a_person(answered: Answered) -> None:
         detail={"last_answer": _words(answered)},
     )
     with transaction.atomic():
-        raise_exceptions([case])
+        open_cases([case])
 
 
 def _ask_again(answered: Answered, now: datetime) -> None:

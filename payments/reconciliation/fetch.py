@@ -22,7 +22,7 @@ from ordersite.lib.crypto import CannotDecrypt
 from ordersite.lib.errors import DomainError, OutsideError
 from ordersite.lib.http import Gateway
 from payments.accounts.keys import keys_of
-from payments.cases.open import Case, fact_key, raise_exceptions
+from payments.cases.open import Case, fact_key, open_cases
 from payments.models import BillFetch, PaymentAccount, PaymentException, Statement
 from payments.providers.registry import get_provider
 from payments.providers.types import AccountKeys, BillAnswer, BillState
@@ -155,7 +155,7 @@ def _record(fetch: BillFetch, fetched: Fetched, now: datetime) -> None:
             state=state, next_at=next_at, last_error=fetched.problem[:500], statement=fetched.statement
         )
         if state == BillFetch.State.GIVEN_UP:
-            raise_exceptions([_given_up(fetch, fetched.problem)])
+            open_cases([_given_up(fetch, fetched.problem)])
 
 
 def _gap(attempts: int) -> timedelta:

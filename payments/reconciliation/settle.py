@@ -24,9 +24,9 @@ from ordersite.lib.errors import DomainError
 from ordersite.queue import wakeups
 from payments.approvals.errors import too_soon
 from payments.approvals.workflow import staff
-from payments.cases.open import Case, fact_key, raise_exceptions
+from payments.cases.open import Case, fact_key, open_cases
 from payments.lifecycle import apply
-from payments.lifecycle.updates import Finding, Outcome, Verdict
+from payments.lifecycle.updates import Outcome, PaymentUpdate, UpdateResult
 from payments.models import PaymentException, Statement, StatementLine, StatementStatus
 from payments.providers.types import NoticeKind
 
@@ -126,20 +126,20 @@ def _settle_chunk(statement: Statement, lines: Sequence[StatementLine]) -> int:
     """All in one transaction; one that raises is halved until the culprit stands alone, and keeps that on its line."""
     try:
         with transaction.atomic():
-            verdicts = apply.apply_findings([_finding(statement, line) for line in lines])
+            verdicts = apply.apply_updates([_update(statement, line) for line in lines])
             return _record(lines, verdicts)
     except Exception:  # the edge: one bad line stops nobody else
         if len(lines) == 1:
             logger.exception("statement line not settled", extra={"line": lines[0].pk})
-            return _record(lines, [Verdict(Outcome.POISON)])
+            return _record(lines, [UpdateResult(Outcome.POISON)])
     middle = len(lines) // 2
     return _settle_chunk(statement, lines[:middle]) + _settle_chunk(statement, lines[middle:])
 
 
-def _finding(statement: Statement, line: StatementLine) -> Finding:
+def _update(statement: Statement, line: StatementLine) -> PaymentUpdate:
     assert line.payment
     is_refund = line.kind == K.REFUND
-    return Finding(
+    return PaymentUpdate(
         account_id=statement.account_id,
         kind=NoticeKind.REFUND if is_refund else NoticeKind.PAYMENT,
         reference=line.payment.reference,
@@ -156,7 +156,7 @@ def _finding(statement: Statement, line: StatementLine) -> Finding:
     )
 
 
-def _record(lines: Sequence[StatementLine], verdicts: Sequence[Verdict]) -> int:
+def _record(lines: Sequence[StatementLine], verdicts: Sequence[UpdateResult]) -> int:
     """Keep the outcomes; a line that somebody else has settled meanwhile keeps his. Undecided ones stay open."""
     now, decided = timezone.now(), []
     for line, verdict in zip(lines, verdicts, strict=True):
@@ -181,7 +181,7 @@ def raise_cases(statement: Statement, *, most: int = MOST_CASES) -> int:
     """A case for each of these, at most `most` at once; returns how many are new. Raising again makes none twice."""
     lines = list(unsettleable(statement).select_related("payment")[:most])
     with transaction.atomic():
-        return raise_exceptions([_case(line) for line in lines]) if lines else 0
+        return open_cases([_case(line) for line in lines]) if lines else 0
 
 
 def _case(line: StatementLine) -> Case:
@@ -209,7 +209,7 @@ def _case(line: StatementLine) -> Case:
 
 def raise_refused(statement: Statement, words: str) -> None:
     """A bill that was fetched and cannot be taken: nobody stands before a page that says so. In a transaction."""
-    raise_exceptions(
+    open_cases(
         [
             Case(
                 kind=PaymentException.Kind.STATEMENT_DIFFERENCE,

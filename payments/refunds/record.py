@@ -9,9 +9,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from orders.lifecycle import Evidence
-from payments.cases.open import Case, fact_key, raise_exceptions
-from payments.lifecycle.apply import apply_findings
-from payments.lifecycle.updates import Finding
+from payments.cases.open import Case, fact_key, open_cases
+from payments.lifecycle.apply import apply_updates
+from payments.lifecycle.updates import PaymentUpdate
 from payments.models import PaymentException, RefundRequest, RefundStatus
 from payments.models.refund_request import AT_WORK
 from payments.providers.registry import get_provider
@@ -37,17 +37,17 @@ def record_try(tried: Tried) -> None:
     """Apply what the provider said and set the next time to try. Call outside of transactions."""
     now = timezone.now()
     if tried.answer and tried.answer.state in _KINDS:
-        apply_findings([_finding(tried.one.request, tried.answer, now)])
+        apply_updates([_update(tried.one.request, tried.answer, now)])
     with transaction.atomic():
         request = RefundRequest.objects.select_for_update(no_key=True).get(pk=tried.one.request.pk)
         _go_on(request, tried, now)
         if request.status in AT_WORK and _is_stuck(request, tried, now):
-            raise_exceptions([_case(request)])
+            open_cases([_case(request)])
 
 
-def _finding(request: RefundRequest, answer: RefundAnswer, now: datetime) -> Finding:
+def _update(request: RefundRequest, answer: RefundAnswer, now: datetime) -> PaymentUpdate:
     succeeded = answer.state is RefundState.SUCCEEDED
-    return Finding(
+    return PaymentUpdate(
         account_id=request.account_id,
         kind=_KINDS[answer.state],
         reference=request.payment.reference,

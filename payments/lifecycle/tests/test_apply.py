@@ -17,8 +17,8 @@ from orders.models import Order, OrderEvent
 from ordersite.lib.errors import DomainError
 from ordersite.queue.models import OutboxEntry
 from payments.cases.desk import resolve
-from payments.lifecycle.apply import apply_findings
-from payments.lifecycle.updates import Finding, Verdict
+from payments.lifecycle.apply import apply_updates
+from payments.lifecycle.updates import PaymentUpdate, UpdateResult
 from payments.models import Payment, PaymentException, Refund
 from payments.providers.types import NoticeKind
 from payments.tests import builders as build
@@ -27,9 +27,9 @@ pytestmark = pytest.mark.django_db
 AT = datetime(2026, 11, 22, 6, 2, 9, tzinfo=UTC)
 
 
-def paid(payment: Payment, **changes: Any) -> Finding:
+def paid(payment: Payment, **changes: Any) -> PaymentUpdate:
     """The provider's answer that this attempt is paid."""
-    finding = Finding(
+    update = PaymentUpdate(
         account_id=payment.account_id,
         kind=NoticeKind.PAYMENT,
         reference=payment.reference,
@@ -39,10 +39,10 @@ def paid(payment: Payment, **changes: Any) -> Finding:
         amount=payment.amount,
         occurred_at=AT,
     )
-    return replace(finding, **changes)
+    return replace(update, **changes)
 
 
-def words(verdicts: list[Verdict]) -> list[str]:
+def words(verdicts: list[UpdateResult]) -> list[str]:
     return [verdict.outcome.value for verdict in verdicts]
 
 
@@ -66,8 +66,8 @@ def untouched(payment: Payment) -> bool:
 
 def test_an_answer_paid_is_a_payment_with_its_own_trigger() -> None:
     payment = build.build_payment(build.build_alipay())
-    verdicts = apply_findings([paid(payment)])
-    assert verdicts == [Verdict(verdicts[0].outcome, payment.pk, payment.order_id)]
+    verdicts = apply_updates([paid(payment)])
+    assert verdicts == [UpdateResult(verdicts[0].outcome, payment.pk, payment.order_id)]
     assert (words(verdicts), state(payment)) == (["applied"], ("paid", "paid"))
     line = OrderEvent.objects.get(order=payment.order, seq=2)
     assert (line.trigger, line.at) == ("query", AT)
@@ -75,14 +75,14 @@ def test_an_answer_paid_is_a_payment_with_its_own_trigger() -> None:
 
 def test_the_same_answer_twice_in_one_call_is_applied_once() -> None:
     payment = build.build_payment(build.build_alipay())
-    assert words(apply_findings([paid(payment), paid(payment)])) == ["applied", "duplicate"]
+    assert words(apply_updates([paid(payment), paid(payment)])) == ["applied", "duplicate"]
     assert OutboxEntry.objects.filter(name="order.paid").count() == 1
 
 
 def test_money_that_came_and_went_back_is_two_facts_in_order() -> None:
     payment = build.build_payment(build.build_alipay())
     back = paid(payment, kind=NoticeKind.REFUND, full_refund=True)
-    assert words(apply_findings([paid(payment), back])) == ["applied", "refund_applied"]
+    assert words(apply_updates([paid(payment), back])) == ["applied", "refund_applied"]
     assert state(payment) == ("refunded", "refunded")
     refund = Refund.objects.get()
     assert (refund.amount, refund.refunded_at) == (Decimal("199.00"), AT)
@@ -101,10 +101,10 @@ def test_money_that_came_and_went_back_is_two_facts_in_order() -> None:
 )
 def test_what_does_not_fit_never_pays(changes: dict[str, Any], outcome: str) -> None:
     payment = build.build_payment(build.build_alipay())
-    finding = paid(payment, **changes)
+    update = paid(payment, **changes)
     if "account_id" in changes:
-        finding = replace(finding, account_id=build.build_webhook().pk)
-    assert words(apply_findings([finding])) == [outcome]
+        update = replace(update, account_id=build.build_webhook().pk)
+    assert words(apply_updates([update])) == [outcome]
     assert untouched(payment)
     case = PaymentException.objects.get()
     assert (case.kind, case.payment_id, case.detail["expected_amount"]) == (outcome, payment.pk, "199.00")
@@ -113,15 +113,15 @@ def test_what_does_not_fit_never_pays(changes: dict[str, Any], outcome: str) -> 
 
 def test_an_attempt_for_less_than_the_order_never_pays_it() -> None:
     payment = build.build_payment(build.build_alipay(), amount=Decimal("0.01"))
-    assert words(apply_findings([paid(payment)])) == ["amount_mismatch"]
+    assert words(apply_updates([paid(payment)])) == ["amount_mismatch"]
     assert untouched(payment)
 
 
 def test_one_fact_makes_one_open_case_and_a_new_one_after_it_was_resolved() -> None:
     payment = build.build_payment(build.build_alipay())
     wrong = paid(payment, amount=Decimal("1.00"), trigger=machine.NOTIFICATION)
-    apply_findings([wrong])
-    apply_findings([wrong])
+    apply_updates([wrong])
+    apply_updates([wrong])
     case = PaymentException.objects.get()
     user = get_user_model().objects.create_user("wang")
     with pytest.raises(DomainError, match="note_missing"):
@@ -131,47 +131,47 @@ def test_one_fact_makes_one_open_case_and_a_new_one_after_it_was_resolved() -> N
         resolve(case, user=user, note="again")
     case.refresh_from_db()
     assert (case.resolution, case.resolved_by) == ("asked the provider", user)
-    apply_findings([replace(wrong, trigger=machine.QUERY)])
+    apply_updates([replace(wrong, trigger=machine.QUERY)])
     assert not PaymentException.objects.filter(resolved_at__isnull=True).exists(), "asking again is no news"
-    apply_findings([wrong])
+    apply_updates([wrong])
     assert PaymentException.objects.filter(resolved_at__isnull=True).count() == 1
 
 
 def test_unknown_references_wait_ten_minutes() -> None:
     payment = build.build_payment(build.build_alipay())
     young = paid(payment, reference="NOBODY")
-    verdict = apply_findings([young])[0]
+    verdict = apply_updates([young])[0]
     assert (verdict.outcome.value, verdict.retry_after) == ("", timedelta(seconds=15))
     old = replace(young, seen_at=timezone.now() - timedelta(minutes=10))
-    assert words(apply_findings([old])) == ["unknown_order"]
+    assert words(apply_updates([old])) == ["unknown_order"]
     closed = replace(young, kind=NoticeKind.CLOSED)
-    assert words(apply_findings([closed])) == ["noted"]
+    assert words(apply_updates([closed])) == ["noted"]
     assert untouched(payment)
 
 
 def test_a_closed_attempt_that_is_paid_after_all_pays_its_pending_order() -> None:
     payment = build.build_payment(build.build_alipay())
     closed = paid(payment, kind=NoticeKind.CLOSED)
-    assert words(apply_findings([closed, closed, paid(payment)])) == ["closed_noted", "duplicate", "applied"]
+    assert words(apply_updates([closed, closed, paid(payment)])) == ["closed_noted", "duplicate", "applied"]
     assert state(payment) == ("paid", "paid")
 
 
 def test_a_mixed_batch_gives_each_its_own_verdict() -> None:
     account = build.build_alipay()
     payments = [build.build_payment(account) for _ in range(4)]
-    findings = [
+    updates = [
         paid(payments[0]),
         paid(payments[1], amount=Decimal("1.00")),
         paid(payments[2], reference="NOBODY"),
         paid(payments[3], provider_reference=f"T{payments[0].pk}"),
     ]
-    assert words(apply_findings(findings)) == ["applied", "amount_mismatch", "", "reference_conflict"]
+    assert words(apply_updates(updates)) == ["applied", "amount_mismatch", "", "reference_conflict"]
     assert [state(payment)[1] for payment in payments] == ["paid", "pending", "pending", "pending"]
     assert Order.objects.filter(status="paid").count() == 1
 
 
 def test_an_impossible_time_in_an_answer_is_when_we_learnt_it() -> None:
     payment = build.build_payment(build.build_alipay())
-    finding = paid(payment, occurred_at=datetime(9999, 12, 31, 23, 59, tzinfo=UTC))
-    assert words(apply_findings([finding])) == ["applied"]
-    assert Order.objects.get(pk=payment.order_id).paid_at == finding.seen_at
+    update = paid(payment, occurred_at=datetime(9999, 12, 31, 23, 59, tzinfo=UTC))
+    assert words(apply_updates([update])) == ["applied"]
+    assert Order.objects.get(pk=payment.order_id).paid_at == update.seen_at

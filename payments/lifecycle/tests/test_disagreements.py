@@ -16,8 +16,8 @@ from orders.models import Merchant, Order, TransitionRule
 from orders.tests.builders import build_order, build_order_in, move
 from ordersite import relay
 from payments.cases import desk
-from payments.lifecycle.apply import apply_findings
-from payments.lifecycle.updates import Finding
+from payments.lifecycle.apply import apply_updates
+from payments.lifecycle.updates import PaymentUpdate
 from payments.manual import revive, settle
 from payments.manual.tests.proposals import NUMBER, person, wish_for
 from payments.models import Payment, PaymentException, RefundRequest
@@ -30,18 +30,18 @@ from payments.tests.builders import build_alipay, build_payment, build_webhook
 pytestmark = pytest.mark.django_db
 
 
-def notice(payment: Payment, **changes: Any) -> Finding:
+def notice(payment: Payment, **changes: Any) -> PaymentUpdate:
     """A genuine notification that this attempt is paid."""
     values = {
         "account_id": payment.account_id, "kind": NoticeKind.PAYMENT, "reference": payment.reference,
         "evidence": Evidence("notification", "1", "ab"), "seen_at": timezone.now(), "trigger": machine.NOTIFICATION,
         "provider_reference": f"T{payment.pk:06d}", "amount": payment.amount, **changes,
     }  # fmt: skip
-    return Finding(**values)
+    return PaymentUpdate(**values)
 
 
-def told(*findings: Finding) -> list[str]:
-    return [verdict.outcome.value for verdict in apply_findings(findings)]
+def told(*updates: PaymentUpdate) -> list[str]:
+    return [verdict.outcome.value for verdict in apply_updates(updates)]
 
 
 def asked(payment: Payment, state: TradeState, **said: Any) -> None:

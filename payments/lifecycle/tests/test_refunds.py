@@ -15,8 +15,8 @@ from django.utils import timezone
 
 from orders.lifecycle import Evidence
 from orders.models import OrderEvent, TransitionRule
-from payments.lifecycle.apply import apply_findings
-from payments.lifecycle.updates import Finding
+from payments.lifecycle.apply import apply_updates
+from payments.lifecycle.updates import PaymentUpdate
 from payments.models import Payment, PaymentException, PaymentNotification, Refund, RefundRequest
 from payments.notifications.apply import drain_notifications
 from payments.providers.types import NoticeKind
@@ -35,25 +35,25 @@ pytestmark = pytest.mark.django_db
 ZERO = Decimal("0.00")
 
 
-def told(payment: Payment, kind: NoticeKind = NoticeKind.REFUND, **changes: Any) -> Finding:
+def told(payment: Payment, kind: NoticeKind = NoticeKind.REFUND, **changes: Any) -> PaymentUpdate:
     """A provider's word about a refund of this payment."""
-    finding = Finding(
+    update = PaymentUpdate(
         account_id=payment.account_id,
         kind=kind,
         reference=payment.reference,
         evidence=Evidence("query", payment.reference, secrets.token_hex(32)),
         seen_at=timezone.now(),
     )
-    return replace(finding, **changes)
+    return replace(update, **changes)
 
 
-def about(request: RefundRequest, kind: NoticeKind = NoticeKind.REFUND, **changes: Any) -> Finding:
+def about(request: RefundRequest, kind: NoticeKind = NoticeKind.REFUND, **changes: Any) -> PaymentUpdate:
     given = {"refund_reference": request.reference, "refund_amount": request.amount, **changes}
     return told(request.payment, kind, **given)
 
 
-def apply(*findings: Finding) -> list[str]:
-    return [str(verdict.outcome.value) for verdict in apply_findings(findings)]
+def apply(*updates: PaymentUpdate) -> list[str]:
+    return [str(verdict.outcome.value) for verdict in apply_updates(updates)]
 
 
 def state(request: RefundRequest) -> tuple[str, Decimal, Decimal]:
@@ -97,8 +97,8 @@ def test_a_surplus_goes_back_and_its_order_stays_as_it_is() -> None:
 
 def test_a_refund_that_nobody_asked_for_is_applied_and_told_to_a_person() -> None:
     payment = paid_payment()
-    finding = told(payment, refund_reference="CONSOLE-1", refund_amount=Decimal("50.00"))
-    assert apply(finding, finding) == ["refund_applied", "duplicate"]
+    update = told(payment, refund_reference="CONSOLE-1", refund_amount=Decimal("50.00"))
+    assert apply(update, update) == ["refund_applied", "duplicate"]
     payment.refresh_from_db()
     assert (payment.refunded_amount, cases(), rows()) == (
         Decimal("50.00"), ["refund_event"], [("CONSOLE-1", "50.00")],
@@ -244,19 +244,19 @@ def test_the_drain_pays_for_refunds_only_when_there_are_any() -> None:
     """The number of statements of a round of payments does not know of refunds, and one of refunds does not grow."""
     account = build.build_alipay()
 
-    def statements(*findings: Finding) -> int:
+    def statements(*updates: PaymentUpdate) -> int:
         with CaptureQueriesContext(connection) as queries:
-            apply_findings(findings)
+            apply_updates(updates)
         return len(queries)
 
-    def paid() -> Finding:
+    def paid() -> PaymentUpdate:
         payment = build.build_payment(account)
         return told(
             payment, NoticeKind.PAYMENT, amount=payment.amount, provider_reference=secrets.token_hex(8)
         )
 
     with CaptureQueriesContext(connection) as queries:
-        apply_findings([paid()])
+        apply_updates([paid()])
     assert not [one for one in queries.captured_queries if "refundrequest" in one["sql"]]
     requests = [ask_back(paid_payment(account), "1.00") for _number in range(6)]
     assert statements(about(requests[0])) == statements(*[about(one) for one in requests[1:]])

@@ -25,7 +25,7 @@ from orders.tests.builders import build_order, move
 from ordersite.queue import claims
 from ordersite.queue.models import OutboxEntry
 from payments.models import Payment, PaymentAccount, PaymentException, PaymentNotification, Refund
-from payments.notifications.apply import apply_batch, drain_notifications
+from payments.notifications.apply import apply_notifications, drain_notifications
 from payments.tests import builders as build
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -310,7 +310,7 @@ def test_a_batch_costs_the_same_number_of_statements_whatever_its_size(
     for size in (1, 20):
         ids = [receive(build.build_payment(account)).pk for _ in range(size)]
         with django_assert_max_num_queries(20) as seen, transaction.atomic():
-            apply_batch(ids)
+            apply_notifications(ids)
         counts.append(len(seen))
     assert counts[0] == counts[1]
 
@@ -397,7 +397,7 @@ def test_the_same_row_applied_by_many_drainers_at_once_has_one_effect() -> None:
 
     def apply() -> None:
         with transaction.atomic():
-            apply_batch([row.pk])
+            apply_notifications([row.pk])
 
     in_threads(50, apply)
     assert (outcome(row), state(payment)) == ("applied", ("paid", "paid"))

@@ -15,8 +15,8 @@ from orders.models import Merchant, Order
 from orders.tests.builders import build_order_in
 from ordersite import relay
 from ordersite.queue.relay import Delivered
-from payments.lifecycle.apply import apply_findings
-from payments.lifecycle.updates import Finding
+from payments.lifecycle.apply import apply_updates
+from payments.lifecycle.updates import PaymentUpdate
 from payments.models import Payment, PaymentAccount, PaymentException, PaymentExceptionStep, RefundRequest
 from payments.providers.tests.sandbox_accounts import at_once
 from payments.providers.types import NoticeKind
@@ -27,13 +27,13 @@ from scripts.processes import wait_until
 pytestmark = pytest.mark.django_db
 
 
-def money_came(payment: Payment, **changes: object) -> Finding:
+def money_came(payment: Payment, **changes: object) -> PaymentUpdate:
     values = {
         "account_id": payment.account_id, "kind": NoticeKind.PAYMENT, "reference": payment.reference,
         "evidence": Evidence("query", payment.reference, "ab"), "seen_at": timezone.now(),
         "provider_reference": f"T{payment.pk:06d}", "amount": payment.amount, **changes,
     }  # fmt: skip
-    return Finding(**values)  # type: ignore[arg-type]
+    return PaymentUpdate(**values)  # type: ignore[arg-type]
 
 
 def paid_late(policy: str, status: str = "closed") -> Payment:
@@ -41,7 +41,7 @@ def paid_late(policy: str, status: str = "closed") -> Payment:
     account: PaymentAccount = build_alipay()
     Merchant.objects.update(late_payments=policy)
     payment = build_payment(account, order=build_order_in(status, merchant=account.merchant))
-    apply_findings([money_came(payment)])
+    apply_updates([money_came(payment)])
     return payment
 
 
@@ -67,7 +67,7 @@ def test_the_case_ends_when_the_money_has_gone_back() -> None:
     back = money_came(
         payment, kind=NoticeKind.REFUND, refund_reference=request.reference, refunded_total=payment.amount
     )
-    apply_findings([back])
+    apply_updates([back])
     case = PaymentException.objects.get()
     assert (case.resolution, case.resolved_by, case.resolved_at is not None) == (
         "refunded in full",
@@ -100,8 +100,8 @@ def test_a_second_trade_on_the_attempt_that_paid_takes_nothing_back_by_itself() 
     account = build_alipay()
     Merchant.objects.update(late_payments="refund")
     payment = build_payment(account)
-    apply_findings([money_came(payment)])
-    apply_findings([money_came(payment, provider_reference="ANOTHER01")])
+    apply_updates([money_came(payment)])
+    apply_updates([money_came(payment, provider_reference="ANOTHER01")])
     relay.run_relay()
     assert PaymentException.objects.get().kind == "already_paid"
     assert not RefundRequest.objects.exists()
