@@ -12,20 +12,20 @@ from django.urls import reverse
 from django.utils import timezone
 
 from orders.models import Merchant
-from payments import manual, revival
+from payments.manual import revive, settle
+from payments.manual.tests.proposals import late_payment, person, unpaid, wish_for
 from payments.models import Proposal, RevivalRequest, SettlementRequest
-from payments.tests.proposals import late_payment, person, unpaid, wish_for
 
 pytestmark = pytest.mark.django_db
 
 
 def propose_settlement(user: User) -> SettlementRequest:
-    return manual.propose(wish_for(*unpaid()), user=user)
+    return settle.propose(wish_for(*unpaid()), user=user)
 
 
 def propose_revival(user: User) -> RevivalRequest:
     payment, case = late_payment()
-    return revival.propose(payment.pk, user=user, reason="x", stock_confirmed=True, case_id=case.pk)
+    return revive.propose(payment.pk, user=user, reason="x", stock_confirmed=True, case_id=case.pk)
 
 
 KINDS = pytest.mark.parametrize("propose", [propose_settlement, propose_revival])
