@@ -20,7 +20,7 @@ _DRAINER = """
 import sys, django
 django.setup()
 from django.db import connection
-from payments.notifications import drain_notifications
+from payments.notifications.apply import drain_notifications
 connection.ensure_connection()
 print("ready", flush=True)
 sys.stdin.readline()

@@ -428,7 +428,7 @@ import django
 django.setup()
 from django.db import connection
 from ordersite.database import bulk
-from payments.notifications import drain_notifications
+from payments.notifications.apply import drain_notifications
 
 def deadly(execute, sql, params, many, context):
     if "UPDATE" in sql and "payments_payment\\"" in sql and sys.argv[1] in str(params):

@@ -23,7 +23,7 @@ from payments.models import (
     PaymentNotification,
     RefusedCall,
 )
-from payments.notifications import store
+from payments.notifications import rejected
 from payments.notifications.apply import drain_notifications
 from payments.providers.tests.alipay_messages import form, key_pair, sdk, signed_fields, signed_text
 from payments.tests import builders as build
@@ -151,7 +151,7 @@ def test_a_forged_call_sent_first_does_not_harm_the_genuine_one() -> None:
 
 
 def test_rejected_calls_are_bounded_and_counted_beyond(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "REJECTED_PER_DAY", 2)
+    monkeypatch.setattr(rejected, "REJECTED_PER_DAY", 2)
     build.build_alipay()
     for _ in range(5):
         build.post_alipay(b"nonsense")
@@ -264,7 +264,7 @@ def test_gbk_content_types_plus_signs_empty_and_unknown_fields_are_taken() -> No
 
 def test_no_other_middleware_runs(settings: Any) -> None:
     body = build.alipay_body(build.build_payment(build.build_alipay()))
-    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "payments.notifications.apply.tests.test_receive.Tripwire"]
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "payments.notifications.tests.test_receive.Tripwire"]
     Tripwire.calls = 0
     assert told(build.post_alipay(body)) == SUCCESS
     assert told(build.post_alipay(b"nonsense")) == FAIL

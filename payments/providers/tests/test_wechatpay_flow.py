@@ -129,12 +129,12 @@ def test_a_probe_is_refused_and_calls_nobody(caplog: pytest.LogCaptureFixture) -
     body = payment_body(**about(payment))
     good = signed_headers(body, at=timezone.now())
     probe = {**good, "Wechatpay-Signature": "WECHATPAY/SIGNTEST/" + good["Wechatpay-Signature"][19:]}
-    with caplog.at_level(logging.INFO, logger="payments.notifications.receive"):
+    with caplog.at_level(logging.INFO, logger="payments.notifications.rejected"):
         assert said(post(body, probe)) == (400, "FAIL")
     assert [
         (record.levelname, record.message)
         for record in caplog.records
-        if record.name == "payments.notifications.receive"
+        if record.name == "payments.notifications.rejected"
     ] == [("INFO", "signature probe refused")]
     assert PaymentNotification.objects.get().reject_code == "signature_probe"
     assert PaymentException.objects.count() == 0
