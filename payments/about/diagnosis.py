@@ -17,7 +17,8 @@ from payments.models import (
     PaymentNotification,
     PaymentStatus,
 )
-from payments.providers.types import REJECTIONS, NoticeKind
+from payments.providers.errors import REJECTIONS
+from payments.providers.types import UpdateKind
 
 Outcome = PaymentNotification.Outcome
 Verdict = PaymentNotification.Verdict
@@ -54,7 +55,7 @@ def explain_attempts(order: Order) -> list[Link]:
     calls = list(PaymentNotification.objects.filter(reference=payment.reference).order_by("pk"))
     calls = calls or _rejected(payment)
     verified = [
-        call for call in calls if call.verdict == Verdict.VERIFIED and call.kind == NoticeKind.PAYMENT
+        call for call in calls if call.verdict == Verdict.VERIFIED and call.kind == UpdateKind.PAYMENT
     ]
     cases = list(PaymentException.objects.filter(order_id=order.pk, resolved_at__isnull=True).order_by("pk"))
     return [

@@ -18,7 +18,7 @@ from payments.models import (
     RefundRequest,
     RefundStatus,
 )
-from payments.providers.types import REJECTIONS
+from payments.providers.errors import REJECTIONS
 from payments.refunds import labels as refund_words
 
 Outcome = PaymentNotification.Outcome

@@ -36,7 +36,8 @@ from payments.admin.raw_call import masked_headers, shown_body, shown_content
 from payments.models import PaymentNotification, RefusedCall
 from payments.models.payment import Payment
 from payments.notifications.replay import replay
-from payments.providers.types import REJECTIONS, NoticeKind
+from payments.providers.errors import REJECTIONS
+from payments.providers.types import UpdateKind
 
 V, O = PaymentNotification.Verdict, PaymentNotification.Outcome  # noqa: E741  # read beside each other below
 TONES: dict[str, str] = {
@@ -49,9 +50,9 @@ TONES: dict[str, str] = {
     O.UNKNOWN_ORDER: "waiting",
 }
 KINDS: Mapping[str, Promise] = {
-    NoticeKind.PAYMENT: _("payment"),
-    NoticeKind.REFUND: _("refund"),
-    NoticeKind.CLOSED: _("closed"),
+    UpdateKind.PAYMENT: _("payment"),
+    UpdateKind.REFUND: _("refund"),
+    UpdateKind.CLOSED: _("closed"),
 }
 REFUSALS: Mapping[str, Promise] = {
     **REJECTIONS,

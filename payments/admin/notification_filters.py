@@ -14,7 +14,7 @@ from unfold.contrib.filters.admin import TextFilter
 
 from payments.models import Payment, PaymentAccount, PaymentNotification
 from payments.providers.registry import provider_choices
-from payments.providers.types import read_amount
+from payments.providers.values import read_amount
 
 Rows = QuerySet[PaymentNotification]
 _OUTCOME = PaymentNotification.Outcome

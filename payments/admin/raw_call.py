@@ -16,9 +16,9 @@ from ordersite.lib.adminkit import badges
 from ordersite.lib.crypto import CannotDecrypt
 from payments.accounts.keys import keys_of
 from payments.models import PaymentNotification
-from payments.providers.interface import OpensContent
+from payments.providers.errors import Rejected
+from payments.providers.interface import DecryptsContent
 from payments.providers.registry import PROVIDERS
-from payments.providers.types import Rejected
 
 _SECRET_HEADERS = ("authorization", "cookie", "x-api-key", "proxy-authorization")
 # The value of a signature proves nothing to a reader; its beginning is enough to compare two calls.
@@ -120,10 +120,10 @@ def _pre(text: str) -> SafeString:
 def shown_content(row: PaymentNotification, body: bytes) -> SafeString:
     """What the provider put into the call under the account's key, opened; a dash where there is no such thing."""
     provider = PROVIDERS.get(row.account.provider)
-    if not isinstance(provider, OpensContent):
+    if not isinstance(provider, DecryptsContent):
         return badges.NOTHING
     try:
-        content = provider.open_content(body, keys_of(row.account))
+        content = provider.decrypted_content(body, keys_of(row.account))
     except (CannotDecrypt, Rejected, ValueError):
         return format_html("{}", _("The keys of this account do not open it."))
     return _pre(json.dumps(masked_json(content), ensure_ascii=False, indent=2))

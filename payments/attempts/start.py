@@ -28,7 +28,7 @@ from payments.polling.poll import ask_now, close_now
 from payments.polling.schedule import next_question_at
 from payments.providers.interface import PaysInApp
 from payments.providers.registry import get_provider
-from payments.providers.types import Started as Begun
+from payments.providers.types import PaymentPage
 from payments.references import new_reference
 
 # Two buyers' clicks at once: each may find the other's attempt in the way, and closes it, this often.
@@ -148,18 +148,18 @@ def _lead_to_provider(started: Started) -> Started:
     return Started(opened, started.is_new, begun.app_params)
 
 
-def _begin(payment: Payment) -> Begun:
+def _begin(payment: Payment) -> PaymentPage:
     keys = keys_of(payment.account)
     attempt = attempt_of(payment, subject=_subject(payment))
     return get_provider(keys.provider).start(attempt, keys, gateway())
 
 
-def _begin_in_app(payment: Payment) -> Begun:
+def _begin_in_app(payment: Payment) -> PaymentPage:
     keys = keys_of(payment.account)
     provider = get_provider(keys.provider)
     attempt = attempt_of(payment, subject=_subject(payment), openid=payment.order.buyer.openid)
     params = provider.start_in_app(attempt, keys, gateway()) if isinstance(provider, PaysInApp) else {}
-    return Begun(app_params=params)
+    return PaymentPage(app_params=params)
 
 
 def _subject(payment: Payment) -> str:
@@ -177,7 +177,7 @@ def form_page(payment: Payment) -> str:
     return settings.PUBLIC_BASE_URL + reverse("pay-go", args=[payment.reference])
 
 
-def form_of(payment: Payment) -> Begun | None:
+def form_of(payment: Payment) -> PaymentPage | None:
     """The form of an attempt that can still be paid, signed anew; None where there is nothing to post any more.
 
     Raises `OutsideError` when the account's keys have become unusable.

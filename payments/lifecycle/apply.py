@@ -31,7 +31,7 @@ from payments.lifecycle.decide import RETRY_AFTER, Decision, Seen, judge, judge_
 from payments.lifecycle.updates import Outcome, PaymentUpdate, UpdateResult
 from payments.models import Payment, PaymentAccount, PaymentStatus, Refund
 from payments.provider_calls.throttle import TURN_LEASE
-from payments.providers.types import NoticeKind
+from payments.providers.types import UpdateKind
 
 _JUDGED = (
     "id", "order_id", "account_id", "reference", "provider_reference", "amount", "refunded_amount", "is_surplus",
@@ -155,7 +155,7 @@ def _judge_all(updates: Sequence[PaymentUpdate], found: Round) -> list[Work]:
 
 def _holders(updates: Sequence[PaymentUpdate]) -> dict[tuple[int, str], int]:
     """Which attempt holds each of the trades that these findings pay with."""
-    numbers = {f.provider_reference for f in updates if f.kind is NoticeKind.PAYMENT and f.provider_reference}
+    numbers = {f.provider_reference for f in updates if f.kind is UpdateKind.PAYMENT and f.provider_reference}
     rows = Payment.objects.filter(~Q(provider_reference=""), provider_reference__in=sorted(numbers))
     return {
         (account, number): pk
@@ -282,7 +282,7 @@ def _write_refunds(works: Sequence[Work], found: Round) -> None:
 
 def _is_told_refund(work: Work) -> bool:
     """Also where the sum has not risen: an overtaken notice tells by its own number what a later sum held already."""
-    told = work.update.kind is NoticeKind.REFUND and work.decision.outcome is Outcome.DUPLICATE
+    told = work.update.kind is UpdateKind.REFUND and work.decision.outcome is Outcome.DUPLICATE
     return bool(work.risen) or told or work.decision.request == "succeed"
 
 

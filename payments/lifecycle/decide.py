@@ -14,7 +14,7 @@ from payments.lifecycle.updates import Outcome, PaymentUpdate
 from payments.models import Payment, PaymentStatus, RefundStatus
 from payments.models.payment import SETTLED
 from payments.models.refund_request import AT_WORK
-from payments.providers.types import NoticeKind
+from payments.providers.types import UpdateKind
 
 # A notification may overtake the commit of its attempt, and a refund the payment: so long we wait for it.
 PATIENCE = timedelta(minutes=10)
@@ -69,7 +69,7 @@ def judge_stranger(update: PaymentUpdate, *, now: datetime) -> Decision:
     """A finding whose reference is not ours, or not yet."""
     if update.account_problem:
         return _case(Outcome.WRONG_ACCOUNT)
-    if update.kind not in (NoticeKind.PAYMENT, NoticeKind.REFUND):
+    if update.kind not in (UpdateKind.PAYMENT, UpdateKind.REFUND):
         return _NOTED
     return _patiently(update, now=now, otherwise=Outcome.UNKNOWN_ORDER)
 
@@ -84,13 +84,13 @@ def judge(update: PaymentUpdate, seen: Seen, *, now: datetime) -> Decision:
     """What a finding about one of our attempts is to do."""
     if update.account_problem or update.account_id != seen.payment.account_id:
         return _case(Outcome.WRONG_ACCOUNT)
-    if update.kind is NoticeKind.PAYMENT:
+    if update.kind is UpdateKind.PAYMENT:
         return _judge_payment(update, seen)
-    if update.kind is NoticeKind.REFUND:
+    if update.kind is UpdateKind.REFUND:
         return _judge_refund(update, seen, now=now)
-    if update.kind is NoticeKind.CLOSED:
+    if update.kind is UpdateKind.CLOSED:
         return _judge_closing(update, seen)
-    if update.kind in (NoticeKind.REFUND_FAILED, NoticeKind.REFUND_ABNORMAL):
+    if update.kind in (UpdateKind.REFUND_FAILED, UpdateKind.REFUND_ABNORMAL):
         return _judge_refund_trouble(update, seen)
     return _NOTED
 
@@ -184,7 +184,7 @@ def _refunded_total(update: PaymentUpdate, seen: Seen) -> Decimal | None:
 
 def _judge_refund_trouble(update: PaymentUpdate, seen: Seen) -> Decision:
     """A refund that somebody ordered elsewhere and that came to nothing moved no money."""
-    asked, failed = seen.refunds.asked, update.kind is NoticeKind.REFUND_FAILED
+    asked, failed = seen.refunds.asked, update.kind is UpdateKind.REFUND_FAILED
     if asked is None:
         return _NOTED
     if asked.status not in AT_WORK:

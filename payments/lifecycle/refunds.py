@@ -20,9 +20,9 @@ from ordersite.lib.money import ZERO
 from payments.lifecycle.updates import PaymentUpdate
 from payments.models import Payment, PaymentStatus, Refund, RefundRequest
 from payments.models.refund_request import LIVE
-from payments.providers.types import NoticeKind
+from payments.providers.types import UpdateKind
 
-_OF_REFUNDS = frozenset({NoticeKind.REFUND, NoticeKind.REFUND_FAILED, NoticeKind.REFUND_ABNORMAL})
+_OF_REFUNDS = frozenset({UpdateKind.REFUND, UpdateKind.REFUND_FAILED, UpdateKind.REFUND_ABNORMAL})
 _WRITTEN = ("status", "decided_at", "ended_at", "next_try_at")
 
 
@@ -80,7 +80,7 @@ def load(updates: Sequence[PaymentUpdate], payments: Mapping[str, Payment]) -> B
 
 def _is_about_refunds(update: PaymentUpdate, payment: Payment) -> bool:
     """A closing of what we hold as paid is a reversal, unless money of it is on its way back."""
-    closed = update.kind is NoticeKind.CLOSED and payment.status == PaymentStatus.PAID
+    closed = update.kind is UpdateKind.CLOSED and payment.status == PaymentStatus.PAID
     return closed or update.kind in _OF_REFUNDS
 
 

@@ -9,7 +9,7 @@ from decimal import Decimal
 from orders import machine
 from orders.history.lines import Actor, Evidence
 from payments.models import PaymentNotification
-from payments.providers.types import NoticeKind
+from payments.providers.types import UpdateKind
 
 Outcome = PaymentNotification.Outcome
 # A clock may be fast or be in another zone; what lies beyond is no time at which money moved, and some of it (the
@@ -29,12 +29,12 @@ class PaymentUpdate:
 
     `amount` is that of the whole payment (None never pays), `refund_amount` of this refund, `refunded_total` of all
     refunds so far. `trigger` is machine.NOTIFICATION, QUERY, STATEMENT or MANUAL. `actor`: who it was, where it was not
-    the account's provider. The fields mean what `Notice` says; `detail` is
+    the account's provider. The fields mean what `ParsedNotification` says; `detail` is
     the provider's own words for a person.
     """
 
     account_id: int
-    kind: NoticeKind
+    kind: UpdateKind
     reference: str
     evidence: Evidence
     seen_at: datetime

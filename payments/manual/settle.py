@@ -61,7 +61,7 @@ from payments.models import (
     StatementLine,
 )
 from payments.models.proposal import ProposalStatus
-from payments.providers.types import NoticeKind
+from payments.providers.types import UpdateKind
 from payments.references import new_reference
 
 # What a search for a provider's number finds, see payments.about.panel.
@@ -300,7 +300,7 @@ def _mark_line(request: SettlementRequest, payment: Payment) -> None:
 def _settle(request: SettlementRequest, payment: Payment, proof: Evidence, user: AbstractUser) -> None:
     update = PaymentUpdate(
         account_id=request.account_id,
-        kind=NoticeKind.PAYMENT,
+        kind=UpdateKind.PAYMENT,
         reference=payment.reference,
         evidence=proof,
         seen_at=timezone.now(),

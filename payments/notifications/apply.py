@@ -22,7 +22,7 @@ from payments.cases.open import Case, open_cases
 from payments.lifecycle.apply import apply_batch
 from payments.lifecycle.updates import Outcome, PaymentUpdate, UpdateResult
 from payments.models import Payment, PaymentException, PaymentNotification
-from payments.providers.types import NoticeKind
+from payments.providers.types import UpdateKind
 
 BATCH = 200
 _FRESH = claims.Filter(" AND attempts = 0")
@@ -33,7 +33,7 @@ _SAID = (
     "account_id", "reference", "provider_reference", "amount", "currency", "occurred_at", "refund_reference",
     "refund_amount", "refunded_total", "full_refund", "account_problem",
 )  # fmt: skip
-_REFUNDS = (NoticeKind.REFUND, NoticeKind.REFUND_FAILED, NoticeKind.REFUND_ABNORMAL)
+_REFUNDS = (UpdateKind.REFUND, UpdateKind.REFUND_FAILED, UpdateKind.REFUND_ABNORMAL)
 
 logger = logging.getLogger(__name__)
 
@@ -97,7 +97,7 @@ def _read(ids: Sequence[int]) -> tuple[list[Waiting], list[PaymentUpdate]]:
         rows.append(Waiting(pk, due_at))
         updates.append(
             PaymentUpdate(
-                kind=NoticeKind(kind),
+                kind=UpdateKind(kind),
                 evidence=Evidence("notification", str(pk), digest),
                 seen_at=received_at,
                 trigger=machine.NOTIFICATION,

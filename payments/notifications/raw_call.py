@@ -12,7 +12,8 @@ from django.utils import timezone
 
 from ordersite.server.client_address import sender_of
 from payments.accounts.cache import Known
-from payments.providers.types import MAX_BODY, RawCall
+from payments.providers.types import RawNotification
+from payments.providers.values import MAX_BODY
 
 # What is kept of the headers: bounded, and without what only our own side may read.
 _MOST_HEADERS, _LONGEST_HEADER = 40, 1000
@@ -30,7 +31,7 @@ class ReceivedCall:
     """A call on its way: what came, whose it is, and when (UTC, and by the monotonic clock)."""
 
     known: Known
-    call: RawCall
+    call: RawNotification
     headers: Mapping[str, str]
     remote_address: str
     started: float
@@ -43,7 +44,7 @@ def content_length(request: HttpRequest) -> int:
 
 def read_call(request: HttpRequest, known: Known, started: float) -> ReceivedCall:
     headers = _headers(request.META)
-    call = RawCall(headers=headers, body=_body(request), received_at=timezone.now())
+    call = RawNotification(headers=headers, body=_body(request), received_at=timezone.now())
     return ReceivedCall(known, call, headers, sender_of(request.META, settings.TRUSTED_PROXIES), started)
 
 

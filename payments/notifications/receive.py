@@ -22,15 +22,18 @@ from payments.notifications.rejected import (
     reject,
 )
 from payments.notifications.store import stored_call, verified_values
+from payments.providers.errors import Rejected
 from payments.providers.interface import Provider
-from payments.providers.types import MAX_BODY, Notice, Rejected, Response
+from payments.providers.responses import NotificationResponse
+from payments.providers.types import ParsedNotification
+from payments.providers.values import MAX_BODY
 
 DRAIN_HINT = "payments.drain_notifications"
 
 logger = logging.getLogger(__name__)
 
 
-def take_call(request: HttpRequest, provider: Provider, slug: str) -> Response:
+def take_call(request: HttpRequest, provider: Provider, slug: str) -> NotificationResponse:
     """The whole of it: find the account, verify, store, answer. Any database error is a 503 in the provider's words."""
     started = time.perf_counter()
     if content_length(request) > MAX_BODY:
@@ -53,7 +56,7 @@ def take_call(request: HttpRequest, provider: Provider, slug: str) -> Response:
         return provider.failure("unavailable")
 
 
-def _judge(provider: Provider, received: ReceivedCall) -> Response:
+def _judge(provider: Provider, received: ReceivedCall) -> NotificationResponse:
     try:
         notice = _verify(provider, received)
     except Rejected as rejected:
@@ -63,7 +66,7 @@ def _judge(provider: Provider, received: ReceivedCall) -> Response:
     return provider.success()
 
 
-def _verify(provider: Provider, received: ReceivedCall) -> Notice:
+def _verify(provider: Provider, received: ReceivedCall) -> ParsedNotification:
     """A failed signature may mean that the account's key was changed elsewhere: once a second we look."""
     try:
         return provider.verify(received.call, received.known.keys)

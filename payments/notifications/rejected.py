@@ -16,8 +16,9 @@ from payments.models import PaymentException, PaymentNotification, RefusedCall
 from payments.notifications import store
 from payments.notifications.raw_call import ReceivedCall
 from payments.notifications.store import rejected_values, stored_call
+from payments.providers.errors import SIGNATURE_PROBE, Rejected
 from payments.providers.interface import Provider
-from payments.providers.types import PROBE, Rejected, Response
+from payments.providers.responses import NotificationResponse
 
 # What one account's rejected calls may fill in a day: 500 rows of at most 64 KiB. The first ones are all kept; of what
 # comes beyond, one in so many, so that a flood of the morning does not hide a wrong key of the afternoon. The others
@@ -83,7 +84,7 @@ def forget_rejected(account_id: int, *, now: datetime) -> None:
     _rejected(account_id).filter(received_at__lt=now - timedelta(days=REJECTED_DAYS)).delete()
 
 
-def refuse(provider: Provider, code: str) -> Response:
+def refuse(provider: Provider, code: str) -> NotificationResponse:
     count_safely(f"{PREFIX}{provider.name}/", code)
     return provider.failure(code)
 
@@ -96,13 +97,13 @@ def count_safely(path: str, code: str) -> None:
         logger.warning("refused call not counted: %s", error.__class__.__name__, extra={"code": code})
 
 
-def reject(provider: Provider, received: ReceivedCall, rejected: Rejected) -> Response:
+def reject(provider: Provider, received: ReceivedCall, rejected: Rejected) -> NotificationResponse:
     account_id, now = received.known.id, received.call.received_at
     if has_room(account_id, now=now):
         store.store(stored_call(received, rejected_values(rejected, now=now)))
     else:
         count_safely(f"{PREFIX}{provider.name}/{received.known.keys.slug}/", rejected.code)
-    if rejected.code == PROBE:
+    if rejected.code == SIGNATURE_PROBE:
         logger.info("signature probe refused", extra={"account": received.known.keys.slug})
         forget_rejected(account_id, now=now)
     else:

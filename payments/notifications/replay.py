@@ -24,8 +24,9 @@ from payments.cases import desk
 from payments.models import PaymentException, PaymentNotification
 from payments.notifications.receive import DRAIN_HINT
 from payments.notifications.store import verified_values
+from payments.providers.errors import Rejected
 from payments.providers.registry import get_provider
-from payments.providers.types import RawCall, Rejected
+from payments.providers.types import RawNotification
 
 Outcome = PaymentNotification.Outcome
 # What a replay may still put right.
@@ -97,7 +98,7 @@ def _make_due(row: PaymentNotification, columns: Sequence[str]) -> None:
 
 
 def _verify_again(row: PaymentNotification, done: Replayed) -> None:
-    call = RawCall(row.raw.headers, bytes(row.raw.body), row.received_at)
+    call = RawNotification(row.raw.headers, bytes(row.raw.body), row.received_at)
     try:
         notice = get_provider(row.account.provider).verify(call, keys_of(row.account))
     except Rejected as rejected:

@@ -24,7 +24,8 @@ from ordersite.lib.money import fen
 from payments.lifecycle.updates import plausible_time
 from payments.models import NotificationBody, PaymentNotification
 from payments.notifications.raw_call import ReceivedCall
-from payments.providers.types import Notice, Rejected
+from payments.providers.errors import Rejected
+from payments.providers.types import ParsedNotification
 
 # A provider hears within a second that we cannot store; it asks again, and a later success would be worth nothing.
 STORE_MILLISECONDS = 800
@@ -120,7 +121,7 @@ _VERIFIED = PaymentNotification.Verdict.VERIFIED
 _REJECTED = PaymentNotification.Verdict.REJECTED
 
 
-def verified_values(notice: Notice) -> dict[str, Any]:
+def verified_values(notice: ParsedNotification) -> dict[str, Any]:
     """The columns of a genuine notification; money in fen, as stored."""
     return {
         "event_id": notice.event_id,

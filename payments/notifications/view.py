@@ -24,7 +24,7 @@ from payments.notifications.rejected import (
     refuse,
 )
 from payments.providers.registry import PROVIDERS
-from payments.providers.types import Response
+from payments.providers.responses import NotificationResponse
 
 _PATH = re.compile(r"/notify/(?P<provider>[a-z0-9]{1,20})/(?P<account>[-\w]{1,40})/", re.ASCII)
 
@@ -94,5 +94,5 @@ class NotifyView(APIView):
 notify = NotifyView.as_view()
 
 
-def _answer(response: Response) -> HttpResponse:
+def _answer(response: NotificationResponse) -> HttpResponse:
     return HttpResponse(response.body, status=response.status, content_type=response.content_type)

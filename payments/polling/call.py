@@ -13,7 +13,7 @@ from payments.accounts.keys import notify_url
 from payments.models import Payment
 from payments.provider_calls.result import Called, opened, outcome
 from payments.providers.registry import get_provider
-from payments.providers.types import AccountKeys, Attempt, TradeAnswer, TradeState
+from payments.providers.types import AccountKeys, Attempt, TradeResult, TradeState
 
 ENDED = frozenset((TradeState.PAID, TradeState.REFUNDED, TradeState.CLOSED))
 
@@ -32,7 +32,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Answered(Called[TradeAnswer]):
+class Answered(Called[TradeResult]):
     """`answer` and `error` both empty: this account can neither be asked nor told."""
 
     question: Question
@@ -69,7 +69,7 @@ def ask(question: Question, gateway: Gateway) -> Answered:
     return Answered(question, answer=answer, error=error)
 
 
-def _exchange(question: Question, gateway: Gateway) -> TradeAnswer | None:
+def _exchange(question: Question, gateway: Gateway) -> TradeResult | None:
     """Ask first, then close: an answer «paid» is a payment, whatever we wanted."""
     keys, attempt = opened(question.keys), attempt_of(question.payment)
     provider = get_provider(keys.provider)

@@ -17,7 +17,7 @@ from payments.models import Payment, PaymentException
 from payments.models.payment import UNDECIDED
 from payments.polling.call import Answered
 from payments.polling.schedule import EXPIRY_GRACE, next_question_at
-from payments.providers.types import NoticeKind, TradeAnswer, TradeState
+from payments.providers.types import TradeResult, TradeState, UpdateKind
 
 # So long may a provider be silent about an attempt that waits to be closed before a person is told.
 SILENCE = timedelta(hours=24)
@@ -39,13 +39,13 @@ def record_answer(answered: Answered) -> None:
 def _updates(answered: Answered, now: datetime) -> list[PaymentUpdate]:
     if answered.error:
         return []
-    answer = answered.answer or TradeAnswer(state=TradeState.NOT_FOUND, raw="not_applicable")
+    answer = answered.answer or TradeResult(state=TradeState.NOT_FOUND, raw="not_applicable")
     if answer.state in (TradeState.PAID, TradeState.REFUNDED):
         return _money_updates(answered, answer, now)
     if answer.state is TradeState.CLOSED or (
         answer.state is TradeState.NOT_FOUND and _is_final(answered, now)
     ):
-        return [_update(answered, answer, NoticeKind.CLOSED, now)]
+        return [_update(answered, answer, UpdateKind.CLOSED, now)]
     return []
 
 
@@ -55,14 +55,14 @@ def _is_final(answered: Answered, now: datetime) -> bool:
     return payment.close_wanted_at is not None and now >= payment.expires_at + EXPIRY_GRACE
 
 
-def _money_updates(answered: Answered, answer: TradeAnswer, now: datetime) -> list[PaymentUpdate]:
-    paid = _update(answered, answer, NoticeKind.PAYMENT, now)
+def _money_updates(answered: Answered, answer: TradeResult, now: datetime) -> list[PaymentUpdate]:
+    paid = _update(answered, answer, UpdateKind.PAYMENT, now)
     if answer.state is TradeState.PAID:
         return [paid]
-    return [paid, replace(paid, kind=NoticeKind.REFUND, occurred_at=None, full_refund=True)]
+    return [paid, replace(paid, kind=UpdateKind.REFUND, occurred_at=None, full_refund=True)]
 
 
-def _update(answered: Answered, answer: TradeAnswer, kind: NoticeKind, now: datetime) -> PaymentUpdate:
+def _update(answered: Answered, answer: TradeResult, kind: UpdateKind, now: datetime) -> PaymentUpdate:
     payment = answered.question.payment
     return PaymentUpdate(
         account_id=payment.account_id,

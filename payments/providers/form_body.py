@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import unquote_to_bytes
 
-from payments.providers.types import Rejected
+from payments.providers.errors import Rejected
 
 # These messages have about 35 fields; a thousand would only cost us time.
 MAX_FIELDS = 200

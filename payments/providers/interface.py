@@ -12,18 +12,18 @@ from django.utils.functional import Promise
 
 from ordersite.lib.http import Gateway
 from ordersite.outside_accounts.files import NamesKeys
+from payments.providers.responses import NotificationResponse
 from payments.providers.types import (
     AccountKeys,
     Attempt,
-    BillAnswer,
+    BillResult,
     BillState,
-    Notice,
-    RawCall,
-    RefundAnswer,
+    ParsedNotification,
+    PaymentPage,
+    RawNotification,
     RefundOrder,
-    Response,
-    Started,
-    TradeAnswer,
+    RefundResult,
+    TradeResult,
 )
 
 
@@ -42,19 +42,19 @@ class Provider(NamesKeys, Protocol):
         """Problems to show when an account is saved, in the reader's language; no network."""
 
     @abstractmethod
-    def verify(self, call: RawCall, keys: AccountKeys) -> Notice:
+    def verify(self, call: RawNotification, keys: AccountKeys) -> ParsedNotification:
         """The notice of a genuine call; raises `Rejected`. No network, no database."""
 
     @abstractmethod
-    def success(self) -> Response:
+    def success(self) -> NotificationResponse:
         """Said only when the row is durable and the signature is good."""
 
     @abstractmethod
-    def failure(self, code: str) -> Response:
+    def failure(self, code: str) -> NotificationResponse:
         """`code`: of `Rejected`, or a key of `FAILURE_STATUS`."""
 
     @abstractmethod
-    def start(self, attempt: Attempt, keys: AccountKeys, gateway: Gateway) -> Started:
+    def start(self, attempt: Attempt, keys: AccountKeys, gateway: Gateway) -> PaymentPage:
         """Raises `OutsideError`. The attempt must be committed before."""
 
     def can_query(self, keys: AccountKeys) -> bool:
@@ -70,10 +70,10 @@ class Provider(NamesKeys, Protocol):
         return False
 
     @abstractmethod
-    def query(self, attempt: Attempt, keys: AccountKeys, gateway: Gateway) -> TradeAnswer:
+    def query(self, attempt: Attempt, keys: AccountKeys, gateway: Gateway) -> TradeResult:
         """Raises `OutsideError`."""
 
-    def close(self, attempt: Attempt, keys: AccountKeys, gateway: Gateway) -> TradeAnswer:
+    def close(self, attempt: Attempt, keys: AccountKeys, gateway: Gateway) -> TradeResult:
         """The state after closing: PAID where the buyer was faster. Raises `OutsideError`.
 
         Without such a call, what a question brings is all there is.
@@ -81,33 +81,33 @@ class Provider(NamesKeys, Protocol):
         return self.query(attempt, keys, gateway)
 
     @abstractmethod
-    def refund(self, order: RefundOrder, keys: AccountKeys, gateway: Gateway) -> RefundAnswer:
+    def refund(self, order: RefundOrder, keys: AccountKeys, gateway: Gateway) -> RefundResult:
         """Raises `OutsideError`.
 
         With `outcome_known` False ask with `query_refund` or repeat with the same number.
         """
 
     @abstractmethod
-    def query_refund(self, order: RefundOrder, keys: AccountKeys, gateway: Gateway) -> RefundAnswer:
+    def query_refund(self, order: RefundOrder, keys: AccountKeys, gateway: Gateway) -> RefundResult:
         """Raises `OutsideError`."""
 
     def can_bill(self, keys: AccountKeys) -> bool:
         """Whether this account's daily bills can be fetched."""
         return False
 
-    def fetch_bill(self, day: date, keys: AccountKeys, gateway: Gateway, target: Path) -> BillAnswer:
+    def fetch_bill(self, day: date, keys: AccountKeys, gateway: Gateway, target: Path) -> BillResult:
         """Write the bill of that day (Beijing time) to `target`, checked as far as the provider allows.
 
         Raises `OutsideError`. Whatever is not READY leaves no file.
         """
-        return BillAnswer(state=BillState.NOT_READY)
+        return BillResult(state=BillState.NOT_READY)
 
 
 @runtime_checkable
-class OpensContent(Protocol):
+class DecryptsContent(Protocol):
     """A provider that puts the facts into its calls under a key of the account."""
 
-    def open_content(self, body: bytes, keys: AccountKeys) -> Mapping[str, object]:
+    def decrypted_content(self, body: bytes, keys: AccountKeys) -> Mapping[str, object]:
         """The facts of a stored call, to be shown to staff. Raises `Rejected`."""
 
 

@@ -7,32 +7,16 @@ collect money.
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
-from django.utils.functional import Promise
-from django.utils.translation import gettext_lazy as _
-
-MAX_BODY = 64 * 1024
-# Room for what a person needs as evidence, not for what an outsider wishes to store.
-MAX_EVIDENCE = 4000
-MAX_EVENT_ID = 200
-# Longest number of ours or theirs in any of the protocols (Alipay: out_trade_no and trade_no up to 64).
-MAX_REFERENCE = 64
-MAX_STATE = 30
-CURRENCY = "CNY"
+from payments.providers.values import CURRENCY
 
 # What one name of an account file may hold: a text, several, or several by name.
 Secret = str | list[str] | dict[str, str]
-
-_CENT = Decimal("0.01")
-_AMOUNT = re.compile(r"[0-9]{1,9}(\.[0-9]{1,2})?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +49,7 @@ class AccountKeys:
 
 
 @dataclass(frozen=True, slots=True)
-class RawCall:
+class RawNotification:
     """An HTTP call as it arrived; header names in lower case, body untouched, `received_at` in UTC."""
 
     headers: Mapping[str, str]
@@ -73,7 +57,7 @@ class RawCall:
     received_at: datetime
 
 
-class NoticeKind(StrEnum):
+class UpdateKind(StrEnum):
     """REFUND_FAILED: a refund that was taken on has ended without money moving. REFUND_ABNORMAL: it hangs at the
     provider until a person puts it right there."""
 
@@ -86,7 +70,7 @@ class NoticeKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Notice:
+class ParsedNotification:
     """What a call with a good signature says. The caller still compares it with our own records.
 
     `event_id`: the same for every retry of one notification, at most 200 characters, unique within the
@@ -99,7 +83,7 @@ class Notice:
     """
 
     event_id: str
-    kind: NoticeKind
+    kind: UpdateKind
     reference: str
     provider_reference: str = ""
     amount: Decimal | None = None
@@ -112,42 +96,6 @@ class Notice:
     account_problem: str = ""
     state: str = ""
     summary: Mapping[str, str] = field(default_factory=dict)
-
-
-REJECTIONS: Mapping[str, Promise] = {
-    "bad_signature": _("The signature does not fit the message."),
-    "wrong_sign_type": _("The message does not use the signature method that this account is bound to."),
-    "stale_timestamp": _("The time stamp is more than five minutes away from now."),
-    "bad_charset": _(
-        "The message is not in the character set that it names, or names one that is not taken."
-    ),
-    "duplicate_key": _("The message gives one field twice."),
-    "malformed": _("The message is not in the form of this provider."),
-    "missing_field": _("The message lacks a field that is needed to check it."),
-    "too_large": _("The message is larger than 64 KiB."),
-    "unknown_key": _("The message is signed with a key that this account does not have."),
-    "cannot_decrypt": _("The content cannot be decrypted with the key of this account."),
-    "signature_probe": _("The provider has sent a wrong signature on purpose, to see that it is refused."),
-}
-# Refused like any other, but sent by the provider itself: no case for a person.
-PROBE = "signature_probe"
-
-
-class Rejected(Exception):
-    """A call that cannot be trusted or read. `code` is a key of `REJECTIONS`.
-
-    `detail` is for staff, in English.
-    """
-
-    def __init__(self, code: str, detail: str = "") -> None:
-        super().__init__(f"{code}: {detail}" if detail else code)
-        self.code = code
-        self.detail = detail
-
-    @property
-    def message(self) -> str:
-        text = str(REJECTIONS[self.code])
-        return f"{text} ({self.detail})" if self.detail else text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +118,7 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Started:
+class PaymentPage:
     """Where the buyer pays: an address to open, a text for a QR code, or a form that his browser posts to `action`.
 
     None of them where the account has no such call; `app_params` are of `PaysInApp`. With a form, `start` calls nobody
@@ -201,7 +149,7 @@ class TradeState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TradeAnswer:
+class TradeResult:
     """The answer to a question about one attempt; `raw` is bounded evidence text.
 
     PAID and REFUNDED always come with an amount. `refunded_total` None: the provider did not say.
@@ -250,7 +198,7 @@ class RefundState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RefundAnswer:
+class RefundResult:
     state: RefundState
     refund_reference: str
     amount: Decimal | None = None
@@ -268,51 +216,9 @@ class BillState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BillAnswer:
+class BillResult:
     """`file_name` is the provider's own, with the ending that tells the form (csv, csv.gz, zip)."""
 
     state: BillState
     file_name: str = ""
     detail: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Response:
-    """What the provider is answered, in its own words."""
-
-    status: int
-    content_type: str
-    body: bytes
-
-
-# Causes of a failure answer that are not rejections, with their HTTP status. Anything else is 400.
-FAILURE_STATUS: Mapping[str, int] = {
-    "unknown_account": 404,
-    "method_not_allowed": 405,
-    "too_slow": 408,
-    "too_large": 413,
-    "compressed": 415,
-    "unavailable": 503,
-}
-
-
-def read_amount(text: str) -> Decimal | None:
-    """A positive or zero amount in yuan, ASCII digits and at most two decimals; None for any other text."""
-    return Decimal(text).quantize(_CENT) if _AMOUNT.fullmatch(text) else None
-
-
-def write_amount(amount: Decimal) -> str:
-    return f"{amount:.2f}"
-
-
-def event_id(*parts: str) -> str:
-    """The parts as one key; a hash where they are too long for the column."""
-    joined = "|".join(parts)
-    if len(joined) <= MAX_EVENT_ID:
-        return joined
-    return f"sha256:{hashlib.sha256(json.dumps(parts).encode()).hexdigest()}"
-
-
-def evidence(text: str) -> str:
-    """Text bounded for storing."""
-    return text[:MAX_EVIDENCE]

@@ -25,7 +25,7 @@ from payments.accounts.keys import keys_of
 from payments.cases.open import Case, fact_key, open_cases
 from payments.models import BillFetch, PaymentAccount, PaymentException, Statement
 from payments.providers.registry import get_provider
-from payments.providers.types import AccountKeys, BillAnswer, BillState
+from payments.providers.types import AccountKeys, BillResult, BillState
 from payments.reconciliation import importing
 
 # Alipay and WeChat Pay both promise the bill of a day for ten o'clock of the next.
@@ -129,7 +129,7 @@ def _fetch(account: PaymentAccount, day: date) -> Fetched:
             return Fetched(BillState.NOT_READY, problem=str(error)[:500])
 
 
-def _take(account: PaymentAccount, day: date, answer: BillAnswer, target: Path) -> Fetched:
+def _take(account: PaymentAccount, day: date, answer: BillResult, target: Path) -> Fetched:
     if answer.state is not BillState.READY:
         return Fetched(answer.state, problem=answer.detail)
     origin = importing.Origin(

@@ -28,7 +28,7 @@ from payments.cases.open import Case, fact_key, open_cases
 from payments.lifecycle import apply
 from payments.lifecycle.updates import Outcome, PaymentUpdate, UpdateResult
 from payments.models import PaymentException, Statement, StatementLine, StatementStatus
-from payments.providers.types import NoticeKind
+from payments.providers.types import UpdateKind
 
 TASK = "payments.settle_statements"
 CHUNK = 500
@@ -141,7 +141,7 @@ def _update(statement: Statement, line: StatementLine) -> PaymentUpdate:
     is_refund = line.kind == K.REFUND
     return PaymentUpdate(
         account_id=statement.account_id,
-        kind=NoticeKind.REFUND if is_refund else NoticeKind.PAYMENT,
+        kind=UpdateKind.REFUND if is_refund else UpdateKind.PAYMENT,
         reference=line.payment.reference,
         provider_reference=line.provider_reference,
         evidence=Evidence("statement_line", str(line.pk), line.sha256),

@@ -10,7 +10,7 @@ from payments.accounts.keys import notify_url
 from payments.models import RefundRequest
 from payments.provider_calls.result import Called, opened, outcome
 from payments.providers.registry import get_provider
-from payments.providers.types import AccountKeys, RefundAnswer, RefundOrder, RefundState
+from payments.providers.types import AccountKeys, RefundOrder, RefundResult, RefundState
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Try:
 
 
 @dataclass(frozen=True, slots=True)
-class Tried(Called[RefundAnswer]):
+class Tried(Called[RefundResult]):
     """What came of a try: an answer or an error."""
 
     one: Try
@@ -64,7 +64,7 @@ def attempt(one: Try, gateway: Gateway) -> Tried:
     return Tried(one, answer=answer, error=error)
 
 
-def _exchange(one: Try, gateway: Gateway) -> RefundAnswer:
+def _exchange(one: Try, gateway: Gateway) -> RefundResult:
     keys = opened(one.keys)
     provider = get_provider(keys.provider)
     call = provider.refund if one.is_order else provider.query_refund

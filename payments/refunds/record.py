@@ -15,7 +15,7 @@ from payments.lifecycle.updates import PaymentUpdate
 from payments.models import PaymentException, RefundRequest, RefundStatus
 from payments.models.refund_request import AT_WORK
 from payments.providers.registry import get_provider
-from payments.providers.types import NoticeKind, RefundAnswer, RefundState
+from payments.providers.types import RefundResult, RefundState, UpdateKind
 from payments.refunds.call import Tried
 
 # A refund takes from seconds to days (WeChat: poll five times a minute apart, then wider).
@@ -27,9 +27,9 @@ _ASK_AFTER = timedelta(seconds=10)
 NOT_TAKEN = timedelta(hours=1)
 TAKES_LONG = timedelta(days=3)
 _KINDS = {
-    RefundState.SUCCEEDED: NoticeKind.REFUND,
-    RefundState.FAILED: NoticeKind.REFUND_FAILED,
-    RefundState.ABNORMAL: NoticeKind.REFUND_ABNORMAL,
+    RefundState.SUCCEEDED: UpdateKind.REFUND,
+    RefundState.FAILED: UpdateKind.REFUND_FAILED,
+    RefundState.ABNORMAL: UpdateKind.REFUND_ABNORMAL,
 }
 
 
@@ -45,7 +45,7 @@ def record_try(tried: Tried) -> None:
             open_cases([_case(request)])
 
 
-def _update(request: RefundRequest, answer: RefundAnswer, now: datetime) -> PaymentUpdate:
+def _update(request: RefundRequest, answer: RefundResult, now: datetime) -> PaymentUpdate:
     succeeded = answer.state is RefundState.SUCCEEDED
     return PaymentUpdate(
         account_id=request.account_id,

@@ -20,7 +20,7 @@ from payments.cases.desk import resolve
 from payments.lifecycle.apply import apply_updates
 from payments.lifecycle.updates import PaymentUpdate, UpdateResult
 from payments.models import Payment, PaymentException, Refund
-from payments.providers.types import NoticeKind
+from payments.providers.types import UpdateKind
 from payments.tests import builders as build
 
 pytestmark = pytest.mark.django_db
@@ -31,7 +31,7 @@ def paid(payment: Payment, **changes: Any) -> PaymentUpdate:
     """The provider's answer that this attempt is paid."""
     update = PaymentUpdate(
         account_id=payment.account_id,
-        kind=NoticeKind.PAYMENT,
+        kind=UpdateKind.PAYMENT,
         reference=payment.reference,
         evidence=Evidence("query", payment.reference, "ab"),
         seen_at=timezone.now(),
@@ -81,7 +81,7 @@ def test_the_same_answer_twice_in_one_call_is_applied_once() -> None:
 
 def test_money_that_came_and_went_back_is_two_facts_in_order() -> None:
     payment = build.build_payment(build.build_alipay())
-    back = paid(payment, kind=NoticeKind.REFUND, full_refund=True)
+    back = paid(payment, kind=UpdateKind.REFUND, full_refund=True)
     assert words(apply_updates([paid(payment), back])) == ["applied", "refund_applied"]
     assert state(payment) == ("refunded", "refunded")
     refund = Refund.objects.get()
@@ -144,14 +144,14 @@ def test_unknown_references_wait_ten_minutes() -> None:
     assert (verdict.outcome.value, verdict.retry_after) == ("", timedelta(seconds=15))
     old = replace(young, seen_at=timezone.now() - timedelta(minutes=10))
     assert words(apply_updates([old])) == ["unknown_order"]
-    closed = replace(young, kind=NoticeKind.CLOSED)
+    closed = replace(young, kind=UpdateKind.CLOSED)
     assert words(apply_updates([closed])) == ["noted"]
     assert untouched(payment)
 
 
 def test_a_closed_attempt_that_is_paid_after_all_pays_its_pending_order() -> None:
     payment = build.build_payment(build.build_alipay())
-    closed = paid(payment, kind=NoticeKind.CLOSED)
+    closed = paid(payment, kind=UpdateKind.CLOSED)
     assert words(apply_updates([closed, closed, paid(payment)])) == ["closed_noted", "duplicate", "applied"]
     assert state(payment) == ("paid", "paid")
 

@@ -24,7 +24,7 @@ from payments.models import Payment, PaymentException, RefundRequest
 from payments.polling.call import Answered, Question
 from payments.polling.record import record_answer
 from payments.providers.tests.sandbox_accounts import want_closed
-from payments.providers.types import NoticeKind, TradeAnswer, TradeState
+from payments.providers.types import TradeResult, TradeState, UpdateKind
 from payments.tests.builders import build_alipay, build_payment, build_webhook
 
 pytestmark = pytest.mark.django_db
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.django_db
 def notice(payment: Payment, **changes: Any) -> PaymentUpdate:
     """A genuine notification that this attempt is paid."""
     values = {
-        "account_id": payment.account_id, "kind": NoticeKind.PAYMENT, "reference": payment.reference,
+        "account_id": payment.account_id, "kind": UpdateKind.PAYMENT, "reference": payment.reference,
         "evidence": Evidence("notification", "1", "ab"), "seen_at": timezone.now(), "trigger": machine.NOTIFICATION,
         "provider_reference": f"T{payment.pk:06d}", "amount": payment.amount, **changes,
     }  # fmt: skip
@@ -49,7 +49,7 @@ def asked(payment: Payment, state: TradeState, **said: Any) -> None:
     question = Question(Payment.objects.select_related("account").get(pk=payment.pk), None, close=True)
     number = f"T{payment.pk:06d}"
     record_answer(
-        Answered(question, answer=TradeAnswer(state=state, raw=state, provider_reference=number, **said))
+        Answered(question, answer=TradeResult(state=state, raw=state, provider_reference=number, **said))
     )
 
 
@@ -142,7 +142,7 @@ def test_a_second_provider_that_was_paid_too_gives_its_money_back(policy: str) -
     request = RefundRequest.objects.get()
     told(
         notice(
-            second, kind=NoticeKind.REFUND, refund_reference=request.reference, refunded_total=second.amount
+            second, kind=UpdateKind.REFUND, refund_reference=request.reference, refunded_total=second.amount
         )
     )
     assert (state(first), state(second)[1], open_cases()) == (("paid", "paid"), "refunded", [])
@@ -168,7 +168,7 @@ def test_money_after_closing_ends_in_a_refund_or_in_a_revived_order() -> None:
     assert len(open_cases()) == 2
     wish = revive.propose(payments[0].pk, user=person("li"), reason="x", stock_confirmed=True)
     revive.approve(wish.pk, user=person("wang"), note="有货")
-    told(notice(payments[1], kind=NoticeKind.REFUND, refunded_total=payments[1].amount))
+    told(notice(payments[1], kind=UpdateKind.REFUND, refunded_total=payments[1].amount))
     assert [state(payment) for payment in payments] == [("paid", "paid"), ("closed", "refunded")]
     assert "order_closed" not in open_cases()
 
@@ -226,7 +226,7 @@ def test_money_that_a_switched_off_rule_kept_out_pays_once_it_is_on_again() -> N
 
 def test_a_payment_that_its_provider_takes_back_is_a_case_and_no_silence() -> None:
     payment = build_payment(build_webhook())
-    assert told(notice(payment), notice(payment, kind=NoticeKind.CLOSED)) == ["applied", "reversed"]
+    assert told(notice(payment), notice(payment, kind=UpdateKind.CLOSED)) == ["applied", "reversed"]
     assert (state(payment), open_cases()) == (("paid", "paid"), ["reversed"])
     resolve_all("拒付,已联系买家")
     assert open_cases() == []

@@ -19,7 +19,7 @@ from payments.lifecycle.apply import apply_updates
 from payments.lifecycle.updates import PaymentUpdate
 from payments.models import Payment, PaymentException, PaymentNotification, Refund, RefundRequest
 from payments.notifications.apply import drain_notifications
-from payments.providers.types import NoticeKind
+from payments.providers.types import UpdateKind
 from payments.refunds import request as desk
 from payments.refunds.tests.builders import (
     ask_back,
@@ -35,7 +35,7 @@ pytestmark = pytest.mark.django_db
 ZERO = Decimal("0.00")
 
 
-def told(payment: Payment, kind: NoticeKind = NoticeKind.REFUND, **changes: Any) -> PaymentUpdate:
+def told(payment: Payment, kind: UpdateKind = UpdateKind.REFUND, **changes: Any) -> PaymentUpdate:
     """A provider's word about a refund of this payment."""
     update = PaymentUpdate(
         account_id=payment.account_id,
@@ -47,7 +47,7 @@ def told(payment: Payment, kind: NoticeKind = NoticeKind.REFUND, **changes: Any)
     return replace(update, **changes)
 
 
-def about(request: RefundRequest, kind: NoticeKind = NoticeKind.REFUND, **changes: Any) -> PaymentUpdate:
+def about(request: RefundRequest, kind: UpdateKind = UpdateKind.REFUND, **changes: Any) -> PaymentUpdate:
     given = {"refund_reference": request.reference, "refund_amount": request.amount, **changes}
     return told(request.payment, kind, **given)
 
@@ -175,14 +175,14 @@ def test_another_amount_than_we_asked_for_is_a_case_and_changes_nothing() -> Non
 
 def test_a_failure_releases_the_order_and_tells_a_person_once() -> None:
     request = ask_back(paid_payment(), "60.00")
-    failed = about(request, NoticeKind.REFUND_FAILED)
+    failed = about(request, UpdateKind.REFUND_FAILED)
     assert apply(failed, failed) == ["refund_trouble", "duplicate"]
     assert (state(request), cases()) == (("failed", ZERO, ZERO), ["refund_trouble"])
 
 
 def test_what_hangs_stays_reserved_until_it_ends() -> None:
     request = ask_back(paid_payment(), "60.00")
-    hangs = about(request, NoticeKind.REFUND_ABNORMAL)
+    hangs = about(request, UpdateKind.REFUND_ABNORMAL)
     assert apply(hangs, hangs) == ["refund_trouble", "duplicate"]
     assert (state(request), cases()) == (("abnormal", ZERO, Decimal("60.00")), ["refund_trouble"])
     assert apply(about(request), hangs) == ["refund_applied", "duplicate"]
@@ -191,7 +191,7 @@ def test_what_hangs_stays_reserved_until_it_ends() -> None:
 
 def test_a_failure_after_the_money_went_back_is_told_and_changes_nothing() -> None:
     request = ask_back(paid_payment(), "60.00")
-    assert apply(about(request), about(request, NoticeKind.REFUND_FAILED)) == [
+    assert apply(about(request), about(request, UpdateKind.REFUND_FAILED)) == [
         "refund_applied",
         "refund_trouble",
     ]
@@ -200,7 +200,7 @@ def test_a_failure_after_the_money_went_back_is_told_and_changes_nothing() -> No
 
 def test_money_that_went_back_for_a_failed_request_counts_and_is_told() -> None:
     request = ask_back(paid_payment(), "60.00")
-    assert apply(about(request, NoticeKind.REFUND_FAILED), about(request)) == [
+    assert apply(about(request, UpdateKind.REFUND_FAILED), about(request)) == [
         "refund_trouble",
         "refund_applied",
     ]
@@ -219,24 +219,24 @@ def test_a_request_that_was_refused_and_is_confirmed_all_the_same_is_told() -> N
 
 def test_trouble_with_a_refund_of_somebody_else_moves_nothing() -> None:
     payment = paid_payment()
-    assert apply(told(payment, NoticeKind.REFUND_FAILED, refund_reference="CONSOLE-1")) == ["noted"]
+    assert apply(told(payment, UpdateKind.REFUND_FAILED, refund_reference="CONSOLE-1")) == ["noted"]
     assert cases() == []
 
 
 def test_a_paid_attempt_that_its_provider_closes_is_a_reversal_for_a_person() -> None:
     payment = paid_payment()
     # The answer may have been on its way while the money came.
-    assert (apply(told(payment, NoticeKind.CLOSED)), cases()) == (["noted"], [])
+    assert (apply(told(payment, UpdateKind.CLOSED)), cases()) == (["noted"], [])
     Payment.objects.filter(pk=payment.pk).update(paid_at=timezone.now() - timedelta(minutes=3))
-    assert apply(told(payment, NoticeKind.CLOSED)) == ["reversed"]
+    assert apply(told(payment, UpdateKind.CLOSED)) == ["reversed"]
     payment.refresh_from_db()
     assert (payment.status, order_of(payment).status, cases()) == ("paid", "paid", ["reversed"])
 
 
 def test_a_closing_while_money_is_on_its_way_back_is_none() -> None:
     request = ask_back(paid_payment(), "199.00")
-    assert apply(told(request.payment, NoticeKind.CLOSED)) == ["noted"]
-    assert apply(about(request), told(request.payment, NoticeKind.CLOSED)) == ["refund_applied", "noted"]
+    assert apply(told(request.payment, UpdateKind.CLOSED)) == ["noted"]
+    assert apply(about(request), told(request.payment, UpdateKind.CLOSED)) == ["refund_applied", "noted"]
     assert cases() == []
 
 
@@ -252,7 +252,7 @@ def test_the_drain_pays_for_refunds_only_when_there_are_any() -> None:
     def paid() -> PaymentUpdate:
         payment = build.build_payment(account)
         return told(
-            payment, NoticeKind.PAYMENT, amount=payment.amount, provider_reference=secrets.token_hex(8)
+            payment, UpdateKind.PAYMENT, amount=payment.amount, provider_reference=secrets.token_hex(8)
         )
 
     with CaptureQueriesContext(connection) as queries:

@@ -13,8 +13,8 @@ from ordersite.lib.http import Gateway
 from ordersite.outside_accounts.files import missing_keys
 from payments.providers.alipay.bill import fetch_trade_bill
 from payments.providers.alipay.certificates import CERTIFICATE_KEYS
-from payments.providers.alipay.gateway import Answer, call, page_address, refused, signed_params
-from payments.providers.alipay.notification import read_notice
+from payments.providers.alipay.gateway import AlipayResponse, call, page_address, refused, signed_params
+from payments.providers.alipay.notification import parse_notification
 from payments.providers.alipay.refunds import (
     ASK_AFTER_REFUND,
     NO_SUCH_REFUND,
@@ -23,25 +23,23 @@ from payments.providers.alipay.refunds import (
     refund_refused,
 )
 from payments.providers.alipay.self_check import check_account
-from payments.providers.errors import mismatch
+from payments.providers.errors import response_mismatch
 from payments.providers.interface import Provider
+from payments.providers.responses import FAILURE_STATUS, NotificationResponse
 from payments.providers.types import (
-    FAILURE_STATUS,
     AccountKeys,
     Attempt,
-    BillAnswer,
-    Notice,
-    RawCall,
-    RefundAnswer,
+    BillResult,
+    ParsedNotification,
+    PaymentPage,
+    RawNotification,
     RefundOrder,
+    RefundResult,
     RefundState,
-    Response,
-    Started,
-    TradeAnswer,
+    TradeResult,
     TradeState,
-    read_amount,
-    write_amount,
 )
+from payments.providers.values import read_amount, write_amount
 
 # alipay.trade.page.pay takes up to 256 characters and refuses these three in a subject.
 _SUBJECT_LENGTH = 256
@@ -73,17 +71,17 @@ class Alipay(Provider):
         """What is wrong with the account, as far as can be seen without asking Alipay."""
         return missing_keys(self, keys) or check_account(keys)
 
-    def verify(self, call: RawCall, keys: AccountKeys) -> Notice:
+    def verify(self, call: RawNotification, keys: AccountKeys) -> ParsedNotification:
         """Raises `Rejected`."""
-        return read_notice(call, keys)
+        return parse_notification(call, keys)
 
-    def success(self) -> Response:
+    def success(self) -> NotificationResponse:
         # Exactly these seven bytes; anything else counts as not received.
-        return Response(200, "text/plain", b"success")
+        return NotificationResponse(200, "text/plain", b"success")
 
-    def failure(self, code: str) -> Response:
+    def failure(self, code: str) -> NotificationResponse:
         # Alipay reads the body only; the status is for proxies and for people.
-        return Response(FAILURE_STATUS.get(code, 400), "text/plain", b"fail")
+        return NotificationResponse(FAILURE_STATUS.get(code, 400), "text/plain", b"fail")
 
     def can_query(self, keys: AccountKeys) -> bool:
         return True
@@ -94,7 +92,7 @@ class Alipay(Provider):
     def can_refund(self, keys: AccountKeys) -> bool:
         return True
 
-    def start(self, attempt: Attempt, keys: AccountKeys, gateway: Gateway) -> Started:
+    def start(self, attempt: Attempt, keys: AccountKeys, gateway: Gateway) -> PaymentPage:
         """No network: the signed address is what the buyer's browser takes to Alipay."""
         content = {
             "out_trade_no": attempt.reference,
@@ -105,32 +103,32 @@ class Alipay(Provider):
         }
         addresses = {"notify_url": attempt.notify_url, "return_url": attempt.return_url}
         params = signed_params("alipay.trade.page.pay", content, keys, extra=addresses)
-        return Started(pay_url=page_address(params, keys), raw=params["biz_content"])
+        return PaymentPage(pay_url=page_address(params, keys), raw=params["biz_content"])
 
-    def query(self, attempt: Attempt, keys: AccountKeys, gateway: Gateway) -> TradeAnswer:
+    def query(self, attempt: Attempt, keys: AccountKeys, gateway: Gateway) -> TradeResult:
         """NOT_FOUND is normal until the buyer has logged in at the cashier. Raises `OutsideError`."""
         answer = call("alipay.trade.query", {"out_trade_no": attempt.reference}, keys, gateway)
         if answer.sub_code == _NOT_FOUND:
-            return TradeAnswer(state=TradeState.NOT_FOUND, raw=answer.raw)
+            return TradeResult(state=TradeState.NOT_FOUND, raw=answer.raw)
         if not answer.ok:
             raise refused(answer)
         return _trade(answer, attempt.reference)
 
-    def close(self, attempt: Attempt, keys: AccountKeys, gateway: Gateway) -> TradeAnswer:
+    def close(self, attempt: Attempt, keys: AccountKeys, gateway: Gateway) -> TradeResult:
         """Asks when Alipay says that there is nothing left to close. Raises `OutsideError`."""
         answer = call("alipay.trade.close", {"out_trade_no": attempt.reference}, keys, gateway)
         if answer.sub_code == _NOT_FOUND:
-            return TradeAnswer(state=TradeState.NOT_FOUND, raw=answer.raw)
+            return TradeResult(state=TradeState.NOT_FOUND, raw=answer.raw)
         if answer.sub_code in _ASK_AFTER_CLOSE:
             return self.query(attempt, keys, gateway)
         if not answer.ok:
             raise refused(answer)
         _check_reference(answer, attempt.reference)
-        return TradeAnswer(
+        return TradeResult(
             state=TradeState.CLOSED, provider_reference=answer.text("trade_no"), raw=answer.raw
         )
 
-    def refund(self, order: RefundOrder, keys: AccountKeys, gateway: Gateway) -> RefundAnswer:
+    def refund(self, order: RefundOrder, keys: AccountKeys, gateway: Gateway) -> RefundResult:
         """Done only when fund_change is Y; a repeat of the same number moves no money, so then we ask."""
         content = {
             "out_trade_no": order.reference,
@@ -150,30 +148,30 @@ class Alipay(Provider):
             return self.query_refund(order, keys, gateway)
         return refund_done(answer, order)
 
-    def query_refund(self, order: RefundOrder, keys: AccountKeys, gateway: Gateway) -> RefundAnswer:
+    def query_refund(self, order: RefundOrder, keys: AccountKeys, gateway: Gateway) -> RefundResult:
         """Code 10000 says only that the question was understood; refund_status says whether money moved."""
         content = {"out_trade_no": order.reference, "out_request_no": order.refund_reference}
         answer = call("alipay.trade.fastpay.refund.query", content, keys, gateway)
         if not answer.ok and answer.sub_code not in NO_SUCH_REFUND:
             raise refused(answer)
         if answer.text("out_request_no") not in ("", order.refund_reference):
-            raise mismatch("out_request_no")
+            raise response_mismatch("out_request_no")
         return refund_found(answer, order)
 
     def can_bill(self, keys: AccountKeys) -> bool:
         return True
 
-    def fetch_bill(self, day: date, keys: AccountKeys, gateway: Gateway, target: Path) -> BillAnswer:
+    def fetch_bill(self, day: date, keys: AccountKeys, gateway: Gateway, target: Path) -> BillResult:
         """The day's acquiring trades as Alipay's zip. Raises `OutsideError`."""
         return fetch_trade_bill(day, keys, gateway, target)
 
 
-def _check_reference(answer: Answer, reference: str) -> None:
+def _check_reference(answer: AlipayResponse, reference: str) -> None:
     if answer.text("out_trade_no") != reference:
-        raise mismatch("out_trade_no")
+        raise response_mismatch("out_trade_no")
 
 
-def _trade(answer: Answer, reference: str) -> TradeAnswer:
+def _trade(answer: AlipayResponse, reference: str) -> TradeResult:
     _check_reference(answer, reference)
     amount = read_amount(answer.text("total_amount"))
     state = _STATES.get(answer.text("trade_status"), TradeState.UNKNOWN)
@@ -181,8 +179,8 @@ def _trade(answer: Answer, reference: str) -> TradeAnswer:
     if state is TradeState.CLOSED and answer.text("send_pay_date"):
         state = TradeState.REFUNDED
     if state in (TradeState.PAID, TradeState.REFUNDED) and amount is None:
-        raise mismatch("total_amount")
-    return TradeAnswer(
+        raise response_mismatch("total_amount")
+    return TradeResult(
         state=state,
         provider_reference=answer.text("trade_no"),
         amount=amount,

@@ -15,8 +15,8 @@ from ordersite.lib.china_time import BEIJING
 from ordersite.lib.errors import OutsideError
 from ordersite.lib.http import Gateway, is_private_enough
 from payments.providers.alipay.gateway import call, refused
-from payments.providers.errors import mismatch
-from payments.providers.types import AccountKeys, BillAnswer, BillState
+from payments.providers.errors import response_mismatch
+from payments.providers.types import AccountKeys, BillResult, BillState
 
 # Alipay makes the bill of a day by 10:00 of the next; what is not there some hours later has no trades in it.
 _CERTAIN_AT = time(12, 0)
@@ -25,20 +25,20 @@ _NO_BILL = frozenset(("isp.bill_not_exist", "isv.bill_not_exist", "isp.bill-not-
 MAX_BILL = 512 * 1024 * 1024
 
 
-def fetch_trade_bill(day: date, keys: AccountKeys, gateway: Gateway, target: Path) -> BillAnswer:
+def fetch_trade_bill(day: date, keys: AccountKeys, gateway: Gateway, target: Path) -> BillResult:
     """Raises `OutsideError`. Alipay has one word for «not yet» and «nothing»; the hour tells them apart."""
     content = {"bill_type": "trade", "bill_date": day.isoformat()}
     answer = call("alipay.data.dataservice.bill.downloadurl.query", content, keys, gateway)
     if answer.sub_code in _NO_BILL:
         state = BillState.EMPTY if datetime.now(UTC) >= _certain_at(day) else BillState.NOT_READY
-        return BillAnswer(state=state, detail=f"{answer.sub_code} {answer.text('sub_msg')}".strip()[:200])
+        return BillResult(state=state, detail=f"{answer.sub_code} {answer.text('sub_msg')}".strip()[:200])
     if not answer.ok:
         raise refused(answer)
     address = answer.text("bill_download_url")
     if not is_private_enough(address):
-        raise mismatch("bill_download_url")
+        raise response_mismatch("bill_download_url")
     _download(address, gateway, target)
-    return BillAnswer(state=BillState.READY, file_name=f"alipay-{day.isoformat()}.zip")
+    return BillResult(state=BillState.READY, file_name=f"alipay-{day.isoformat()}.zip")
 
 
 def _certain_at(day: date) -> datetime:

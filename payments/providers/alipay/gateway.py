@@ -31,7 +31,8 @@ from payments.providers.alipay.certificates import (
 )
 from payments.providers.alipay.keys import is_signed_text, private_key, sign
 from payments.providers.certificates import read_certificate
-from payments.providers.types import AccountKeys, evidence
+from payments.providers.types import AccountKeys
+from payments.providers.values import evidence
 
 CALL_OK = "10000"
 # 20000: the gateway does not know whether the call was carried out (opendocs.alipay.com, common error codes).
@@ -44,7 +45,7 @@ _FORM_TYPE = "application/x-www-form-urlencoded;charset=utf-8"
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class AlipayResponse:
     """The node of an answer: `ok` when the call was carried out, otherwise `sub_code` says why not."""
 
     ok: bool
@@ -93,7 +94,7 @@ def page_address(params: Mapping[str, str], keys: AccountKeys) -> str:
     return f"{gateway_url}{'&' if '?' in gateway_url else '?'}{urlencode(params)}"
 
 
-def call(method: str, content: Mapping[str, str], keys: AccountKeys, gateway: Gateway) -> Answer:
+def call(method: str, content: Mapping[str, str], keys: AccountKeys, gateway: Gateway) -> AlipayResponse:
     """Ask the gateway; raises `OutsideError` unless there is a definite answer in the provider's words."""
     members, raw = _ask(method, content, keys, gateway)
     fields = _fields(raw)
@@ -103,7 +104,7 @@ def call(method: str, content: Mapping[str, str], keys: AccountKeys, gateway: Ga
         # Only an answer that says no may come without a signature.
         raise _unreadable("the answer is not signed")
     sub_code = fields.get("sub_code", "")
-    answer = Answer(
+    answer = AlipayResponse(
         fields.get("code") == CALL_OK, sub_code if isinstance(sub_code, str) else "", fields, evidence(raw)
     )
     if answer.fields.get("code") in _UNKNOWN_CODES or answer.sub_code in _UNKNOWN_SUB_CODES:
@@ -201,7 +202,7 @@ def _download(number: str, keys: AccountKeys, gateway: Gateway) -> RSAPublicKey:
         raise _unreadable(f"Alipay's certificate {number}: {error}") from error
 
 
-def refused(answer: Answer) -> OutsideError:
+def refused(answer: AlipayResponse) -> OutsideError:
     """The error for a definite no that has no meaning of its own for the caller."""
     detail = " ".join(answer.text(name) for name in ("code", "msg", "sub_code", "sub_msg")).strip()
     if answer.sub_code in _TOO_MANY:

@@ -1,4 +1,4 @@
-"""Alipay's asynchronous notification: from the raw body to a `Notice`.
+"""Alipay's asynchronous notification: from the raw body to a `ParsedNotification`.
 
 One parsed form serves both the signature and the business, so that nothing is used that was not signed. The
 work is done on bytes: what was signed is exactly what arrived, in whatever character set. Facts:
@@ -18,19 +18,10 @@ from ordersite.lib.china_time import read_beijing
 from ordersite.lib.crypto import strict_base64
 from payments.providers.alipay.certificates import configured_key, is_certificate_mode, new_certificates
 from payments.providers.alipay.keys import is_signed
+from payments.providers.errors import Rejected
 from payments.providers.form_body import CODECS, decode_form, split_form
-from payments.providers.types import (
-    MAX_BODY,
-    MAX_REFERENCE,
-    MAX_STATE,
-    AccountKeys,
-    Notice,
-    NoticeKind,
-    RawCall,
-    Rejected,
-    event_id,
-    read_amount,
-)
+from payments.providers.types import AccountKeys, ParsedNotification, RawNotification, UpdateKind
+from payments.providers.values import MAX_BODY, MAX_REFERENCE, MAX_STATE, event_id, read_amount
 
 SIGN_TYPE = "RSA2"
 PAID_STATES = ("TRADE_SUCCESS", "TRADE_FINISHED")
@@ -101,7 +92,7 @@ def _account_keys(keys: AccountKeys, at: datetime) -> list[RSAPublicKey]:
         raise Rejected("bad_signature", f"Alipay's key of this account is {error}") from error
 
 
-def read_fields(call: RawCall, keys: AccountKeys) -> dict[str, str]:
+def read_fields(call: RawNotification, keys: AccountKeys) -> dict[str, str]:
     """The signed fields of a genuine notification, decoded; raises `Rejected`."""
     if len(call.body) > MAX_BODY:
         raise Rejected("too_large")
@@ -124,17 +115,17 @@ def _is_refund(fields: Mapping[str, str]) -> bool:
     return bool(fields.get("gmt_refund") or (fee and read_amount(fee) != 0))
 
 
-def _kind(fields: Mapping[str, str]) -> NoticeKind:
+def _kind(fields: Mapping[str, str]) -> UpdateKind:
     state = fields.get("trade_status", "")
     if _is_refund(fields):
-        return NoticeKind.REFUND
+        return UpdateKind.REFUND
     if state in PAID_STATES:
-        return NoticeKind.PAYMENT
-    return NoticeKind.CLOSED if state == CLOSED_STATE else NoticeKind.OTHER
+        return UpdateKind.PAYMENT
+    return UpdateKind.CLOSED if state == CLOSED_STATE else UpdateKind.OTHER
 
 
-def _occurred_at(fields: Mapping[str, str], kind: NoticeKind) -> datetime | None:
-    own = {NoticeKind.PAYMENT: "gmt_payment", NoticeKind.REFUND: "gmt_refund", NoticeKind.CLOSED: "gmt_close"}
+def _occurred_at(fields: Mapping[str, str], kind: UpdateKind) -> datetime | None:
+    own = {UpdateKind.PAYMENT: "gmt_payment", UpdateKind.REFUND: "gmt_refund", UpdateKind.CLOSED: "gmt_close"}
     return read_beijing(fields.get(own.get(kind, ""), "")) or read_beijing(fields.get("notify_time", ""))
 
 
@@ -149,17 +140,17 @@ def _is_full_refund(state: str, *, amount: Decimal | None, refunded: Decimal | N
     return state == CLOSED_STATE if refunded is None else refunded == amount
 
 
-def read_notice(call: RawCall, keys: AccountKeys) -> Notice:
+def parse_notification(call: RawNotification, keys: AccountKeys) -> ParsedNotification:
     """Raises `Rejected`."""
     fields = read_fields(call, keys)
     kind, state = _kind(fields), fields.get("trade_status", "")
     amount = read_amount(fields.get("total_amount", ""))
-    refund = kind is NoticeKind.REFUND
+    refund = kind is UpdateKind.REFUND
     refunded = read_amount(fields.get("refund_fee", "")) if refund else None
     identity = [fields.get(name, "") for name in ("notify_id", "trade_status", "refund_fee", "out_biz_no")]
     if not identity[0]:
         raise Rejected("missing_field", "notify_id")
-    return Notice(
+    return ParsedNotification(
         event_id=event_id(*identity),
         kind=kind,
         reference=fields.get("out_trade_no", "")[:MAX_REFERENCE],

@@ -5,8 +5,9 @@ Source: opendocs.alipay.com, alipay.trade.refund and alipay.trade.fastpay.refund
 
 from __future__ import annotations
 
-from payments.providers.alipay.gateway import Answer, refused
-from payments.providers.types import RefundAnswer, RefundOrder, RefundState, read_amount, write_amount
+from payments.providers.alipay.gateway import AlipayResponse, refused
+from payments.providers.types import RefundOrder, RefundResult, RefundState
+from payments.providers.values import read_amount, write_amount
 
 # The trade is in a state that our own first order may have brought about, or the number was used before.
 ASK_AFTER_REFUND = frozenset(
@@ -20,9 +21,9 @@ ASK_AFTER_REFUND = frozenset(
 NO_SUCH_REFUND = frozenset(("ACQ.TRADE_NOT_EXIST", "ACQ.REFUND_NOT_EXIST"))
 
 
-def refund_done(answer: Answer, order: RefundOrder) -> RefundAnswer:
+def refund_done(answer: AlipayResponse, order: RefundOrder) -> RefundResult:
     """Code 10000 with fund_change Y: money moved by this very call."""
-    return RefundAnswer(
+    return RefundResult(
         state=RefundState.SUCCEEDED,
         refund_reference=order.refund_reference,
         amount=order.amount,
@@ -31,11 +32,11 @@ def refund_done(answer: Answer, order: RefundOrder) -> RefundAnswer:
     )
 
 
-def refund_refused(answer: Answer, order: RefundOrder) -> RefundAnswer:
+def refund_refused(answer: AlipayResponse, order: RefundOrder) -> RefundResult:
     """A business refusal (40004) is an end that a person reads; anything else is our own configuration."""
     if answer.fields.get("code") != "40004" or answer.sub_code.startswith("isv."):
         raise refused(answer)
-    return RefundAnswer(
+    return RefundResult(
         state=RefundState.FAILED,
         refund_reference=order.refund_reference,
         amount=order.amount,
@@ -44,7 +45,7 @@ def refund_refused(answer: Answer, order: RefundOrder) -> RefundAnswer:
     )
 
 
-def refund_found(answer: Answer, order: RefundOrder) -> RefundAnswer:
+def refund_found(answer: AlipayResponse, order: RefundOrder) -> RefundResult:
     """Without refund_status the refund has not come or has failed: the same number may be ordered again.
 
     A refund of another amount under our number is no answer to our order: a person has to look.
@@ -57,7 +58,7 @@ def refund_found(answer: Answer, order: RefundOrder) -> RefundAnswer:
     detail = ""
     if state is RefundState.SUCCEEDED and amount not in (None, order.amount):
         state, detail = RefundState.ABNORMAL, f"refund_amount {write_amount(amount or order.amount)}"
-    return RefundAnswer(
+    return RefundResult(
         state=state,
         refund_reference=order.refund_reference,
         amount=amount,
@@ -66,5 +67,5 @@ def refund_found(answer: Answer, order: RefundOrder) -> RefundAnswer:
     )
 
 
-def _words(answer: Answer) -> str:
+def _words(answer: AlipayResponse) -> str:
     return f"{answer.sub_code} {answer.text('sub_msg')}".strip()[:200]

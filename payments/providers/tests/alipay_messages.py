@@ -16,7 +16,7 @@ from Cryptodome.Hash import SHA256
 from Cryptodome.PublicKey import RSA
 from Cryptodome.Signature import pkcs1_15
 
-from payments.providers.types import AccountKeys, RawCall
+from payments.providers.types import AccountKeys, RawNotification
 
 APP_ID, SELLER_ID = "2021000000000001", "2088000000000001"
 SECRETS = ("app_private_key", "alipay_public_key", "alipay_cert", "alipay_root_cert", "app_cert")
@@ -103,8 +103,10 @@ def notification(*, charset: str = "utf-8", **changes: str | None) -> bytes:
     return form(signed_fields(charset=charset, **changes), charset=charset)
 
 
-def call(body: bytes, content_type: str = "application/x-www-form-urlencoded; charset=utf-8") -> RawCall:
-    return RawCall({"content-type": content_type}, body, RECEIVED_AT)
+def call(
+    body: bytes, content_type: str = "application/x-www-form-urlencoded; charset=utf-8"
+) -> RawNotification:
+    return RawNotification({"content-type": content_type}, body, RECEIVED_AT)
 
 
 def answer(method: str, node: str, *, signer: str = "alipay") -> str:

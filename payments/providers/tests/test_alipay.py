@@ -14,6 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from payments.providers.alipay.adapter import Alipay
+from payments.providers.errors import Rejected
+from payments.providers.responses import NotificationResponse
 from payments.providers.tests.alipay_messages import (
     APP_ID,
     PAYMENT,
@@ -27,13 +29,15 @@ from payments.providers.tests.alipay_messages import (
     signed_fields,
     signed_text,
 )
-from payments.providers.types import AccountKeys, Notice, NoticeKind, Rejected, Response
+from payments.providers.types import AccountKeys, ParsedNotification, UpdateKind
 
 PAYLOADS = Path(__file__).parent / "payloads"
 GBK = "application/x-www-form-urlencoded;charset=GBK"
 
 
-def verify(body: bytes, content_type: str = "application/x-www-form-urlencoded; charset=utf-8") -> Notice:
+def verify(
+    body: bytes, content_type: str = "application/x-www-form-urlencoded; charset=utf-8"
+) -> ParsedNotification:
     return Alipay().verify(call(body, content_type), account())
 
 
@@ -44,9 +48,9 @@ def rejection(body: bytes, keys: AccountKeys | None = None) -> str:
 
 
 def test_a_payment_is_read_whole() -> None:
-    assert verify(notification()) == Notice(
+    assert verify(notification()) == ParsedNotification(
         event_id="2026112200222140209024333014210401|TRADE_SUCCESS||",
-        kind=NoticeKind.PAYMENT,
+        kind=UpdateKind.PAYMENT,
         reference="7F3K2026112200420001",
         provider_reference="2026112222001424333014219981",
         amount=Decimal("266.40"),
@@ -67,11 +71,11 @@ def test_recorded_messages_of_an_independent_signer_are_taken(name: str) -> None
     keys = account(alipay_public_key=(PAYLOADS / "alipay_public_key.pem").read_text())
     notice = Alipay().verify(call((PAYLOADS / f"alipay_{name}.txt").read_bytes()), keys)
     expected = {
-        "payment": (NoticeKind.PAYMENT, None, False, ""),
-        "payment_gbk": (NoticeKind.PAYMENT, None, False, ""),
-        "partial_refund": (NoticeKind.REFUND, Decimal("88.80"), False, "R20261122000001"),
-        "full_refund": (NoticeKind.REFUND, Decimal("266.40"), True, "R20261122000002"),
-        "unpaid_close": (NoticeKind.CLOSED, None, False, ""),
+        "payment": (UpdateKind.PAYMENT, None, False, ""),
+        "payment_gbk": (UpdateKind.PAYMENT, None, False, ""),
+        "partial_refund": (UpdateKind.REFUND, Decimal("88.80"), False, "R20261122000001"),
+        "full_refund": (UpdateKind.REFUND, Decimal("266.40"), True, "R20261122000002"),
+        "unpaid_close": (UpdateKind.CLOSED, None, False, ""),
     }[name]
     assert (notice.kind, notice.refunded_total, notice.full_refund, notice.refund_reference) == expected
     assert (notice.amount, notice.summary["subject"]) == (Decimal("266.40"), "保温杯 ×3 + 杯刷 100%")
@@ -124,15 +128,15 @@ def test_plus_blank_ampersand_equals_and_percent_in_values() -> None:
 
 
 def test_unknown_new_fields_are_signed_fields_like_all_others() -> None:
-    assert verify(notification(buyer_open_id="01501", merchant_app_id="x y")).kind is NoticeKind.PAYMENT
+    assert verify(notification(buyer_open_id="01501", merchant_app_id="x y")).kind is UpdateKind.PAYMENT
 
 
 def test_empty_values_signed_as_received() -> None:
-    assert verify(notification(body="", passback_params="")).kind is NoticeKind.PAYMENT
+    assert verify(notification(body="", passback_params="")).kind is UpdateKind.PAYMENT
 
 
 def test_empty_values_left_out_of_the_signature() -> None:
-    assert verify(notification() + b"&body=&passback_params=").kind is NoticeKind.PAYMENT
+    assert verify(notification() + b"&body=&passback_params=").kind is UpdateKind.PAYMENT
 
 
 def test_an_unsigned_empty_field_is_not_used() -> None:
@@ -151,26 +155,26 @@ def test_alipays_key_may_be_bare_base64() -> None:
 @pytest.mark.parametrize(
     ("changes", "kind"),
     [
-        ({"trade_status": "TRADE_FINISHED"}, NoticeKind.PAYMENT),
-        ({"refund_fee": "0.00"}, NoticeKind.PAYMENT),
-        ({"refund_fee": "0"}, NoticeKind.PAYMENT),
-        ({"refund_fee": "0.01"}, NoticeKind.REFUND),
-        ({"gmt_refund": "2026-11-22 15:00:00.330"}, NoticeKind.REFUND),
-        ({"trade_status": "TRADE_FINISHED", "gmt_refund": "2026-11-22 15:00:00"}, NoticeKind.REFUND),
-        ({"refund_fee": "1e2"}, NoticeKind.REFUND),
-        ({"trade_status": "TRADE_CLOSED"}, NoticeKind.CLOSED),
-        ({"trade_status": "WAIT_BUYER_PAY"}, NoticeKind.OTHER),
-        ({"trade_status": "TRADE_PENDING"}, NoticeKind.OTHER),
-        ({"trade_status": None}, NoticeKind.OTHER),
+        ({"trade_status": "TRADE_FINISHED"}, UpdateKind.PAYMENT),
+        ({"refund_fee": "0.00"}, UpdateKind.PAYMENT),
+        ({"refund_fee": "0"}, UpdateKind.PAYMENT),
+        ({"refund_fee": "0.01"}, UpdateKind.REFUND),
+        ({"gmt_refund": "2026-11-22 15:00:00.330"}, UpdateKind.REFUND),
+        ({"trade_status": "TRADE_FINISHED", "gmt_refund": "2026-11-22 15:00:00"}, UpdateKind.REFUND),
+        ({"refund_fee": "1e2"}, UpdateKind.REFUND),
+        ({"trade_status": "TRADE_CLOSED"}, UpdateKind.CLOSED),
+        ({"trade_status": "WAIT_BUYER_PAY"}, UpdateKind.OTHER),
+        ({"trade_status": "TRADE_PENDING"}, UpdateKind.OTHER),
+        ({"trade_status": None}, UpdateKind.OTHER),
     ],
 )
-def test_kinds(changes: dict[str, str | None], kind: NoticeKind) -> None:
+def test_kinds(changes: dict[str, str | None], kind: UpdateKind) -> None:
     assert verify(notification(charset="utf-8", **changes)).kind is kind
 
 
 def test_a_partial_refund_is_no_payment_and_has_a_key_of_its_own() -> None:
     notice = verify(notification(refund_fee="88.80", gmt_refund="2026-11-22 15:00:00.330", out_biz_no="R1"))
-    assert notice.kind is NoticeKind.REFUND
+    assert notice.kind is UpdateKind.REFUND
     assert notice.event_id == "2026112200222140209024333014210401|TRADE_SUCCESS|88.80|R1"
     assert (notice.refund_reference, notice.refunded_total, notice.full_refund) == (
         "R1",
@@ -188,7 +192,7 @@ def test_a_full_refund_closes_the_trade(refund_fee: str | None, full: bool) -> N
     notice = verify(
         notification(trade_status="TRADE_CLOSED", refund_fee=refund_fee, gmt_refund="2026-11-22 15:00:00")
     )
-    assert (notice.kind, notice.full_refund) == (NoticeKind.REFUND, full)
+    assert (notice.kind, notice.full_refund) == (UpdateKind.REFUND, full)
 
 
 @pytest.mark.parametrize(
@@ -379,9 +383,9 @@ def test_any_bytes_are_refused_in_words(body: bytes) -> None:
 
 
 def test_the_answers_are_alipays() -> None:
-    assert Alipay().success() == Response(200, "text/plain", b"success")
-    assert Alipay().failure("bad_signature") == Response(400, "text/plain", b"fail")
-    assert Alipay().failure("unavailable") == Response(503, "text/plain", b"fail")
+    assert Alipay().success() == NotificationResponse(200, "text/plain", b"success")
+    assert Alipay().failure("bad_signature") == NotificationResponse(400, "text/plain", b"fail")
+    assert Alipay().failure("unavailable") == NotificationResponse(503, "text/plain", b"fail")
 
 
 def test_a_good_account_has_no_problems() -> None:

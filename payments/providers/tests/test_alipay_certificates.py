@@ -26,6 +26,7 @@ from payments.accounts.save import change_account
 from payments.models import PaymentAccount
 from payments.providers.alipay.adapter import Alipay
 from payments.providers.alipay.certificates import new_certificates, root_serial, serial
+from payments.providers.errors import Rejected
 from payments.providers.tests.alipay_messages import APP_ID, PAYMENT, account, call, form, signed_text
 from payments.providers.tests.authority import (
     BEGINS,
@@ -38,7 +39,7 @@ from payments.providers.tests.authority import (
     rsa_key,
 )
 from payments.providers.tests.test_alipay_gateway import ATTEMPT, PAID, QUERY, no
-from payments.providers.types import AccountKeys, NoticeKind, Rejected, TradeState
+from payments.providers.types import AccountKeys, TradeState, UpdateKind
 from payments.tests.builders import build_alipay
 
 MERCHANT = "2088000000000001"
@@ -132,7 +133,7 @@ def notification(*, key: str = "ant-alipay", **extra: str) -> bytes:
 
 
 def test_a_notification_is_checked_with_alipays_certificate() -> None:
-    assert Alipay().verify(call(notification()), certified()).kind is NoticeKind.PAYMENT
+    assert Alipay().verify(call(notification()), certified()).kind is UpdateKind.PAYMENT
 
 
 def test_a_certificate_number_is_not_part_of_what_is_signed() -> None:
@@ -143,7 +144,7 @@ def test_a_certificate_number_is_not_part_of_what_is_signed() -> None:
 def test_nor_does_it_matter_where_it_was_signed_after_all() -> None:
     fields = {**PAYMENT, "alipay_cert_sn": "0" * 32}
     body = form({**fields, "sign": signed(signed_text(fields)), "sign_type": "RSA2"})
-    assert Alipay().verify(call(body), certified()).kind is NoticeKind.PAYMENT
+    assert Alipay().verify(call(body), certified()).kind is UpdateKind.PAYMENT
 
 
 @pytest.mark.parametrize(
@@ -208,7 +209,7 @@ def test_a_new_certificate_is_asked_for_once_and_believed_by_its_chain(gate: HTT
     ]  # fmt: skip
     assert json.loads(sent[1]["biz_content"]) == {"alipay_cert_sn": serial(NEW.certificate)}
     # From now on this process believes a notification under the new key, too.
-    assert Alipay().verify(call(notification(key="ant-new")), certified()).kind is NoticeKind.PAYMENT
+    assert Alipay().verify(call(notification(key="ant-new")), certified()).kind is UpdateKind.PAYMENT
 
 
 STRANGER_ROOT = issue("Ant Root R1", key="stranger", ca=1)

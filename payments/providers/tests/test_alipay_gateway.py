@@ -20,10 +20,10 @@ from payments.providers.tests.alipay_messages import account, answer, key_pair, 
 from payments.providers.types import (
     AccountKeys,
     Attempt,
-    RefundAnswer,
     RefundOrder,
+    RefundResult,
     RefundState,
-    TradeAnswer,
+    TradeResult,
     TradeState,
 )
 
@@ -134,7 +134,7 @@ def test_a_paid_trade(gate: HTTPServer) -> None:
         store_name='"}, "sign":"x',
     )
     replies(gate, answer(QUERY, text))
-    assert Alipay().query(ATTEMPT, keys_for(gate), Gateway()) == TradeAnswer(
+    assert Alipay().query(ATTEMPT, keys_for(gate), Gateway()) == TradeResult(
         state=TradeState.PAID,
         provider_reference=TRADE,
         amount=Decimal("266.40"),
@@ -172,7 +172,7 @@ def test_states(
 def test_a_trade_that_alipay_does_not_know_yet(gate: HTTPServer, signed: bool) -> None:
     text = no("ACQ.TRADE_NOT_EXIST")
     replies(gate, answer(QUERY, text) if signed else f'{{"alipay_trade_query_response":{text}}}')
-    assert Alipay().query(ATTEMPT, keys_for(gate), Gateway()) == TradeAnswer(
+    assert Alipay().query(ATTEMPT, keys_for(gate), Gateway()) == TradeResult(
         state=TradeState.NOT_FOUND, raw=text
     )
 
@@ -241,7 +241,7 @@ def test_a_closed_trade(gate: HTTPServer) -> None:
     text = node(trade_no=TRADE)
     replies(gate, answer(CLOSE, text))
     found = Alipay().close(ATTEMPT, keys_for(gate), Gateway())
-    assert found == TradeAnswer(state=TradeState.CLOSED, provider_reference=TRADE, raw=text)
+    assert found == TradeResult(state=TradeState.CLOSED, provider_reference=TRADE, raw=text)
     assert sent(gate)["method"] == CLOSE
 
 
@@ -261,7 +261,7 @@ def test_closing_too_late_asks(gate: HTTPServer, sub_code: str) -> None:
 def test_a_refund_is_done_when_money_moved(gate: HTTPServer) -> None:
     text = node(trade_no=TRADE, fund_change="Y", refund_fee="100.00")
     replies(gate, answer(REFUND, text))
-    assert Alipay().refund(ORDER, keys_for(gate), Gateway()) == RefundAnswer(
+    assert Alipay().refund(ORDER, keys_for(gate), Gateway()) == RefundResult(
         state=RefundState.SUCCEEDED,
         refund_reference="R1",
         amount=Decimal("88.80"),

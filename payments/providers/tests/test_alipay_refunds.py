@@ -27,14 +27,14 @@ from payments.providers.tests.test_alipay_gateway import (
     replies,
     sent,
 )
-from payments.providers.types import BillAnswer, BillState, RefundAnswer, RefundState
+from payments.providers.types import BillResult, BillState, RefundResult, RefundState
 
 BILL = "alipay.data.dataservice.bill.downloadurl.query"
 DAY = date(2026, 11, 21)
 DONE = node(refund_status="REFUND_SUCCESS", out_request_no="R1", refund_amount="88.80")
 
 
-def refund(gate: HTTPServer) -> RefundAnswer:
+def refund(gate: HTTPServer) -> RefundResult:
     return Alipay().refund(ORDER, keys_for(gate), Gateway())
 
 
@@ -124,7 +124,7 @@ def offers(gate: HTTPServer, body: bytes, *, status: int = 200) -> None:
     gate.expect_request("/download", method="GET").respond_with_data(body, status=status)
 
 
-def fetch(gate: HTTPServer, target: Path) -> BillAnswer:
+def fetch(gate: HTTPServer, target: Path) -> BillResult:
     return Alipay().fetch_bill(DAY, keys_for(gate), Gateway(), target)
 
 
@@ -133,7 +133,7 @@ def test_a_bill_is_asked_for_and_downloaded_at_once(gate: HTTPServer, tmp_path: 
     body = packed()
     offers(gate, body)
     target = tmp_path / "bill"
-    assert fetch(gate, target) == BillAnswer(state=BillState.READY, file_name="alipay-2026-11-21.zip")
+    assert fetch(gate, target) == BillResult(state=BillState.READY, file_name="alipay-2026-11-21.zip")
     assert target.read_bytes() == body
     assert json.loads(sent(gate)["biz_content"]) == {"bill_type": "trade", "bill_date": "2026-11-21"}
 

@@ -14,16 +14,17 @@ from dataclasses import replace
 
 import pytest
 
+from payments.providers.errors import Rejected
 from payments.providers.registry import PROVIDERS
 from payments.providers.tests import alipay_messages as alipay
 from payments.providers.tests import unionpay_messages as unionpay
 from payments.providers.tests import wechatpay_messages as wechatpay
 from payments.providers.tests.test_alipay_certificates import certified
 from payments.providers.tests.test_alipay_certificates import notification as certified_notification
-from payments.providers.types import AccountKeys, RawCall, Rejected
+from payments.providers.types import AccountKeys, RawNotification
 from payments.tests import builders as build
 
-Genuine = tuple[RawCall, AccountKeys]
+Genuine = tuple[RawNotification, AccountKeys]
 
 
 def webhook_call() -> Genuine:
@@ -36,7 +37,7 @@ def webhook_call() -> Genuine:
     payload = {"type": "payment.succeeded", "timestamp": alipay.RECEIVED_AT.isoformat(), "data": data}
     body, headers = build.sign_webhook(json.dumps(payload).encode(), at=alipay.RECEIVED_AT)
     keys = AccountKeys("webhook", "demo-webhook", {}, {"secret": build.WEBHOOK_SECRET}, "1")
-    return RawCall(headers, body, alipay.RECEIVED_AT), keys
+    return RawNotification(headers, body, alipay.RECEIVED_AT), keys
 
 
 def wechatpay_call(by: wechatpay.By) -> Genuine:
@@ -59,7 +60,7 @@ MAKERS: Mapping[str, tuple[Callable[[], Genuine], int, bool]] = {
 UNSIGNED = {"content-type", "wechatpay-serial"}
 
 
-def changed(call: RawCall, chance: random.Random) -> RawCall:
+def changed(call: RawNotification, chance: random.Random) -> RawNotification:
     """The call with one byte of its body or one character of a header's value replaced by another."""
     names = sorted(name for name, value in call.headers.items() if value)
     if chance.random() < 0.7:
@@ -73,7 +74,7 @@ def changed(call: RawCall, chance: random.Random) -> RawCall:
     return replace(call, headers={**call.headers, name: value[:place] + other + value[place + 1 :]})
 
 
-def differing(one: RawCall, other: RawCall) -> list[str]:
+def differing(one: RawNotification, other: RawNotification) -> list[str]:
     parts = [name for name, value in one.headers.items() if value != other.headers[name]]
     return [*parts, "body"] if one.body != other.body else parts
 

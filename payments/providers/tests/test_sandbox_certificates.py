@@ -32,7 +32,7 @@ from payments.models import Payment, PaymentAccount, PaymentStatus
 from payments.providers.alipay.certificates import new_certificates
 from payments.providers.registry import get_provider
 from payments.providers.tests.sandbox_accounts import ask_lane, boxed_attempt, open_cashier, pay_at
-from payments.providers.types import BillState, NoticeKind, RawCall, RefundOrder, RefundState
+from payments.providers.types import BillState, RawNotification, RefundOrder, RefundState, UpdateKind
 from sandbox.tests.running import ROOT, Running, call, started, wait_for
 
 pytestmark = pytest.mark.django_db
@@ -124,16 +124,16 @@ def test_unionpays_notifications_are_ours_to_read(box: Running, settings: Any) -
         wait_for(lambda: len(ear.log) > 1)
     now, provider = timezone.now(), get_provider("unionpay")
     first, second = (
-        provider.verify(RawCall({}, request.get_data(), now), keys_of(account))
+        provider.verify(RawNotification({}, request.get_data(), now), keys_of(account))
         for request, _reply in ear.log[:2]
     )
     assert (first.kind, first.reference, first.amount) == (
-        NoticeKind.PAYMENT,
+        UpdateKind.PAYMENT,
         payment.reference,
         payment.amount,
     )
     assert (second.kind, second.reference, second.refund_amount) == (
-        NoticeKind.REFUND, payment.reference, Decimal("1.00"),
+        UpdateKind.REFUND, payment.reference, Decimal("1.00"),
     )  # fmt: skip
     assert (second.refund_reference, second.provider_reference) == (
         order.refund_reference, first.provider_reference,

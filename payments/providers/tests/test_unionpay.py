@@ -12,6 +12,8 @@ from django.utils import translation
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from payments.providers.errors import Rejected
+from payments.providers.responses import NotificationResponse
 from payments.providers.tests.authority import Paper, issue, private_pem, public_pem
 from payments.providers.tests.unionpay_messages import (
     MIDDLE,
@@ -29,13 +31,13 @@ from payments.providers.tests.unionpay_messages import (
     refund_notification,
     sign,
 )
-from payments.providers.types import AccountKeys, Notice, NoticeKind, Rejected, Response
+from payments.providers.types import AccountKeys, ParsedNotification, UpdateKind
 from payments.providers.unionpay.adapter import UnionPay
 
 PAYLOADS = Path(__file__).parent / "payloads"
 
 
-def verify(body: bytes, keys: AccountKeys | None = None) -> Notice:
+def verify(body: bytes, keys: AccountKeys | None = None) -> ParsedNotification:
     return UnionPay().verify(call(body), keys or account())
 
 
@@ -46,9 +48,9 @@ def rejection(body: bytes, keys: AccountKeys | None = None) -> str:
 
 
 def test_a_payment_is_read_whole() -> None:
-    assert verify(notification()) == Notice(
+    assert verify(notification()) == ParsedNotification(
         event_id="01|7F3K2026112200420001|20261122140140|472611221402091234568|00",
-        kind=NoticeKind.PAYMENT,
+        kind=UpdateKind.PAYMENT,
         reference="7F3K2026112200420001",
         provider_reference="472611221402091234568",
         amount=Decimal("266.40"),
@@ -68,7 +70,7 @@ def test_a_payment_is_read_whole() -> None:
 
 def test_a_refund_is_read_whole() -> None:
     notice = verify(refund_notification())
-    assert (notice.kind, notice.reference) == (NoticeKind.REFUND, "7F3K2026112200420001")
+    assert (notice.kind, notice.reference) == (UpdateKind.REFUND, "7F3K2026112200420001")
     assert (notice.refund_reference, notice.refund_amount) == ("R2026112200000001", Decimal("88.80"))
     assert (notice.amount, notice.refunded_total, notice.full_refund) == (None, None, False)
     assert notice.provider_reference == PAYMENT["queryId"]
@@ -78,13 +80,13 @@ def test_a_refund_is_read_whole() -> None:
 @pytest.mark.parametrize(
     ("name", "kind", "amount"),
     [
-        ("payment", NoticeKind.PAYMENT, Decimal("266.40")),
-        ("payment_gbk", NoticeKind.PAYMENT, Decimal("266.40")),
-        ("refund", NoticeKind.REFUND, None),
+        ("payment", UpdateKind.PAYMENT, Decimal("266.40")),
+        ("payment_gbk", UpdateKind.PAYMENT, Decimal("266.40")),
+        ("refund", UpdateKind.REFUND, None),
     ],
 )
 def test_recorded_messages_of_an_independent_signer_are_taken(
-    name: str, kind: NoticeKind, amount: Decimal | None
+    name: str, kind: UpdateKind, amount: Decimal | None
 ) -> None:
     root, middle = ((PAYLOADS / f"unionpay_{part}.pem").read_text() for part in ("root", "middle"))
     keys = account(root_cert=root, middle_cert=middle)
@@ -95,30 +97,30 @@ def test_recorded_messages_of_an_independent_signer_are_taken(
 @pytest.mark.parametrize(
     ("changes", "kind"),
     [
-        ({"respCode": "A6"}, NoticeKind.PAYMENT),
-        ({"respCode": "05"}, NoticeKind.OTHER),
-        ({"respCode": "51"}, NoticeKind.OTHER),
-        ({"respCode": "000"}, NoticeKind.OTHER),
-        ({"txnType": "02"}, NoticeKind.OTHER),
-        ({"txnType": "00"}, NoticeKind.OTHER),
+        ({"respCode": "A6"}, UpdateKind.PAYMENT),
+        ({"respCode": "05"}, UpdateKind.OTHER),
+        ({"respCode": "51"}, UpdateKind.OTHER),
+        ({"respCode": "000"}, UpdateKind.OTHER),
+        ({"txnType": "02"}, UpdateKind.OTHER),
+        ({"txnType": "00"}, UpdateKind.OTHER),
     ],
 )
-def test_only_success_pays(changes: dict[str, str], kind: NoticeKind) -> None:
+def test_only_success_pays(changes: dict[str, str], kind: UpdateKind) -> None:
     assert verify(notification(charset="utf-8", **changes)).kind is kind
 
 
 @pytest.mark.parametrize(
     ("changes", "kind", "full"),
     [
-        ({"respCode": "51"}, NoticeKind.REFUND_FAILED, False),
+        ({"respCode": "51"}, UpdateKind.REFUND_FAILED, False),
         # Under way: a refund that is called failed here would be given back a second time.
-        *(({"respCode": code}, NoticeKind.OTHER, False) for code in ("03", "04", "05")),
-        ({"respCode": "A6"}, NoticeKind.REFUND, False),
-        ({"txnType": "31"}, NoticeKind.REFUND, True),
-        ({"txnType": "31", "respCode": "51"}, NoticeKind.OTHER, False),
+        *(({"respCode": code}, UpdateKind.OTHER, False) for code in ("03", "04", "05")),
+        ({"respCode": "A6"}, UpdateKind.REFUND, False),
+        ({"txnType": "31"}, UpdateKind.REFUND, True),
+        ({"txnType": "31", "respCode": "51"}, UpdateKind.OTHER, False),
     ],
 )
-def test_refunds_and_voids(changes: dict[str, str], kind: NoticeKind, full: bool) -> None:
+def test_refunds_and_voids(changes: dict[str, str], kind: UpdateKind, full: bool) -> None:
     notice = verify(refund_notification(**changes))
     assert (notice.kind, notice.full_refund) == (kind, full)
 
@@ -127,7 +129,7 @@ def test_refunds_and_voids(changes: dict[str, str], kind: NoticeKind, full: bool
 def test_a_refund_that_we_did_not_order_belongs_to_nobody_here(carried: str | None) -> None:
     notice = verify(refund_notification(reqReserved=carried))
     assert (notice.kind, notice.reference, notice.provider_reference) == (
-        NoticeKind.REFUND, "", PAYMENT["queryId"],
+        UpdateKind.REFUND, "", PAYMENT["queryId"],
     )  # fmt: skip
 
 
@@ -247,7 +249,7 @@ def test_another_environment_has_another_name() -> None:
     paper = issue("UPOP@test@00040000:SIGN@x", key="up-signer", by=MIDDLE)
     body = notification_by(paper)
     assert rejection(body) == "bad_signature"
-    assert verify(body, account(expected_cn="00040000:SIGN")).kind is NoticeKind.PAYMENT
+    assert verify(body, account(expected_cn="00040000:SIGN")).kind is UpdateKind.PAYMENT
     assert rejection(notification(), account(expected_cn="00040000:SIGN")) == "bad_signature"
 
 
@@ -296,7 +298,7 @@ def test_any_bytes_are_refused_in_words(body: bytes) -> None:
 
 
 def test_the_answers_are_unionpays() -> None:
-    assert UnionPay().success() == Response(200, "text/plain", b"ok")
+    assert UnionPay().success() == NotificationResponse(200, "text/plain", b"ok")
     assert UnionPay().failure("bad_signature").status == 400
     assert UnionPay().failure("unavailable").status == 503
 

@@ -23,11 +23,11 @@ from payments.providers.tests.unionpay_messages import MIDDLE, SIGNER_CN, accoun
 from payments.providers.types import (
     AccountKeys,
     Attempt,
-    BillAnswer,
+    BillResult,
     BillState,
     RefundOrder,
     RefundState,
-    TradeAnswer,
+    TradeResult,
     TradeState,
 )
 from payments.providers.unionpay.adapter import UnionPay
@@ -87,7 +87,7 @@ def sent(gate: HTTPServer, number: int = 0) -> dict[str, str]:
     return fields
 
 
-def query(gate: HTTPServer) -> TradeAnswer:
+def query(gate: HTTPServer) -> TradeResult:
     return UnionPay().query(ATTEMPT, keys_for(gate), Gateway())
 
 
@@ -143,7 +143,7 @@ def test_without_a_usable_key_nothing_is_started() -> None:
 def test_a_paid_trade(gate: HTTPServer) -> None:
     replies(gate, answer(PAID))
     found = query(gate)
-    assert replace(found, raw="") == TradeAnswer(
+    assert replace(found, raw="") == TradeResult(
         state=TradeState.PAID,
         provider_reference=NUMBER,
         amount=Decimal("266.40"),
@@ -325,7 +325,7 @@ def zipped() -> bytes:
     return file.getvalue()
 
 
-def fetch(gate: HTTPServer, fields: dict[str, str], target: Path) -> BillAnswer:
+def fetch(gate: HTTPServer, fields: dict[str, str], target: Path) -> BillResult:
     gate.expect_request("/files").respond_with_data(answer({"settleDate": "1121", **fields}))
     keys = account(file_url=gate.url_for("/files"))
     return UnionPay().fetch_bill(date(2026, 11, 21), keys, Gateway(), target)
@@ -340,7 +340,7 @@ def test_the_file_of_a_day_is_unpacked_to_its_place(gate: HTTPServer, tmp_path: 
     assert not UnionPay().can_bill(account())
     body, target = zipped(), tmp_path / "bill"
     found = fetch(gate, {"respCode": "00", "fileContent": encoded(body), "fileName": "../x.zip"}, target)
-    assert found == BillAnswer(state=BillState.READY, file_name="unionpay-2026-11-21.zip")
+    assert found == BillResult(state=BillState.READY, file_name="unionpay-2026-11-21.zip")
     assert (target.read_bytes(), target.stat().st_mode & 0o777) == (body, 0o600)
     asked = sent(gate)
     assert (asked["txnType"], asked["settleDate"], asked["fileType"]) == ("76", "1121", "00")

@@ -16,21 +16,21 @@ from standardwebhooks.webhooks import Webhook as Oracle
 
 from ordersite.lib.errors import OutsideError
 from ordersite.lib.http import Gateway
+from payments.providers.errors import Rejected
 from payments.providers.registry import PROVIDERS, get_provider, provider_choices
+from payments.providers.responses import NotificationResponse
 from payments.providers.types import (
     AccountKeys,
     Attempt,
-    Notice,
-    NoticeKind,
-    RawCall,
-    RefundAnswer,
+    ParsedNotification,
+    PaymentPage,
+    RawNotification,
     RefundOrder,
+    RefundResult,
     RefundState,
-    Rejected,
-    Response,
-    Started,
-    TradeAnswer,
+    TradeResult,
     TradeState,
+    UpdateKind,
 )
 from payments.providers.webhook.adapter import Webhook
 
@@ -59,21 +59,23 @@ def payload(kind: str = "payment.succeeded", **data: Any) -> bytes:
     return json.dumps(message, ensure_ascii=False).encode()
 
 
-def call(body: bytes, *, secret: str = SECRET, at: datetime = NOW, message_id: str = "msg_1") -> RawCall:
+def call(
+    body: bytes, *, secret: str = SECRET, at: datetime = NOW, message_id: str = "msg_1"
+) -> RawNotification:
     """A call as the reference implementation signs it, received at `NOW`."""
     headers = {
         "webhook-id": message_id,
         "webhook-timestamp": str(int(at.timestamp())),
         "webhook-signature": Oracle(secret).sign(message_id, at, body.decode()),
     }
-    return RawCall(headers, body, NOW)
+    return RawNotification(headers, body, NOW)
 
 
-def verify(raw: RawCall) -> Notice:
+def verify(raw: RawNotification) -> ParsedNotification:
     return Webhook().verify(raw, account())
 
 
-def rejection(raw: RawCall) -> str:
+def rejection(raw: RawNotification) -> str:
     with pytest.raises(Rejected) as caught:
         verify(raw)
     assert caught.value.message
@@ -81,9 +83,9 @@ def rejection(raw: RawCall) -> str:
 
 
 def test_a_payment_is_read_whole() -> None:
-    assert verify(call(payload())) == Notice(
+    assert verify(call(payload())) == ParsedNotification(
         event_id="msg_1",
-        kind=NoticeKind.PAYMENT,
+        kind=UpdateKind.PAYMENT,
         reference=REFERENCE,
         provider_reference="pay_981",
         amount=Decimal("266.40"),
@@ -94,7 +96,7 @@ def test_a_payment_is_read_whole() -> None:
 
 def test_a_refund_has_its_own_amount() -> None:
     notice = verify(call(payload("refund.succeeded", amount="88.80", refund_reference="R1")))
-    assert (notice.kind, notice.amount, notice.refund_reference) == (NoticeKind.REFUND, None, "R1")
+    assert (notice.kind, notice.amount, notice.refund_reference) == (UpdateKind.REFUND, None, "R1")
     assert (notice.refund_amount, notice.refunded_total, notice.full_refund) == (
         Decimal("88.80"),
         None,
@@ -110,12 +112,12 @@ def test_a_refund_may_tell_the_sum() -> None:
 
 
 def test_a_closing() -> None:
-    assert verify(call(payload("payment.closed", paid_at=None))).kind is NoticeKind.CLOSED
+    assert verify(call(payload("payment.closed", paid_at=None))).kind is UpdateKind.CLOSED
 
 
 def test_an_event_of_a_later_version_is_kept() -> None:
     notice = verify(call(payload("dispute.opened", amount=5)))
-    assert (notice.kind, notice.reference, notice.state) == (NoticeKind.OTHER, "", "dispute.opened")
+    assert (notice.kind, notice.reference, notice.state) == (UpdateKind.OTHER, "", "dispute.opened")
 
 
 def test_the_previous_secret_counts_while_it_is_kept() -> None:
@@ -127,7 +129,8 @@ def test_one_good_signature_among_several() -> None:
     other = call(payload(), secret=STRANGER).headers["webhook-signature"]
     several = f"v1a,AAAA {other} {raw.headers['webhook-signature']}"
     assert (
-        verify(RawCall({**raw.headers, "webhook-signature": several}, raw.body, NOW)).reference == REFERENCE
+        verify(RawNotification({**raw.headers, "webhook-signature": several}, raw.body, NOW)).reference
+        == REFERENCE
     )
 
 
@@ -151,19 +154,24 @@ def test_an_amount_that_is_none_is_taken_but_has_no_value(amount: str | None) ->
 # Forgeries
 
 
-def changed(**headers: str | None) -> RawCall:
+def changed(**headers: str | None) -> RawNotification:
     raw = call(payload())
     merged = {**raw.headers, **{name.replace("_", "-"): value for name, value in headers.items()}}
-    return RawCall({name: value for name, value in merged.items() if value is not None}, raw.body, NOW)
+    return RawNotification(
+        {name: value for name, value in merged.items() if value is not None}, raw.body, NOW
+    )
 
 
 @pytest.mark.parametrize(
     ("raw", "code"),
     [
         (call(payload(), secret=STRANGER), "bad_signature"),
-        (RawCall(call(payload()).headers, payload() + b" ", NOW), "bad_signature"),
-        (RawCall(call(payload()).headers, payload().replace(b"266.40", b"266.41"), NOW), "bad_signature"),
-        (RawCall(call(payload()).headers, b"a" * 65537, NOW), "too_large"),
+        (RawNotification(call(payload()).headers, payload() + b" ", NOW), "bad_signature"),
+        (
+            RawNotification(call(payload()).headers, payload().replace(b"266.40", b"266.41"), NOW),
+            "bad_signature",
+        ),
+        (RawNotification(call(payload()).headers, b"a" * 65537, NOW), "too_large"),
         (changed(webhook_id=None), "missing_field"),
         (changed(webhook_timestamp=None), "missing_field"),
         (changed(webhook_signature=None), "missing_field"),
@@ -193,7 +201,7 @@ def changed(**headers: str | None) -> RawCall:
         (changed(webhook_signature=call(payload()).headers["webhook-signature"] + "="), "bad_signature"),
     ],
 )
-def test_forgeries(raw: RawCall, code: str) -> None:
+def test_forgeries(raw: RawNotification, code: str) -> None:
     assert rejection(raw) == code
 
 
@@ -235,7 +243,7 @@ def test_no_change_of_one_byte_is_taken(place: int, byte: int) -> None:
     body = GENUINE.body[:place] + bytes([byte]) + GENUINE.body[place + 1 :]
     if body != GENUINE.body:
         with pytest.raises(Rejected):
-            verify(RawCall(GENUINE.headers, body, NOW))
+            verify(RawNotification(GENUINE.headers, body, NOW))
 
 
 @settings(max_examples=400, deadline=None)
@@ -245,7 +253,7 @@ def test_no_change_of_one_character_of_a_header_is_taken(name: str, place: int, 
     new = value[: place % len(value)] + other + value[place % len(value) + 1 :]
     if new != value:
         with pytest.raises(Rejected):
-            verify(RawCall({**GENUINE.headers, name: new}, GENUINE.body, NOW))
+            verify(RawNotification({**GENUINE.headers, name: new}, GENUINE.body, NOW))
 
 
 def test_a_spoilt_old_secret_does_not_stop_genuine_calls() -> None:
@@ -327,7 +335,7 @@ def test_start_asks_for_an_address(server: HTTPServer) -> None:
 
 def test_an_account_without_addresses_has_nothing_to_ask() -> None:
     provider, keys = Webhook(), account()
-    assert provider.start(ATTEMPT, keys, Gateway()) == Started()
+    assert provider.start(ATTEMPT, keys, Gateway()) == PaymentPage()
     assert (provider.can_query(keys), provider.can_close(keys), provider.can_refund(keys)) == (
         False,
         False,
@@ -344,7 +352,7 @@ def test_an_address_that_no_buyer_should_open(server: HTTPServer, pay_url: objec
 def test_query_of_a_paid_trade(server: HTTPServer) -> None:
     keys = calling(server, described())
     found = Webhook().query(ATTEMPT, keys, Gateway())
-    assert found == TradeAnswer(
+    assert found == TradeResult(
         state=TradeState.PAID,
         provider_reference="pay_981",
         amount=Decimal("266.40"),
@@ -434,7 +442,7 @@ def test_http_errors(server: HTTPServer, status: int, known: bool) -> None:
 def test_refund(server: HTTPServer, status: str, state: RefundState) -> None:
     answer = {"status": status, "refund_reference": "R1", "amount": "88.80"}
     keys = calling(server, answer)
-    assert Webhook().refund(ORDER, keys, Gateway()) == RefundAnswer(
+    assert Webhook().refund(ORDER, keys, Gateway()) == RefundResult(
         state=state, refund_reference="R1", amount=Decimal("88.80"), raw=json.dumps(answer)
     )
     assert sent(server) == {
@@ -459,7 +467,7 @@ def test_a_refund_answer_about_something_else(server: HTTPServer, answer: dict[s
 
 
 def test_the_answers_are_standard() -> None:
-    assert Webhook().success() == Response(204, "application/json", b"")
+    assert Webhook().success() == NotificationResponse(204, "application/json", b"")
     answer = Webhook().failure("bad_signature")
     assert (answer.status, answer.content_type) == (400, "application/json")
     assert json.loads(answer.body)["code"] == "bad_signature"

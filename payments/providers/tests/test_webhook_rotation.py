@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 
 from standardwebhooks.webhooks import Webhook as Signer
 
-from payments.providers.types import AccountKeys, RawCall, Rejected
+from payments.providers.errors import Rejected
+from payments.providers.types import AccountKeys, RawNotification
 from payments.providers.webhook.adapter import Webhook
 
 OLD, NEW, NEWER = ("whsec_" + base64.b64encode(letter * 32).decode() for letter in (b"o", b"n", b"m"))
@@ -38,7 +39,7 @@ def keys(secrets: Held, version: int) -> AccountKeys:
     return AccountKeys("webhook", "demo-webhook", {}, secrets, str(version))
 
 
-def signed_by(*secrets: str) -> RawCall:
+def signed_by(*secrets: str) -> RawNotification:
     """A call of the independent signer; several secrets make several signatures in one header."""
     now = datetime.now(UTC)
     signatures = " ".join(Signer(secret).sign("msg_1", now, BODY) for secret in secrets)
@@ -47,10 +48,10 @@ def signed_by(*secrets: str) -> RawCall:
         "webhook-timestamp": str(int(now.timestamp())),
         "webhook-signature": signatures,
     }
-    return RawCall(headers, BODY.encode(), now)
+    return RawNotification(headers, BODY.encode(), now)
 
 
-def is_taken(call: RawCall, held: AccountKeys) -> bool:
+def is_taken(call: RawNotification, held: AccountKeys) -> bool:
     try:
         return Webhook().verify(call, held).reference == "R1"
     except Rejected:

@@ -12,6 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from payments.providers.errors import Rejected
+from payments.providers.responses import NotificationResponse
 from payments.providers.tests.wechatpay_messages import (
     API_V3_KEY,
     CERTIFICATE,
@@ -32,13 +34,15 @@ from payments.providers.tests.wechatpay_messages import (
     sdk,
     signed_headers,
 )
-from payments.providers.types import AccountKeys, Notice, NoticeKind, RawCall, Rejected, Response
+from payments.providers.types import AccountKeys, ParsedNotification, RawNotification, UpdateKind
 from payments.providers.wechatpay.adapter import WechatPay
 
 PAYLOADS = Path(__file__).parent / "payloads"
 
 
-def verify(body: bytes, headers: dict[str, str] | None = None, keys: AccountKeys | None = None) -> Notice:
+def verify(
+    body: bytes, headers: dict[str, str] | None = None, keys: AccountKeys | None = None
+) -> ParsedNotification:
     return WechatPay().verify(call(body, headers), keys or account())
 
 
@@ -50,9 +54,9 @@ def rejection(body: bytes, headers: dict[str, str] | None = None, keys: AccountK
 
 
 def test_a_payment_is_read_whole() -> None:
-    assert verify(payment_body()) == Notice(
+    assert verify(payment_body()) == ParsedNotification(
         event_id="EV-2018022511223320873",
-        kind=NoticeKind.PAYMENT,
+        kind=UpdateKind.PAYMENT,
         reference="7F3K2026112200420001",
         provider_reference="4200002345202611221234567890",
         amount=Decimal("266.40"),
@@ -64,9 +68,9 @@ def test_a_payment_is_read_whole() -> None:
 
 
 def test_a_refund_is_read_whole() -> None:
-    assert verify(refund_body()) == Notice(
+    assert verify(refund_body()) == ParsedNotification(
         event_id="EV-2018022511223320873",
-        kind=NoticeKind.REFUND,
+        kind=UpdateKind.REFUND,
         reference="7F3K2026112200420001",
         provider_reference="4200002345202611221234567890",
         amount=Decimal("266.40"),
@@ -84,7 +88,7 @@ def test_recorded_messages_of_an_independent_signer_are_taken(name: str) -> None
     pem = (PAYLOADS / "wechatpay_public_key.pem").read_text()
     keys = account(platform_keys={recorded["Wechatpay-Serial"]: pem})
     notice = verify((PAYLOADS / f"wechatpay_{name}.json").read_bytes(), recorded, keys)
-    expected = {"payment": (NoticeKind.PAYMENT, None), "refund": (NoticeKind.REFUND, Decimal("88.80"))}[name]
+    expected = {"payment": (UpdateKind.PAYMENT, None), "refund": (UpdateKind.REFUND, Decimal("88.80"))}[name]
     assert (notice.kind, notice.refund_amount) == expected
     assert (notice.reference, notice.amount) == ("7F3K2026112200420001", Decimal("266.40"))
 
@@ -105,14 +109,14 @@ def test_the_oracle_takes_and_reads_what_we_take() -> None:
 @pytest.mark.parametrize("by", [CERTIFICATE, PUBLIC_KEY, By("platform", hex_serial().lower())])
 def test_both_kinds_of_key_are_taken_at_once(by: By) -> None:
     body = payment_body()
-    assert verify(body, signed_headers(body, by=by)).kind is NoticeKind.PAYMENT
+    assert verify(body, signed_headers(body, by=by)).kind is UpdateKind.PAYMENT
 
 
 def test_a_serial_number_with_leading_zeros_is_the_same_number() -> None:
     keys = account(platform_keys={hex_serial(0xABC): certificate("platform", 0xABC)})
     body = payment_body()
     for serial in ("ABC", "abc", "0" * 37 + "aBc"):
-        assert verify(body, signed_headers(body, by=By("platform", serial)), keys).kind is NoticeKind.PAYMENT
+        assert verify(body, signed_headers(body, by=By("platform", serial)), keys).kind is UpdateKind.PAYMENT
 
 
 @pytest.mark.parametrize(
@@ -156,7 +160,7 @@ def changed_headers(body: bytes, **changes: str | None) -> dict[str, str]:
 
 def test_without_a_signature_type_the_usual_one_is_meant() -> None:
     body = payment_body()
-    assert verify(body, changed_headers(body, Signature_Type=None)).kind is NoticeKind.PAYMENT
+    assert verify(body, changed_headers(body, Signature_Type=None)).kind is UpdateKind.PAYMENT
 
 
 @pytest.mark.parametrize(
@@ -204,7 +208,7 @@ def test_five_minutes_are_too_much_in_both_directions(seconds: int, taken: bool)
     body = payment_body()
     headers = signed_headers(body, at=RECEIVED_AT + timedelta(seconds=seconds))
     if taken:
-        assert verify(body, headers).kind is NoticeKind.PAYMENT
+        assert verify(body, headers).kind is UpdateKind.PAYMENT
     else:
         assert rejection(body, headers) == "stale_timestamp"
 
@@ -256,7 +260,7 @@ def test_a_body_over_the_limit_is_refused_before_anything_else() -> None:
 @pytest.mark.parametrize("associated_data", ["", None])
 def test_associated_data_may_be_empty_or_missing(associated_data: str | None) -> None:
     content = json.dumps({"mchid": MCHID}).encode()
-    assert verify(envelope(encrypted(content, associated_data=associated_data))).kind is NoticeKind.OTHER
+    assert verify(envelope(encrypted(content, associated_data=associated_data))).kind is UpdateKind.OTHER
 
 
 def test_a_wrong_content_key_in_the_account_is_said() -> None:
@@ -270,16 +274,16 @@ def test_a_wrong_content_key_in_the_account_is_said() -> None:
 @pytest.mark.parametrize(
     ("event_type", "status", "kind"),
     [
-        ("REFUND.SUCCESS", "SUCCESS", NoticeKind.REFUND),
-        ("REFUND.ABNORMAL", "ABNORMAL", NoticeKind.REFUND_ABNORMAL),
-        ("REFUND.CLOSED", "CLOSED", NoticeKind.REFUND_FAILED),
-        ("REFUND.SUCCESS", "CLOSED", NoticeKind.OTHER),
-        ("REFUND.CLOSED", "SUCCESS", NoticeKind.OTHER),
-        ("TRANSACTION.SUCCESS", "SUCCESS", NoticeKind.OTHER),
-        ("refund.success", "SUCCESS", NoticeKind.OTHER),
+        ("REFUND.SUCCESS", "SUCCESS", UpdateKind.REFUND),
+        ("REFUND.ABNORMAL", "ABNORMAL", UpdateKind.REFUND_ABNORMAL),
+        ("REFUND.CLOSED", "CLOSED", UpdateKind.REFUND_FAILED),
+        ("REFUND.SUCCESS", "CLOSED", UpdateKind.OTHER),
+        ("REFUND.CLOSED", "SUCCESS", UpdateKind.OTHER),
+        ("TRANSACTION.SUCCESS", "SUCCESS", UpdateKind.OTHER),
+        ("refund.success", "SUCCESS", UpdateKind.OTHER),
     ],
 )
-def test_a_refund_is_what_type_and_state_agree_on(event_type: str, status: str, kind: NoticeKind) -> None:
+def test_a_refund_is_what_type_and_state_agree_on(event_type: str, status: str, kind: UpdateKind) -> None:
     notice = verify(refund_body(event={"event_type": event_type}, refund_status=status))
     assert (notice.kind, notice.state, notice.refund_amount) == (kind, status, Decimal("88.80"))
 
@@ -287,16 +291,16 @@ def test_a_refund_is_what_type_and_state_agree_on(event_type: str, status: str, 
 @pytest.mark.parametrize(
     ("event_type", "state", "kind"),
     [
-        ("TRANSACTION.SUCCESS", "SUCCESS", NoticeKind.PAYMENT),
-        ("TRANSACTION.SUCCESS", "REFUND", NoticeKind.PAYMENT),
-        ("TRANSACTION.SUCCESS", "NOTPAY", NoticeKind.OTHER),
-        ("TRANSACTION.SUCCESS", "CLOSED", NoticeKind.OTHER),
-        ("TRANSACTION.FAIL", "PAYERROR", NoticeKind.OTHER),
-        ("REFUND.SUCCESS", "SUCCESS", NoticeKind.OTHER),
-        ("SOMETHING.NEW", "SUCCESS", NoticeKind.OTHER),
+        ("TRANSACTION.SUCCESS", "SUCCESS", UpdateKind.PAYMENT),
+        ("TRANSACTION.SUCCESS", "REFUND", UpdateKind.PAYMENT),
+        ("TRANSACTION.SUCCESS", "NOTPAY", UpdateKind.OTHER),
+        ("TRANSACTION.SUCCESS", "CLOSED", UpdateKind.OTHER),
+        ("TRANSACTION.FAIL", "PAYERROR", UpdateKind.OTHER),
+        ("REFUND.SUCCESS", "SUCCESS", UpdateKind.OTHER),
+        ("SOMETHING.NEW", "SUCCESS", UpdateKind.OTHER),
     ],
 )
-def test_a_payment_is_what_type_and_state_agree_on(event_type: str, state: str, kind: NoticeKind) -> None:
+def test_a_payment_is_what_type_and_state_agree_on(event_type: str, state: str, kind: UpdateKind) -> None:
     assert verify(payment_body(event={"event_type": event_type}, trade_state=state)).kind is kind
 
 
@@ -374,7 +378,7 @@ def test_any_bytes_are_refused_in_words(body: bytes, headers: dict[str, str]) ->
 
 
 def test_the_answers_are_wechat_pays() -> None:
-    assert WechatPay().success() == Response(204, "application/json", b"")
+    assert WechatPay().success() == NotificationResponse(204, "application/json", b"")
     refused = WechatPay().failure("bad_signature")
     assert (refused.status, refused.content_type) == (400, "application/json")
     assert sorted(json.loads(refused.body)) == ["code", "message"]
@@ -385,7 +389,7 @@ def test_the_answers_are_wechat_pays() -> None:
 
 def test_header_names_are_looked_up_as_the_view_hands_them_on() -> None:
     body = payment_body()
-    upper = RawCall(signed_headers(body), body, RECEIVED_AT)
+    upper = RawNotification(signed_headers(body), body, RECEIVED_AT)
     with pytest.raises(Rejected) as caught:
         WechatPay().verify(upper, account())
     assert caught.value.code == "missing_field"

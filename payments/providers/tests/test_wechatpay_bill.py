@@ -17,7 +17,7 @@ from werkzeug import Response as HttpResponse
 
 from ordersite.lib.http import Gateway
 from payments.providers.tests.fake_wechatpay import FORGED, keys_for, no, outside, says, signed, unsigned
-from payments.providers.types import BillAnswer, BillState
+from payments.providers.types import BillResult, BillState
 from payments.providers.wechatpay import bill
 from payments.providers.wechatpay.adapter import WechatPay
 
@@ -37,7 +37,7 @@ def offers(gate: HTTPServer, file: bytes, *, status: int = 200, **changes: Any) 
     says(gate, FILE, HttpResponse(file, status=status))
 
 
-def fetch(gate: HTTPServer, target: Path, day: date = DAY) -> BillAnswer:
+def fetch(gate: HTTPServer, target: Path, day: date = DAY) -> BillResult:
     return WechatPay().fetch_bill(day, keys_for(gate), Gateway(), target)
 
 
@@ -53,7 +53,7 @@ def test_the_bill_arrives_unpacked_and_checked(gate: HTTPServer, tmp_path: Path,
     offers(gate, packed)
     target = tmp_path / "bill"
     answer = fetch(gate, target)
-    assert answer == BillAnswer(state=BillState.READY, file_name="1900000001All2026-11-20.csv")
+    assert answer == BillResult(state=BillState.READY, file_name="1900000001All2026-11-20.csv")
     assert target.read_bytes() == BILL
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
     assert list(tmp_path.iterdir()) == [target]

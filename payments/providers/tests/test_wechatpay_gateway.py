@@ -47,11 +47,11 @@ from payments.providers.tests.wechatpay_messages import (
     hex_serial,
     rsa_key,
 )
-from payments.providers.types import TradeAnswer, TradeState
+from payments.providers.types import TradeResult, TradeState
 from payments.providers.wechatpay.adapter import WechatPay
 
 
-def query(gate: HTTPServer, **changes: Any) -> TradeAnswer:
+def query(gate: HTTPServer, **changes: Any) -> TradeResult:
     return WechatPay().query(ATTEMPT, keys_for(gate, **changes), Gateway())
 
 

@@ -27,13 +27,13 @@ from payments.providers.tests.fake_wechatpay import (
     trade,
 )
 from payments.providers.tests.wechatpay_messages import MCHID
-from payments.providers.types import RefundState, TradeAnswer, TradeState
+from payments.providers.types import RefundState, TradeResult, TradeState
 from payments.providers.wechatpay.adapter import WechatPay
 
 # Closing
 
 
-def close(gate: HTTPServer) -> TradeAnswer:
+def close(gate: HTTPServer) -> TradeResult:
     return WechatPay().close(ATTEMPT, keys_for(gate), Gateway())
 
 

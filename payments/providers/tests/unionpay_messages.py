@@ -17,7 +17,7 @@ from Cryptodome.PublicKey import RSA
 from Cryptodome.Signature import pkcs1_15
 
 from payments.providers.tests.authority import Paper, issue, private_pem
-from payments.providers.types import AccountKeys, RawCall
+from payments.providers.types import AccountKeys, RawNotification
 
 MER_ID = "777290058110048"
 SIGNER_CN = "041@Z2011@中国银联股份有限公司@00000001"
@@ -140,5 +140,7 @@ def answer(fields: Mapping[str, str], *, paper: Paper = SIGNER) -> str:
     return "&".join(f"{name}={value}" for name, value in sign({**common, **fields}, paper=paper).items())
 
 
-def call(body: bytes) -> RawCall:
-    return RawCall({"content-type": "application/x-www-form-urlencoded;charset=utf-8"}, body, RECEIVED_AT)
+def call(body: bytes) -> RawNotification:
+    return RawNotification(
+        {"content-type": "application/x-www-form-urlencoded;charset=utf-8"}, body, RECEIVED_AT
+    )

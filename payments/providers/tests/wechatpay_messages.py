@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 from wechatpayv3.core import Core
 
-from payments.providers.types import AccountKeys, RawCall
+from payments.providers.types import AccountKeys, RawNotification
 
 MCHID, APPID = "1900000001", "wx0000000000000001"
 API_V3_KEY = "0123456789abcdefghijklmnopqrstuv"
@@ -194,7 +194,9 @@ def refund_body(*, event: Mapping[str, Any] | None = None, **changes: Any) -> by
     return envelope(resource, **{"event_type": "REFUND.SUCCESS", "summary": "退款成功", **(event or {})})
 
 
-def call(body: bytes, headers: Mapping[str, str] | None = None, *, at: datetime = RECEIVED_AT) -> RawCall:
+def call(
+    body: bytes, headers: Mapping[str, str] | None = None, *, at: datetime = RECEIVED_AT
+) -> RawNotification:
     """As the notify view hands it on: header names in lower case."""
     given = signed_headers(body) if headers is None else headers
-    return RawCall({name.lower(): value for name, value in given.items()}, body, at)
+    return RawNotification({name.lower(): value for name, value in given.items()}, body, at)

@@ -14,21 +14,20 @@ from django.utils.translation import gettext_lazy
 from ordersite.lib.errors import OutsideError
 from ordersite.lib.http import Gateway
 from ordersite.outside_accounts.files import missing_keys
-from payments.providers.errors import mismatch
+from payments.providers.errors import response_mismatch
 from payments.providers.interface import Provider
+from payments.providers.responses import FAILURE_STATUS, NotificationResponse
 from payments.providers.types import (
-    FAILURE_STATUS,
     AccountKeys,
     Attempt,
-    BillAnswer,
-    Notice,
-    RawCall,
-    RefundAnswer,
+    BillResult,
+    ParsedNotification,
+    PaymentPage,
+    RawNotification,
     RefundOrder,
+    RefundResult,
     RefundState,
-    Response,
-    Started,
-    TradeAnswer,
+    TradeResult,
     TradeState,
 )
 from payments.providers.unionpay.bill import fetch_clearing_file
@@ -37,7 +36,7 @@ from payments.providers.unionpay.gateway import (
     MISCONFIGURED,
     NOT_FOUND,
     REPEATED,
-    Answer,
+    UnionPayResponse,
     address_of,
     call,
     refused,
@@ -48,9 +47,9 @@ from payments.providers.unionpay.notification import (
     PAY,
     REFUND,
     UNKNOWN_YET,
+    parse_notification,
     read_currency,
     read_fen,
-    read_notice,
     traded_at,
     write_compact,
     write_fen,
@@ -74,16 +73,16 @@ class UnionPay(Provider):
         """What is wrong with the account, as far as can be seen without asking UnionPay."""
         return missing_keys(self, keys) or check_account(keys)
 
-    def verify(self, call: RawCall, keys: AccountKeys) -> Notice:
+    def verify(self, call: RawNotification, keys: AccountKeys) -> ParsedNotification:
         """Raises `Rejected`."""
-        return read_notice(call, keys)
+        return parse_notification(call, keys)
 
-    def success(self) -> Response:
+    def success(self) -> NotificationResponse:
         # The status alone counts (cnblogs.com/jiaoyixin/p/13409188).
-        return Response(200, "text/plain", b"ok")
+        return NotificationResponse(200, "text/plain", b"ok")
 
-    def failure(self, code: str) -> Response:
-        return Response(FAILURE_STATUS.get(code, 400), "text/plain", b"fail")
+    def failure(self, code: str) -> NotificationResponse:
+        return NotificationResponse(FAILURE_STATUS.get(code, 400), "text/plain", b"fail")
 
     def can_query(self, keys: AccountKeys) -> bool:
         return True
@@ -91,7 +90,7 @@ class UnionPay(Provider):
     def can_refund(self, keys: AccountKeys) -> bool:
         return True
 
-    def start(self, attempt: Attempt, keys: AccountKeys, gateway: Gateway) -> Started:
+    def start(self, attempt: Attempt, keys: AccountKeys, gateway: Gateway) -> PaymentPage:
         """No network: the form is for the buyer's browser. The same attempt again is the same order there."""
         fields = {
             "txnType": PAY,
@@ -107,18 +106,18 @@ class UnionPay(Provider):
             "frontUrl": attempt.return_url,
             "backUrl": attempt.notify_url,
         }
-        return Started(action=address_of(keys, "frontTransReq.do"), form=signed_request(fields, keys))
+        return PaymentPage(action=address_of(keys, "frontTransReq.do"), form=signed_request(fields, keys))
 
-    def query(self, attempt: Attempt, keys: AccountKeys, gateway: Gateway) -> TradeAnswer:
+    def query(self, attempt: Attempt, keys: AccountKeys, gateway: Gateway) -> TradeResult:
         """NOT_FOUND is normal until the buyer has come to the cashier. Raises `OutsideError`."""
         answer = _look(attempt.reference, attempt.created_at, keys, gateway)
         if answer.code == NOT_FOUND:
-            return TradeAnswer(state=TradeState.NOT_FOUND, raw=answer.raw)
+            return TradeResult(state=TradeState.NOT_FOUND, raw=answer.raw)
         if not answer.is_taken:
             raise refused(answer)
         return _trade(answer, attempt)
 
-    def refund(self, order: RefundOrder, keys: AccountKeys, gateway: Gateway) -> RefundAnswer:
+    def refund(self, order: RefundOrder, keys: AccountKeys, gateway: Gateway) -> RefundResult:
         """«Taken on» is all that comes back at once; the notification or `query_refund` says how it went."""
         if not order.provider_reference:
             raise _no_query_id()
@@ -143,7 +142,7 @@ class UnionPay(Provider):
             return _refund(answer, order, RefundState.PROCESSING)
         return _refund(answer, order, RefundState.FAILED)
 
-    def query_refund(self, order: RefundOrder, keys: AccountKeys, gateway: Gateway) -> RefundAnswer:
+    def query_refund(self, order: RefundOrder, keys: AccountKeys, gateway: Gateway) -> RefundResult:
         """Raises `OutsideError`."""
         answer = _look(order.refund_reference, order.requested_at, keys, gateway)
         if answer.code == NOT_FOUND:
@@ -161,12 +160,12 @@ class UnionPay(Provider):
     def can_bill(self, keys: AccountKeys) -> bool:
         return bool(keys.config.get("file_url"))
 
-    def fetch_bill(self, day: date, keys: AccountKeys, gateway: Gateway, target: Path) -> BillAnswer:
+    def fetch_bill(self, day: date, keys: AccountKeys, gateway: Gateway, target: Path) -> BillResult:
         """The file of the clearing day as UnionPay's zip, where `can_bill`. Raises `OutsideError`."""
         return fetch_clearing_file(day, keys, gateway, target)
 
 
-def _look(number: str, sent_at: datetime, keys: AccountKeys, gateway: Gateway) -> Answer:
+def _look(number: str, sent_at: datetime, keys: AccountKeys, gateway: Gateway) -> UnionPayResponse:
     """Ask for one transaction, which our number and the time we gave it name together."""
     fields = {
         "txnType": _QUERY,
@@ -178,16 +177,16 @@ def _look(number: str, sent_at: datetime, keys: AccountKeys, gateway: Gateway) -
     return call("queryTrans.do", fields, keys, gateway)
 
 
-def _trade(answer: Answer, attempt: Attempt) -> TradeAnswer:
+def _trade(answer: UnionPayResponse, attempt: Attempt) -> TradeResult:
     """A payment that failed may be tried again until payTimeout; only then is a «no» the last word."""
     result, number = answer.text("origRespCode"), answer.text("queryId")
     if result not in DONE:
         over = result not in UNKNOWN_YET and datetime.now(UTC) > attempt.expires_at
-        return TradeAnswer(state=TradeState.CLOSED if over else TradeState.PENDING, raw=answer.raw)
+        return TradeResult(state=TradeState.CLOSED if over else TradeState.PENDING, raw=answer.raw)
     amount = read_fen(answer.text("txnAmt"))
     if amount is None or not number:
-        raise mismatch("txnAmt" if amount is None else "queryId")
-    return TradeAnswer(
+        raise response_mismatch("txnAmt" if amount is None else "queryId")
+    return TradeResult(
         state=TradeState.PAID,
         provider_reference=number,
         amount=amount,
@@ -197,9 +196,9 @@ def _trade(answer: Answer, attempt: Attempt) -> TradeAnswer:
     )
 
 
-def _refund(answer: Answer, order: RefundOrder, state: RefundState) -> RefundAnswer:
+def _refund(answer: UnionPayResponse, order: RefundOrder, state: RefundState) -> RefundResult:
     result = f"{answer.text('origRespCode')} {answer.text('origRespMsg')}".strip()
-    return RefundAnswer(
+    return RefundResult(
         state=state,
         refund_reference=order.refund_reference,
         amount=read_fen(answer.text("txnAmt")) or order.amount,

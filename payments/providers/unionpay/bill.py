@@ -16,9 +16,9 @@ from pathlib import Path
 
 from ordersite.lib.china_time import BEIJING
 from ordersite.lib.http import Gateway
-from payments.providers.errors import mismatch
-from payments.providers.types import AccountKeys, BillAnswer, BillState
-from payments.providers.unionpay.gateway import Answer, call_at, refused
+from payments.providers.errors import response_mismatch
+from payments.providers.types import AccountKeys, BillResult, BillState
+from payments.providers.unionpay.gateway import UnionPayResponse, call_at, refused
 from payments.providers.unionpay.notification import write_compact
 
 _NO_FILE = "98"
@@ -27,7 +27,7 @@ _CERTAIN_AT = time(12, 0)
 MAX_FILE = 64 * 1024 * 1024
 
 
-def fetch_clearing_file(day: date, keys: AccountKeys, gateway: Gateway, target: Path) -> BillAnswer:
+def fetch_clearing_file(day: date, keys: AccountKeys, gateway: Gateway, target: Path) -> BillResult:
     """Raises `OutsideError`. UnionPay has one word for «not yet» and «nothing»; the hour tells them apart."""
     now = datetime.now(UTC)
     fields = {
@@ -42,25 +42,25 @@ def fetch_clearing_file(day: date, keys: AccountKeys, gateway: Gateway, target: 
     if answer.code == _NO_FILE:
         certain_at = datetime.combine(day + timedelta(days=1), _CERTAIN_AT, BEIJING)
         state = BillState.EMPTY if now >= certain_at else BillState.NOT_READY
-        return BillAnswer(state=state, detail=answer.words)
+        return BillResult(state=state, detail=answer.words)
     if not answer.is_taken:
         raise refused(answer)
     if answer.text("settleDate") not in ("", fields["settleDate"]):
-        raise mismatch("settleDate")
+        raise response_mismatch("settleDate")
     _write(_content(answer), target)
-    return BillAnswer(state=BillState.READY, file_name=f"unionpay-{day.isoformat()}.zip")
+    return BillResult(state=BillState.READY, file_name=f"unionpay-{day.isoformat()}.zip")
 
 
-def _content(answer: Answer) -> bytes:
+def _content(answer: UnionPayResponse) -> bytes:
     """The zip; `OutsideError` for anything else, however much it would unpack to."""
     unpacking = zlib.decompressobj()
     try:
         packed = base64.b64decode(answer.text("fileContent"), validate=True)
         content = unpacking.decompress(packed, MAX_FILE)
     except (ValueError, zlib.error) as error:
-        raise mismatch("fileContent") from error
+        raise response_mismatch("fileContent") from error
     if not unpacking.eof or not zipfile.is_zipfile(io.BytesIO(content)):
-        raise mismatch("fileContent")
+        raise response_mismatch("fileContent")
     return content
 
 

@@ -16,11 +16,12 @@ from django.utils.translation import gettext_lazy as _
 
 from ordersite.lib.errors import OutsideError
 from ordersite.lib.http import Gateway, Reply
-from payments.providers.errors import mismatch
+from payments.providers.errors import Rejected, response_mismatch
 from payments.providers.form_body import split_form
-from payments.providers.types import AccountKeys, Rejected, evidence
+from payments.providers.types import AccountKeys
 from payments.providers.unionpay.messages import believed, signed_fields, split_answer
 from payments.providers.unionpay.notification import DONE, UNKNOWN_YET
+from payments.providers.values import evidence
 
 BUSY = frozenset(("02", "06", "37"))
 MISCONFIGURED = frozenset(("10", "11", "13", "31", "32"))
@@ -31,7 +32,7 @@ _FORM_TYPE = "application/x-www-form-urlencoded;charset=utf-8"
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class UnionPayResponse:
     """A signed answer about the transaction that was asked for; `code` is its respCode."""
 
     fields: Mapping[str, str]
@@ -67,22 +68,22 @@ def signed_request(fields: Mapping[str, str], keys: AccountKeys) -> dict[str, st
         raise _failure("provider_misconfigured", detail=f"sign_cert or sign_key: {error}") from error
 
 
-def call(name: str, fields: Mapping[str, str], keys: AccountKeys, gateway: Gateway) -> Answer:
+def call(name: str, fields: Mapping[str, str], keys: AccountKeys, gateway: Gateway) -> UnionPayResponse:
     """Ask the gateway; raises `OutsideError` unless there is a signed answer about this merchant and `orderId`."""
     return call_at(address_of(keys, name), fields, keys, gateway)
 
 
-def call_at(address: str, fields: Mapping[str, str], keys: AccountKeys, gateway: Gateway) -> Answer:
+def call_at(address: str, fields: Mapping[str, str], keys: AccountKeys, gateway: Gateway) -> UnionPayResponse:
     """The same for a call that has an address of its own."""
     body = urlencode(signed_request(fields, keys)).encode()
     answer = _read(gateway.post(address, content=body, headers={"content-type": _FORM_TYPE}), keys)
     for own, expected in (("merId", keys.config.get("mer_id", "")), ("orderId", fields.get("orderId", ""))):
         if answer.text(own) != expected:
-            raise mismatch(own)
+            raise response_mismatch(own)
     return answer
 
 
-def _read(reply: Reply, keys: AccountKeys) -> Answer:
+def _read(reply: Reply, keys: AccountKeys) -> UnionPayResponse:
     if reply.status != 200:
         # Only a 4xx is a plain no; anything else may come from a proxy behind which the call went on.
         refused = 400 <= reply.status < 500 and reply.status not in (408, 429)
@@ -99,7 +100,7 @@ def _read(reply: Reply, keys: AccountKeys) -> Answer:
         raise _failure(
             "provider_answer_refused", retryable=True, outcome_known=False, detail=str(error)
         ) from error
-    return Answer(fields, _evidence(fields))
+    return UnionPayResponse(fields, _evidence(fields))
 
 
 def _evidence(fields: Mapping[str, str]) -> str:
@@ -120,7 +121,7 @@ def _failure(
     )
 
 
-def refused(answer: Answer) -> OutsideError:
+def refused(answer: UnionPayResponse) -> OutsideError:
     """The error for an answer that says nothing about the transaction."""
     if answer.code in UNKNOWN_YET:
         return _failure("provider_error", retryable=True, outcome_known=False, detail=answer.words)

@@ -23,9 +23,10 @@ from payments.providers.certificates import (
     read_certificate,
     read_certificates,
 )
+from payments.providers.errors import Rejected
 from payments.providers.form_body import CODECS, MAX_FIELDS, decode_form
 from payments.providers.rsa_keys import is_signed, private_key, sign
-from payments.providers.types import AccountKeys, Rejected
+from payments.providers.types import AccountKeys
 
 VERSION = "5.1.0"
 SIGN_METHOD = "01"

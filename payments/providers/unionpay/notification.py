@@ -1,4 +1,4 @@
-"""UnionPay's notification: from the raw form to a `Notice`.
+"""UnionPay's notification: from the raw form to a `ParsedNotification`.
 
 A payment (txnType 01) is ours by `orderId`. A refund (04) and a void (31) have an `orderId` of their own and name the
 payment by `origQryId`, some by `origOrderId`; our refunds carry our reference in `reqReserved` as well, which UnionPay
@@ -13,20 +13,11 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from ordersite.lib.china_time import BEIJING, read_beijing
+from payments.providers.errors import Rejected
 from payments.providers.form_body import split_form
-from payments.providers.types import (
-    CURRENCY,
-    MAX_BODY,
-    MAX_REFERENCE,
-    MAX_STATE,
-    AccountKeys,
-    Notice,
-    NoticeKind,
-    RawCall,
-    Rejected,
-    event_id,
-)
+from payments.providers.types import AccountKeys, ParsedNotification, RawNotification, UpdateKind
 from payments.providers.unionpay.messages import believed
+from payments.providers.values import CURRENCY, MAX_BODY, MAX_REFERENCE, MAX_STATE, event_id
 
 PAY, VOID, REFUND = "01", "31", "04"
 # A6 is «done, with something left over that concerns UnionPay and the banks only» (acp_sdk, sample of the back notice).
@@ -75,7 +66,7 @@ def write_compact(at: datetime) -> str:
     return at.astimezone(BEIJING).strftime("%Y%m%d%H%M%S")
 
 
-def read_notice(call: RawCall, keys: AccountKeys) -> Notice:
+def parse_notification(call: RawNotification, keys: AccountKeys) -> ParsedNotification:
     """Raises `Rejected`."""
     if len(call.body) > MAX_BODY:
         raise Rejected("too_large")
@@ -83,16 +74,16 @@ def read_notice(call: RawCall, keys: AccountKeys) -> Notice:
     for name in ("txnType", "orderId", "respCode"):
         if name not in fields:
             raise Rejected("missing_field", name)
-    return _notice(fields, keys)
+    return _parsed(fields, keys)
 
 
-def _kind(fields: Mapping[str, str]) -> NoticeKind:
+def _kind(fields: Mapping[str, str]) -> UpdateKind:
     done, what = fields["respCode"] in DONE, fields["txnType"]
     if what == PAY:
-        return NoticeKind.PAYMENT if done else NoticeKind.OTHER
+        return UpdateKind.PAYMENT if done else UpdateKind.OTHER
     if what == REFUND and fields["respCode"] not in UNKNOWN_YET:
-        return NoticeKind.REFUND if done else NoticeKind.REFUND_FAILED
-    return NoticeKind.REFUND if what == VOID and done else NoticeKind.OTHER
+        return UpdateKind.REFUND if done else UpdateKind.REFUND_FAILED
+    return UpdateKind.REFUND if what == VOID and done else UpdateKind.OTHER
 
 
 def _reference(fields: Mapping[str, str]) -> str:
@@ -102,11 +93,11 @@ def _reference(fields: Mapping[str, str]) -> str:
     return next((text for text in carried if _REFERENCE.fullmatch(text)), "")
 
 
-def _notice(fields: Mapping[str, str], keys: AccountKeys) -> Notice:
+def _parsed(fields: Mapping[str, str], keys: AccountKeys) -> ParsedNotification:
     kind, paying = _kind(fields), fields["txnType"] == PAY
     amount = read_fen(fields.get("txnAmt", ""))
     identity = [fields.get(name, "") for name in ("txnType", "orderId", "txnTime", "queryId", "respCode")]
-    return Notice(
+    return ParsedNotification(
         event_id=event_id(*identity),
         kind=kind,
         reference=_reference(fields),
@@ -116,7 +107,7 @@ def _notice(fields: Mapping[str, str], keys: AccountKeys) -> Notice:
         occurred_at=traded_at(fields),
         refund_reference="" if paying else fields["orderId"][:MAX_REFERENCE],
         refund_amount=None if paying else amount,
-        full_refund=kind is NoticeKind.REFUND and fields["txnType"] == VOID,
+        full_refund=kind is UpdateKind.REFUND and fields["txnType"] == VOID,
         account_problem="" if fields.get("merId") == keys.config.get("mer_id") else "wrong_mer_id",
         state=f"{fields['txnType']} {fields['respCode']}"[:MAX_STATE],
         summary={name: fields[name][:200] for name in _SHOWN if fields.get(name)},

@@ -19,30 +19,26 @@ from ordersite.lib.errors import OutsideError
 from ordersite.lib.http import Gateway, Reply, is_private_enough
 from ordersite.lib.strict_json import loads_object
 from ordersite.outside_accounts.files import missing_keys
+from payments.providers.errors import REJECTIONS, Rejected
 from payments.providers.interface import Provider
+from payments.providers.responses import FAILURE_STATUS, NotificationResponse
 from payments.providers.types import (
-    CURRENCY,
-    FAILURE_STATUS,
-    REJECTIONS,
     AccountKeys,
     Attempt,
-    Notice,
-    RawCall,
-    RefundAnswer,
+    ParsedNotification,
+    PaymentPage,
+    RawNotification,
     RefundOrder,
+    RefundResult,
     RefundState,
-    Rejected,
-    Response,
-    Started,
-    TradeAnswer,
+    TradeResult,
     TradeState,
-    evidence,
-    write_amount,
 )
+from payments.providers.values import CURRENCY, evidence, write_amount
 from payments.providers.webhook.notification import (
     account_secrets,
+    parse_notification,
     read_money,
-    read_notice,
     read_text,
     read_time,
 )
@@ -87,17 +83,17 @@ class Webhook(Provider):
         ]
         return problems
 
-    def verify(self, call: RawCall, keys: AccountKeys) -> Notice:
+    def verify(self, call: RawNotification, keys: AccountKeys) -> ParsedNotification:
         """Raises `Rejected`."""
-        return read_notice(call, keys)
+        return parse_notification(call, keys)
 
-    def success(self) -> Response:
-        return Response(204, "application/json", b"")
+    def success(self) -> NotificationResponse:
+        return NotificationResponse(204, "application/json", b"")
 
-    def failure(self, code: str) -> Response:
+    def failure(self, code: str) -> NotificationResponse:
         text = str(REJECTIONS.get(code, code))
         body = json.dumps({"code": code, "message": text}, ensure_ascii=False).encode()
-        return Response(FAILURE_STATUS.get(code, 400), "application/json", body)
+        return NotificationResponse(FAILURE_STATUS.get(code, 400), "application/json", body)
 
     def can_query(self, keys: AccountKeys) -> bool:
         return bool(keys.config.get("query_url"))
@@ -108,10 +104,10 @@ class Webhook(Provider):
     def can_refund(self, keys: AccountKeys) -> bool:
         return bool(keys.config.get("refund_url"))
 
-    def start(self, attempt: Attempt, keys: AccountKeys, gateway: Gateway) -> Started:
+    def start(self, attempt: Attempt, keys: AccountKeys, gateway: Gateway) -> PaymentPage:
         """Without a `pay_url` in the account there is nothing to call and no address to give."""
         if not keys.config.get("pay_url"):
-            return Started()
+            return PaymentPage()
         order = {
             "reference": attempt.reference,
             "amount": write_amount(attempt.amount),
@@ -125,17 +121,17 @@ class Webhook(Provider):
         pay_url = answer.get("pay_url")
         if not isinstance(pay_url, str) or not is_private_enough(pay_url):
             raise _unusable("pay_url is not an https address")
-        return Started(pay_url=pay_url, raw=raw)
+        return PaymentPage(pay_url=pay_url, raw=raw)
 
-    def query(self, attempt: Attempt, keys: AccountKeys, gateway: Gateway) -> TradeAnswer:
+    def query(self, attempt: Attempt, keys: AccountKeys, gateway: Gateway) -> TradeResult:
         """Raises `OutsideError`; only where `can_query`."""
         return _trade(*_ask("query_url", {"reference": attempt.reference}, keys, gateway), attempt.reference)
 
-    def close(self, attempt: Attempt, keys: AccountKeys, gateway: Gateway) -> TradeAnswer:
+    def close(self, attempt: Attempt, keys: AccountKeys, gateway: Gateway) -> TradeResult:
         """Raises `OutsideError`; only where `can_close`."""
         return _trade(*_ask("close_url", {"reference": attempt.reference}, keys, gateway), attempt.reference)
 
-    def refund(self, order: RefundOrder, keys: AccountKeys, gateway: Gateway) -> RefundAnswer:
+    def refund(self, order: RefundOrder, keys: AccountKeys, gateway: Gateway) -> RefundResult:
         """Raises `OutsideError`; the provider must treat a repeated `refund_reference` as the same refund."""
         body = {
             "reference": order.reference,
@@ -145,7 +141,7 @@ class Webhook(Provider):
         }
         return _refund(*_ask("refund_url", body, keys, gateway), order)
 
-    def query_refund(self, order: RefundOrder, keys: AccountKeys, gateway: Gateway) -> RefundAnswer:
+    def query_refund(self, order: RefundOrder, keys: AccountKeys, gateway: Gateway) -> RefundResult:
         """There is no such call in this form.
 
         Ordering again with the same number gives the state and moves nothing.
@@ -186,7 +182,7 @@ def _check_answer(reply: Reply, keys: AccountKeys) -> None:
     if "webhook-signature" not in reply.headers:
         return
     try:
-        check_signature(RawCall(reply.headers, reply.body, datetime.now(UTC)), account_secrets(keys))
+        check_signature(RawNotification(reply.headers, reply.body, datetime.now(UTC)), account_secrets(keys))
     except Rejected as error:
         raise _unusable(str(error)) from error
 
@@ -207,7 +203,7 @@ def _read(reply: Reply) -> tuple[dict[str, Any], str]:
         raise _unusable(str(error)) from error
 
 
-def _trade(answer: Mapping[str, Any], raw: str, reference: str) -> TradeAnswer:
+def _trade(answer: Mapping[str, Any], raw: str, reference: str) -> TradeResult:
     try:
         state = _STATES.get(read_text(answer, "status"), TradeState.UNKNOWN)
         amount = read_money(answer, "amount")
@@ -216,7 +212,7 @@ def _trade(answer: Mapping[str, Any], raw: str, reference: str) -> TradeAnswer:
             raise ValueError("reference is another one")
         if state in (TradeState.PAID, TradeState.REFUNDED) and amount is None:
             raise ValueError("amount is missing")
-        return TradeAnswer(
+        return TradeResult(
             state=state,
             provider_reference=read_text(answer, "provider_reference"),
             amount=amount,
@@ -229,12 +225,12 @@ def _trade(answer: Mapping[str, Any], raw: str, reference: str) -> TradeAnswer:
         raise _unusable(str(error)) from error
 
 
-def _refund(answer: Mapping[str, Any], raw: str, order: RefundOrder) -> RefundAnswer:
+def _refund(answer: Mapping[str, Any], raw: str, order: RefundOrder) -> RefundResult:
     try:
         state = _REFUND_STATES.get(read_text(answer, "status"))
         if state is None or read_text(answer, "refund_reference") != order.refund_reference:
             raise ValueError("status or refund_reference")
-        return RefundAnswer(
+        return RefundResult(
             state=state,
             refund_reference=order.refund_reference,
             amount=read_money(answer, "amount"),

@@ -11,24 +11,15 @@ from decimal import Decimal
 from typing import Any
 
 from ordersite.lib.strict_json import loads_object
-from payments.providers.types import (
-    CURRENCY,
-    MAX_REFERENCE,
-    MAX_STATE,
-    AccountKeys,
-    Notice,
-    NoticeKind,
-    RawCall,
-    Rejected,
-    event_id,
-    read_amount,
-)
+from payments.providers.errors import Rejected
+from payments.providers.types import AccountKeys, ParsedNotification, RawNotification, UpdateKind
+from payments.providers.values import CURRENCY, MAX_REFERENCE, MAX_STATE, event_id, read_amount
 from payments.providers.webhook.signature import check_signature
 
 _KINDS = {
-    "payment.succeeded": NoticeKind.PAYMENT,
-    "payment.closed": NoticeKind.CLOSED,
-    "refund.succeeded": NoticeKind.REFUND,
+    "payment.succeeded": UpdateKind.PAYMENT,
+    "payment.closed": UpdateKind.CLOSED,
+    "refund.succeeded": UpdateKind.REFUND,
 }
 
 
@@ -64,7 +55,7 @@ def read_money(data: Mapping[str, Any], name: str) -> Decimal | None:
     return read_amount(read_text(data, name))
 
 
-def read_notice(call: RawCall, keys: AccountKeys) -> Notice:
+def parse_notification(call: RawNotification, keys: AccountKeys) -> ParsedNotification:
     """Raises `Rejected`."""
     try:
         message_id = check_signature(call, account_secrets(keys))
@@ -72,32 +63,34 @@ def read_notice(call: RawCall, keys: AccountKeys) -> Notice:
         data = payload.get("data")
         if not isinstance(data, dict):
             raise Rejected("malformed", "data must be an object")
-        return _notice(message_id, payload, data)
+        return _parsed(message_id, payload, data)
     except ValueError as error:
         raise Rejected("malformed", str(error)[:200]) from error
 
 
-def _occurred_at(payload: Mapping[str, Any], data: Mapping[str, Any], kind: NoticeKind) -> datetime | None:
+def _occurred_at(payload: Mapping[str, Any], data: Mapping[str, Any], kind: UpdateKind) -> datetime | None:
     """paid_at is the payment's time in every message; of anything else the message's own time tells."""
     paid_at, sent_at = read_time(data, "paid_at"), read_time(payload, "timestamp")
-    return (paid_at or sent_at) if kind is NoticeKind.PAYMENT else sent_at
+    return (paid_at or sent_at) if kind is UpdateKind.PAYMENT else sent_at
 
 
-def _notice(message_id: str, payload: Mapping[str, Any], data: Mapping[str, Any]) -> Notice:
+def _parsed(message_id: str, payload: Mapping[str, Any], data: Mapping[str, Any]) -> ParsedNotification:
     event = read_text(payload, "type")
-    kind = _KINDS.get(event, NoticeKind.OTHER)
+    kind = _KINDS.get(event, UpdateKind.OTHER)
     if not event:
         raise Rejected("missing_field", "type")
-    if kind is NoticeKind.OTHER:
+    if kind is UpdateKind.OTHER:
         # A type of a later version: kept and accepted, its data is none of our business.
-        return Notice(event_id=event_id(message_id), kind=kind, reference="", state=event[:MAX_STATE])
+        return ParsedNotification(
+            event_id=event_id(message_id), kind=kind, reference="", state=event[:MAX_STATE]
+        )
     reference = read_text(data, "reference")
     if not reference:
         raise Rejected("missing_field", "data.reference")
-    amount, refund = read_money(data, "amount"), kind is NoticeKind.REFUND
+    amount, refund = read_money(data, "amount"), kind is UpdateKind.REFUND
     # A sender that does not keep the sum says only what this refund is; the sum is then ours to add up.
     refunded = read_money(data, "refunded_amount") if refund else None
-    return Notice(
+    return ParsedNotification(
         event_id=event_id(message_id),
         kind=kind,
         reference=reference,

@@ -15,7 +15,9 @@ from datetime import datetime
 from functools import lru_cache
 
 from ordersite.lib.crypto import same, strict_base64
-from payments.providers.types import MAX_BODY, RawCall, Rejected
+from payments.providers.errors import Rejected
+from payments.providers.types import RawNotification
+from payments.providers.values import MAX_BODY
 
 TOLERANCE_SECONDS = 300
 _MAX_SIGNATURES = 20
@@ -56,7 +58,7 @@ def signed_headers(key: bytes, body: bytes, *, message_id: str, at: datetime) ->
     }
 
 
-def check_signature(call: RawCall, secrets: list[str]) -> str:
+def check_signature(call: RawNotification, secrets: list[str]) -> str:
     """The webhook-id of a genuine, fresh call; for anything in the Standard Webhooks form. Raises `Rejected`.
 
     Staleness is judged last, so that `stale_timestamp` always means a genuine message that came too late or
@@ -88,7 +90,7 @@ def _usable_keys(secrets: list[str]) -> Iterator[bytes]:
             yield secret_bytes(secret)
 
 
-def _header(call: RawCall, name: str) -> str:
+def _header(call: RawNotification, name: str) -> str:
     value = call.headers.get(name, "")
     if not value:
         raise Rejected("missing_field", name)

@@ -19,27 +19,26 @@ from ordersite.lib.errors import OutsideError
 from ordersite.lib.http import Gateway
 from ordersite.lib.money import fen
 from ordersite.outside_accounts.files import missing_keys
+from payments.providers.errors import REJECTIONS
 from payments.providers.interface import Provider
+from payments.providers.responses import FAILURE_STATUS, NotificationResponse
 from payments.providers.types import (
-    CURRENCY,
-    FAILURE_STATUS,
-    REJECTIONS,
     AccountKeys,
     Attempt,
-    BillAnswer,
-    Notice,
-    RawCall,
-    RefundAnswer,
+    BillResult,
+    ParsedNotification,
+    PaymentPage,
+    RawNotification,
     RefundOrder,
+    RefundResult,
     RefundState,
-    Response,
-    Started,
-    TradeAnswer,
+    TradeResult,
     TradeState,
 )
+from payments.providers.values import CURRENCY
 from payments.providers.wechatpay import bill
 from payments.providers.wechatpay.gateway import (
-    Answer,
+    WeChatPayResponse,
     failure,
     get,
     post,
@@ -50,9 +49,9 @@ from payments.providers.wechatpay.gateway import (
 )
 from payments.providers.wechatpay.notification import (
     account_problem,
-    opened_content,
+    decrypt_content,
+    parse_notification,
     read_fen,
-    read_notice,
     read_object,
     read_text,
     read_time,
@@ -98,21 +97,21 @@ class WechatPay(Provider):
         """What is wrong with the account, as far as can be seen without asking WeChat Pay."""
         return missing_keys(self, keys) or check_config(keys.config) + check_keys(keys)
 
-    def verify(self, call: RawCall, keys: AccountKeys) -> Notice:
+    def verify(self, call: RawNotification, keys: AccountKeys) -> ParsedNotification:
         """Raises `Rejected`."""
-        return read_notice(call, keys)
+        return parse_notification(call, keys)
 
-    def open_content(self, body: bytes, keys: AccountKeys) -> Mapping[str, Any]:
-        return opened_content(body, keys)
+    def decrypted_content(self, body: bytes, keys: AccountKeys) -> Mapping[str, Any]:
+        return decrypt_content(body, keys)
 
-    def success(self) -> Response:
-        return Response(204, "application/json", b"")
+    def success(self) -> NotificationResponse:
+        return NotificationResponse(204, "application/json", b"")
 
-    def failure(self, code: str) -> Response:
+    def failure(self, code: str) -> NotificationResponse:
         # Any 2xx counts as taken, whatever the body says; only the status brings the message again.
         body = {"code": "FAIL", "message": str(REJECTIONS.get(code, code))}
         text = json.dumps(body, ensure_ascii=False)
-        return Response(FAILURE_STATUS.get(code, 400), "application/json", text.encode())
+        return NotificationResponse(FAILURE_STATUS.get(code, 400), "application/json", text.encode())
 
     def can_query(self, keys: AccountKeys) -> bool:
         return True
@@ -123,7 +122,7 @@ class WechatPay(Provider):
     def can_refund(self, keys: AccountKeys) -> bool:
         return True
 
-    def start(self, attempt: Attempt, keys: AccountKeys, gateway: Gateway) -> Started:
+    def start(self, attempt: Attempt, keys: AccountKeys, gateway: Gateway) -> PaymentPage:
         """A native order: the answer's text is shown as a QR code. Raises `OutsideError`.
 
         Ordering again with the same number and content gives the same order.
@@ -132,7 +131,7 @@ class WechatPay(Provider):
         code_url = read_text(answer.fields, "code_url")
         if not code_url or len(code_url) > _MOST_CODE_URL:
             raise unreadable("code_url is missing or too long")
-        return Started(code_url=code_url, raw=answer.raw)
+        return PaymentPage(code_url=code_url, raw=answer.raw)
 
     def pays_in_app(self, keys: AccountKeys) -> bool:
         return keys.config.get("trade_type") == JSAPI
@@ -151,24 +150,24 @@ class WechatPay(Provider):
             raise unreadable("prepay_id is missing")
         return _client_parameters(prepay_id, keys)
 
-    def query(self, attempt: Attempt, keys: AccountKeys, gateway: Gateway) -> TradeAnswer:
+    def query(self, attempt: Attempt, keys: AccountKeys, gateway: Gateway) -> TradeResult:
         """Raises `OutsideError`."""
         mchid = quote(keys.config.get("mchid", ""), safe="")
         answer = get(f"{_trade_path(attempt.reference)}?mchid={mchid}", keys, gateway)
         if answer.code in _NOT_FOUND:
-            return TradeAnswer(state=TradeState.NOT_FOUND, raw=answer.raw)
+            return TradeResult(state=TradeState.NOT_FOUND, raw=answer.raw)
         if not answer.ok:
             raise refused(answer)
         return _trade(answer, attempt.reference, keys)
 
-    def close(self, attempt: Attempt, keys: AccountKeys, gateway: Gateway) -> TradeAnswer:
+    def close(self, attempt: Attempt, keys: AccountKeys, gateway: Gateway) -> TradeResult:
         """Asks when the platform says that there is nothing left to close. Raises `OutsideError`."""
         content = {"mchid": keys.config.get("mchid", "")}
         answer = post(f"{_trade_path(attempt.reference)}/close", content, keys, gateway)
         if answer.ok:
-            return TradeAnswer(state=TradeState.CLOSED, raw=answer.raw)
+            return TradeResult(state=TradeState.CLOSED, raw=answer.raw)
         if answer.code in _NOT_FOUND:
-            return TradeAnswer(state=TradeState.NOT_FOUND, raw=answer.raw)
+            return TradeResult(state=TradeState.NOT_FOUND, raw=answer.raw)
         if answer.code not in _ASK_AFTER_CLOSE:
             raise refused(answer)
         asked = self.query(attempt, keys, gateway)
@@ -176,7 +175,7 @@ class WechatPay(Provider):
             raise refused(answer)
         return asked
 
-    def refund(self, order: RefundOrder, keys: AccountKeys, gateway: Gateway) -> RefundAnswer:
+    def refund(self, order: RefundOrder, keys: AccountKeys, gateway: Gateway) -> RefundResult:
         """An answer is an acceptance; money has moved only where the state says so. Raises `OutsideError`.
 
         After a refusal we ask: an order of the same number, whose answer was lost, may have been accepted.
@@ -188,11 +187,11 @@ class WechatPay(Provider):
         known = self.query_refund(order, keys, gateway)
         return failed if known.state is RefundState.NOT_DONE else known
 
-    def query_refund(self, order: RefundOrder, keys: AccountKeys, gateway: Gateway) -> RefundAnswer:
+    def query_refund(self, order: RefundOrder, keys: AccountKeys, gateway: Gateway) -> RefundResult:
         """Raises `OutsideError`."""
         answer = get(f"{_REFUNDS}/{quote(order.refund_reference, safe='')}", keys, gateway)
         if answer.code in _NOT_FOUND:
-            return RefundAnswer(
+            return RefundResult(
                 state=RefundState.NOT_DONE, refund_reference=order.refund_reference, raw=answer.raw
             )
         if not answer.ok:
@@ -202,7 +201,7 @@ class WechatPay(Provider):
     def can_bill(self, keys: AccountKeys) -> bool:
         return True
 
-    def fetch_bill(self, day: date, keys: AccountKeys, gateway: Gateway, target: Path) -> BillAnswer:
+    def fetch_bill(self, day: date, keys: AccountKeys, gateway: Gateway, target: Path) -> BillResult:
         """The trades and refunds of that day as CSV, in yuan. Raises `OutsideError`."""
         return bill.fetch_bill(day, keys, gateway, target)
 
@@ -233,7 +232,7 @@ def _write_time(at: datetime) -> str:
     return at.astimezone(BEIJING).isoformat(timespec="seconds")
 
 
-def _order(kind: str, content: Mapping[str, Any], keys: AccountKeys, gateway: Gateway) -> Answer:
+def _order(kind: str, content: Mapping[str, Any], keys: AccountKeys, gateway: Gateway) -> WeChatPayResponse:
     answer = post(f"{_TRADES}/{kind}", content, keys, gateway)
     if not answer.ok:
         raise refused(answer)
@@ -258,7 +257,7 @@ def _mismatch(name: str) -> OutsideError:
     return unreadable(f"the answer is about something else: {name} does not fit")
 
 
-def _trade(answer: Answer, reference: str, keys: AccountKeys) -> TradeAnswer:
+def _trade(answer: WeChatPayResponse, reference: str, keys: AccountKeys) -> TradeResult:
     if read_text(answer.fields, "out_trade_no") != reference:
         raise _mismatch("out_trade_no")
     if problem := account_problem(answer.fields, keys.config):
@@ -268,7 +267,7 @@ def _trade(answer: Answer, reference: str, keys: AccountKeys) -> TradeAnswer:
     total = read_fen(amount, "total")
     if state is TradeState.PAID and total is None:
         raise _mismatch("amount.total")
-    return TradeAnswer(
+    return TradeResult(
         state=state,
         provider_reference=read_text(answer.fields, "transaction_id"),
         amount=total,
@@ -293,7 +292,7 @@ def _refund_content(order: RefundOrder) -> dict[str, Any]:
     return {name: value for name, value in content.items() if value}
 
 
-def _refund(answer: Answer, order: RefundOrder) -> RefundAnswer:
+def _refund(answer: WeChatPayResponse, order: RefundOrder) -> RefundResult:
     wanted = {"out_refund_no": order.refund_reference, "out_trade_no": order.reference}
     for name, value in wanted.items():
         if read_text(answer.fields, name) != value:
@@ -302,7 +301,7 @@ def _refund(answer: Answer, order: RefundOrder) -> RefundAnswer:
     amount = _refunded(answer)
     if state is None or amount != order.amount:
         raise _mismatch("status" if state is None else "amount.refund")
-    return RefundAnswer(
+    return RefundResult(
         state=state,
         refund_reference=order.refund_reference,
         amount=amount,
@@ -311,16 +310,16 @@ def _refund(answer: Answer, order: RefundOrder) -> RefundAnswer:
     )
 
 
-def _refunded(answer: Answer) -> Decimal | None:
+def _refunded(answer: WeChatPayResponse) -> Decimal | None:
     return read_fen(read_object(answer.fields, "amount"), "refund")
 
 
-def _refund_refused(answer: Answer, order: RefundOrder) -> RefundAnswer:
+def _refund_refused(answer: WeChatPayResponse, order: RefundOrder) -> RefundResult:
     """A business refusal is an end that a person reads; anything else is our own configuration."""
     error = refused(answer)
     if error.code != "provider_refused":
         raise error
-    return RefundAnswer(
+    return RefundResult(
         state=RefundState.FAILED,
         refund_reference=order.refund_reference,
         amount=order.amount,

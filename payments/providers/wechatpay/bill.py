@@ -19,9 +19,9 @@ from pathlib import Path
 from ordersite.lib.china_time import BEIJING
 from ordersite.lib.crypto import same
 from ordersite.lib.http import Gateway, is_private_enough
-from payments.providers.types import AccountKeys, BillAnswer, BillState
+from payments.providers.types import AccountKeys, BillResult, BillState
 from payments.providers.wechatpay.gateway import (
-    Answer,
+    WeChatPayResponse,
     get,
     refusal_text,
     refused,
@@ -42,7 +42,7 @@ _BLOCK = 1024 * 1024
 _PLAIN_URL = re.compile(r"https?://[!$&-;=?-Z_a-z~%]+", re.ASCII)
 
 
-def fetch_bill(day: date, keys: AccountKeys, gateway: Gateway, target: Path) -> BillAnswer:
+def fetch_bill(day: date, keys: AccountKeys, gateway: Gateway, target: Path) -> BillResult:
     """Write the bill of all trades of that day, unpacked, to `target`. Raises `OutsideError`."""
     path = f"/v3/bill/tradebill?bill_date={day.isoformat()}&bill_type=ALL&tar_type=GZIP"
     answer = get(path, keys, gateway)
@@ -58,22 +58,22 @@ def fetch_bill(day: date, keys: AccountKeys, gateway: Gateway, target: Path) -> 
         if not same(_unpack(packed, checked), expected.lower()):
             raise unreadable("the bill's hash does not fit")
         checked.replace(target)
-    return BillAnswer(
+    return BillResult(
         state=BillState.READY, file_name=f"{keys.config.get('mchid', '')}All{day.isoformat()}.csv"
     )
 
 
-def _no_bill(answer: Answer, day: date) -> BillAnswer:
+def _no_bill(answer: WeChatPayResponse, day: date) -> BillResult:
     """Whether there will never be one, or not yet."""
     ready_at = datetime.combine(day + timedelta(days=1), READY_AT, BEIJING)
     is_early = datetime.now(UTC) < ready_at
     if answer.code in _IN_THE_MAKING or (is_early and answer.code in _NO_BILL):
-        return BillAnswer(state=BillState.NOT_READY, detail=refusal_text(answer))
+        return BillResult(state=BillState.NOT_READY, detail=refusal_text(answer))
     if answer.code in _NO_BILL:
-        return BillAnswer(state=BillState.EMPTY, detail=refusal_text(answer))
+        return BillResult(state=BillState.EMPTY, detail=refusal_text(answer))
     if datetime.now(BEIJING).date() <= day and answer.code in ("PARAMERROR", "INVALIDREQUEST"):
         # Of a day that is not over the platform says only that the date is wrong.
-        return BillAnswer(state=BillState.NOT_READY, detail=refusal_text(answer))
+        return BillResult(state=BillState.NOT_READY, detail=refusal_text(answer))
     raise refused(answer)
 
 

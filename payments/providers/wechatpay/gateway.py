@@ -20,8 +20,10 @@ from django.utils.translation import gettext_lazy as _
 from ordersite.lib.errors import OutsideError
 from ordersite.lib.http import Gateway, Reply
 from ordersite.lib.strict_json import loads_object
+from payments.providers.errors import Rejected
 from payments.providers.rsa_keys import private_key, sign
-from payments.providers.types import AccountKeys, Rejected, evidence
+from payments.providers.types import AccountKeys
+from payments.providers.values import evidence
 from payments.providers.wechatpay.keys import SIGN_TYPE, public_key_id
 from payments.providers.wechatpay.signature import check_signature
 
@@ -44,7 +46,7 @@ _UNKNOWN = frozenset(("SYSTEMERROR", "BANKERROR"))
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class WeChatPayResponse:
     """`ok`: carried out. Otherwise `code` says why not, without the underscores that come and go in its spelling."""
 
     ok: bool
@@ -68,13 +70,13 @@ def unreadable(detail: str) -> OutsideError:
     return failure("provider_answer_refused", detail, retryable=True, outcome_known=False)
 
 
-def refused(answer: Answer) -> OutsideError:
+def refused(answer: WeChatPayResponse) -> OutsideError:
     """The error for a definite no that has no meaning of its own for the caller."""
     misconfigured = answer.code in _MISCONFIGURED
     return failure("provider_misconfigured" if misconfigured else "provider_refused", refusal_text(answer))
 
 
-def refusal_text(answer: Answer) -> str:
+def refusal_text(answer: WeChatPayResponse) -> str:
     message = answer.fields.get("message")
     return f"{answer.fields.get('code', '')} {message if isinstance(message, str) else ''}".strip()[:200]
 
@@ -115,13 +117,13 @@ def request_headers(method: str, url: str, body: str, keys: AccountKeys) -> dict
     return headers | ({"content-type": "application/json"} if body else {})
 
 
-def get(path: str, keys: AccountKeys, gateway: Gateway) -> Answer:
+def get(path: str, keys: AccountKeys, gateway: Gateway) -> WeChatPayResponse:
     """Ask; raises `OutsideError` unless there is a definite answer in the platform's words."""
     url = _url(path, keys)
     return _read(gateway.get(url, headers=request_headers("GET", url, "", keys)), keys)
 
 
-def post(path: str, content: Mapping[str, Any], keys: AccountKeys, gateway: Gateway) -> Answer:
+def post(path: str, content: Mapping[str, Any], keys: AccountKeys, gateway: Gateway) -> WeChatPayResponse:
     """Like `get`, with a JSON body: signed is exactly the text that is sent."""
     url, body = _url(path, keys), json.dumps(content, ensure_ascii=False, separators=(",", ":"))
     headers = request_headers("POST", url, body, keys)
@@ -132,7 +134,7 @@ def _url(path: str, keys: AccountKeys) -> str:
     return keys.config.get("gateway_url", "").rstrip("/") + path
 
 
-def _read(reply: Reply, keys: AccountKeys) -> Answer:
+def _read(reply: Reply, keys: AccountKeys) -> WeChatPayResponse:
     is_good = 200 <= reply.status < 300
     # An answer that says no may come without a signature, from a gateway on the way; one that is there must be good.
     if is_good or "wechatpay-signature" in reply.headers:
@@ -141,7 +143,7 @@ def _read(reply: Reply, keys: AccountKeys) -> Answer:
         return _refusal(reply)
     if reply.status not in (200, 204):
         raise unreadable(f"HTTP {reply.status}")
-    return Answer(True, _fields(reply) if reply.body else {}, _text(reply))
+    return WeChatPayResponse(True, _fields(reply) if reply.body else {}, _text(reply))
 
 
 def _check_signature(reply: Reply, keys: AccountKeys) -> None:
@@ -151,7 +153,7 @@ def _check_signature(reply: Reply, keys: AccountKeys) -> None:
         raise unreadable(f"HTTP {reply.status}, {error}") from error
 
 
-def _refusal(reply: Reply) -> Answer:
+def _refusal(reply: Reply) -> WeChatPayResponse:
     """A 4xx with a code is a plain no. Behind anything else the call may have been carried out all the same."""
     status = reply.status
     try:
@@ -166,7 +168,7 @@ def _refusal(reply: Reply) -> Answer:
         raise failure("provider_error", f"HTTP {status} {_text(reply)}", retryable=True, outcome_known=False)
     if not plain:
         raise failure("provider_http_error", f"HTTP {status}", retryable=True)
-    return Answer(False, fields, _text(reply), plain)
+    return WeChatPayResponse(False, fields, _text(reply), plain)
 
 
 def _fields(reply: Reply) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""WeChat Pay's notification: from headers and raw body to a `Notice`.
+"""WeChat Pay's notification: from headers and raw body to a `ParsedNotification`.
 
 That the content can be decrypted proves nothing about its sender: the key is shared and old content can be sent
 again. The signature and its time stamp come first. Facts: pay.weixin.qq.com/docs/partner/apis/partner-h5-payment/
@@ -14,18 +14,9 @@ from typing import Any
 
 from ordersite.lib.money import LARGEST, fen, yuan
 from ordersite.lib.strict_json import loads_object
-from payments.providers.types import (
-    CURRENCY,
-    MAX_BODY,
-    MAX_REFERENCE,
-    MAX_STATE,
-    AccountKeys,
-    Notice,
-    NoticeKind,
-    RawCall,
-    Rejected,
-    event_id,
-)
+from payments.providers.errors import Rejected
+from payments.providers.types import AccountKeys, ParsedNotification, RawNotification, UpdateKind
+from payments.providers.values import CURRENCY, MAX_BODY, MAX_REFERENCE, MAX_STATE, event_id
 from payments.providers.wechatpay.keys import decrypt
 from payments.providers.wechatpay.signature import check_signature
 
@@ -34,19 +25,19 @@ ALGORITHM = "AEAD_AES_256_GCM"
 PAID_STATES = ("SUCCESS", "REFUND")
 # What each pair of resource.original_type and event_type says, and the states of the content that agree with it.
 # Payments and refunds may share one address, so one of the two alone decides nothing.
-_KINDS: Mapping[tuple[str, str], tuple[NoticeKind, tuple[str, ...]]] = {
-    ("transaction", "TRANSACTION.SUCCESS"): (NoticeKind.PAYMENT, PAID_STATES),
-    ("refund", "REFUND.SUCCESS"): (NoticeKind.REFUND, ("SUCCESS",)),
-    ("refund", "REFUND.ABNORMAL"): (NoticeKind.REFUND_ABNORMAL, ("ABNORMAL",)),
-    ("refund", "REFUND.CLOSED"): (NoticeKind.REFUND_FAILED, ("CLOSED",)),
+_KINDS: Mapping[tuple[str, str], tuple[UpdateKind, tuple[str, ...]]] = {
+    ("transaction", "TRANSACTION.SUCCESS"): (UpdateKind.PAYMENT, PAID_STATES),
+    ("refund", "REFUND.SUCCESS"): (UpdateKind.REFUND, ("SUCCESS",)),
+    ("refund", "REFUND.ABNORMAL"): (UpdateKind.REFUND_ABNORMAL, ("ABNORMAL",)),
+    ("refund", "REFUND.CLOSED"): (UpdateKind.REFUND_FAILED, ("CLOSED",)),
 }
 # The account facts that a content must name: a refund's has no appid, and of events that are new to us we know nothing.
-_NAMED: Mapping[NoticeKind, tuple[str, ...]] = {
-    NoticeKind.PAYMENT: ("appid", "mchid"),
-    NoticeKind.REFUND: ("mchid",),
-    NoticeKind.REFUND_ABNORMAL: ("mchid",),
-    NoticeKind.REFUND_FAILED: ("mchid",),
-    NoticeKind.OTHER: (),
+_NAMED: Mapping[UpdateKind, tuple[str, ...]] = {
+    UpdateKind.PAYMENT: ("appid", "mchid"),
+    UpdateKind.REFUND: ("mchid",),
+    UpdateKind.REFUND_ABNORMAL: ("mchid",),
+    UpdateKind.REFUND_FAILED: ("mchid",),
+    UpdateKind.OTHER: (),
 }
 _MOST_FEN = fen(LARGEST)
 _SHOWN = ("trade_type", "bank_type", "trade_state_desc", "refund_id")
@@ -120,18 +111,18 @@ def account_problem(
     return ""
 
 
-def _kind(envelope: Mapping[str, Any], original_type: str, state: str) -> NoticeKind:
+def _kind(envelope: Mapping[str, Any], original_type: str, state: str) -> UpdateKind:
     pair = (original_type, read_text(envelope, "event_type"))
-    kind, states = _KINDS.get(pair, (NoticeKind.OTHER, ()))
-    return kind if state in states else NoticeKind.OTHER
+    kind, states = _KINDS.get(pair, (UpdateKind.OTHER, ()))
+    return kind if state in states else UpdateKind.OTHER
 
 
-def opened_content(body: bytes, keys: AccountKeys) -> Mapping[str, Any]:
+def decrypt_content(body: bytes, keys: AccountKeys) -> Mapping[str, Any]:
     """The decrypted content of a stored call, whoever signed it. Raises `Rejected`."""
     return _content(read_object(_object(body), "resource"), keys)
 
 
-def read_notice(call: RawCall, keys: AccountKeys) -> Notice:
+def parse_notification(call: RawNotification, keys: AccountKeys) -> ParsedNotification:
     """Raises `Rejected`."""
     if len(call.body) > MAX_BODY:
         raise Rejected("too_large")
@@ -140,17 +131,17 @@ def read_notice(call: RawCall, keys: AccountKeys) -> Notice:
     if not read_text(envelope, "id"):
         raise Rejected("missing_field", "id")
     resource = read_object(envelope, "resource")
-    return _notice(envelope, resource, _content(resource, keys), keys)
+    return _parsed(envelope, resource, _content(resource, keys), keys)
 
 
-def _notice(
+def _parsed(
     envelope: Mapping[str, Any], resource: Mapping[str, Any], content: Mapping[str, Any], keys: AccountKeys
-) -> Notice:
+) -> ParsedNotification:
     original_type = read_text(resource, "original_type")
     is_refund = original_type == "refund"
     state = read_text(content, "refund_status" if is_refund else "trade_state")
     kind, amount = _kind(envelope, original_type, state), read_object(content, "amount")
-    return Notice(
+    return ParsedNotification(
         event_id=event_id(read_text(envelope, "id")),
         kind=kind,
         reference=read_text(content, "out_trade_no")[:MAX_REFERENCE],

@@ -10,8 +10,9 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 
+from payments.providers.errors import SIGNATURE_PROBE, Rejected
 from payments.providers.rsa_keys import is_signed_text
-from payments.providers.types import PROBE, AccountKeys, Rejected
+from payments.providers.types import AccountKeys
 from payments.providers.wechatpay.keys import SIGN_TYPE, find_key
 
 # wechatpay-go, core/auth/validators/wechat_pay_validator.go: five minutes, both directions, exactly five is too much.
@@ -47,9 +48,9 @@ def _check(signed: bytes, signature: str, keys: AccountKeys, *, serial: str, at:
     try:
         key = find_key(keys, serial, at=at)
     except LookupError as error:
-        raise Rejected(PROBE if is_probe else "unknown_key", str(error)) from error
+        raise Rejected(SIGNATURE_PROBE if is_probe else "unknown_key", str(error)) from error
     if not is_signed_text(key, signed, signature):
-        raise Rejected(PROBE if is_probe else "bad_signature")
+        raise Rejected(SIGNATURE_PROBE if is_probe else "bad_signature")
 
 
 def _header(headers: Mapping[str, str], name: str) -> str:

@@ -15,7 +15,7 @@ from orders.models import Order
 from ordersite.lib.errors import OutsideError
 from payments.models import BillFetch, PaymentAccount, PaymentException, Statement
 from payments.providers import registry
-from payments.providers.types import BillAnswer, BillState
+from payments.providers.types import BillResult, BillState
 from payments.providers.webhook.adapter import Webhook
 from payments.reconciliation import fetch as daily
 from payments.reconciliation import importing
@@ -31,13 +31,13 @@ DAY = date(2026, 11, 21)
 class Till(Webhook):
     """A provider with bills: it gives what the test has laid down."""
 
-    def __init__(self, *answers: BillAnswer | OutsideError, content: bytes = b"") -> None:
+    def __init__(self, *answers: BillResult | OutsideError, content: bytes = b"") -> None:
         self.answers, self.content, self.asked = list(answers), content, list[date]()
 
     def can_bill(self, keys: Any) -> bool:
         return True
 
-    def fetch_bill(self, day: date, keys: Any, gateway: Any, target: Path) -> BillAnswer:
+    def fetch_bill(self, day: date, keys: Any, gateway: Any, target: Path) -> BillResult:
         self.asked.append(day)
         answer = self.answers.pop(0)
         if isinstance(answer, OutsideError):
@@ -47,8 +47,8 @@ class Till(Webhook):
         return answer
 
 
-READY, EMPTY = BillAnswer(state=BillState.READY, file_name="bill.csv"), BillAnswer(state=BillState.EMPTY)
-NOT_READY = BillAnswer(state=BillState.NOT_READY, detail="NO_BILL_YET")
+READY, EMPTY = BillResult(state=BillState.READY, file_name="bill.csv"), BillResult(state=BillState.EMPTY)
+NOT_READY = BillResult(state=BillState.NOT_READY, detail="NO_BILL_YET")
 SILENT = OutsideError("timeout", "The provider is silent.", retryable=True)
 
 

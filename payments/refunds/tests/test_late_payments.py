@@ -19,7 +19,7 @@ from payments.lifecycle.apply import apply_updates
 from payments.lifecycle.updates import PaymentUpdate
 from payments.models import Payment, PaymentAccount, PaymentException, PaymentExceptionStep, RefundRequest
 from payments.providers.tests.sandbox_accounts import at_once
-from payments.providers.types import NoticeKind
+from payments.providers.types import UpdateKind
 from payments.refunds import late_payments
 from payments.tests.builders import build_alipay, build_payment
 from scripts.processes import wait_until
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.django_db
 
 def money_came(payment: Payment, **changes: object) -> PaymentUpdate:
     values = {
-        "account_id": payment.account_id, "kind": NoticeKind.PAYMENT, "reference": payment.reference,
+        "account_id": payment.account_id, "kind": UpdateKind.PAYMENT, "reference": payment.reference,
         "evidence": Evidence("query", payment.reference, "ab"), "seen_at": timezone.now(),
         "provider_reference": f"T{payment.pk:06d}", "amount": payment.amount, **changes,
     }  # fmt: skip
@@ -65,7 +65,7 @@ def test_the_case_ends_when_the_money_has_gone_back() -> None:
     relay.run_relay()
     request = RefundRequest.objects.get()
     back = money_came(
-        payment, kind=NoticeKind.REFUND, refund_reference=request.reference, refunded_total=payment.amount
+        payment, kind=UpdateKind.REFUND, refund_reference=request.reference, refunded_total=payment.amount
     )
     apply_updates([back])
     case = PaymentException.objects.get()
