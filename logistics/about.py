@@ -1,4 +1,4 @@
-"""What this app knows of orders: the only face that composed pages read."""
+"""What logistics contributes to the pages and the API about an order. Those import nothing else of this app."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ from django.utils.translation import gettext as _
 from logistics import labels
 from logistics.carriers.numbers import tidy_number
 from logistics.carriers.types import CARRIER_ERRORS
-from logistics.models import Shipment, ShipmentException, ShipmentStatus, TrackingEvent
+from logistics.models import Shipment, ShipmentException, ShipmentQuerySet, ShipmentStatus, TrackingEvent
 from logistics.tracking_card import Card, card, parcels_of
-from orders.models import Order
-from orders.models import OrderStatus as S
+from orders.models import Order, OrderStatus
 from ordersite.lib.money import format_amount
 from ordersite.lib.panels import Entry, Item, Link, Panel
 
@@ -25,34 +24,33 @@ __all__ = ["Card", "card", "explain", "find", "panel", "parts", "timeline"]
 MOST_FOUND = 50
 _NUMBER = re.compile(r"[0-9A-Z-]{6,40}", re.ASCII)
 _PAGE = "admin:logistics_shipment_change"
-_UNDER_WAY = frozenset({ShipmentStatus.SHIPPED, ShipmentStatus.MOVING})
 
 
 def find(term: str, *, merchant_id: int | None = None) -> list[int]:
-    """Ids of orders with a parcel of this waybill number, or one that begins so. Of one merchant, if given."""
+    """Ids of at most 50 orders with a parcel of this waybill number, or else one that begins with it.
+
+    Searches the orders of one merchant if `merchant_id` is given.
+    """
     number = tidy_number(term)
     if not _NUMBER.fullmatch(number):
         return []
-    parcels = (
-        Shipment.objects.all() if merchant_id is None else Shipment.objects.filter(merchant_id=merchant_id)
-    )
-    return _orders(parcels.filter(tracking_number=number)) or _orders(
-        parcels.filter(tracking_number__startswith=number)
-    )
+    parcels = Shipment.objects.of_merchant(merchant_id)
+    exact = _order_ids(parcels.filter(tracking_number=number))
+    return exact or _order_ids(parcels.filter(tracking_number__startswith=number))
 
 
-def _orders(parcels: Any) -> list[int]:
+def _order_ids(parcels: ShipmentQuerySet) -> list[int]:
     ids = parcels.order_by("tracking_number", "pk").values_list("order_id", flat=True)[:MOST_FOUND]
     return list(dict.fromkeys(ids))
 
 
 def parts(orders: Sequence[Order]) -> dict[int, list[dict[str, Any]]]:
-    """The API's `shipments` for each order id, in two queries; events oldest first, times in the shop's zone."""
-    found: dict[int, list[dict[str, Any]]] = {order.pk: [] for order in orders}
-    parcels = Shipment.objects.filter(order_id__in=found).order_by("pk").prefetch_related("events")
+    """The API's `shipments` of each order, by order id. Two queries; events oldest first, times in the shop's zone."""
+    shipments: dict[int, list[dict[str, Any]]] = {order.pk: [] for order in orders}
+    parcels = Shipment.objects.filter(order_id__in=shipments).order_by("pk").prefetch_related("events")
     for parcel in parcels:
-        found[parcel.order_id].append(_part(parcel))
-    return found
+        shipments[parcel.order_id].append(_part(parcel))
+    return shipments
 
 
 def _part(parcel: Shipment) -> dict[str, Any]:
@@ -75,7 +73,7 @@ def _iso(at: datetime) -> str:
 
 
 def panel(order: Order) -> Panel:
-    """The parcels' box of the order page."""
+    """The box of parcels on the order page."""
     return Panel(
         title=_("Parcels"),
         items=[_item(parcel) for parcel in parcels_of(order)],
@@ -84,7 +82,7 @@ def panel(order: Order) -> Panel:
 
 
 def _item(parcel: Shipment) -> Item:
-    word = labels.tracking_word(parcel.tracking_status)
+    label = labels.tracking_label(parcel.tracking_status)
     facts = [(_("shipped at"), _moment(parcel.shipped_at))]
     if parcel.insured_value is not None:
         facts.append((_("insured value"), f"¥{format_amount(parcel.insured_value)}"))
@@ -96,8 +94,8 @@ def _item(parcel: Shipment) -> Item:
     return Item(
         title=f"{labels.carrier_name(parcel.carrier)} {parcel.tracking_number}",
         facts=facts,
-        state=str(word.text),
-        tone=word.tone,
+        state=str(label.text),
+        tone=label.tone,
         url_name=_PAGE,
         url_id=parcel.pk,
         rows=[_entry(parcel, event) for event in parcel.events.all()],
@@ -109,20 +107,20 @@ def _moment(at: datetime) -> str:
 
 
 def problem_text(parcel: Shipment) -> str:
-    """Why the last question brought nothing, in the reader's language; empty when it did."""
+    """Why the last poll brought no route, in the reader's language; empty when it brought one."""
     code, _sep, detail = parcel.last_problem.partition(": ")
     text = str(CARRIER_ERRORS.get(code, code))
     return f"{text} ({detail})" if detail else text
 
 
 def _entry(parcel: Shipment, event: TrackingEvent) -> Entry:
-    word = labels.tracking_word(event.status)
+    label = labels.tracking_label(event.status)
     return Entry(
         at=event.at,
         lane="parcel",
-        title=str(word.text),
+        title=str(label.text),
         detail=" ".join(filter(None, (event.text, event.provider_code if event.status == "unknown" else ""))),
-        tone=word.tone,
+        tone=label.tone,
         evidence=parcel.tracking_number,
         url_name=_PAGE,
         url_id=parcel.pk,
@@ -130,7 +128,10 @@ def _entry(parcel: Shipment, event: TrackingEvent) -> Entry:
 
 
 def timeline(order: Order) -> list[Entry]:
-    """Every tracking event and every case of the order's parcels; confirmations are lines of the history."""
+    """The tracking events and the cases of the order's parcels, oldest first.
+
+    The warehouse's confirmations are lines of the order's history, so they are not repeated here.
+    """
     entries = [_entry(parcel, event) for parcel in parcels_of(order) for event in parcel.events.all()]
     cases = ShipmentException.objects.filter(order_id=order.pk).select_related("resolved_by")
     for case in cases:
@@ -143,16 +144,16 @@ def timeline(order: Order) -> list[Entry]:
 
 
 def explain(order: Order) -> list[Link]:
-    """The chain from the warehouse to the signature."""
+    """The last three links of the diagnosis: shipped, tracked, signed for."""
     parcels = parcels_of(order)
-    return [_shipped_link(order, parcels), _known_link(parcels), _signed_link(order, parcels)]
+    return [_shipped_link(order, parcels), _tracked_link(parcels), _signed_link(order, parcels)]
 
 
 def _shipped_link(order: Order, parcels: Sequence[Shipment]) -> Link:
     name = "shipped"
-    if parcels and order.status != S.PAID:
+    if parcels and order.status != OrderStatus.PAID:
         return Link(name, "good", parcels[-1].shipped_at, parcels[-1].tracking_number)
-    if order.status != S.PAID:
+    if order.status != OrderStatus.PAID:
         return Link(name, "not_applicable")
     if order.held:
         return Link(name, "broken", cause_code="held", cause=_("The order is held and must not ship."))
@@ -163,10 +164,10 @@ def _shipped_link(order: Order, parcels: Sequence[Shipment]) -> Link:
     return Link(name, "waiting", order.paid_at, cause_code="not_shipped", cause=cause)
 
 
-def _known_link(parcels: Sequence[Shipment]) -> Link:
+def _tracked_link(parcels: Sequence[Shipment]) -> Link:
     if not parcels:
         return Link("tracked", "not_applicable")
-    worst = next((parcel for parcel in parcels if parcel.last_problem and parcel.status in _UNDER_WAY), None)
+    worst = next((parcel for parcel in parcels if parcel.last_problem and parcel.is_under_way), None)
     if worst is not None:
         return Link(
             "tracked",
@@ -176,9 +177,11 @@ def _known_link(parcels: Sequence[Shipment]) -> Link:
             worst.last_problem.partition(":")[0],
             problem_text(worst),
         )
-    unasked = next((parcel for parcel in parcels if parcel.last_checked_at is None), None)
-    if unasked is not None:
-        return Link("tracked", "waiting", None, unasked.tracking_number, "not_asked", _("Not asked for yet."))
+    unpolled = next((parcel for parcel in parcels if parcel.last_checked_at is None), None)
+    if unpolled is not None:
+        return Link(
+            "tracked", "waiting", None, unpolled.tracking_number, "not_asked", _("Not asked for yet.")
+        )
     return Link("tracked", "good", parcels[-1].last_checked_at, parcels[-1].tracking_number)
 
 
@@ -189,11 +192,11 @@ def _signed_link(order: Order, parcels: Sequence[Shipment]) -> Link:
     if back is not None:
         cause = _("The parcel went back to the sender.")
         return Link("signed", "broken", back.last_event_at, back.tracking_number, "returned", cause)
-    open_ones = [parcel for parcel in parcels if parcel.status in _UNDER_WAY]
-    if open_ones:
-        word = labels.tracking_word(open_ones[0].tracking_status)
-        return Link("signed", "waiting", None, open_ones[0].tracking_number, "under_way", str(word.text))
-    if order.status == S.SHIPPED:
+    under_way = next((parcel for parcel in parcels if parcel.is_under_way), None)
+    if under_way is not None:
+        label = labels.tracking_label(under_way.tracking_status)
+        return Link("signed", "waiting", None, under_way.tracking_number, "under_way", str(label.text))
+    if order.status == OrderStatus.SHIPPED:
         cause = _("Every parcel is signed for, but the order was not completed.")
         return Link("signed", "broken", parcels[-1].delivered_at, "", "order_not_completed", cause)
     return Link("signed", "good", parcels[-1].delivered_at, parcels[-1].tracking_number)

@@ -1,4 +1,4 @@
-"""`POST /api/v1/shipments/confirm/`: a warehouse tells what has left."""
+"""`POST /api/v1/shipments/confirm/`: a warehouse confirms the parcels that it has sent."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from logistics.dispatch.confirm import Answer, confirm_shipments
+from logistics.dispatch.confirm import ConfirmationResult, confirm_shipments
 from logistics.serializers import ConfirmationsSerializer, ResultsSerializer
 from orders.clients import client_of
 from orders.lifecycle import Actor
@@ -46,22 +46,22 @@ class ConfirmShipments(APIView):
     )
     def post(self, request: Request) -> Response:
         client, body = client_of(request), body_of(request)
-        given = ConfirmationsSerializer(data=request.data)
-        given.is_valid(raise_exception=True)
-        answers = confirm_shipments(
+        serializer = ConfirmationsSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        results = confirm_shipments(
             client.merchant,
-            given.rows(),
+            serializer.rows(),
             actor=Actor("client", str(client.pk)),
             digest=hashlib.sha256(body).hexdigest(),
         )
-        return Response({"results": [_result(answer) for answer in answers]})
+        return Response({"results": [_result_json(result) for result in results]})
 
 
-def _result(answer: Answer) -> dict[str, object]:
+def _result_json(result: ConfirmationResult) -> dict[str, object]:
     return {
-        "order": answer.order,
-        "ok": answer.ok,
-        "code": answer.code,
-        "message": answer.message,
-        "shipment": answer.shipment,
+        "order": result.order,
+        "ok": result.ok,
+        "code": result.code,
+        "message": result.message,
+        "shipment": result.shipment,
     }

@@ -1,4 +1,4 @@
-"""Parcels that need a person: raised once each, resolved by somebody with a name."""
+"""Opens and resolves the cases of parcels."""
 
 from __future__ import annotations
 
@@ -18,13 +18,18 @@ Kind = ShipmentException.Kind
 
 @dataclass(frozen=True, slots=True)
 class Case:
+    """A case to open; `kind` is a `ShipmentException.Kind`."""
+
     kind: str
     shipment: Shipment
     detail: Mapping[str, Any] = field(default_factory=dict)
 
 
 def open_cases(cases: Sequence[Case]) -> int:
-    """Open the cases that are not open yet, and tell of them; returns how many. Call inside a transaction."""
+    """Insert the cases that are not open yet and publish an event for each; returns how many were opened.
+
+    Call inside a transaction.
+    """
     now = timezone.now()
     rows = [
         ShipmentException(
@@ -48,9 +53,10 @@ def open_cases(cases: Sequence[Case]) -> int:
     return len(opened)
 
 
-def resolve(exception: ShipmentException, *, user: AbstractBaseUser | None, note: str) -> bool:
-    """Close a case; False when it was closed before. `user` None: the product found the case settled by itself."""
-    changed = ShipmentException.objects.filter(pk=exception.pk, resolved_at__isnull=True).update(
-        resolved_at=timezone.now(), resolved_by=user, resolution=note[:500]
-    )
-    return changed == 1
+def resolve(case: ShipmentException, *, user: AbstractBaseUser | None, note: str) -> bool:
+    """Resolve an open case; returns False when it is resolved already.
+
+    `user` is None when the product found the case settled by itself.
+    """
+    rows = ShipmentException.objects.open().filter(pk=case.pk)
+    return rows.update(resolved_at=timezone.now(), resolved_by=user, resolution=note[:500]) == 1

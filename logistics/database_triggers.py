@@ -1,4 +1,4 @@
-"""What the database itself records about parcels: every change of a waybill number, carrier or insured value."""
+"""Triggers that audit every change of a parcel's waybill number, carrier or insured value."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ GUARDS: tuple[triggers.Guard, ...] = (
 
 
 def prepare_database(**_kwargs: Any) -> None:
-    """Runs after every migrate."""
+    """Install the triggers. Runs after every migrate."""
     triggers.install(GUARDS)

@@ -1,4 +1,4 @@
-"""What this app refuses, by name."""
+"""The errors of this app, by code."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ordersite.lib.errors import DomainError
 
-# The codes of a confirmation's result (docs of POST /api/v1/shipments/confirm/); the first two are successes.
+# The codes of a confirmation's result (see POST /api/v1/shipments/confirm/); the first two are successes.
 CONFIRMATIONS: Mapping[str, str | Promise] = {
     "ok": _("Confirmed."),
     "already_confirmed": _("This parcel was confirmed before; nothing was changed."),
@@ -24,7 +24,7 @@ CONFIRMATIONS: Mapping[str, str | Promise] = {
 
 
 def bad_account(slug: str, problems: Sequence[str]) -> DomainError:
-    """An account file that cannot be used; `problems` are whole sentences."""
+    """The account file cannot be used; `problems` are whole sentences."""
     return DomainError(
         "bad_account",
         _("Account %(slug)s cannot be saved: %(problems)s"),
@@ -34,6 +34,7 @@ def bad_account(slug: str, problems: Sequence[str]) -> DomainError:
 
 
 def account_of_another(slug: str) -> DomainError:
+    """The slug belongs to an account of another carrier or merchant."""
     return DomainError(
         "account_of_another",
         _("Account %(slug)s exists already with another carrier or merchant."),

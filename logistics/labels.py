@@ -1,4 +1,4 @@
-"""How the state of a parcel is said and coloured. `tone` is good, waiting, bad or plain."""
+"""Labels and colours of parcels for people. A tone is good, waiting, bad or plain."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from logistics.models import CARRIERS
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
+class Label:
     text: str | Promise
     tone: str
 
 
-TRACKING: Mapping[str, Word] = {
-    "pending": Word(_("waiting for pick-up"), "waiting"),
-    "picked_up": Word(_("picked up"), "waiting"),
-    "in_transit": Word(_("in transit"), "waiting"),
-    "out_for_delivery": Word(_("out for delivery"), "waiting"),
-    "ready_for_pickup": Word(_("ready for collection"), "waiting"),
-    "delivered": Word(_("signed for"), "good"),
-    "exception": Word(_("problem on the way"), "bad"),
-    "returning": Word(_("on its way back"), "bad"),
-    "returned": Word(_("returned"), "bad"),
-    "unknown": Word(_("on the way"), "plain"),
+TRACKING: Mapping[str, Label] = {
+    "pending": Label(_("waiting for pick-up"), "waiting"),
+    "picked_up": Label(_("picked up"), "waiting"),
+    "in_transit": Label(_("in transit"), "waiting"),
+    "out_for_delivery": Label(_("out for delivery"), "waiting"),
+    "ready_for_pickup": Label(_("ready for collection"), "waiting"),
+    "delivered": Label(_("signed for"), "good"),
+    "exception": Label(_("problem on the way"), "bad"),
+    "returning": Label(_("on its way back"), "bad"),
+    "returned": Label(_("returned"), "bad"),
+    "unknown": Label(_("on the way"), "plain"),
 }
 _CARRIER_NAMES = dict(CARRIERS)
 
 
-def tracking_word(status: str) -> Word:
-    """The words for a tracking status; an unknown one is shown as it is."""
-    return TRACKING.get(status, Word(status, "plain"))
+def tracking_label(status: str) -> Label:
+    """The label of a tracking status; an unknown status is shown as it is."""
+    return TRACKING.get(status, Label(status, "plain"))
 
 
 def carrier_name(code: str) -> str:
-    """The carrier's name in the reader's language."""
+    """The carrier's name in the reader's language; an unknown code is shown as it is."""
     return str(_CARRIER_NAMES.get(code, code))

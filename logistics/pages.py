@@ -1,4 +1,4 @@
-"""The public tracking page behind an unguessable link, and its QR code. Works from the moment of the order."""
+"""The public tracking page of an order behind an unguessable link, and its QR code."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _QR_AGE_SECONDS = 86_400
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def track(request: HttpRequest, token: str) -> HttpResponse:
-    """Show the parcels; a POST asks the carrier anew as soon as its floor allows. Unknown tokens are 404."""
+    """Show the parcels; a POST queues them for polling if the minimum interval allows it. 404 for unknown tokens."""
     order = _order(token)
     if request.method == "POST":
         poll.ask_soon(parcels_of(order))
         return HttpResponseRedirect(_back(request, token))
     response = render(request, "logistics/track.html", {"order": order, "card": card(order)})
-    # The link is the key: no cache in between, no search engine, no referrer with it.
+    # Whoever has the link may see the page, so no cache, search engine or referrer may keep or pass it on.
     response.headers["Cache-Control"] = "private, no-store"
     response.headers["X-Robots-Tag"] = "noindex, nofollow"
     response.headers["Referrer-Policy"] = "no-referrer"
@@ -34,7 +34,7 @@ def track(request: HttpRequest, token: str) -> HttpResponse:
 
 @require_safe
 def track_qr(_request: HttpRequest, token: str) -> HttpResponse:
-    """The page's address as a QR code."""
+    """Show the page's address as a QR code (SVG)."""
     order = _order(token)
     address = settings.PUBLIC_BASE_URL + reverse("track", args=[order.tracking_token])
     response = HttpResponse(qr.svg(address), content_type="image/svg+xml")
@@ -44,7 +44,7 @@ def track_qr(_request: HttpRequest, token: str) -> HttpResponse:
 
 
 def _order(token: str) -> Order:
-    """One look-up by index whatever the token, and a comparison that tells nothing by its time."""
+    """The order of a token. One indexed look-up for any token, and a comparison in constant time. Raises Http404."""
     order = Order.objects.select_related("merchant").filter(tracking_token=token).first()
     if order is None or not crypto.same(order.tracking_token, token):
         raise Http404
@@ -52,7 +52,7 @@ def _order(token: str) -> Order:
 
 
 def _back(request: HttpRequest, token: str) -> str:
-    """To the page from which the button was pressed, if it is one of ours."""
+    """The page that holds the button if it is on this site, else the tracking page."""
     wanted = request.POST.get("next", "")
     if url_has_allowed_host_and_scheme(wanted, allowed_hosts=None):
         return wanted

@@ -1,5 +1,7 @@
-"""The confirmation call's body and answer, field by field. What only makes one row impossible is a code in the answer,
-not a refusal of the whole call."""
+"""The request and the response of the confirmation call, field by field.
+
+A mistake that concerns one row only becomes a code in that row's result; it does not refuse the whole call.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from logistics import errors
-from logistics.dispatch.confirm import MOST_ROWS, Confirmation, Wanted
+from logistics.dispatch.confirm import MOST_ROWS, Confirmation, ProductQuantity
 from ordersite.lib.api.fields import Amount, StrictSerializer, Text, Whole
 
 MOST_LINES = 200
@@ -22,8 +24,10 @@ _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 
 @extend_schema_field(OpenApiTypes.DATETIME)
 class Moment(serializers.Field[datetime, str, str, Any]):
-    """ISO 8601 with its zone. A time still to come counts as now: a warehouse's clock may be fast, and one clock must
-    not make the whole call fail."""
+    """An ISO 8601 time with a zone, converted to UTC.
+
+    A time in the future counts as now: a warehouse's clock may be fast, and one clock must not fail the whole call.
+    """
 
     def to_internal_value(self, data: Any) -> datetime:
         try:
@@ -32,7 +36,7 @@ class Moment(serializers.Field[datetime, str, str, Any]):
             raise serializers.ValidationError(_("Give a time as ISO 8601 with its zone.")) from error
         if at.tzinfo is None:
             raise serializers.ValidationError(_("Give a time as ISO 8601 with its zone."))
-        # Compared before it is converted: the first and the last day of the calendar have no UTC.
+        # Clamp before converting: the first and the last day of the calendar cannot be converted to UTC.
         return min(max(at, _EARLIEST), timezone.now()).astimezone(UTC)
 
     def to_representation(self, value: datetime) -> str:
@@ -40,7 +44,7 @@ class Moment(serializers.Field[datetime, str, str, Any]):
 
 
 class WaybillText(Text):
-    """As carriers write their numbers; blanks are dropped and letters made capital before it is kept."""
+    """A waybill number as carriers print it; `tidy_number` normalises it before it is stored."""
 
     pattern = r"^[0-9A-Za-z -]*[0-9A-Za-z][0-9A-Za-z -]*$"
 
@@ -67,7 +71,7 @@ class ConfirmationSerializer(StrictSerializer):
 
 
 class ConfirmationsSerializer(StrictSerializer):
-    """What has left since the last call."""
+    """The body of the call."""
 
     confirmations = serializers.ListField(child=ConfirmationSerializer(), min_length=1, max_length=MOST_ROWS)
 
@@ -76,12 +80,12 @@ class ConfirmationsSerializer(StrictSerializer):
 
 
 def _confirmation(row: dict[str, Any]) -> Confirmation:
-    lines = tuple(Wanted(**line) for line in row.get("lines", ()))
+    lines = tuple(ProductQuantity(**line) for line in row.get("lines", ()))
     return Confirmation(**{**row, "lines": lines})
 
 
 class ResultSerializer(serializers.Serializer[Any]):
-    """What became of one confirmation; `shipment` is the parcel's id when `ok`."""
+    """The result of one confirmation; `shipment` is the parcel's id when `ok`."""
 
     order = serializers.CharField()
     ok = serializers.BooleanField()

@@ -1,4 +1,4 @@
-"""Celery tasks; each bears the name that hints and the beat schedule use."""
+"""Celery tasks. Their names are fixed: hints and the beat schedule use them."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ def poll_tracking() -> None:
 
 
 @shared_task(name="logistics.find_silent_parcels")
-def find_silent_parcels() -> None:
-    stalled.find_silent_parcels()
+def find_stalled() -> None:
+    stalled.find_stalled()

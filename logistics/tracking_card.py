@@ -1,4 +1,4 @@
-"""The tracking card: all that a buyer wants to see of an order's parcels, ready for the template."""
+"""The tracking card of an order: its parcels as the buyer sees them, ready for the template."""
 
 from __future__ import annotations
 
@@ -17,22 +17,24 @@ from django.utils.translation import gettext_lazy as _
 from logistics import accounts, labels
 from logistics.models import Shipment, TrackingEvent
 from logistics.tracking import poll
-from orders.models import Order
-from orders.models import OrderStatus as S
+from orders.models import Order, OrderStatus
 
 Text = str | Promise
-# How far along the four steps a parcel is; an exception keeps the place where it happened.
+# The four steps of a parcel, and the step that each tracking status has reached.
 _STEPS: tuple[Text, ...] = (_("shipped"), _("in transit"), _("out for delivery"), _("signed for"))
 _REACHED: Mapping[str, int] = {
     "pending": 0, "picked_up": 0, "in_transit": 1, "exception": 1, "unknown": 1, "out_for_delivery": 2,
     "ready_for_pickup": 2, "delivered": 3, "returning": 1, "returned": 1,
 }  # fmt: skip
-_BEFORE_STEPS: tuple[Text, ...] = (_("ordered"), _("paid"), _("packing"), _("shipped"))
+_PLACEHOLDER_STEPS: tuple[Text, ...] = (_("ordered"), _("paid"), _("packing"), _("shipped"))
 
 
 @dataclass(frozen=True, slots=True)
-class Before:
-    """What an order without parcels says: its state, and what happens next."""
+class Placeholder:
+    """What the card shows of an order without parcels: its state, and what happens next.
+
+    `reached` is the index of the step in _PLACEHOLDER_STEPS, None when no steps are drawn.
+    """
 
     title: Text
     hint: Text
@@ -40,20 +42,24 @@ class Before:
     reached: int | None = None
 
 
-_BEFORE: Mapping[str, Before] = {
-    S.PENDING: Before(
+_PLACEHOLDERS: Mapping[str, Placeholder] = {
+    OrderStatus.PENDING: Placeholder(
         _("Waiting for payment"),
         _("As soon as the payment arrives, the warehouse starts packing."),
         "waiting",
         0,
     ),
-    S.PAID: Before(
+    OrderStatus.PAID: Placeholder(
         _("The warehouse is packing"), _("Once it ships, its way shows on this page."), "waiting", 2
     ),
-    S.CLOSED: Before(_("The order is closed"), _("It was not paid, so nothing is sent."), "plain"),
-    S.REFUNDED: Before(_("The order is refunded"), _("The money went back; nothing is sent."), "plain"),
+    OrderStatus.CLOSED: Placeholder(
+        _("The order is closed"), _("It was not paid, so nothing is sent."), "plain"
+    ),
+    OrderStatus.REFUNDED: Placeholder(
+        _("The order is refunded"), _("The money went back; nothing is sent."), "plain"
+    ),
 }
-_NO_PARCEL = Before(_("Shipped"), _("The warehouse gave no waybill number for this order."), "plain")
+_NO_PARCEL = Placeholder(_("Shipped"), _("The warehouse gave no waybill number for this order."), "plain")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,24 +76,32 @@ class City:
 
 @dataclass(frozen=True, slots=True)
 class CardEvent:
+    """One tracking event. `changes_status`: the event before it had another status; `at` is UTC.
+
+    `code` is the carrier's own code where we do not know its meaning.
+    """
+
     at: datetime
     text: str
     location: str
-    word: Text
+    label: Text
     tone: str
     code: str
-    is_turn: bool
+    changes_status: bool
 
 
 @dataclass(frozen=True, slots=True)
 class CardParcel:
-    """One parcel. `is_fresh`: checked within the last minute; `can_refresh`: may be asked for now; `is_asked`: is being
-    asked for; `refresh_at` (UTC): asking is allowed again, empty when nobody can be asked or it has arrived."""
+    """One parcel. All times are UTC.
+
+    `is_fresh`: checked within the last minute. `is_polling`: due or being polled now. `can_refresh`: the buyer may
+    have it polled now. `refresh_at`: when it may be polled again; None when it has arrived or no account can poll it.
+    """
 
     id: int
     carrier: str
     number: str
-    word: Text
+    label: Text
     tone: str
     insured_value: Decimal | None
     shipped_at: datetime
@@ -96,7 +110,7 @@ class CardParcel:
     is_fresh: bool
     refresh_at: datetime | None
     can_refresh: bool
-    is_asked: bool
+    is_polling: bool
     steps: Sequence[Step]
     cities: Sequence[City]
     events: Sequence[CardEvent]
@@ -104,63 +118,64 @@ class CardParcel:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """`before` is set while there is no parcel. Addresses are paths on this site."""
+    """The card of one order. `placeholder` is set while there is no parcel; `page` and `qr` are paths on this site."""
 
     order: Order
     page: str
     qr: str
     parcels: Sequence[CardParcel]
-    before: Before | None
-    before_steps: Sequence[Step]
+    placeholder: Placeholder | None
+    placeholder_steps: Sequence[Step]
     is_partly: bool
 
     @property
-    def is_asked(self) -> bool:
-        return any(parcel.is_asked for parcel in self.parcels)
+    def is_polling(self) -> bool:
+        return any(parcel.is_polling for parcel in self.parcels)
 
 
 def parcels_of(order: Order) -> list[Shipment]:
-    """The order's parcels with their events, newest first, in two queries."""
+    """The order's parcels in the order of their confirmation, each with its events newest first. Two queries."""
     newest_first = Prefetch("events", TrackingEvent.objects.order_by("-at", "-id"))
     return list(Shipment.objects.filter(order_id=order.pk).order_by("pk").prefetch_related(newest_first))
 
 
 def card(order: Order) -> Card:
-    """The card of an order in three queries, whatever its parcels."""
+    """Build the card of an order. At most three queries, however many parcels it has."""
     parcels = parcels_of(order)
     floors = accounts.floors(order.merchant_id) if parcels else {}
-    before = None if parcels else _BEFORE.get(str(order.status), _NO_PARCEL)
+    placeholder = None if parcels else _PLACEHOLDERS.get(str(order.status), _NO_PARCEL)
+    reached = placeholder.reached if placeholder else None
     return Card(
         order=order,
         page=reverse("track", args=[order.tracking_token]),
         qr=reverse("track-qr", args=[order.tracking_token]),
         parcels=[_parcel(parcel, floors) for parcel in parcels],
-        before=before,
-        before_steps=_steps(_BEFORE_STEPS, before.reached) if before and before.reached is not None else (),
-        is_partly=bool(parcels) and order.status == S.PAID,
+        placeholder=placeholder,
+        placeholder_steps=() if reached is None else _steps(_PLACEHOLDER_STEPS, reached),
+        is_partly=bool(parcels) and order.status == OrderStatus.PAID,
     )
 
 
 def _parcel(parcel: Shipment, floors: Mapping[str, timedelta]) -> CardParcel:
     now = timezone.now()
-    word = labels.tracking_word(parcel.tracking_status)
+    label = labels.tracking_label(parcel.tracking_status)
     refresh_at = poll.refresh_allowed_at(parcel, floors)
-    waits = parcel.next_check_at is not None and parcel.next_check_at <= now and refresh_at is not None
-    leased = parcel.leased_until is not None and parcel.leased_until > now
+    is_allowed = refresh_at is not None and refresh_at <= now
+    is_leased, is_due = parcel.is_leased(now), parcel.is_due(now)
     return CardParcel(
         id=parcel.pk,
         carrier=labels.carrier_name(parcel.carrier),
         number=parcel.tracking_number,
-        word=word.text,
-        tone=word.tone,
+        label=label.text,
+        tone=label.tone,
         insured_value=parcel.insured_value,
         shipped_at=parcel.shipped_at,
         delivered_at=parcel.delivered_at,
         checked_at=parcel.last_checked_at,
         is_fresh=parcel.last_checked_at is not None and now - parcel.last_checked_at < timedelta(minutes=1),
         refresh_at=refresh_at,
-        can_refresh=refresh_at is not None and refresh_at <= now and not waits and not leased,
-        is_asked=leased or (waits and refresh_at is not None and refresh_at <= now),
+        can_refresh=is_allowed and not is_due and not is_leased,
+        is_polling=is_leased or (is_allowed and is_due),
         steps=_steps(_STEPS, _REACHED.get(parcel.tracking_status, 1)),
         cities=_cities(parcel),
         events=_events(parcel),
@@ -176,7 +191,7 @@ def _steps(names: Sequence[Text], reached: int) -> list[Step]:
 
 
 def _cities(parcel: Shipment) -> list[City]:
-    """From, where it is, to; each once, none where the carrier did not say."""
+    """The cities of the route: origin, current, destination; each once, none where the carrier names neither end."""
     arrived = parcel.delivered_at is not None
     start, here, end = parcel.origin_city, parcel.current_city, parcel.destination_city
     if not start and not end:
@@ -192,19 +207,19 @@ def _cities(parcel: Shipment) -> list[City]:
 
 
 def _events(parcel: Shipment) -> list[CardEvent]:
-    """Newest first; `is_turn` marks those at which the status changed."""
+    """The events, newest first. The prefetched events stand in that order already."""
     events = list(parcel.events.all())
     return [_event(event, older) for event, older in zip_longest(events, events[1:])]
 
 
 def _event(event: TrackingEvent, older: TrackingEvent | None) -> CardEvent:
-    word = labels.tracking_word(event.status)
+    label = labels.tracking_label(event.status)
     return CardEvent(
         at=event.at,
         text=event.text,
         location=event.location,
-        word=word.text,
-        tone=word.tone,
+        label=label.text,
+        tone=label.tone,
         code=event.provider_code if event.status == "unknown" else "",
-        is_turn=older is None or older.status != event.status,
+        changes_status=older is None or older.status != event.status,
     )

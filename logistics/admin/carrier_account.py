@@ -1,4 +1,4 @@
-"""Carrier accounts: settings are shown, secrets go in and never come out."""
+"""Pages of carrier accounts. Settings are shown; secrets can be replaced but never read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The work queue of parcels that need a person."""
+"""The work queue of the cases of parcels."""
 
 from __future__ import annotations
 

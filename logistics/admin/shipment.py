@@ -1,4 +1,4 @@
-"""Parcels and their way, to be read."""
+"""Read-only pages of parcels, with one action: poll the carrier now."""
 
 from __future__ import annotations
 
@@ -29,8 +29,7 @@ TONES = {
     ShipmentStatus.RETURNED: "bad",
 }
 
-
-REFRESH_WORDS: Mapping[str, Promise] = {
+REFRESH_REFUSALS: Mapping[str, Promise] = {
     "too_soon": _("The carrier was asked a moment ago; its limit allows the next question later."),
     "arrived": _("The parcel has arrived; nothing is left to ask."),
     "no_account": _("There is no carrier account through which this parcel can be asked for."),
@@ -40,15 +39,15 @@ REFRESH_WORDS: Mapping[str, Promise] = {
 
 
 def _refresh(_request: HttpRequest, parcel: Shipment, _data: Mapping[str, Any]) -> Promise:
-    """Asks the carrier within its limits; a refusal is told, the parcel stays as it was."""
-    told = poll.refresh_now(parcel).code
-    if told != "refreshed":
-        raise DomainError(told, REFRESH_WORDS.get(told) or CARRIER_ERRORS.get(told) or told)
+    """Poll the carrier if its limits allow it. Raises `DomainError` with the reason otherwise."""
+    code = poll.refresh_now(parcel).code
+    if code != "refreshed":
+        raise DomainError(code, REFRESH_REFUSALS.get(code) or CARRIER_ERRORS.get(code) or code)
     return _("The carrier was asked; the route is up to date.")
 
 
 class StageFilter(admin.SimpleListFilter):
-    """Whether the carrier is still asked: that has an index, the single states have none."""
+    """Filter by whether a parcel is still polled: that column has an index, the status has none."""
 
     title = _("status")
     parameter_name = "stage"
@@ -68,8 +67,8 @@ class EventInline(ReadOnlyInline):
 
     @admin.display(description=_("status"))
     def state(self, event: TrackingEvent) -> SafeString:
-        word = labels.tracking_word(event.status)
-        return badges.badge(word.text, tone=word.tone)
+        label = labels.tracking_label(event.status)
+        return badges.badge(label.text, tone=label.tone)
 
 
 class LineInline(ReadOnlyInline):
@@ -107,7 +106,7 @@ class ShipmentAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnlyAdmin):
             "logistics.resolve_shipmentexception",
             _("The carrier is asked for the route now, if its limit allows."),
             _refresh,
-            fits=lambda parcel: parcel.next_check_at is not None,
+            fits=lambda parcel: parcel.is_polled,
             icon="refresh",
         ),
     )
@@ -118,7 +117,7 @@ class ShipmentAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnlyAdmin):
     readonly_fields = ("way",)
 
     def after_action(self, row: Model) -> str:
-        """Back to the order: that is where people come from."""
+        """Lead back to the order's page, where people opened the parcel."""
         return badges.address_of("admin:orders_order_change", getattr(row, "order_id", None))
 
     @admin.display(description=_("waybill number"))
@@ -132,8 +131,8 @@ class ShipmentAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnlyAdmin):
 
     @admin.display(description=_("tracking status"))
     def way(self, parcel: Shipment) -> SafeString:
-        word = labels.tracking_word(parcel.tracking_status)
-        return badges.badge(word.text, tone=word.tone)
+        label = labels.tracking_label(parcel.tracking_status)
+        return badges.badge(label.text, tone=label.tone)
 
     @admin.display(description=_("insured value"))
     def insured(self, parcel: Shipment) -> SafeString:

@@ -1,4 +1,4 @@
-"""Warehouses."""
+"""Pages of warehouses."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ class WarehouseAdmin(DeskAdmin):
     list_select_related = ("merchant",)
 
     def get_readonly_fields(self, request: object, obj: Warehouse | None = None) -> tuple[str, ...]:
-        """Confirmations name a warehouse by shop and slug, so both are set once."""
+        """Merchant and slug are set once: confirmations name a warehouse by them."""
         return ("merchant", "slug") if obj else ()

@@ -1,4 +1,4 @@
-"""What a warehouse says it shipped, judged against what the order still wants. Pure arithmetic on locked rows."""
+"""Checks a warehouse's confirmations against what the orders still have to ship. Pure arithmetic on locked rows."""
 
 from __future__ import annotations
 
@@ -12,25 +12,31 @@ from django.db.models import Sum
 from logistics.carriers.numbers import tidy_number
 from logistics.models import CARRIERS, Shipment, ShipmentLine, Warehouse
 from orders import lifecycle, machine
-from orders.models import Merchant, Order, OrderLine
-from orders.models import OrderStatus as S
+from orders.models import Merchant, Order, OrderLine, OrderStatus
 
 _KNOWN_CARRIERS = frozenset(code for code, _name in CARRIERS)
-_ALL_SHIPPED = frozenset({S.SHIPPED, S.COMPLETED})
+_ALL_SHIPPED = frozenset({OrderStatus.SHIPPED, OrderStatus.COMPLETED})
+# A carrier's code and a tidied waybill number.
 Waybill = tuple[str, str]
+# Stands for the id of a parcel that this batch will insert.
 _NEW = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ProductQuantity:
+    """How much of a product is in a parcel."""
+
     product_id: str
     quantity: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confirmation:
-    """One parcel as a warehouse tells of it. `order` is its number, `warehouse` a slug, `shipped_at` UTC (empty:
-    now), `insured_value` yuan. `lines` empty means all that is left of the order."""
+    """One parcel that a warehouse confirms.
+
+    `order` is the order's number, `warehouse` a slug, `shipped_at` UTC (empty: now), `insured_value` yuan. Empty
+    `lines` mean all that is left of the order.
+    """
 
     order: str
     warehouse: str
@@ -38,7 +44,7 @@ class Confirmation:
     tracking_number: str
     shipped_at: datetime | None = None
     insured_value: Decimal | None = None
-    lines: tuple[Wanted, ...] = ()
+    lines: tuple[ProductQuantity, ...] = ()
 
     @property
     def waybill(self) -> Waybill:
@@ -46,41 +52,48 @@ class Confirmation:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """`takes` is order line → quantity, filled for the code `ok` alone."""
+class Checked:
+    """The result of one check: a code of `errors.CONFIRMATIONS`.
+
+    `quantities` is order line id → quantity in the parcel; filled for the code `ok` alone.
+    """
 
     code: str
     order: Order | None = None
     warehouse: Warehouse | None = None
-    takes: Mapping[int, int] = field(default_factory=dict)
+    quantities: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
-class Books:
-    """The state that a batch is judged by; each row that passes is taken off it, so that the next sees less."""
+class Batch:
+    """The rows that a batch is checked against. Each confirmation that passes lowers what is left for the next."""
 
-    orders: Mapping[str, Order]
-    warehouses: Mapping[str, Warehouse]
-    waybills: dict[Waybill, tuple[int, int]]  # waybill → order, parcel (_NEW: of this batch)
-    left: dict[int, dict[int, int]]  # order → order line → quantity not shipped yet
-    products: Mapping[int, str]  # order line → product
+    orders: Mapping[str, Order]  # by number
+    warehouses: Mapping[str, Warehouse]  # by slug
+    waybills: dict[Waybill, tuple[int, int]]  # waybill → order id, parcel id (_NEW: of this batch)
+    left: dict[int, dict[int, int]]  # order id → order line id → quantity not shipped yet
+    products: Mapping[int, str]  # order line id → product
     may_ship: bool
 
-    def judge(self, row: Confirmation) -> Verdict:
+    def check(self, row: Confirmation) -> Checked:
+        """Check one confirmation and, if it passes, take its quantities off what is left."""
         order, warehouse = self.orders.get(row.order), self.warehouses.get(row.warehouse)
         code = self._refusal(row, order, warehouse)
         if code or order is None:
-            return Verdict(code or "unknown_order", order)
-        takes = self._takes(order, row.lines)
-        if not takes:
-            return Verdict("over_shipped", order)
-        for line_id, quantity in takes.items():
+            return Checked(code or "unknown_order", order)
+        quantities = self._allocate(order, row.lines)
+        if not quantities:
+            return Checked("over_shipped", order)
+        for line_id, quantity in quantities.items():
             self.left[order.pk][line_id] -= quantity
         self.waybills[row.waybill] = (order.pk, _NEW)
-        return Verdict("ok", order, warehouse, takes)
+        return Checked("ok", order, warehouse, quantities)
 
     def _refusal(self, row: Confirmation, order: Order | None, warehouse: Warehouse | None) -> str:
-        """A code in the order in which a warehouse can help itself; empty when only the quantities are left."""
+        """The first code that refuses this row; empty when only its quantities are left to check.
+
+        The order of the checks is the order in which a warehouse can help itself.
+        """
         owner = self.waybills.get(row.waybill)
         if order is None:
             return "unknown_order"
@@ -90,47 +103,47 @@ class Books:
             return "unknown_carrier"
         if warehouse is None:
             return "unknown_warehouse"
-        return self._state_refusal(order)
+        return self._status_refusal(order)
 
-    def _state_refusal(self, order: Order) -> str:
+    def _status_refusal(self, order: Order) -> str:
         if order.status in _ALL_SHIPPED:
             return "over_shipped"
-        if order.status != S.PAID:
+        if order.status != OrderStatus.PAID:
             return "not_paid"
         return "held" if order.is_stopped or not self.may_ship else ""
 
-    def _takes(self, order: Order, wanted: Sequence[Wanted]) -> dict[int, int]:
-        """Order line → quantity; empty when it is more than what is left, or nothing is left."""
+    def _allocate(self, order: Order, wanted: Sequence[ProductQuantity]) -> dict[int, int]:
+        """Order line id → quantity; empty when more is wanted than is left, or nothing is left."""
         left = {line_id: quantity for line_id, quantity in self.left[order.pk].items() if quantity > 0}
         if not wanted:
             return left
-        takes: dict[int, int] = {}
+        quantities: dict[int, int] = {}
         for want in wanted:
             missing = want.quantity
             for line_id in [key for key in left if self.products[key] == want.product_id]:
                 taken = min(missing, left[line_id])
                 if taken:
                     left[line_id] -= taken
-                    takes[line_id] = takes.get(line_id, 0) + taken
+                    quantities[line_id] = quantities.get(line_id, 0) + taken
                     missing -= taken
             if missing:
                 return {}
-        return takes
+        return quantities
 
-    def give_back(self, verdict: Verdict) -> None:
-        """A parcel that passed was not written after all."""
-        for line_id, quantity in verdict.takes.items():
-            self.left[verdict.order.pk if verdict.order else 0][line_id] += quantity
+    def give_back(self, checked: Checked) -> None:
+        """Add the quantities of a confirmation back whose parcel was not inserted after all."""
+        for line_id, quantity in checked.quantities.items():
+            self.left[checked.order.pk if checked.order else 0][line_id] += quantity
 
-    def parcels_before(self) -> dict[Waybill, int]:
-        """The ids of the parcels that were there before this batch."""
+    def existing_parcels(self) -> dict[Waybill, int]:
+        """The ids of the parcels that existed before this batch."""
         return {waybill: parcel for waybill, (_order, parcel) in self.waybills.items() if parcel != _NEW}
 
     def all_shipped(self, order_id: int) -> bool:
         return not any(self.left[order_id].values())
 
 
-def load(merchant: Merchant, rows: Sequence[Confirmation]) -> Books:
+def load(merchant: Merchant, rows: Sequence[Confirmation]) -> Batch:
     """Lock the orders, then read everything else in the next statements. Call inside a transaction."""
     numbers = {row.order for row in rows}
     ids = Order.objects.filter(merchant=merchant, number__in=numbers).values_list("pk", flat=True)
@@ -140,18 +153,21 @@ def load(merchant: Merchant, rows: Sequence[Confirmation]) -> Books:
         "carrier", "tracking_number", "order_id"
     )
     left, products = quantities_left(orders)
-    return Books(
+    return Batch(
         orders={order.number: order for order in orders.values()},
         warehouses={warehouse.slug: warehouse for warehouse in warehouses},
         waybills={(parcel.carrier, parcel.tracking_number): (parcel.order_id, parcel.pk) for parcel in used},
         left=left,
         products=products,
-        may_ship=(S.PAID, "ship", machine.WAREHOUSE) in lifecycle.enabled_rules(),
+        may_ship=(OrderStatus.PAID, "ship", machine.WAREHOUSE) in lifecycle.enabled_rules(),
     )
 
 
 def quantities_left(orders: Mapping[int, Order]) -> tuple[dict[int, dict[int, int]], dict[int, str]]:
-    """Order → order line → quantity not shipped yet, and the lines' products; orders that are locked, or it may change."""
+    """Order id → order line id → quantity not shipped yet, and order line id → product.
+
+    Lock the orders first: the quantities may change otherwise.
+    """
     lines = OrderLine.objects.filter(order_id__in=orders).order_by("order_id", "position")
     shipped = dict(
         ShipmentLine.objects.filter(shipment__order_id__in=orders)

@@ -1,7 +1,7 @@
-"""The warehouse's confirmation: parcels come into being here, and an order is shipped when all of it is.
+"""A warehouse confirms what it has sent: parcels are inserted, and an order ships when all of it is in parcels.
 
-One transaction a batch, a constant number of statements, an answer a row. Lock order: orders, then what hangs on
-them; the unique waybill settles the race between two orders.
+A batch is one transaction with a constant number of statements, and each of its rows has a result. Lock order:
+orders, then the rows that belong to them; the unique waybill settles the race between two orders.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from logistics import errors
 from logistics.dispatch import check
-from logistics.dispatch.check import Books, Confirmation, Verdict, Wanted, Waybill
+from logistics.dispatch.check import Batch, Checked, Confirmation, ProductQuantity, Waybill
 from logistics.models import Shipment, ShipmentLine
 from orders import lifecycle, machine
 from orders.lifecycle import Actor, Evidence
@@ -23,7 +23,7 @@ from orders.models import Merchant
 from ordersite.database import bulk
 from ordersite.queue import wakeups
 
-__all__ = ["MOST_ROWS", "Answer", "Confirmation", "Wanted", "confirm_shipments"]
+__all__ = ["MOST_ROWS", "Confirmation", "ConfirmationResult", "ProductQuantity", "confirm_shipments"]
 
 MOST_ROWS = 500
 _SUCCESSES = frozenset({"ok", "already_confirmed"})
@@ -31,8 +31,11 @@ _POLL_HINT = "logistics.poll_tracking"
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """`code` is one of `errors.CONFIRMATIONS`; `shipment` the parcel's id where there is one."""
+class ConfirmationResult:
+    """The result of one confirmation.
+
+    `order` is the order's number, `code` a key of `errors.CONFIRMATIONS`, `shipment` the parcel's id if it has one.
+    """
 
     order: str
     code: str
@@ -49,101 +52,107 @@ class Answer:
 
 def confirm_shipments(
     merchant: Merchant, rows: Sequence[Confirmation], *, actor: Actor, digest: str = ""
-) -> list[Answer]:
-    """Take up to MOST_ROWS confirmations; saying the same again changes nothing.
+) -> list[ConfirmationResult]:
+    """Insert the parcels of up to MOST_ROWS confirmations; repeating a confirmation changes nothing.
 
-    `digest` is the SHA-256 of what the warehouse sent, for the history. A row that is refused leaves the others
-    alone. Raises ValueError for more rows, and only faults besides.
+    `digest` is the SHA-256 of the request, for the history. A row that is refused leaves the others alone. Raises
+    ValueError for more rows, and only faults besides.
     """
     if len(rows) > MOST_ROWS:
         raise ValueError(f"more than {MOST_ROWS} confirmations")
     with transaction.atomic():
-        books = check.load(merchant, rows)
-        verdicts = [books.judge(row) for row in rows]
-        accepted = [(r, v) for r, v in zip(rows, verdicts, strict=True) if v.code == "ok"]
-        made = _insert(accepted, timezone.now())
-        for row, verdict in accepted:
-            if row.waybill not in made:
-                books.give_back(verdict)
-        _tell_orders(books, [pair for pair in accepted if pair[0].waybill in made], actor, digest)
-        parcels = {**books.parcels_before(), **made}
-    return [_answer(row, verdict, parcels) for row, verdict in zip(rows, verdicts, strict=True)]
+        batch = check.load(merchant, rows)
+        results = [batch.check(row) for row in rows]
+        accepted = [(row, done) for row, done in zip(rows, results, strict=True) if done.code == "ok"]
+        inserted = _insert(accepted, timezone.now())
+        for row, checked in accepted:
+            if row.waybill not in inserted:
+                batch.give_back(checked)
+        kept = [(row, checked) for row, checked in accepted if row.waybill in inserted]
+        _update_orders(batch, kept, actor, digest)
+        parcels = {**batch.existing_parcels(), **inserted}
+    return [_result(row, checked, parcels) for row, checked in zip(rows, results, strict=True)]
 
 
-def _insert(accepted: Sequence[tuple[Confirmation, Verdict]], now: datetime) -> dict[Waybill, int]:
-    """Write parcels and their lines; a waybill that another transaction took meanwhile is not in the answer."""
+def _insert(accepted: Sequence[tuple[Confirmation, Checked]], now: datetime) -> dict[Waybill, int]:
+    """Insert parcels and their lines; returns waybill → parcel id.
+
+    A waybill that another transaction inserted meanwhile is left out.
+    """
     ordered = sorted(accepted, key=lambda pair: pair[0].waybill)
-    found = bulk.insert_rows(
+    rows = bulk.insert_rows(
         Shipment,
-        [_shipment(row, verdict, now) for row, verdict in ordered],
+        [_shipment(row, checked, now) for row, checked in ordered],
         ignore_conflicts=True,
         returning=("id", "carrier", "tracking_number"),
     )
-    made: dict[Waybill, int] = {(carrier, number): pk for pk, carrier, number in found}
+    inserted: dict[Waybill, int] = {(carrier, number): pk for pk, carrier, number in rows}
     bulk.insert_rows(
         ShipmentLine,
         [
-            ShipmentLine(shipment_id=made[row.waybill], order_line_id=line_id, quantity=quantity)
-            for row, verdict in ordered
-            if row.waybill in made
-            for line_id, quantity in verdict.takes.items()
+            ShipmentLine(shipment_id=inserted[row.waybill], order_line_id=line_id, quantity=quantity)
+            for row, checked in ordered
+            if row.waybill in inserted
+            for line_id, quantity in checked.quantities.items()
         ],
     )
-    if made:
+    if inserted:
         transaction.on_commit(lambda: wakeups.hint(_POLL_HINT))
-    return made
+    return inserted
 
 
-def _shipment(row: Confirmation, verdict: Verdict, now: datetime) -> Shipment:
-    if verdict.order is None or verdict.warehouse is None:
+def _shipment(row: Confirmation, checked: Checked, now: datetime) -> Shipment:
+    if checked.order is None or checked.warehouse is None:
         raise RuntimeError("a row passed without an order or a warehouse")
     carrier, number = row.waybill
     return Shipment(
-        order_id=verdict.order.pk,
-        merchant_id=verdict.order.merchant_id,
-        warehouse_id=verdict.warehouse.pk,
+        order_id=checked.order.pk,
+        merchant_id=checked.order.merchant_id,
+        warehouse_id=checked.warehouse.pk,
         carrier=carrier,
         tracking_number=number,
         insured_value=row.insured_value,
         shipped_at=min(row.shipped_at or now, now),
         created_at=now,
-        is_important=verdict.order.is_important,
+        is_important=checked.order.is_important,
         next_check_at=now,
     )
 
 
-def _tell_orders(
-    books: Books, made: Sequence[tuple[Confirmation, Verdict]], actor: Actor, digest: str
+def _update_orders(
+    batch: Batch, kept: Sequence[tuple[Confirmation, Checked]], actor: Actor, digest: str
 ) -> None:
-    """A line of history for each parcel; the orders of which nothing is left are shipped."""
+    """Write a line of history for each parcel, and ship the orders of which nothing is left."""
     now = timezone.now()
-    orders = [books.orders[row.order] for row, _verdict in made]
-    evidences = [Evidence("waybill", " ".join(row.waybill), digest) for row, _verdict in made]
-    if made:
+    orders = [batch.orders[row.order] for row, _checked in kept]
+    evidences = [Evidence("waybill", " ".join(row.waybill), digest) for row, _checked in kept]
+    if kept:
         lifecycle.note_waybills(orders, evidences, actor=actor, at=now)
     last = {order.pk: evidence for order, evidence in zip(orders, evidences, strict=True)}
-    whole = _whole_orders(books, made)
+    complete = _complete_orders(batch, kept)
     moves = [
-        lifecycle.Move(pk, "ship", machine.WAREHOUSE, actor, last[pk], at=at) for pk, at in whole.items()
+        lifecycle.Move(pk, "ship", machine.WAREHOUSE, actor, last[pk], at=at) for pk, at in complete.items()
     ]
     outcomes = lifecycle.fire({order.pk: order for order in orders}, moves) if moves else []
     refused = [outcome for outcome in outcomes if outcome.result is not lifecycle.Result.DONE]
     if refused:
-        # Judged under the same lock a moment ago: only a switch thrown in between can do this. Nothing is kept.
+        # Checked under the same lock a moment ago: only a rule switched off in between refuses. Roll back.
         raise RuntimeError(f"{len(refused)} orders did not ship: {refused[0].code}")
 
 
-def _whole_orders(books: Books, made: Sequence[tuple[Confirmation, Verdict]]) -> dict[int, datetime]:
-    """Order → when it left, for those of which all is now in parcels that were really written."""
+def _complete_orders(batch: Batch, kept: Sequence[tuple[Confirmation, Checked]]) -> dict[int, datetime]:
+    """Order id → when its last parcel left (UTC), for the orders that are in parcels completely."""
     now = timezone.now()
-    taken: dict[int, list[datetime]] = {}
-    for row, verdict in made:
-        if verdict.order is not None:
-            taken.setdefault(verdict.order.pk, []).append(min(row.shipped_at or now, now))
-    return {pk: max(times) for pk, times in taken.items() if books.all_shipped(pk)}
+    left_at: dict[int, list[datetime]] = {}
+    for row, checked in kept:
+        if checked.order is not None:
+            left_at.setdefault(checked.order.pk, []).append(min(row.shipped_at or now, now))
+    return {pk: max(times) for pk, times in left_at.items() if batch.all_shipped(pk)}
 
 
-def _answer(row: Confirmation, verdict: Verdict, parcels: Mapping[Waybill, int]) -> Answer:
-    if verdict.code in _SUCCESSES and row.waybill not in parcels:
-        return Answer(row.order, "tracking_number_used")
-    return Answer(row.order, verdict.code, parcels[row.waybill] if verdict.code in _SUCCESSES else None)
+def _result(row: Confirmation, checked: Checked, parcels: Mapping[Waybill, int]) -> ConfirmationResult:
+    if checked.code not in _SUCCESSES:
+        return ConfirmationResult(row.order, checked.code)
+    if row.waybill not in parcels:
+        return ConfirmationResult(row.order, "tracking_number_used")
+    return ConfirmationResult(row.order, checked.code, parcels[row.waybill])

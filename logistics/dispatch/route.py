@@ -1,6 +1,6 @@
-"""What a carrier tells of a parcel becomes events, the parcel's state and, at the last signature, a completed order.
+"""Applies a carrier's route to a parcel: its events, its status and, at the last signature, the order's completion.
 
-Answers may come twice, late and out of order: events are unique by time and text, and the state is that of the
+Routes may arrive twice, late and out of order: events are unique by time and text, and the status is that of the
 event with the greatest time of its own, never of the last to arrive.
 """
 
@@ -19,56 +19,55 @@ from logistics.carriers.types import RouteAnswer, RouteEvent, TrackingStatus
 from logistics.models import Shipment, ShipmentException, ShipmentStatus, TrackingEvent
 from orders import lifecycle, machine
 from orders.lifecycle import Actor, Evidence, Result
-from orders.models import Order
-from orders.models import OrderStatus as S
+from orders.models import Order, OrderStatus
 from ordersite.database import bulk
 from ordersite.queue import outbox
 
-T = TrackingStatus
-# From a final state a parcel only goes back.
-_AFTER_DELIVERY = frozenset({T.RETURNING, T.RETURNED})
+Kind = ShipmentException.Kind
+# A delivered parcel can only be returned.
+_AFTER_DELIVERY = frozenset({TrackingStatus.RETURNING, TrackingStatus.RETURNED})
 _COLUMNS = (
     "status", "tracking_status", "delivered_at", "last_event_at", "last_checked_at", "next_check_at", "check_failures",
     "last_problem", "leased_until", "origin_city", "current_city", "destination_city",
 )  # fmt: skip
-Kind = ShipmentException.Kind
-S_DELIVERED, S_RETURNED = ShipmentStatus.DELIVERED.value, ShipmentStatus.RETURNED.value
+_DELIVERED, _RETURNED = ShipmentStatus.DELIVERED.value, ShipmentStatus.RETURNED.value
 
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What an answer changed."""
+    """What a route changed; `completed` is about the order."""
 
     new_events: int
     delivered: bool = False
     completed: bool = False
 
 
-def apply_route(shipment: Shipment, answer: RouteAnswer, *, next_check_in: timedelta) -> Applied:
-    """Take a whole route; taking it again changes nothing. Opens its own transaction: order, parcels, lines."""
+def apply_route(shipment: Shipment, route: RouteAnswer, *, next_check_in: timedelta) -> Applied:
+    """Apply a whole route; applying it again changes nothing.
+
+    Opens a transaction and locks the order, then its parcels.
+    """
     with transaction.atomic():
         orders = lifecycle.lock([shipment.order_id])
-        parcels = list(
-            Shipment.objects.select_for_update(no_key=True).filter(order_id=shipment.order_id).order_by("pk")
-        )
+        parcels = Shipment.objects.lock_of_order(shipment.order_id)
         parcel = next(row for row in parcels if row.pk == shipment.pk)
-        fresh = _keep_events(parcel, answer.events)
-        arrived = _move(parcel, _status(parcel, answer))
-        _note_check(parcel, answer, next_check_in)
+        new_events = _insert_events(parcel, route.events)
+        arrived = _move(parcel, _status(parcel, route))
+        _set_check(parcel, route, next_check_in)
         if bulk.update_rows(Shipment, [parcel], _COLUMNS) != 1:
             raise RuntimeError("a locked parcel was not changed")
-        _tell(parcel, arrived)
-        completed = arrived == S_DELIVERED and _complete(orders[parcel.order_id], parcels, parcel, answer.raw)
-    return Applied(fresh, arrived == S_DELIVERED, completed)
+        _publish_arrival(parcel, arrived)
+        completed = arrived == _DELIVERED and _complete(orders[parcel.order_id], parcels, parcel, route.raw)
+    return Applied(new_events, arrived == _DELIVERED, completed)
 
 
 def digest_text(text: str) -> str:
-    """What tells two events of one second apart."""
+    """A short digest of an event's text; it distinguishes two events of one second."""
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def _keep_events(parcel: Shipment, events: Sequence[RouteEvent]) -> int:
-    """Insert what is new, in the carrier's order: within one second the id decides."""
+def _insert_events(parcel: Shipment, events: Sequence[RouteEvent]) -> int:
+    """Insert the new events in the carrier's order, since within one second the id decides; returns how many."""
     now = timezone.now()
     rows = [
         TrackingEvent(
@@ -86,71 +85,80 @@ def _keep_events(parcel: Shipment, events: Sequence[RouteEvent]) -> int:
     return len(bulk.insert_rows(TrackingEvent, rows, ignore_conflicts=True, returning=("id",)))
 
 
-def _status(parcel: Shipment, answer: RouteAnswer) -> tuple[TrackingStatus, datetime | None]:
-    """The parcel's status and since when, by the events on record; a code that nobody knows does not hide the
-    last one that is known."""
+def _status(parcel: Shipment, route: RouteAnswer) -> tuple[TrackingStatus, datetime | None]:
+    """The parcel's tracking status and since when (UTC), by the stored events.
+
+    An event with an unknown code does not hide the last known status. Sets `last_event_at`.
+    """
     events = list(
         TrackingEvent.objects.filter(shipment_id=parcel.pk).order_by("-at", "-id").values_list("status", "at")
     )
     if not events:
-        return answer.status, None
-    known = next(((T(status), at) for status, at in events if status != T.UNKNOWN), None)
-    parcel.last_event_at = events[0][1]
-    newest_is_answers = bool(answer.events) and answer.events[-1].at == events[0][1]
-    if events[0][0] == T.UNKNOWN and newest_is_answers and answer.status is not T.UNKNOWN:
-        return answer.status, events[0][1]
-    return known or (T.UNKNOWN, events[0][1])
+        return route.status, None
+    unknown = TrackingStatus.UNKNOWN
+    known = next(((TrackingStatus(status), at) for status, at in events if status != unknown), None)
+    newest, newest_at = events[0]
+    parcel.last_event_at = newest_at
+    newest_is_of_route = bool(route.events) and route.events[-1].at == newest_at
+    if newest == unknown and newest_is_of_route and route.status is not unknown:
+        return route.status, newest_at
+    return known or (unknown, newest_at)
 
 
-def _move(parcel: Shipment, found: tuple[TrackingStatus, datetime | None]) -> str:
-    """Set the tracking status and make the transition that it means; returns the state reached now, or nothing."""
-    status, at = found
-    if parcel.status == S_RETURNED or (parcel.status == S_DELIVERED and status not in _AFTER_DELIVERY):
+def _move(parcel: Shipment, status_since: tuple[TrackingStatus, datetime | None]) -> str:
+    """Set the tracking status and fire the transition that follows from it.
+
+    Returns `delivered` or `returned` if the parcel got there now, otherwise an empty string.
+    """
+    status, at = status_since
+    if parcel.status == _RETURNED or (parcel.status == _DELIVERED and status not in _AFTER_DELIVERY):
         return ""
-    if status is T.UNKNOWN:
-        status = T.IN_TRANSIT if parcel.tracking_status == T.PENDING else T(parcel.tracking_status)
+    if status is TrackingStatus.UNKNOWN:
+        is_new = parcel.tracking_status == TrackingStatus.PENDING
+        status = TrackingStatus.IN_TRANSIT if is_new else TrackingStatus(parcel.tracking_status)
     parcel.tracking_status = status.value
     now = timezone.now()
-    if status is T.DELIVERED:
+    if status is TrackingStatus.DELIVERED:
         parcel.deliver(min(at or now, now))
-        return S_DELIVERED
-    if status is T.RETURNED:
+        return _DELIVERED
+    if status is TrackingStatus.RETURNED:
         parcel.come_back()
-        return S_RETURNED
-    if status is not T.PENDING and parcel.status == ShipmentStatus.SHIPPED:
+        return _RETURNED
+    if status is not TrackingStatus.PENDING and parcel.status == ShipmentStatus.SHIPPED:
         parcel.move()
     return ""
 
 
-def _note_check(parcel: Shipment, answer: RouteAnswer, next_check_in: timedelta) -> None:
+def _set_check(parcel: Shipment, route: RouteAnswer, next_check_in: timedelta) -> None:
+    """Set the columns of a successful poll on the instance."""
     now = timezone.now()
     parcel.last_checked_at, parcel.leased_until = now, None
     parcel.check_failures, parcel.last_problem = 0, ""
-    if parcel.status in (ShipmentStatus.SHIPPED, ShipmentStatus.MOVING):
+    if parcel.is_under_way:
         parcel.next_check_at = now + next_check_in
-    parcel.origin_city = answer.cities.origin or parcel.origin_city
-    parcel.current_city = answer.cities.current or parcel.current_city
-    parcel.destination_city = answer.cities.destination or parcel.destination_city
+    parcel.origin_city = route.cities.origin or parcel.origin_city
+    parcel.current_city = route.cities.current or parcel.current_city
+    parcel.destination_city = route.cities.destination or parcel.destination_city
 
 
-def _tell(parcel: Shipment, arrived: str) -> None:
-    if arrived == S_DELIVERED:
+def _publish_arrival(parcel: Shipment, arrived: str) -> None:
+    if arrived == _DELIVERED:
         payload = {
             "order": parcel.order_id, "carrier": parcel.carrier, "tracking_number": parcel.tracking_number,
         }  # fmt: skip
         at = parcel.delivered_at or timezone.now()
         outbox.publish([outbox.Event("shipment.delivered", parcel.pk, at, payload)])
-    if arrived == S_RETURNED:
+    if arrived == _RETURNED:
         cases.open_cases([cases.Case(Kind.RETURNED, parcel)])
 
 
 def _complete(order: Order, parcels: Sequence[Shipment], parcel: Shipment, raw: str) -> bool:
-    """The last signature completes the order.
+    """Complete the order if every parcel is delivered; returns whether it is completed now.
 
-    An order that is still «paid» has goods left to ship: its last parcel will complete it. Whatever else keeps it
-    from completing (refunded meanwhile, the edge switched off) becomes a case for a person.
+    An order that is still «paid» has goods left to ship: its last parcel will complete it. Any other refusal
+    (refunded meanwhile, the transition switched off) opens a case.
     """
-    if order.status == S.PAID or any(row.status != S_DELIVERED for row in parcels):
+    if order.status == OrderStatus.PAID or any(row.status != _DELIVERED for row in parcels):
         return False
     move = lifecycle.Move(
         order.pk,
@@ -168,16 +176,14 @@ def _complete(order: Order, parcels: Sequence[Shipment], parcel: Shipment, raw: 
 
 
 def _evidence(parcel: Shipment, raw: str) -> Evidence:
-    """`raw` is the answer as it came; empty when nobody was asked just now."""
+    """The evidence of a completion; `raw` is the carrier's response, empty when no carrier was polled just now."""
     digest = hashlib.sha256(raw.encode()).hexdigest() if raw else ""
     return Evidence("tracking", f"{parcel.carrier} {parcel.tracking_number}", digest)
 
 
 def complete_order(order_id: int) -> bool:
-    """Try once more to complete an order of which every parcel is signed for; True when it is completed now."""
+    """Retry the completion of an order whose parcels are all delivered; returns whether it is completed now."""
     with transaction.atomic():
         orders = lifecycle.lock([order_id])
-        parcels = list(
-            Shipment.objects.select_for_update(no_key=True).filter(order_id=order_id).order_by("pk")
-        )
+        parcels = Shipment.objects.lock_of_order(order_id)
         return bool(parcels) and _complete(orders[order_id], parcels, parcels[-1], "")

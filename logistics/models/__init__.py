@@ -1,5 +1,12 @@
 from logistics.models.case import ShipmentException
-from logistics.models.shipment import CARRIERS, Shipment, ShipmentLine, ShipmentStatus, TrackingEvent
+from logistics.models.shipment import (
+    CARRIERS,
+    Shipment,
+    ShipmentLine,
+    ShipmentQuerySet,
+    ShipmentStatus,
+    TrackingEvent,
+)
 from logistics.models.warehouse import CarrierAccount, Warehouse
 
 __all__ = [
@@ -8,6 +15,7 @@ __all__ = [
     "Shipment",
     "ShipmentException",
     "ShipmentLine",
+    "ShipmentQuerySet",
     "ShipmentStatus",
     "TrackingEvent",
     "Warehouse",

@@ -1,4 +1,4 @@
-"""A parcel that needs a person: silent, lost, or waiting too long."""
+"""Cases of parcels: what the work queue of logistics shows."""
 
 from __future__ import annotations
 
@@ -8,9 +8,18 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from ordersite.lib.models.case_queryset import CaseQuerySet
+
+
+class ShipmentExceptionQuerySet(CaseQuerySet["ShipmentException"]):
+    """Queries of the cases of parcels."""
+
 
 class ShipmentException(models.Model):
-    """One open case a parcel and kind."""
+    """A case: a parcel that needs a person. At most one is open for each parcel and kind.
+
+    `resolved_by` is empty when the product found the case settled by itself.
+    """
 
     class Kind(models.TextChoices):
         NOT_SIGNED = "not_signed", _("not signed for in time")
@@ -43,6 +52,8 @@ class ShipmentException(models.Model):
         verbose_name=_("resolved by"),
     )
     resolution = models.CharField(_("resolution"), max_length=500, default="", blank=True)
+
+    objects = ShipmentExceptionQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("shipment exception")

@@ -1,8 +1,9 @@
-"""A parcel of an order and what is known of its way. Only the doors of this app change it."""
+"""Parcels, their contents and their tracking events. Only `logistics.dispatch` and `logistics.tracking` write them."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Self
 
 from django.db import models
 from django.db.models import Q
@@ -21,7 +22,6 @@ class ShipmentStatus(models.TextChoices):
     RETURNED = "returned", _("returned")
 
 
-S = ShipmentStatus
 CARRIERS = (
     ("sf", _("SF Express")),
     ("zto", _("ZTO")),
@@ -36,11 +36,35 @@ CARRIERS = (
 )
 
 
-class Shipment(GuardedStatus, models.Model):
-    """One parcel. `next_check_at` (UTC) is when its route is asked for next; empty once it has arrived.
+UNDER_WAY = (ShipmentStatus.SHIPPED, ShipmentStatus.MOVING)
 
-    `last_asked_at` is when the carrier was asked (its floor counts from there), `last_checked_at` when it answered.
-    The three cities are those of the route strip, empty where the carrier does not say.
+
+class ShipmentQuerySet(models.QuerySet["Shipment"]):
+    """Queries of parcels."""
+
+    def of_merchant(self, merchant_id: int | None) -> Self:
+        """Parcels of one merchant; of all merchants when None."""
+        return self.all() if merchant_id is None else self.filter(merchant_id=merchant_id)
+
+    def under_way(self) -> Self:
+        """Parcels that have neither been signed for nor come back."""
+        return self.filter(status__in=UNDER_WAY)
+
+    def due(self, now: datetime) -> Self:
+        """Parcels whose route is to be polled at `now` (UTC)."""
+        return self.filter(next_check_at__lte=now)
+
+    def lock_of_order(self, order_id: int) -> list[Shipment]:
+        """Lock the parcels of a locked order by primary key, for the rest of the transaction."""
+        return list(self.select_for_update(no_key=True).filter(order_id=order_id).order_by("pk"))
+
+
+class Shipment(GuardedStatus, models.Model):
+    """One parcel of an order. All times are UTC.
+
+    `next_check_at` is when its route is polled next; empty once it has arrived. `last_asked_at` is when the carrier
+    was polled (the minimum interval counts from there), `last_checked_at` when it last answered. The three cities
+    are those of the drawn route, empty where the carrier does not name them.
     """
 
     order = models.ForeignKey(
@@ -55,7 +79,12 @@ class Shipment(GuardedStatus, models.Model):
     carrier = models.CharField(_("carrier"), max_length=20, choices=CARRIERS)
     tracking_number = models.CharField(_("waybill number"), max_length=40)
     status = FSMField(
-        _("status"), max_length=12, default=S.SHIPPED, choices=S.choices, protected=True, db_index=False
+        _("status"),
+        max_length=12,
+        default=ShipmentStatus.SHIPPED,
+        choices=ShipmentStatus.choices,
+        protected=True,
+        db_index=False,
     )
     tracking_status = models.CharField(_("tracking status"), max_length=20, default="pending")
     insured_value = MoneyField(_("insured value"), null=True, blank=True)
@@ -76,6 +105,8 @@ class Shipment(GuardedStatus, models.Model):
     current_city = models.CharField(_("current city"), max_length=40, default="", editable=False)
     destination_city = models.CharField(_("to city"), max_length=40, default="", editable=False)
 
+    objects = ShipmentQuerySet.as_manager()
+
     class Meta:
         verbose_name = _("shipment")
         verbose_name_plural = _("shipments")
@@ -86,7 +117,9 @@ class Shipment(GuardedStatus, models.Model):
                 name="shipment_waybill",
                 opclasses=["varchar_ops", "varchar_pattern_ops"],
             ),
-            models.CheckConstraint(condition=Q(status__in=S.values), name="shipment_status_known"),
+            models.CheckConstraint(
+                condition=Q(status__in=ShipmentStatus.values), name="shipment_status_known"
+            ),
         ]
         indexes = [
             models.Index(fields=["order", "id"], name="shipment_of_order"),
@@ -101,31 +134,57 @@ class Shipment(GuardedStatus, models.Model):
             models.Index(
                 fields=["shipped_at"],
                 name="shipment_under_way",
-                condition=Q(status__in=[S.SHIPPED, S.MOVING]),
+                condition=Q(status__in=[ShipmentStatus.SHIPPED, ShipmentStatus.MOVING]),
             ),
         ]
 
     def __str__(self) -> str:
         return f"{self.get_carrier_display()} {self.tracking_number}"
 
-    @transition(field=status, source=S.SHIPPED.value, target=S.MOVING.value)
-    def move(self) -> None:
-        """The carrier has seen the parcel."""
+    @property
+    def is_under_way(self) -> bool:
+        """Whether it has neither been signed for nor come back."""
+        return self.status in UNDER_WAY
 
-    @transition(field=status, source=[S.SHIPPED.value, S.MOVING.value], target=S.DELIVERED.value)
+    @property
+    def is_polled(self) -> bool:
+        """Whether its route is still polled: until it has arrived or come back."""
+        return self.next_check_at is not None
+
+    def is_due(self, now: datetime) -> bool:
+        """Whether its route is to be polled at `now` (UTC)."""
+        return self.next_check_at is not None and self.next_check_at <= now
+
+    def is_leased(self, now: datetime) -> bool:
+        """Whether a poller holds its lease at `now` (UTC)."""
+        return self.leased_until is not None and self.leased_until > now
+
+    @transition(field=status, source=ShipmentStatus.SHIPPED.value, target=ShipmentStatus.MOVING.value)
+    def move(self) -> None:
+        """The carrier has scanned the parcel."""
+
+    @transition(
+        field=status,
+        source=[ShipmentStatus.SHIPPED.value, ShipmentStatus.MOVING.value],
+        target=ShipmentStatus.DELIVERED.value,
+    )
     def deliver(self, at: datetime) -> None:
+        """The parcel was signed for at `at` (UTC)."""
         self.delivered_at = at
         self.next_check_at = None
 
     @transition(
-        field=status, source=[S.SHIPPED.value, S.MOVING.value, S.DELIVERED.value], target=S.RETURNED.value
+        field=status,
+        source=[ShipmentStatus.SHIPPED.value, ShipmentStatus.MOVING.value, ShipmentStatus.DELIVERED.value],
+        target=ShipmentStatus.RETURNED.value,
     )
     def come_back(self) -> None:
+        """The parcel was returned to the sender."""
         self.next_check_at = None
 
 
 class ShipmentLine(models.Model):
-    """How much of an order line is in a parcel."""
+    """The quantity of an order line that is in a parcel."""
 
     shipment = models.ForeignKey(Shipment, models.PROTECT, related_name="lines", db_index=False)
     order_line = models.ForeignKey(
@@ -146,7 +205,7 @@ class ShipmentLine(models.Model):
 
 
 class TrackingEvent(models.Model):
-    """One event of a parcel's way, as the carrier told it; de-duplicated by time and text, ordered by `at` (UTC)."""
+    """One event of a parcel's route as the carrier reported it; unique by time and text, ordered by `at` (UTC)."""
 
     shipment = models.ForeignKey(Shipment, models.PROTECT, related_name="events", db_index=False)
     at = models.DateTimeField(_("time"))

@@ -1,4 +1,4 @@
-"""Where goods leave from."""
+"""Warehouses, and the carrier accounts of merchants."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class Warehouse(models.Model):
-    """A place of one merchant that confirms shipments."""
+    """A warehouse of one merchant; it confirms the parcels that it has sent."""
 
     merchant = models.ForeignKey(
         "orders.Merchant", models.PROTECT, db_index=False, verbose_name=_("merchant")

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from logistics.accounts import save_account
 from logistics.carriers.types import CityStrip, RouteAnswer, RouteEvent, TrackingStatus
-from logistics.dispatch.confirm import Answer, Confirmation, Wanted, confirm_shipments
+from logistics.dispatch.confirm import Confirmation, ConfirmationResult, ProductQuantity, confirm_shipments
 from logistics.models import CarrierAccount, Shipment, Warehouse
 from orders import machine
 from orders.lifecycle import Actor
@@ -53,15 +53,15 @@ def parcel_of(order: Order, *, number: str = "", carrier: str = "yto", cups: int
         warehouse="main",
         carrier=carrier,
         tracking_number=number or new_number(),
-        lines=(Wanted("cup-1", cups),) if cups else (),
+        lines=(ProductQuantity("cup-1", cups),) if cups else (),
     )
 
 
-def confirm(merchant: Merchant, *rows: Confirmation) -> list[Answer]:
+def confirm(merchant: Merchant, *rows: Confirmation) -> list[ConfirmationResult]:
     return confirm_shipments(merchant, rows, actor=ERP, digest="ab" * 32)
 
 
-def parcel_in(answer: Answer) -> Shipment:
+def parcel_in(answer: ConfirmationResult) -> Shipment:
     """The parcel that a confirmation made."""
     return Shipment.objects.get(pk=answer.shipment or 0)
 

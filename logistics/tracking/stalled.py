@@ -1,4 +1,7 @@
-"""Parcels that nobody hears of: under way for too long, a carrier that does not answer, a signature without end."""
+"""Opens cases for stalled parcels: too long under way, or of a carrier that reports nothing.
+
+Also retries the orders that could not complete when their last parcel was signed for.
+"""
 
 from __future__ import annotations
 
@@ -8,65 +11,69 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from logistics import cases as exceptions
+from logistics import cases
 from logistics.dispatch import route
-from logistics.models import Shipment, ShipmentException, ShipmentStatus
+from logistics.models import Shipment, ShipmentException
+from orders.models import OrderStatus
 
 Kind = ShipmentException.Kind
 BATCH = 500
-# A carrier that has not answered for a day, or knows nothing of a parcel two days after it left, is silent.
+# A carrier is silent when it has not answered for a day, or knows nothing of a parcel two days after it left.
 NO_ANSWER = timedelta(hours=24)
 NOTHING_KNOWN = timedelta(hours=48)
 
 
 @dataclass(slots=True)
-class Found:
-    """How many cases were opened or, of the last kind, settled."""
+class StalledCounts:
+    """How many cases of each kind were opened, and how many orders were completed late."""
 
     not_signed: int = 0
     carrier_silent: int = 0
     completed: int = 0
 
 
-def find_silent_parcels(now: datetime | None = None) -> Found:
-    """Open a case a parcel and kind; a case that a person closed is not opened again for the same time span."""
+def find_stalled(now: datetime | None = None) -> StalledCounts:
+    """Open a case for each stalled parcel and kind. `now` is UTC.
+
+    A case that a person has resolved is not opened again within the same span of time.
+    """
     now = now or timezone.now()
     days = timedelta(days=settings.PARCEL_SILENCE_DAYS)
-    found = Found()
-    under_way = Shipment.objects.filter(status__in=[ShipmentStatus.SHIPPED, ShipmentStatus.MOVING])
+    counts = StalledCounts()
+    under_way = Shipment.objects.under_way()
     overdue = under_way.filter(shipped_at__lt=now - days)
-    found.not_signed = _open(Kind.NOT_SIGNED, overdue, closed_after=now - days)
+    counts.not_signed = _open_cases(Kind.NOT_SIGNED, overdue, resolved_since=now - days)
     unheard = under_way.annotate(heard_at=Coalesce("last_checked_at", "created_at")).filter(
         Q(heard_at__lt=now - NO_ANSWER) | Q(last_event_at__isnull=True, shipped_at__lt=now - NOTHING_KNOWN)
     )
-    found.carrier_silent = _open(Kind.CARRIER_SILENT, unheard, closed_after=now - NOTHING_KNOWN)
-    found.completed = _complete_late()
-    return found
+    counts.carrier_silent = _open_cases(Kind.CARRIER_SILENT, unheard, resolved_since=now - NOTHING_KNOWN)
+    counts.completed = _complete_late()
+    return counts
 
 
-def _open(kind: str, parcels: QuerySet[Shipment], *, closed_after: datetime) -> int:
+def _open_cases(kind: str, parcels: QuerySet[Shipment], *, resolved_since: datetime) -> int:
     same = ShipmentException.objects.filter(shipment=OuterRef("pk"), kind=kind)
-    known = same.filter(Q(resolved_at__isnull=True) | Q(resolved_at__gt=closed_after))
-    return sum(_raise(kind, batch) for batch in _batches(parcels.exclude(Exists(known))))
+    known = same.filter(Q(resolved_at__isnull=True) | Q(resolved_at__gt=resolved_since))
+    return sum(_open_batch(kind, batch) for batch in _batches(parcels.exclude(Exists(known))))
 
 
-def _raise(kind: str, batch: list[Shipment]) -> int:
-    cases = [
-        exceptions.Case(
+def _open_batch(kind: str, batch: list[Shipment]) -> int:
+    new = [
+        cases.Case(
             kind, parcel, {"shipped_at": parcel.shipped_at.isoformat(), "problem": parcel.last_problem}
         )
         for parcel in batch
     ]
     with transaction.atomic():
-        return exceptions.open_cases(cases)
+        return cases.open_cases(new)
 
 
 def _batches(parcels: QuerySet[Shipment]) -> Iterator[list[Shipment]]:
-    """By keyset, so that memory stays bounded however long nobody looked."""
+    """Lists of at most BATCH parcels, read by keyset, so that memory stays bounded after a long pause."""
     after = 0
     while batch := list(parcels.filter(pk__gt=after).order_by("pk")[:BATCH]):
         yield batch
@@ -74,11 +81,11 @@ def _batches(parcels: QuerySet[Shipment]) -> Iterator[list[Shipment]]:
 
 
 def _complete_late() -> int:
-    """Orders that could not complete when the last parcel was signed for (the edge was switched off): once more."""
+    """Retry the completions that were refused while their transition was switched off; returns how many succeeded."""
     completed = 0
-    cases = ShipmentException.objects.filter(kind=Kind.ORDER_NOT_COMPLETED, resolved_at__isnull=True)
-    for case in cases.filter(order__status="shipped").annotate(of=F("order_id")).order_by("pk")[:BATCH]:
+    refused = ShipmentException.objects.open().filter(kind=Kind.ORDER_NOT_COMPLETED)
+    for case in refused.filter(order__status=OrderStatus.SHIPPED).order_by("pk")[:BATCH]:
         if route.complete_order(case.order_id):
-            exceptions.resolve(case, user=None, note="completed after all")
+            cases.resolve(case, user=None, note="completed after all")
             completed += 1
     return completed

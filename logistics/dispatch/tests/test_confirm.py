@@ -15,7 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from logistics.dispatch import check
-from logistics.dispatch.confirm import Confirmation, Wanted, confirm_shipments
+from logistics.dispatch.confirm import Confirmation, ProductQuantity, confirm_shipments
 from logistics.models import Shipment, ShipmentLine, Warehouse
 from logistics.tests.builders import (
     ERP,
@@ -80,7 +80,7 @@ def test_several_parcels_of_one_order_in_one_call() -> None:
     order = build_paid(cups=3, lids=2)
     first = Confirmation(
         order=order.number, warehouse="main", carrier="yto", tracking_number=new_number(),
-        lines=(Wanted("cup-1", 2), Wanted("lid-1", 1)),
+        lines=(ProductQuantity("cup-1", 2), ProductQuantity("lid-1", 1)),
     )  # fmt: skip
     answers = confirm(order.merchant, first, parcel_of(order, cups=1))
     assert [answer.code for answer in answers] == ["ok", "ok"]
@@ -173,7 +173,7 @@ def _too_many(order: Order) -> Confirmation:
 def _strange_product(order: Order) -> Confirmation:
     return Confirmation(
         order=order.number, warehouse="main", carrier="yto", tracking_number=new_number(),
-        lines=(Wanted("cup-1", 1), Wanted("tea-9", 1)),
+        lines=(ProductQuantity("cup-1", 1), ProductQuantity("tea-9", 1)),
     )  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from logistics.tests.builders import (
     parcel_of,
     route_of,
 )
-from logistics.tracking.stalled import find_silent_parcels
+from logistics.tracking.stalled import find_stalled
 from orders import machine
 from orders.history.verify import verify_history
 from orders.models import OrderEvent, TransitionRule
@@ -130,9 +130,9 @@ def test_a_switched_off_edge_is_a_case_that_settles_itself_later() -> None:
         "shipped",
         "trigger_off",
     )
-    assert find_silent_parcels().completed == 0
+    assert find_stalled().completed == 0
     TransitionRule.objects.filter(trigger="carrier").update(is_enabled=True)
-    assert find_silent_parcels().completed == 1
+    assert find_stalled().completed == 1
     assert (reload(parcel).order.status, ShipmentException.objects.get().resolved_at is None) == (
         "completed",
         False,

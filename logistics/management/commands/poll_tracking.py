@@ -1,4 +1,7 @@
-"""Ask carriers for what is due, or for given waybill numbers now as far as the account's floor allows."""
+"""`poll_tracking`: poll the carriers for all due parcels, or now for the given waybill numbers.
+
+The account's minimum interval between two queries of one parcel is kept.
+"""
 
 from __future__ import annotations
 
@@ -12,28 +15,26 @@ from logistics.carriers.numbers import tidy_number
 from logistics.models import Shipment
 from logistics.tracking.poll import Counts, poll_tracking, refresh_now
 
-PATIENCE_SECONDS = 3600.0
+MAX_SECONDS = 3600.0
 
 
 class Command(BaseCommand):
     help = "Ask carriers where parcels are: all that are due, or the given waybill numbers."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        wish = parser.add_mutually_exclusive_group()
-        wish.add_argument("--due", action="store_true", help="all parcels that are due (the default)")
-        wish.add_argument("--number", nargs="+", action="extend", default=[], metavar="N")
+        choice = parser.add_mutually_exclusive_group()
+        choice.add_argument("--due", action="store_true", help="all parcels that are due (the default)")
+        choice.add_argument("--number", nargs="+", action="extend", default=[], metavar="N")
         parser.add_argument("--json", action="store_true")
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        counts = (
-            self._ask(options["number"]) if options["number"] else poll_tracking(seconds=PATIENCE_SECONDS)
-        )
+        counts = self._refresh(options["number"]) if options["number"] else poll_tracking(seconds=MAX_SECONDS)
         if options["json"]:
             self.stdout.write(json.dumps(counts.as_dict()))
             return
         self.stdout.write(", ".join(f"{name} {value}" for name, value in counts.as_dict().items()))
 
-    def _ask(self, numbers: list[str]) -> Counts:
+    def _refresh(self, numbers: list[str]) -> Counts:
         counts = Counts()
         for number in dict.fromkeys(map(tidy_number, numbers)):
             parcels = list(Shipment.objects.filter(tracking_number=number).order_by("pk"))

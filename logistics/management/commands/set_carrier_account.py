@@ -1,4 +1,4 @@
-"""Make or change a carrier account from a file and print the address for the carrier's pushes."""
+"""`set_carrier_account`: create or change a carrier account from a file and print its push address."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from logistics.cases import resolve
 from logistics.dispatch.route import apply_route
 from logistics.models import Shipment, ShipmentException
 from logistics.tests.builders import age, build_shipment, event, route_of
-from logistics.tracking.stalled import Found, find_silent_parcels
+from logistics.tracking.stalled import StalledCounts, find_stalled
 from ordersite.queue.models import OutboxEntry
 
 pytestmark = pytest.mark.django_db
@@ -34,12 +34,12 @@ def test_ten_days_without_a_signature_is_a_case_once() -> None:
         age(parcel, days * DAY)
         hear(parcel)
     hear(signed, TrackingStatus.DELIVERED)
-    assert find_silent_parcels() == Found(not_signed=1)
+    assert find_stalled() == StalledCounts(not_signed=1)
     case = ShipmentException.objects.get()
     assert (case.shipment_id, case.order_id, case.kind) == (late.pk, late.order_id, "not_signed")
     told = OutboxEntry.objects.get(name="shipment.exception_raised")
     assert (told.subject_id, told.payload) == (case.pk, {"kind": "not_signed", "shipment": late.pk})
-    assert find_silent_parcels() == Found()
+    assert find_stalled() == StalledCounts()
     assert ShipmentException.objects.count() == 1
 
 
@@ -47,13 +47,13 @@ def test_a_resolved_case_comes_back_only_after_the_same_time_again() -> None:
     parcel = build_shipment()
     age(parcel, 11 * DAY)
     hear(parcel)
-    find_silent_parcels()
+    find_stalled()
     case = ShipmentException.objects.get()
     assert resolve(case, user=None, note="已联系承运商")
     assert not resolve(case, user=None, note="again")
-    assert find_silent_parcels() == Found()
+    assert find_stalled() == StalledCounts()
     ShipmentException.objects.update(resolved_at=timezone.now() - 11 * DAY)
-    assert find_silent_parcels() == Found(not_signed=1)
+    assert find_stalled() == StalledCounts(not_signed=1)
     assert ShipmentException.objects.count() == 2
 
 
@@ -62,7 +62,7 @@ def test_a_carrier_that_does_not_answer_for_a_day_is_a_case() -> None:
     age(silent, 25 * DAY / 24)
     age(heard, 25 * DAY / 24)
     hear(heard)
-    assert find_silent_parcels() == Found(carrier_silent=1)
+    assert find_stalled() == StalledCounts(carrier_silent=1)
     assert ShipmentException.objects.get().shipment_id == silent.pk
 
 
@@ -70,7 +70,7 @@ def test_a_carrier_that_knows_nothing_after_two_days_is_a_case() -> None:
     parcel = build_shipment()
     age(parcel, 3 * DAY)
     Shipment.objects.update(last_checked_at=timezone.now(), last_problem="nothing_found: 500")
-    assert find_silent_parcels() == Found(carrier_silent=1)
+    assert find_stalled() == StalledCounts(carrier_silent=1)
     assert ShipmentException.objects.get().detail["problem"] == "nothing_found: 500"
 
 
@@ -85,4 +85,4 @@ def test_more_parcels_than_one_batch_are_all_found() -> None:
         )
         for n in range(1100)
     )  # fmt: skip
-    assert find_silent_parcels() == Found(not_signed=1100)
+    assert find_stalled() == StalledCounts(not_signed=1100)

@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 
 from logistics.tracking.poll import poll_tracking
-from logistics.tracking.stalled import find_silent_parcels
+from logistics.tracking.stalled import find_stalled
 from orders.closing import close_overdue
 from orders.history.seals import seal_history
 from ordersite.queue.loops import Loop, run_for_ever
@@ -49,7 +49,7 @@ class Command(BaseCommand):
                 Loop("mail", send_staff_mail, 2),
                 Loop("track", poll_tracking, 10),
                 Loop("seal", seal_history, 5),
-                Loop("silence", find_silent_parcels, 900),
+                Loop("silence", find_stalled, 900),
             ],
             stop=stop,
         )
