@@ -42,20 +42,19 @@ from ordersite import relay
 from ordersite.queue.models import Delivery, OutboxEntry
 from payments.models import Payment, PaymentAccount, PaymentException, PaymentNotification, RefundRequest
 from payments.polling import poll
-from payments.providers.tests.sandbox_accounts import (
-    ask_lane,
-    boxed_alipay,
-    boxed_attempt,
-    boxed_webhook,
-    fresh,
-    pay_at,
-)
 from payments.reconciliation.tests import bills
 from payments.reconciliation.tests.bills import Row
 from payments.reconciliation.tests.shop import account_at, attempt, paid, refund, row_of
 from payments.refunds.execute import order_refunds
 from payments.tasks import drain_notifications
 from payments.tests import builders as build
+from payments.tests.sandbox_accounts import (
+    pay_in_sandbox,
+    sandbox_alipay,
+    sandbox_webhook,
+    start_sandbox_attempt,
+)
+from payments.tests.steps import fresh, poll_now
 from sandbox.tests.running import Running, started
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -112,13 +111,13 @@ def test_paid_after_close_is_one_case_and_the_order_stays_closed() -> None:
 
 def two_paid(box: Running, policy: str) -> tuple[Payment, Payment]:
     """An order that the buyer has paid at two providers, as both have told us."""
-    first = boxed_attempt(boxed_alipay(box))
+    first = start_sandbox_attempt(sandbox_alipay(box))
     Merchant.objects.update(late_payments=policy)
-    second = boxed_attempt(boxed_webhook(box), order=first.order)
-    pay_at(box, first)
-    pay_at(box, second)
-    ask_lane(first)
-    ask_lane(second)
+    second = start_sandbox_attempt(sandbox_webhook(box), order=first.order)
+    pay_in_sandbox(box, first)
+    pay_in_sandbox(box, second)
+    poll_now(first)
+    poll_now(second)
     relay.run_relay()
     return fresh(first), fresh(second)
 

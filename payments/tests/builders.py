@@ -18,8 +18,8 @@ from orders.tests.builders import build_merchant, build_order
 from ordersite.lib.money import format_amount
 from payments.accounts.save import save_account
 from payments.models import Payment, PaymentAccount, PaymentNotification
-from payments.providers.tests.alipay_messages import account as alipay_keys
-from payments.providers.tests.alipay_messages import notification
+from payments.providers.alipay.tests.messages import account as alipay_keys
+from payments.providers.alipay.tests.messages import notification
 from payments.providers.webhook.signature import secret_bytes, signed_headers
 
 _serial = itertools.count(1)

@@ -17,8 +17,8 @@ from payments.about.search import find
 from payments.about.timeline import timeline
 from payments.models import Payment, PaymentException
 from payments.notifications import apply
-from payments.providers.tests.sandbox_accounts import fresh
 from payments.tests.builders import alipay_body, build_alipay, build_payment, build_webhook, post_alipay
+from payments.tests.steps import fresh
 
 pytestmark = pytest.mark.django_db
 

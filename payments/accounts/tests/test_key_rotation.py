@@ -15,8 +15,8 @@ from orders.tests.builders import build_merchant
 from orders.tests.web import web_server
 from payments.accounts.save import change_account, save_account
 from payments.models import PaymentNotification
-from payments.providers.tests import wechatpay_messages as wechatpay
 from payments.providers.webhook.signature import secret_bytes, signed_headers
+from payments.providers.wechatpay.tests import messages as wechatpay
 from payments.tests import builders as build
 
 pytestmark = [pytest.mark.postgres, pytest.mark.serial, pytest.mark.django_db(transaction=True)]

@@ -17,8 +17,8 @@ from payments.accounts.cache import known_accounts
 from payments.accounts.keys import keys_of
 from payments.accounts.save import change_account
 from payments.models import PaymentAccount
-from payments.providers.tests.alipay_messages import account as alipay_keys
-from payments.providers.tests.alipay_messages import key_pair
+from payments.providers.alipay.tests.messages import account as alipay_keys
+from payments.providers.alipay.tests.messages import key_pair
 from payments.tests import builders as build
 
 pytestmark = pytest.mark.django_db

@@ -17,9 +17,12 @@ from django.test import Client
 from orders.tests.builders import build_merchant
 from payments.accounts.save import save_account
 from payments.models import PaymentAccount
-from payments.providers.tests import alipay_messages, authority, unionpay_messages, wechatpay_messages
-from payments.providers.tests.unionpay_messages import MIDDLE, SHOP, SIGNER
+from payments.providers.alipay.tests import messages as alipay_messages
+from payments.providers.tests import authority
 from payments.providers.types import AccountKeys
+from payments.providers.unionpay.tests import messages as unionpay_messages
+from payments.providers.unionpay.tests.messages import MIDDLE, SHOP, SIGNER
+from payments.providers.wechatpay.tests import messages as wechatpay_messages
 from payments.tests.builders import WEBHOOK_SECRET
 
 pytestmark = pytest.mark.django_db

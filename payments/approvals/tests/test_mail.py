@@ -21,7 +21,7 @@ from payments.approvals.mail import GIVE_UP_AFTER, KEPT, MOST_IN_A_RUN, send_sta
 from payments.manual import settle
 from payments.manual.tests.proposals import person, unpaid, wish_for
 from payments.models import SettlementRequest, StaffMail
-from payments.providers.tests.sandbox_accounts import at_once
+from payments.tests.steps import run_together
 
 pytestmark = pytest.mark.django_db
 
@@ -282,5 +282,5 @@ def test_two_senders_at_once_send_each_mail_once(mail_server: type[MailServer]) 
         StaffMail(event="settlement.proposed", subject_id=request.pk, address=name, subject="s", body="b")
         for name in names
     )
-    assert sum(at_once(send_staff_mail, send_staff_mail)) == 20
+    assert sum(run_together(send_staff_mail, send_staff_mail)) == 20
     assert sorted(mail_server.taken) == sorted(names)

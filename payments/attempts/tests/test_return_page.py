@@ -11,9 +11,9 @@ from pytest_httpserver import HTTPServer
 from orders.models import Order, OrderStatus
 from orders.tests.builders import build_order_in
 from payments.models import Payment, PaymentStatus
-from payments.providers.tests.sandbox_accounts import fresh, long_ago
 from payments.tests.builders import build_payment, build_webhook
 from payments.tests.fake_provider import answer_with, askable, serving
+from payments.tests.steps import fresh, long_ago
 
 pytestmark = pytest.mark.django_db
 

@@ -17,18 +17,15 @@ from ordersite.lib.china_time import read_beijing
 from ordersite.lib.errors import DomainError
 from payments.attempts.start import new_reference, start_attempt
 from payments.models import Payment, PaymentStatus
-from payments.providers.tests.sandbox_accounts import (
-    api,
-    at_once,
-    boxed_alipay,
-    boxed_attempt,
-    boxed_webhook,
-    fresh,
-    open_cashier,
-    pay_at,
-    wish,
-)
 from payments.tests.builders import build_webhook
+from payments.tests.sandbox_accounts import (
+    open_cashier,
+    pay_in_sandbox,
+    sandbox_alipay,
+    sandbox_webhook,
+    start_sandbox_attempt,
+)
+from payments.tests.steps import api_client, fresh, run_together, start_body
 from sandbox.tests.running import Running, started
 
 pytestmark = pytest.mark.django_db
@@ -55,9 +52,9 @@ def test_reference_fits_every_provider() -> None:
 
 
 def test_api_answers_201_with_a_page_that_the_provider_accepts(box: Running) -> None:
-    order, account = build_order(total="266.40"), boxed_alipay(box)
-    answer = api().post(
-        f"/api/v1/orders/{order.number}/payments/", wish(account), content_type="application/json"
+    order, account = build_order(total="266.40"), sandbox_alipay(box)
+    answer = api_client().post(
+        f"/api/v1/orders/{order.number}/payments/", start_body(account), content_type="application/json"
     )
     payment = Payment.objects.get()
     assert answer.status_code == 201
@@ -68,12 +65,12 @@ def test_api_answers_201_with_a_page_that_the_provider_accepts(box: Running) -> 
         "status": "open",
         "pay_url": payment.pay_url,
     }
-    pay_at(box, payment)
+    pay_in_sandbox(box, payment)
     assert box.trade(payment.reference)["state"] == "paid"
 
 
 def test_provider_expiry_is_the_order_close_time(box: Running) -> None:
-    payment = boxed_attempt(boxed_alipay(box))
+    payment = start_sandbox_attempt(sandbox_alipay(box))
     assert payment.expires_at == payment.order.close_due_at
     content = parse_qs(urlsplit(payment.pay_url).query)["biz_content"][0]
     assert f'"out_trade_no":"{payment.reference}"' in content
@@ -82,16 +79,16 @@ def test_provider_expiry_is_the_order_close_time(box: Running) -> None:
 
 
 def test_attempt_is_noted_on_the_order(box: Running) -> None:
-    payment = boxed_attempt(boxed_alipay(box))
+    payment = start_sandbox_attempt(sandbox_alipay(box))
     assert Order.objects.get(pk=payment.order_id).payment_started_at == payment.created_at
     assert payment.next_query_at == payment.created_at + timedelta(minutes=1)
 
 
 def test_open_attempt_is_answered_again_with_200(box: Running) -> None:
-    order, account = build_order(), boxed_webhook(box)
-    client, path = api(), f"/api/v1/orders/{order.number}/payments/"
-    first = client.post(path, wish(account), content_type="application/json")
-    second = client.post(path, wish(account), content_type="application/json")
+    order, account = build_order(), sandbox_webhook(box)
+    client, path = api_client(), f"/api/v1/orders/{order.number}/payments/"
+    first = client.post(path, start_body(account), content_type="application/json")
+    second = client.post(path, start_body(account), content_type="application/json")
     assert (first.status_code, second.status_code) == (201, 200)
     assert first.json() == second.json()
     assert Payment.objects.count() == 1
@@ -99,8 +96,8 @@ def test_open_attempt_is_answered_again_with_200(box: Running) -> None:
 
 def test_account_without_a_pay_call_gives_no_address() -> None:
     order, account = build_order(), build_webhook()
-    answer = api().post(
-        f"/api/v1/orders/{order.number}/payments/", wish(account), content_type="application/json"
+    answer = api_client().post(
+        f"/api/v1/orders/{order.number}/payments/", start_body(account), content_type="application/json"
     )
     payment = Payment.objects.get()
     assert answer.status_code == 201
@@ -112,10 +109,10 @@ def test_account_without_a_pay_call_gives_no_address() -> None:
 
 @pytest.mark.parametrize("fault", ["status_500", "drop"])
 def test_silent_provider_is_502_and_the_attempt_is_on_record(box: Running, fault: str) -> None:
-    order, account = build_order(), boxed_webhook(box)
+    order, account = build_order(), sandbox_webhook(box)
     box.control("faults", target="webhook.gateway", fault=fault)
-    client, path = api(), f"/api/v1/orders/{order.number}/payments/"
-    answer = client.post(path, wish(account), content_type="application/json")
+    client, path = api_client(), f"/api/v1/orders/{order.number}/payments/"
+    answer = client.post(path, start_body(account), content_type="application/json")
     payment = Payment.objects.get()
     assert answer.status_code == 502
     assert answer.json()["code"] == "provider_unavailable"
@@ -123,7 +120,7 @@ def test_silent_provider_is_502_and_the_attempt_is_on_record(box: Running, fault
     assert payment.status == PaymentStatus.CREATED
     assert payment.next_query_at == payment.created_at + timedelta(minutes=1)
 
-    again = client.post(path, wish(account), content_type="application/json")
+    again = client.post(path, start_body(account), content_type="application/json")
     assert again.status_code == 200
     assert again.json()["reference"] == payment.reference
     assert again.json()["pay_url"].startswith(box.url)
@@ -132,8 +129,8 @@ def test_silent_provider_is_502_and_the_attempt_is_on_record(box: Running, fault
 def test_unreachable_provider_is_502() -> None:
     account = build_webhook(pay_url="http://127.0.0.1:9/pay", query_url="http://127.0.0.1:9/query")
     order = build_order()
-    answer = api().post(
-        f"/api/v1/orders/{order.number}/payments/", wish(account), content_type="application/json"
+    answer = api_client().post(
+        f"/api/v1/orders/{order.number}/payments/", start_body(account), content_type="application/json"
     )
     assert answer.status_code == 502
     assert answer.json()["details"] == {"reference": Payment.objects.get().reference}
@@ -141,8 +138,8 @@ def test_unreachable_provider_is_502() -> None:
 
 def test_attempt_whose_start_was_lost_and_then_paid_pays_the_order(box: Running) -> None:
     """The address reached the buyer by another way; starting again asks before it tries again."""
-    payment = boxed_attempt(boxed_webhook(box))
-    pay_at(box, payment)
+    payment = start_sandbox_attempt(sandbox_webhook(box))
+    pay_in_sandbox(box, payment)
     Payment.objects.all().delete()
     Payment(
         order=payment.order, account=payment.account, reference=payment.reference, amount=payment.amount,
@@ -156,28 +153,28 @@ def test_attempt_whose_start_was_lost_and_then_paid_pays_the_order(box: Running)
 
 @pytest.mark.parametrize("status", ["paid", "shipped", "completed", "closed", "refunded"])
 def test_order_that_is_not_pending_takes_no_payment(box: Running, status: str) -> None:
-    order, account = build_order_in(status), boxed_alipay(box)
-    answer = api().post(
-        f"/api/v1/orders/{order.number}/payments/", wish(account), content_type="application/json"
+    order, account = build_order_in(status), sandbox_alipay(box)
+    answer = api_client().post(
+        f"/api/v1/orders/{order.number}/payments/", start_body(account), content_type="application/json"
     )
     assert (answer.status_code, answer.json()["code"]) == (409, "order_not_payable")
     assert Payment.objects.count() == 0
 
 
 def test_closing_order_takes_no_payment(box: Running) -> None:
-    first = boxed_attempt(boxed_alipay(box))
+    first = start_sandbox_attempt(sandbox_alipay(box))
     with transaction.atomic():
         orders = list(lifecycle.lock([first.order_id]).values())
         lifecycle.request_close(orders, trigger=machine.TIMEOUT, actor=lifecycle.SYSTEM)
     with pytest.raises(DomainError, match="order_not_payable"):
-        start_attempt(first.order, boxed_webhook(box))
+        start_attempt(first.order, sandbox_webhook(box))
     assert Payment.objects.count() == 1
 
 
 def test_overdue_order_takes_no_payment_though_nobody_closed_it_yet(box: Running) -> None:
     order = build_order(due_in=timedelta(seconds=-1))
     with pytest.raises(DomainError, match="order_not_payable"):
-        start_attempt(order, boxed_alipay(box))
+        start_attempt(order, sandbox_alipay(box))
     assert Payment.objects.count() == 0
     assert Order.objects.get().payment_started_at is None
 
@@ -185,15 +182,15 @@ def test_overdue_order_takes_no_payment_though_nobody_closed_it_yet(box: Running
 def test_what_is_not_the_shops_own_is_not_there(box: Running) -> None:
     other = build_merchant("other")
     order, foreign_order = build_order(), build_order(merchant=other)
-    account, foreign_account = boxed_alipay(box), boxed_webhook(box, "other-webhook", merchant=other)
-    client = api()
+    account, foreign_account = sandbox_alipay(box), sandbox_webhook(box, "other-webhook", merchant=other)
+    client = api_client()
     table = [
-        (foreign_order.number, wish(account), 404, "unknown_order"),
-        (order.number, wish(foreign_account), 404, "unknown_account"),
+        (foreign_order.number, start_body(account), 404, "unknown_order"),
+        (order.number, start_body(foreign_account), 404, "unknown_account"),
         (order.number, {"provider": "webhook", "account": account.slug}, 404, "unknown_account"),
         (order.number, {"provider": "paypal", "account": account.slug}, 400, "invalid"),
         (order.number, {"provider": "alipay"}, 400, "invalid"),
-        (order.number, {**wish(account), "amount": "0.01"}, 400, "invalid"),
+        (order.number, {**start_body(account), "amount": "0.01"}, 400, "invalid"),
     ]
     for number, body, status, code in table:
         answer = client.post(f"/api/v1/orders/{number}/payments/", body, content_type="application/json")
@@ -202,28 +199,28 @@ def test_what_is_not_the_shops_own_is_not_there(box: Running) -> None:
 
 
 def test_disabled_account_takes_no_new_payment(box: Running) -> None:
-    order, account = build_order(), boxed_alipay(box)
+    order, account = build_order(), sandbox_alipay(box)
     type(account).objects.update(is_active=False)
-    answer = api().post(
-        f"/api/v1/orders/{order.number}/payments/", wish(account), content_type="application/json"
+    answer = api_client().post(
+        f"/api/v1/orders/{order.number}/payments/", start_body(account), content_type="application/json"
     )
     assert (answer.status_code, answer.json()["code"]) == (409, "account_disabled")
     assert Payment.objects.count() == 0
 
 
 def test_token_without_the_scope_is_refused(box: Running) -> None:
-    order, account = build_order(), boxed_alipay(box)
-    answer = api(None, "orders:read").post(
-        f"/api/v1/orders/{order.number}/payments/", wish(account), content_type="application/json"
+    order, account = build_order(), sandbox_alipay(box)
+    answer = api_client(None, "orders:read").post(
+        f"/api/v1/orders/{order.number}/payments/", start_body(account), content_type="application/json"
     )
     assert answer.status_code == 403
     assert Payment.objects.count() == 0
 
 
 def test_other_providers_attempt_is_closed_there_first(box: Running) -> None:
-    first = boxed_attempt(boxed_alipay(box))
+    first = start_sandbox_attempt(sandbox_alipay(box))
     open_cashier(box, first)
-    second = start_attempt(first.order, boxed_webhook(box))
+    second = start_attempt(first.order, sandbox_webhook(box))
     assert second.is_new
     assert box.trade(first.reference)["state"] == "closed"
     assert fresh(first).status == PaymentStatus.CLOSED
@@ -231,8 +228,8 @@ def test_other_providers_attempt_is_closed_there_first(box: Running) -> None:
 
 
 def test_attempt_that_its_provider_does_not_know_yet_is_left_to_the_lane(box: Running) -> None:
-    first = boxed_attempt(boxed_alipay(box))
-    second = start_attempt(first.order, boxed_webhook(box))
+    first = start_sandbox_attempt(sandbox_alipay(box))
+    second = start_attempt(first.order, sandbox_webhook(box))
     assert second.payment.status == PaymentStatus.OPEN
     left = fresh(first)
     assert left.status == PaymentStatus.OPEN
@@ -241,10 +238,10 @@ def test_attempt_that_its_provider_does_not_know_yet_is_left_to_the_lane(box: Ru
 
 
 def test_other_providers_attempt_turns_out_paid(box: Running) -> None:
-    first = boxed_attempt(boxed_alipay(box))
-    pay_at(box, first)
+    first = start_sandbox_attempt(sandbox_alipay(box))
+    pay_in_sandbox(box, first)
     with pytest.raises(DomainError, match="order_not_payable"):
-        start_attempt(first.order, boxed_webhook(box))
+        start_attempt(first.order, sandbox_webhook(box))
     assert fresh(first).status == PaymentStatus.PAID
     assert Order.objects.get().status == OrderStatus.PAID
     assert Payment.objects.count() == 1
@@ -252,17 +249,17 @@ def test_other_providers_attempt_turns_out_paid(box: Running) -> None:
 
 def test_no_second_provider_while_the_first_does_not_answer(box: Running) -> None:
     """The buyer could be paying there right now."""
-    first = boxed_attempt(boxed_alipay(box))
+    first = start_sandbox_attempt(sandbox_alipay(box))
     box.control("faults", target="alipay.gateway", fault="status_500", times=None)
     with pytest.raises(DomainError, match=first.reference):
-        start_attempt(first.order, boxed_webhook(box))
+        start_attempt(first.order, sandbox_webhook(box))
     assert Payment.objects.count() == 1
     assert fresh(first).close_wanted_at is not None
 
 
 def test_buyer_who_comes_back_to_the_first_provider_gets_its_attempt_again(box: Running) -> None:
-    alipay, webhook = boxed_alipay(box), boxed_webhook(box)
-    first = boxed_attempt(alipay)
+    alipay, webhook = sandbox_alipay(box), sandbox_webhook(box)
+    first = start_sandbox_attempt(alipay)
     second = start_attempt(first.order, webhook).payment
     again = start_attempt(first.order, alipay)
     assert (again.payment.pk, again.is_new) == (first.pk, False)
@@ -273,8 +270,8 @@ def test_buyer_who_comes_back_to_the_first_provider_gets_its_attempt_again(box: 
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
 def test_two_clicks_at_once_make_one_attempt(box: Running) -> None:
-    order, account = build_order(), boxed_webhook(box)
-    outcomes = at_once(*[lambda: start_attempt(order, account).payment.reference] * 4)
+    order, account = build_order(), sandbox_webhook(box)
+    outcomes = run_together(*[lambda: start_attempt(order, account).payment.reference] * 4)
     assert len(set(outcomes)) == 1
     assert Payment.objects.count() == 1
 
@@ -282,7 +279,7 @@ def test_two_clicks_at_once_make_one_attempt(box: Running) -> None:
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
 def test_two_providers_at_once_leave_one_open(box: Running) -> None:
-    order, accounts = build_order(), [boxed_webhook(box), boxed_webhook(box, "second-webhook")]
-    at_once(*[partial(start_attempt, order, account) for account in accounts])
+    order, accounts = build_order(), [sandbox_webhook(box), sandbox_webhook(box, "second-webhook")]
+    run_together(*[partial(start_attempt, order, account) for account in accounts])
     wanted = Payment.objects.filter(status=PaymentStatus.OPEN, close_wanted_at__isnull=True)
     assert wanted.count() == 1

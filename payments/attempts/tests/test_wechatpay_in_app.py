@@ -15,7 +15,7 @@ from orders.models import Buyer, Order
 from orders.tests.builders import build_merchant, build_order
 from payments.accounts.save import change_account, save_account
 from payments.models import Payment, PaymentAccount
-from payments.providers.tests.sandbox_accounts import api, ask_lane, fresh, wish
+from payments.tests.steps import api_client, fresh, poll_now, start_body
 from sandbox.tests.running import Running, started
 
 pytestmark = pytest.mark.django_db
@@ -47,7 +47,7 @@ def order_of(openid: str) -> Order:
 
 def begin(client: Client, order: Order, account: PaymentAccount) -> Any:
     path = f"/api/v1/orders/{order.number}/payments/"
-    return client.post(path, wish(account), content_type="application/json")
+    return client.post(path, start_body(account), content_type="application/json")
 
 
 def merchant_key(box: Running) -> RSAPublicKey:
@@ -63,7 +63,7 @@ def untouched(order: Order) -> bool:
 
 
 def test_a_buyer_inside_wechat_gets_signed_parameters_and_pays(box: Running) -> None:
-    client, order, account = api(), order_of(OPENID), boxed_account(box)
+    client, order, account = api_client(), order_of(OPENID), boxed_account(box)
     answer = begin(client, order, account)
     said = answer.json()
     payment = Payment.objects.get()
@@ -76,11 +76,11 @@ def test_a_buyer_inside_wechat_gets_signed_parameters_and_pays(box: Running) -> 
     signed = (params["appId"], params["timeStamp"], f"{params['nonceStr']}\n{params['package']}")
     assert rsa_verify(*signed, params["paySign"], merchant_key(box))
     assert box.control("pay", reference=payment.reference).status == 200
-    assert ask_lane(payment).order.status == "paid"
+    assert poll_now(payment).order.status == "paid"
 
 
 def test_asking_again_signs_the_same_order_anew(box: Running) -> None:
-    client, order, account = api(), order_of(OPENID), boxed_account(box)
+    client, order, account = api_client(), order_of(OPENID), boxed_account(box)
     first, second = begin(client, order, account), begin(client, order, account)
     assert (first.status_code, second.status_code) == (201, 200)
     one, other = first.json()["app_params"], second.json()["app_params"]
@@ -90,7 +90,7 @@ def test_asking_again_signs_the_same_order_anew(box: Running) -> None:
 
 
 def test_what_was_paid_meanwhile_is_not_offered_again(box: Running) -> None:
-    client, order, account = api(), order_of(OPENID), boxed_account(box)
+    client, order, account = api_client(), order_of(OPENID), boxed_account(box)
     begin(client, order, account)
     payment = Payment.objects.get()
     box.control("pay", reference=payment.reference)
@@ -101,14 +101,14 @@ def test_what_was_paid_meanwhile_is_not_offered_again(box: Running) -> None:
 
 def test_without_the_openid_nothing_is_begun(box: Running) -> None:
     order, account = order_of(""), boxed_account(box)
-    answer = begin(api(), order, account)
+    answer = begin(api_client(), order, account)
     assert (answer.status_code, answer.json()["code"]) == (409, "openid_missing")
     assert answer.json()["details"] == {"number": order.number}
     assert untouched(order)
 
 
 def test_a_silent_wechat_is_502_and_the_next_call_goes_on(box: Running) -> None:
-    client, order, account = api(), order_of(OPENID), boxed_account(box)
+    client, order, account = api_client(), order_of(OPENID), boxed_account(box)
     box.control("faults", target="wechatpay.gateway", fault="drop")
     answer = begin(client, order, account)
     payment = Payment.objects.get()
@@ -120,7 +120,7 @@ def test_a_silent_wechat_is_502_and_the_next_call_goes_on(box: Running) -> None:
 
 def test_an_attempt_keeps_its_kind_when_the_account_changes(box: Running) -> None:
     """One number is for one kind of order at WeChat: a code that was shown stays what the buyer scans."""
-    client, order, account = api(), order_of(OPENID), boxed_account(box, trade_type="native")
+    client, order, account = api_client(), order_of(OPENID), boxed_account(box, trade_type="native")
     first = begin(client, order, account)
     assert sorted(first.json()) == ["amount", "code_url", "provider", "reference", "status"]
     change_account(account, {"trade_type": "jsapi"})

@@ -23,9 +23,9 @@ from payments.attempts import start
 from payments.models import Payment, PaymentAccount, PaymentException, PaymentStatus
 from payments.notifications import apply
 from payments.polling import poll
-from payments.providers.tests.sandbox_accounts import at_once, fresh, want_closed
 from payments.tests.builders import build_payment, build_webhook, post_webhook, webhook_call
 from payments.tests.fake_provider import answer_with, askable, serving
+from payments.tests.steps import fresh, request_close, run_together
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgres]
 ROUNDS = 50
@@ -81,7 +81,7 @@ def test_the_race_without_the_door() -> None:
         notify_paid(payment)
         barrier.wait()
 
-    at_once(close_naively, pay)
+    run_together(close_naively, pay)
     assert end_of(payment) == ("closed", "paid", ())
 
 
@@ -101,7 +101,7 @@ def test_payment_while_the_closer_runs(provider: HTTPServer) -> None:
             time.sleep(moment)
             notify_paid(payment)
 
-        at_once(run_the_closer, pay)
+        run_together(run_the_closer, pay)
         apply.drain_notifications()
         end = end_of(payment)
         assert end in HONEST, f"round {number}"
@@ -116,11 +116,11 @@ def test_payment_at_the_very_moment_of_closing(provider: HTTPServer) -> None:
     account = askable(provider)
     for number in range(ROUNDS):
         payment = overdue_payment(account)
-        want_closed(Order.objects.get(pk=payment.order_id))
+        request_close(Order.objects.get(pk=payment.order_id))
         body, headers = webhook_call(payment)
         assert post_webhook(body, headers).status_code == 204
         PaymentAccount.objects.update(resting_until=None)
-        at_once(poll.ask_providers, apply.drain_notifications)
+        run_together(poll.ask_providers, apply.drain_notifications)
         apply.drain_notifications()
         end = end_of(payment)
         assert end in HONEST, f"round {number}"
@@ -147,7 +147,7 @@ def test_answer_and_notification_at_once_pay_once(provider: HTTPServer) -> None:
         PaymentAccount.objects.update(resting_until=None)
         body, headers = webhook_call(payment, provider_reference=f"p-{payment.reference}")
         assert post_webhook(body, headers).status_code == 204
-        at_once(poll.ask_providers, apply.drain_notifications)
+        run_together(poll.ask_providers, apply.drain_notifications)
         apply.drain_notifications()
         assert end_of(payment) == ("paid", "paid", ()), f"round {number}"
         assert _transitions(payment) == ["paid"]
@@ -168,7 +168,7 @@ def test_attempt_begun_while_the_order_is_handed_over(provider: HTTPServer) -> N
         def begin(order: Order = order) -> None:
             start.start_attempt(order, second)
 
-        at_once(hand_over, begin)
+        run_together(hand_over, begin)
         relay.run_relay()
         undecided = Payment.objects.filter(order=order, status__in=("created", "open"))
         assert all(payment.close_wanted_at for payment in undecided)

@@ -23,9 +23,9 @@ from payments.manual.tests.proposals import NUMBER, person, wish_for
 from payments.models import Payment, PaymentException, RefundRequest
 from payments.polling.call import Answered, Question
 from payments.polling.record import record_answer
-from payments.providers.tests.sandbox_accounts import want_closed
 from payments.providers.types import TradeResult, TradeState, UpdateKind
 from payments.tests.builders import build_alipay, build_payment, build_webhook
+from payments.tests.steps import request_close
 
 pytestmark = pytest.mark.django_db
 
@@ -74,7 +74,7 @@ def resolve_all(words: str = "done") -> None:
 
 def test_another_amount_ends_when_its_money_went_back_at_the_provider() -> None:
     payment = build_payment(build_webhook())
-    want_closed(payment.order)
+    request_close(payment.order)
     assert told(notice(payment, amount=Decimal("1.00"))) == ["amount_mismatch"]
     assert (state(payment), open_cases()) == (("pending", "open"), ["amount_mismatch"])
     asked(payment, TradeState.PAID, amount=Decimal("1.00"))
@@ -234,6 +234,6 @@ def test_a_payment_that_its_provider_takes_back_is_a_case_and_no_silence() -> No
 
 def test_a_provider_that_says_paid_is_never_closed() -> None:
     payment = build_payment(build_webhook())
-    want_closed(payment.order)
+    request_close(payment.order)
     asked(payment, TradeState.PAID, amount=payment.amount)
     assert (state(payment), open_cases()) == (("paid", "paid"), [])

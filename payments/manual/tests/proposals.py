@@ -18,8 +18,8 @@ from ordersite.lib.errors import DomainError
 from payments.manual.evidence import Handed
 from payments.manual.settle import Wish
 from payments.models import MoneyLimit, Payment, PaymentAccount, PaymentException, Proposal
-from payments.providers.tests.sandbox_accounts import at_once
 from payments.tests.builders import build_payment, build_webhook
+from payments.tests.steps import run_together
 
 PDF = b"%PDF-1.7\nreceipt\n"
 NUMBER = "BANK20261122000001"
@@ -86,7 +86,7 @@ def looking_at_once(request: Proposal) -> list[bool]:
         seen.append(type(request)._default_manager.get(pk=request.pk).is_waiting)
         barrier.wait()
 
-    at_once(look, look)
+    run_together(look, look)
     return seen
 
 
@@ -100,5 +100,5 @@ def deciding_at_once(request: Proposal, approve: Callable[..., object]) -> list[
         except DomainError as caught:
             codes.append(caught.code)
 
-    at_once(*[partial(decide, person(name)) for name in ("wang", "zhao")])
+    run_together(*[partial(decide, person(name)) for name in ("wang", "zhao")])
     return codes

@@ -31,9 +31,9 @@ from payments.models import (
     RefundRequest,
     RevivalRequest,
 )
-from payments.providers.tests.sandbox_accounts import at_once
 from payments.refunds.request import request_refund
 from payments.tests.builders import build_alipay
+from payments.tests.steps import run_together
 
 pytestmark = pytest.mark.django_db
 
@@ -230,7 +230,7 @@ def test_a_refund_and_a_revival_at_once_never_both_happen() -> None:
     def give_back() -> None:
         request_refund(request.payment_id, Decimal("199.00"), actor_user=chief, reason="x")
 
-    at_once(revive, give_back)
+    run_together(revive, give_back)
     order = Order.objects.get(pk=request.order_id)
     refund = RefundRequest.objects.get()
     # Either the refund came first and the order stays closed, or it is a refund of a living order, which then is stopped.

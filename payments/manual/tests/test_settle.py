@@ -42,8 +42,8 @@ from payments.models import (
     Statement,
     StatementLine,
 )
-from payments.providers.tests.sandbox_accounts import at_once
 from payments.tests import builders as build
+from payments.tests.steps import run_together
 
 AT = datetime(2026, 11, 22, 6, 2, 9, tzinfo=UTC)
 Deed = MoneyLimit.Deed
@@ -437,7 +437,7 @@ def test_one_number_for_two_orders_at_once_is_taken_once() -> None:
         except DomainError as caught:
             codes.append(caught.code)
 
-    at_once(*[lambda order=order: wish(order) for order in orders])
+    run_together(*[lambda order=order: wish(order) for order in orders])
     assert codes == ["reference_taken"]
     assert SettlementRequest.objects.count() == 1
 

@@ -24,11 +24,11 @@ from payments.models import (
     StatementLine,
     StatementMapping,
 )
-from payments.providers.tests.sandbox_accounts import at_once
 from payments.reconciliation import settle as settle_statement
 from payments.reconciliation.tests import bills
 from payments.reconciliation.tests.bills import Row
 from payments.reconciliation.tests.shop import account_at, attempt, paid, results, row_of, take
+from payments.tests.steps import run_together
 
 pytestmark = pytest.mark.django_db
 ADD = "admin:payments_settlementrequest_add"
@@ -175,7 +175,7 @@ def test_a_line_without_a_number_proves_one_order_and_not_two() -> None:
 def test_one_line_for_two_orders_at_once_is_taken_once() -> None:
     orders, line = line_without_number()
     li = person("li")
-    made = at_once(
+    made = run_together(
         *[
             lambda order=order, n=n: settle.propose(wish(order, line, f"TYPED000{n}"), user=li).status
             for n, order in enumerate(orders)

@@ -21,7 +21,7 @@ from django.utils import timezone
 from orders.tests.web import web_server
 from payments.models import Payment, PaymentNotification, RefusedCall
 from payments.notifications import rejected
-from payments.providers.tests.alipay_messages import form, signature, signed_fields, signed_text
+from payments.providers.alipay.tests.messages import form, signature, signed_fields, signed_text
 from payments.tests import builders as build
 from scripts.processes import family_of
 

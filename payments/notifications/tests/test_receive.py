@@ -25,7 +25,7 @@ from payments.models import (
 )
 from payments.notifications import rejected
 from payments.notifications.apply import drain_notifications
-from payments.providers.tests.alipay_messages import form, key_pair, sdk, signed_fields, signed_text
+from payments.providers.alipay.tests.messages import form, key_pair, sdk, signed_fields, signed_text
 from payments.tests import builders as build
 
 pytestmark = pytest.mark.django_db(transaction=True)

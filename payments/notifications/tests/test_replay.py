@@ -13,7 +13,7 @@ from django.utils import timezone
 from payments.models import Payment, PaymentException, PaymentNotification
 from payments.notifications.apply import drain_notifications
 from payments.notifications.replay import replay
-from payments.providers.tests.alipay_messages import key_pair
+from payments.providers.alipay.tests.messages import key_pair
 from payments.tests import builders as build
 
 pytestmark = pytest.mark.django_db(transaction=True)

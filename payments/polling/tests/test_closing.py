@@ -20,19 +20,15 @@ from payments.polling import poll
 from payments.polling.call import Question, ask
 from payments.polling.record import record_answer
 from payments.provider_calls import throttle
-from payments.providers.tests.sandbox_accounts import (
-    ask_lane,
-    boxed_alipay,
-    boxed_attempt,
-    boxed_webhook,
-    fresh,
-    long_ago,
-    make_due,
-    open_cashier,
-    pay_at,
-    want_closed,
-)
 from payments.tests.builders import build_payment, build_webhook
+from payments.tests.sandbox_accounts import (
+    open_cashier,
+    pay_in_sandbox,
+    sandbox_alipay,
+    sandbox_webhook,
+    start_sandbox_attempt,
+)
+from payments.tests.steps import fresh, long_ago, make_due, poll_now, request_close
 from sandbox.tests.running import Running, started
 
 pytestmark = pytest.mark.django_db
@@ -51,7 +47,7 @@ def no_faults(box: Running) -> Iterator[None]:
 
 
 def test_overdue_order_closes_at_the_provider_and_then_here(box: Running) -> None:
-    payment = boxed_attempt(boxed_alipay(box))
+    payment = start_sandbox_attempt(sandbox_alipay(box))
     open_cashier(box, payment)
     Order.objects.update(close_due_at=long_ago(seconds=1))
     assert order_closing.close_overdue() == 1
@@ -74,7 +70,7 @@ def test_overdue_order_closes_at_the_provider_and_then_here(box: Running) -> Non
 
 
 def test_who_wanted_it_closed_stands_in_the_history(box: Running) -> None:
-    payment = boxed_attempt(boxed_webhook(box))
+    payment = start_sandbox_attempt(sandbox_webhook(box))
     result = order_closing.cancel(
         payment.order.number, reason="买错了", actor=Actor("client", "7"), trigger=machine.BUYER_CANCEL
     )
@@ -87,9 +83,9 @@ def test_who_wanted_it_closed_stands_in_the_history(box: Running) -> None:
 
 
 def test_paid_meanwhile_is_a_payment(box: Running) -> None:
-    payment = boxed_attempt(boxed_alipay(box))
-    pay_at(box, payment)
-    want_closed(payment.order)
+    payment = start_sandbox_attempt(sandbox_alipay(box))
+    pay_in_sandbox(box, payment)
+    request_close(payment.order)
     poll.ask_providers()
     order = Order.objects.get()
     assert order.status == OrderStatus.PAID
@@ -101,8 +97,8 @@ def test_paid_meanwhile_is_a_payment(box: Running) -> None:
 
 
 def test_not_known_before_the_expiry_proves_nothing(box: Running) -> None:
-    payment = boxed_attempt(boxed_alipay(box))
-    want_closed(payment.order)
+    payment = start_sandbox_attempt(sandbox_alipay(box))
+    request_close(payment.order)
     poll.ask_providers()
     left = fresh(payment)
     assert left.status == PaymentStatus.OPEN
@@ -113,32 +109,32 @@ def test_not_known_before_the_expiry_proves_nothing(box: Running) -> None:
 
 
 def test_not_known_after_the_expiry_closes(box: Running) -> None:
-    payment = boxed_attempt(boxed_alipay(box))
-    want_closed(payment.order)
-    just_expired = ask_lane(payment, expires_at=long_ago(seconds=119))
+    payment = start_sandbox_attempt(sandbox_alipay(box))
+    request_close(payment.order)
+    just_expired = poll_now(payment, expires_at=long_ago(seconds=119))
     assert just_expired.status == PaymentStatus.OPEN
     assert just_expired.next_query_at == just_expired.expires_at + timedelta(minutes=2)
-    assert ask_lane(payment, expires_at=long_ago(seconds=121)).status == PaymentStatus.CLOSED
+    assert poll_now(payment, expires_at=long_ago(seconds=121)).status == PaymentStatus.CLOSED
     assert Order.objects.get().status == OrderStatus.CLOSED
 
 
 def test_provider_that_cannot_be_asked_closes_two_minutes_after_the_expiry() -> None:
     payment = build_payment(build_webhook())
-    want_closed(payment.order)
+    request_close(payment.order)
     poll.ask_providers()
     waiting = fresh(payment)
     assert waiting.status == PaymentStatus.OPEN
     assert waiting.next_query_at == waiting.expires_at + timedelta(minutes=2)
-    assert ask_lane(payment, expires_at=long_ago(seconds=121)).status == PaymentStatus.CLOSED
+    assert poll_now(payment, expires_at=long_ago(seconds=121)).status == PaymentStatus.CLOSED
     assert Order.objects.get().status == OrderStatus.CLOSED
 
 
 @pytest.mark.parametrize("fault", ["status_500", "drop", "corrupt_signature"])
 def test_unreachable_provider_leaves_the_order_pending(box: Running, fault: str) -> None:
-    payment = boxed_attempt(boxed_alipay(box))
+    payment = start_sandbox_attempt(sandbox_alipay(box))
     open_cashier(box, payment)
     box.control("faults", target="alipay.gateway", fault=fault, times=None)
-    want_closed(payment.order)
+    request_close(payment.order)
     poll.ask_providers()
     left = fresh(payment)
     assert left.status == PaymentStatus.OPEN
@@ -148,33 +144,33 @@ def test_unreachable_provider_leaves_the_order_pending(box: Running, fault: str)
     assert left.account.failures_in_a_row == 1
     assert PaymentException.objects.count() == 0
     # Even long after the expiry, silence is no answer.
-    assert ask_lane(payment, expires_at=long_ago(hours=1)).status == PaymentStatus.OPEN
+    assert poll_now(payment, expires_at=long_ago(hours=1)).status == PaymentStatus.OPEN
     assert Order.objects.get().status == OrderStatus.PENDING
 
 
 def test_a_person_is_told_after_a_day_of_silence(box: Running) -> None:
-    payment = boxed_attempt(boxed_alipay(box))
+    payment = start_sandbox_attempt(sandbox_alipay(box))
     box.control("faults", target="alipay.gateway", fault="status_500", times=None)
-    want_closed(payment.order)
-    ask_lane(payment, close_wanted_at=long_ago(hours=23, minutes=59))
+    request_close(payment.order)
+    poll_now(payment, close_wanted_at=long_ago(hours=23, minutes=59))
     assert PaymentException.objects.count() == 0
-    ask_lane(payment, close_wanted_at=long_ago(hours=24))
-    ask_lane(payment, close_wanted_at=long_ago(hours=25))
+    poll_now(payment, close_wanted_at=long_ago(hours=24))
+    poll_now(payment, close_wanted_at=long_ago(hours=25))
     case = PaymentException.objects.get()
     assert (case.kind, case.payment_id, case.order_id) == ("provider_silent", payment.pk, payment.order_id)
     assert Order.objects.get().status == OrderStatus.PENDING
 
     box.control("faults", "DELETE")
     open_cashier(box, payment)
-    assert ask_lane(payment).status == PaymentStatus.CLOSED
+    assert poll_now(payment).status == PaymentStatus.CLOSED
     assert Order.objects.get().status == OrderStatus.CLOSED
 
 
 def test_wrong_amount_never_pays_and_never_closes(box: Running) -> None:
-    payment = boxed_attempt(boxed_alipay(box))
-    pay_at(box, payment)
+    payment = start_sandbox_attempt(sandbox_alipay(box))
+    pay_in_sandbox(box, payment)
     box.control("faults", target="alipay.gateway", fault="wrong_amount", value=0.01, times=None)
-    want_closed(payment.order)
+    request_close(payment.order)
     poll.ask_providers()
     assert fresh(payment).status == PaymentStatus.OPEN
     assert Order.objects.get().status == OrderStatus.PENDING
@@ -183,57 +179,57 @@ def test_wrong_amount_never_pays_and_never_closes(box: Running) -> None:
 
 def test_order_closes_only_with_its_last_attempt(box: Running) -> None:
     order = build_order()
-    known = boxed_attempt(boxed_webhook(box), order=order)
+    known = start_sandbox_attempt(sandbox_webhook(box), order=order)
     unasked = build_payment(build_webhook("silent"), order=order)
-    want_closed(order)
+    request_close(order)
     poll.ask_providers()
     assert fresh(known).status == PaymentStatus.CLOSED
     assert fresh(unasked).status == PaymentStatus.OPEN
     assert Order.objects.get().status == OrderStatus.PENDING
-    ask_lane(unasked, expires_at=long_ago(minutes=3))
+    poll_now(unasked, expires_at=long_ago(minutes=3))
     assert Order.objects.get().status == OrderStatus.CLOSED
 
 
 def test_order_whose_attempts_are_all_over_closes_with_the_request() -> None:
     payment = build_payment(build_webhook(), status=PaymentStatus.CLOSED)
-    want_closed(payment.order)
+    request_close(payment.order)
     assert Order.objects.get().status == OrderStatus.CLOSED
 
 
 def test_money_that_a_switched_off_rule_kept_out_keeps_the_order_open(box: Running) -> None:
-    payment = boxed_attempt(boxed_webhook(box))
+    payment = start_sandbox_attempt(sandbox_webhook(box))
     TransitionRule.objects.filter(trigger=machine.QUERY).update(is_enabled=False)
-    pay_at(box, payment)
+    pay_in_sandbox(box, payment)
     make_due(payment)
     poll.ask_providers()
     assert fresh(payment).status == PaymentStatus.PAID
-    want_closed(payment.order)
+    request_close(payment.order)
     assert Order.objects.get().status == OrderStatus.PENDING
     assert PaymentException.objects.get().kind == "order_refused"
 
 
 def test_paid_order_has_its_other_attempts_closed(box: Running) -> None:
-    first = boxed_attempt(boxed_alipay(box))
-    second = boxed_attempt(boxed_webhook(box), order=first.order)
+    first = start_sandbox_attempt(sandbox_alipay(box))
+    second = start_sandbox_attempt(sandbox_webhook(box), order=first.order)
     open_cashier(box, first)
-    pay_at(box, second)
-    ask_lane(second)
+    pay_in_sandbox(box, second)
+    poll_now(second)
     assert Order.objects.get().status == OrderStatus.PAID
     relay.run_relay()
-    ask_lane(first)
+    poll_now(first)
     assert box.trade(first.reference)["state"] == "closed"
     assert fresh(first).status == PaymentStatus.CLOSED
     assert fresh(second).status == PaymentStatus.PAID
 
 
 def test_both_providers_paid_makes_an_exception(box: Running) -> None:
-    first = boxed_attempt(boxed_alipay(box))
-    second = boxed_attempt(boxed_webhook(box), order=first.order)
-    pay_at(box, first)
-    pay_at(box, second)
-    ask_lane(second)
+    first = start_sandbox_attempt(sandbox_alipay(box))
+    second = start_sandbox_attempt(sandbox_webhook(box), order=first.order)
+    pay_in_sandbox(box, first)
+    pay_in_sandbox(box, second)
+    poll_now(second)
     relay.run_relay()
-    ask_lane(first)
+    poll_now(first)
     case = PaymentException.objects.get()
     assert (case.kind, case.payment_id) == ("already_paid", first.pk)
     assert fresh(first).status == PaymentStatus.PAID
@@ -241,10 +237,10 @@ def test_both_providers_paid_makes_an_exception(box: Running) -> None:
 
 
 def test_refunded_at_the_provider_before_we_knew_of_the_payment(box: Running) -> None:
-    payment = boxed_attempt(boxed_webhook(box))
-    pay_at(box, payment)
+    payment = start_sandbox_attempt(sandbox_webhook(box))
+    pay_in_sandbox(box, payment)
     box.control("refund", reference=payment.reference)
-    assert ask_lane(payment).status == PaymentStatus.REFUNDED
+    assert poll_now(payment).status == PaymentStatus.REFUNDED
     order = Order.objects.get()
     assert (order.status, order.refunded_amount) == (OrderStatus.REFUNDED, order.total_amount)
     lines = OrderEvent.objects.filter(order=order, kind="transition").order_by("seq")
@@ -253,12 +249,12 @@ def test_refunded_at_the_provider_before_we_knew_of_the_payment(box: Running) ->
 
 def test_newer_wish_to_close_is_not_slept_over(box: Running) -> None:
     """While a question is out, the order begins to close: the answer must not put the closing off."""
-    payment = boxed_attempt(boxed_webhook(box))
+    payment = start_sandbox_attempt(sandbox_webhook(box))
     make_due(payment)
     held = throttle.hold(payment.account)
     assert held is not None
     (claimed,) = throttle.claim(held)
-    want_closed(payment.order)
+    request_close(payment.order)
     wished_at = fresh(payment).next_query_at
     question = Question(claimed, keys_of(payment.account), close=False, lease=held.lease)
     record_answer(ask(question, gateway()))

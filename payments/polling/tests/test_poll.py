@@ -16,9 +16,9 @@ from payments.models import Payment, PaymentAccount, PaymentStatus
 from payments.polling import poll
 from payments.polling.schedule import next_question_at
 from payments.provider_calls import throttle
-from payments.providers.tests.sandbox_accounts import at_once, fresh, long_ago
 from payments.tests.builders import build_payment
 from payments.tests.fake_provider import answer_with, askable, due_payment, serving
+from payments.tests.steps import fresh, long_ago, run_together
 
 pytestmark = pytest.mark.django_db
 # On a busy machine the time of one run is over before its work is.
@@ -199,7 +199,7 @@ def test_no_plan_claims_more_than_a_turn(provider: HTTPServer) -> None:
 def test_one_process_at_a_time_has_the_account(provider: HTTPServer) -> None:
     account = askable(provider)
     due_payment(account)
-    turns = at_once(*[lambda: throttle.hold(account)] * 8)
+    turns = run_together(*[lambda: throttle.hold(account)] * 8)
     assert sum(turn is not None for turn in turns) == 1
 
 
@@ -217,7 +217,7 @@ def test_asking_at_once_happens_at_most_every_three_seconds(provider: HTTPServer
 def test_many_who_look_at_once_ask_once(provider: HTTPServer) -> None:
     answer_with(provider, "pending")
     payment = build_payment(askable(provider))
-    assert sorted(at_once(*[lambda: poll.ask_now(fresh(payment))] * 8)) == [False] * 7 + [True]
+    assert sorted(run_together(*[lambda: poll.ask_now(fresh(payment))] * 8)) == [False] * 7 + [True]
     assert len(provider.log) == 1
 
 

@@ -20,10 +20,10 @@ from orders.models import Order, OrderEvent
 from ordersite.lib.money import format_amount
 from payments.models import Payment, PaymentException, PaymentNotification
 from payments.notifications.apply import drain_notifications
-from payments.providers.tests.sandbox_accounts import want_closed
 from payments.reconciliation import recovery
 from payments.tests import builders as build
 from payments.tests.fake_provider import askable, serving
+from payments.tests.steps import request_close
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PAID_SINCE = 12
@@ -86,7 +86,7 @@ def test_acknowledged_payments_of_a_restored_database_are_found_again(
     payments = [build.build_payment(account) for _ in range(PAID_SINCE)]
     unpaid = build.build_payment(account)
     closed_here = build.build_payment(account, status="closed")
-    want_closed(closed_here.order)
+    request_close(closed_here.order)
     assert Order.objects.get(pk=closed_here.order_id).status == "closed"
     name = connection.settings_dict["NAME"]
     since = timezone.now() - timedelta(minutes=1)

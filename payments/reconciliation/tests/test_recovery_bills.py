@@ -18,8 +18,9 @@ from orders.tests.builders import build_merchant
 from ordersite.lib.money import format_amount
 from payments.accounts.save import save_account
 from payments.models import Payment, PaymentException, Statement, StatementLine
-from payments.providers.tests.sandbox_accounts import boxed_attempt, fresh
 from payments.reconciliation import importing
+from payments.tests.sandbox_accounts import start_sandbox_attempt
+from payments.tests.steps import fresh
 from sandbox.tests.running import Running, started
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -45,7 +46,7 @@ def test_the_bills_of_the_window_name_what_was_forgotten(box: Running) -> None:
     account = save_account(
         "demo-wechatpay", provider="wechatpay", merchant=build_merchant(), values=box.account("wechatpay")
     )
-    known, forgotten = boxed_attempt(account), boxed_attempt(account)
+    known, forgotten = start_sandbox_attempt(account), start_sandbox_attempt(account)
     for payment in (known, forgotten):
         assert box.control("pay", code_url=payment.code_url).status == 200
     box.control("speed", bill_today=True)  # at any hour, also before ten in the morning

@@ -16,9 +16,9 @@ from ordersite import relay
 from ordersite.lib.errors import DomainError
 from payments.approvals.mail import send_staff_mail
 from payments.models import RefundRequest
-from payments.providers.tests.sandbox_accounts import at_once
 from payments.refunds import request as desk
 from payments.refunds.tests.builders import ask_back, fresh_request, order_of, paid_payment, staff
+from payments.tests.steps import run_together
 
 pytestmark = pytest.mark.django_db
 
@@ -149,7 +149,9 @@ def test_what_went_back_meanwhile_stops_an_approval() -> None:
 def test_two_approvers_at_once_have_one_effect() -> None:
     request = waiting()
     bosses = [staff("supervisor", "zhao"), staff("finance", "qian")]
-    outcomes = at_once(*[lambda boss=boss: desk.approve(request.pk, user=boss).status for boss in bosses])
+    outcomes = run_together(
+        *[lambda boss=boss: desk.approve(request.pk, user=boss).status for boss in bosses]
+    )
     assert sorted(outcomes) == ["already_decided", "approved"]
     assert OrderEvent.objects.filter(order_id=request.order_id, trigger="refund_approved").count() == 1
 
@@ -158,7 +160,7 @@ def test_two_approvers_at_once_have_one_effect() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_approval_and_withdrawal_at_once_have_one_effect() -> None:
     request, proposer, boss = waiting(), User.objects.get(username="li"), staff("supervisor")
-    outcomes = at_once(
+    outcomes = run_together(
         lambda: desk.approve(request.pk, user=boss).status,
         lambda: desk.withdraw(request.pk, user=proposer).status,
     )

@@ -13,12 +13,12 @@ from orders.models import OrderEvent
 from ordersite.lib.http import Gateway
 from payments.models import PaymentAccount, PaymentException, Refund, RefundRequest
 from payments.provider_calls import throttle as shared_lane
-from payments.providers.tests.sandbox_accounts import at_once
 from payments.providers.webhook.adapter import Webhook
 from payments.refunds import execute
 from payments.refunds.call import attempt
 from payments.refunds.tests.builders import ask_back, fresh_request, order_of, paid_payment
 from payments.refunds.tests.fake_provider import Bank, bank
+from payments.tests.steps import run_together
 
 pytestmark = pytest.mark.django_db
 # On a busy machine the time of one run is over before its work is.
@@ -207,7 +207,7 @@ def test_a_resting_account_is_not_told(provider: Bank) -> None:
 def test_two_lanes_at_once_order_once(provider: Bank) -> None:
     provider.seconds = 0.2
     request = ask_back(paid_payment(provider.account()))
-    at_once(execute.order_refunds, execute.order_refunds)
+    run_together(execute.order_refunds, execute.order_refunds)
     assert provider.numbers == [request.reference]
     assert state(request)[0] == "succeeded"
 

@@ -18,10 +18,10 @@ from ordersite.queue.relay import Delivered
 from payments.lifecycle.apply import apply_updates
 from payments.lifecycle.updates import PaymentUpdate
 from payments.models import Payment, PaymentAccount, PaymentException, PaymentExceptionStep, RefundRequest
-from payments.providers.tests.sandbox_accounts import at_once
 from payments.providers.types import UpdateKind
 from payments.refunds import late_payments
 from payments.tests.builders import build_alipay, build_payment
+from payments.tests.steps import run_together
 from scripts.processes import wait_until
 
 pytestmark = pytest.mark.django_db
@@ -139,7 +139,7 @@ def test_the_money_of_an_order_that_is_revived_meanwhile_stays() -> None:
         with transaction.atomic():
             late_payments.handle_exception_raised([event])
 
-    at_once(revive, refund)
+    run_together(revive, refund)
     assert waits.is_set()
     assert not RefundRequest.objects.exists()
 

@@ -14,10 +14,10 @@ from orders.lifecycle import Actor, Move
 from orders.models import Order, OrderEvent
 from ordersite.lib.errors import DomainError
 from payments.models import Payment, RefundRequest
-from payments.providers.tests.sandbox_accounts import at_once
 from payments.refunds import request as desk
 from payments.refunds.tests.builders import ask_back, order_of, paid_payment, staff, surplus_payment
 from payments.tests.builders import build_payment, build_webhook
+from payments.tests.steps import run_together
 
 pytestmark = pytest.mark.django_db
 ZERO = Decimal("0.00")
@@ -156,11 +156,11 @@ def test_requests_at_once_exceed_the_payment_without_the_lock_and_not_with_it() 
         if live + Decimal("60.00") <= payment.amount:
             insert_unlocked(payment)
 
-    at_once(unguarded, unguarded)
+    run_together(unguarded, unguarded)
     assert desk.live_amount(payment.pk) == Decimal("120.00")
     RefundRequest.objects.all().delete()
 
-    outcomes: list[Any] = at_once(*[lambda: ask_back(payment, "30.00")] * 6)
+    outcomes: list[Any] = run_together(*[lambda: ask_back(payment, "30.00")] * 6)
     refused = [one for one in outcomes if one == "refund_exceeds"]
     assert (len(refused), desk.live_amount(payment.pk)) == (3, Decimal("90.00"))
     assert order_of(payment).refunds_pending == Decimal("90.00")

@@ -14,10 +14,10 @@ from orders.models import OrderStatus
 from orders.tests.builders import build_merchant
 from payments.accounts.save import save_account
 from payments.models import Payment, PaymentAccount, PaymentException, RefundRequest
-from payments.providers.tests.sandbox_accounts import ask_lane, boxed_alipay, boxed_attempt, fresh
-from payments.providers.tests.test_sandbox_certificates import bring_the_form
 from payments.refunds import execute
 from payments.refunds.tests.builders import ask_back, fresh_request
+from payments.tests.sandbox_accounts import sandbox_alipay, start_sandbox_attempt, submit_cashier_form
+from payments.tests.steps import fresh, poll_now
 from sandbox.tests.running import Running, call, started
 
 pytestmark = pytest.mark.django_db
@@ -37,20 +37,20 @@ def no_faults(box: Running) -> None:
 
 def account_of(box: Running, provider: str) -> PaymentAccount:
     if provider == "alipay":
-        return boxed_alipay(box)
+        return sandbox_alipay(box)
     values = box.account(provider)
     return save_account(f"demo-{provider}", provider=provider, merchant=build_merchant(), values=values)
 
 
 def paid_at(box: Running, provider: str) -> Payment:
     """An attempt that the buyer has paid there, and that we have settled by asking."""
-    payment = boxed_attempt(account_of(box, provider))
+    payment = start_sandbox_attempt(account_of(box, provider))
     if provider == "unionpay":
-        call("GET", box.url + bring_the_form(payment))
+        call("GET", box.url + submit_cashier_form(payment))
     address = {} if provider == "unionpay" else {"pay_url": payment.pay_url, "code_url": payment.code_url}
     paid = box.control("pay", reference=payment.reference, **address)
     assert paid.status == 200, paid.text
-    settled = ask_lane(payment)
+    settled = poll_now(payment)
     assert settled.status == "paid", settled.last_answer
     return settled
 
@@ -137,5 +137,5 @@ def test_what_wechat_closes_has_failed_and_is_released(box: Running) -> None:
 def test_a_refund_in_the_providers_console_is_a_case(box: Running) -> None:
     payment = paid_at(box, "alipay")
     box.control("refund", reference=payment.reference)
-    assert ask_lane(payment).status == "refunded"
+    assert poll_now(payment).status == "refunded"
     assert cases() == ["refund_event"]

@@ -26,8 +26,9 @@ from payments.accounts.save import change_account
 from payments.models import PaymentAccount
 from payments.providers.alipay.adapter import Alipay
 from payments.providers.alipay.certificates import new_certificates, root_serial, serial
+from payments.providers.alipay.tests.messages import APP_ID, PAYMENT, account, call, form, signed_text
+from payments.providers.alipay.tests.test_gateway import ATTEMPT, PAID, QUERY, no
 from payments.providers.errors import Rejected
-from payments.providers.tests.alipay_messages import APP_ID, PAYMENT, account, call, form, signed_text
 from payments.providers.tests.authority import (
     BEGINS,
     ENDS,
@@ -38,7 +39,6 @@ from payments.providers.tests.authority import (
     public_pem,
     rsa_key,
 )
-from payments.providers.tests.test_alipay_gateway import ATTEMPT, PAID, QUERY, no
 from payments.providers.types import AccountKeys, TradeState, UpdateKind
 from payments.tests.builders import build_alipay
 

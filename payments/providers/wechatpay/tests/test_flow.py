@@ -22,9 +22,9 @@ from payments.models import Payment, PaymentAccount, PaymentException, PaymentNo
 from payments.notifications.apply import drain_notifications
 from payments.polling.call import attempt_of
 from payments.polling.poll import ask_now
-from payments.providers.tests import fake_wechatpay as standin
-from payments.providers.tests.fake_wechatpay import NATIVE, says, signed, trade
-from payments.providers.tests.wechatpay_messages import (
+from payments.providers.wechatpay.tests import fake_gateway as standin
+from payments.providers.wechatpay.tests.fake_gateway import NATIVE, says, signed, trade
+from payments.providers.wechatpay.tests.messages import (
     PUBLIC_KEY,
     PUBLIC_KEY_ID,
     By,

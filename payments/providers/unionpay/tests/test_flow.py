@@ -20,11 +20,11 @@ from payments.attempts.start import start_attempt
 from payments.models import Payment, PaymentAccount, PaymentException, PaymentStatus, Refund
 from payments.notifications.apply import drain_notifications
 from payments.polling import poll
-from payments.providers.tests import unionpay_messages as bank
 from payments.providers.tests.authority import issue, public_pem
-from payments.providers.tests.sandbox_accounts import fresh, make_due, want_closed
 from payments.providers.unionpay.notification import write_compact, write_fen
+from payments.providers.unionpay.tests import messages as bank
 from payments.tests.builders import FORM, only_notification
+from payments.tests.steps import fresh, make_due, request_close
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -177,7 +177,7 @@ def asked(gate: HTTPServer, payment: Payment, **fields: str) -> Payment:
 def test_a_cancelled_order_waits_for_unionpays_own_end(gate: HTTPServer) -> None:
     """It cannot be told to close: «not known» is the last word two minutes after payTimeout, not before."""
     payment = begin(build_account(gate.url_for("")))
-    want_closed(payment.order)
+    request_close(payment.order)
     assert asked(gate, payment, respCode="34").status == PaymentStatus.OPEN
     Payment.objects.update(expires_at=timezone.now() - timedelta(minutes=3))
     done = asked(gate, payment, respCode="34")
@@ -186,7 +186,7 @@ def test_a_cancelled_order_waits_for_unionpays_own_end(gate: HTTPServer) -> None
 
 def test_a_payment_in_the_last_moment_is_a_payment(gate: HTTPServer) -> None:
     payment = begin(build_account(gate.url_for("")))
-    want_closed(payment.order)
+    request_close(payment.order)
     Payment.objects.update(expires_at=timezone.now() - timedelta(minutes=3))
     amount = write_fen(payment.amount)
     done = asked(gate, payment, origRespCode="00", queryId="4726", txnAmt=amount, currencyCode="156")

@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 from payments.providers.errors import Rejected
 from payments.providers.responses import NotificationResponse
 from payments.providers.tests.authority import Paper, issue, private_pem, public_pem
-from payments.providers.tests.unionpay_messages import (
+from payments.providers.types import AccountKeys, ParsedNotification, UpdateKind
+from payments.providers.unionpay.adapter import UnionPay
+from payments.providers.unionpay.tests.messages import (
     MIDDLE,
     PAYMENT,
     RECEIVED_AT,
@@ -31,8 +33,6 @@ from payments.providers.tests.unionpay_messages import (
     refund_notification,
     sign,
 )
-from payments.providers.types import AccountKeys, ParsedNotification, UpdateKind
-from payments.providers.unionpay.adapter import UnionPay
 
 PAYLOADS = Path(__file__).parent / "payloads"
 
@@ -88,9 +88,9 @@ def test_a_refund_is_read_whole() -> None:
 def test_recorded_messages_of_an_independent_signer_are_taken(
     name: str, kind: UpdateKind, amount: Decimal | None
 ) -> None:
-    root, middle = ((PAYLOADS / f"unionpay_{part}.pem").read_text() for part in ("root", "middle"))
+    root, middle = ((PAYLOADS / f"{part}.pem").read_text() for part in ("root", "middle"))
     keys = account(root_cert=root, middle_cert=middle)
-    notice = verify((PAYLOADS / f"unionpay_{name}.txt").read_bytes(), keys)
+    notice = verify((PAYLOADS / f"{name}.txt").read_bytes(), keys)
     assert (notice.kind, notice.amount, notice.summary["respMsg"]) == (kind, amount, "成功[0000000]")
 
 

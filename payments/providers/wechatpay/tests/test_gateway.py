@@ -18,7 +18,9 @@ from werkzeug import Request
 from werkzeug import Response as HttpResponse
 
 from ordersite.lib.http import Gateway
-from payments.providers.tests.fake_wechatpay import (
+from payments.providers.types import TradeResult, TradeState
+from payments.providers.wechatpay.adapter import WechatPay
+from payments.providers.wechatpay.tests.fake_gateway import (
     ATTEMPT,
     FORGED,
     JSAPI,
@@ -36,7 +38,7 @@ from payments.providers.tests.fake_wechatpay import (
     trade,
     unsigned,
 )
-from payments.providers.tests.wechatpay_messages import (
+from payments.providers.wechatpay.tests.messages import (
     APPID,
     MCHID,
     PUBLIC_KEY,
@@ -47,8 +49,6 @@ from payments.providers.tests.wechatpay_messages import (
     hex_serial,
     rsa_key,
 )
-from payments.providers.types import TradeResult, TradeState
-from payments.providers.wechatpay.adapter import WechatPay
 
 
 def query(gate: HTTPServer, **changes: Any) -> TradeResult:

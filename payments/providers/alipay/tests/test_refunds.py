@@ -15,8 +15,8 @@ from pytest_httpserver import HTTPServer
 from ordersite.lib.errors import OutsideError
 from ordersite.lib.http import Gateway
 from payments.providers.alipay.adapter import Alipay
-from payments.providers.tests.alipay_messages import answer
-from payments.providers.tests.test_alipay_gateway import (
+from payments.providers.alipay.tests.messages import answer
+from payments.providers.alipay.tests.test_gateway import (
     ORDER,
     REFUND,
     REFUND_QUERY,

@@ -14,9 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from payments.providers.alipay.adapter import Alipay
-from payments.providers.errors import Rejected
-from payments.providers.responses import NotificationResponse
-from payments.providers.tests.alipay_messages import (
+from payments.providers.alipay.tests.messages import (
     APP_ID,
     PAYMENT,
     account,
@@ -29,6 +27,8 @@ from payments.providers.tests.alipay_messages import (
     signed_fields,
     signed_text,
 )
+from payments.providers.errors import Rejected
+from payments.providers.responses import NotificationResponse
 from payments.providers.types import AccountKeys, ParsedNotification, UpdateKind
 
 PAYLOADS = Path(__file__).parent / "payloads"
@@ -68,8 +68,8 @@ def test_a_payment_is_read_whole() -> None:
 
 @pytest.mark.parametrize("name", ["payment", "payment_gbk", "partial_refund", "full_refund", "unpaid_close"])
 def test_recorded_messages_of_an_independent_signer_are_taken(name: str) -> None:
-    keys = account(alipay_public_key=(PAYLOADS / "alipay_public_key.pem").read_text())
-    notice = Alipay().verify(call((PAYLOADS / f"alipay_{name}.txt").read_bytes()), keys)
+    keys = account(alipay_public_key=(PAYLOADS / "public_key.pem").read_text())
+    notice = Alipay().verify(call((PAYLOADS / f"{name}.txt").read_bytes()), keys)
     expected = {
         "payment": (UpdateKind.PAYMENT, None, False, ""),
         "payment_gbk": (UpdateKind.PAYMENT, None, False, ""),

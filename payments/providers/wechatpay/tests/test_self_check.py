@@ -18,7 +18,8 @@ from ordersite.lib.errors import DomainError
 from payments.accounts.keys import keys_by_name, keys_of
 from payments.accounts.save import change_account, save_account
 from payments.models import PaymentAccount
-from payments.providers.tests.wechatpay_messages import (
+from payments.providers.wechatpay.adapter import WechatPay
+from payments.providers.wechatpay.tests.messages import (
     OWN_SERIAL,
     PUBLIC_KEY_ID,
     SERIAL,
@@ -29,7 +30,6 @@ from payments.providers.tests.wechatpay_messages import (
     private_pem,
     public_pem,
 )
-from payments.providers.wechatpay.adapter import WechatPay
 
 OTHER_ID = "PUB_KEY_ID_0119000000012026112200000000000002"
 

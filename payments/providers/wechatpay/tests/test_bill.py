@@ -16,10 +16,18 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Response as HttpResponse
 
 from ordersite.lib.http import Gateway
-from payments.providers.tests.fake_wechatpay import FORGED, keys_for, no, outside, says, signed, unsigned
 from payments.providers.types import BillResult, BillState
 from payments.providers.wechatpay import bill
 from payments.providers.wechatpay.adapter import WechatPay
+from payments.providers.wechatpay.tests.fake_gateway import (
+    FORGED,
+    keys_for,
+    no,
+    outside,
+    says,
+    signed,
+    unsigned,
+)
 
 DAY = date(2026, 11, 20)
 ASK, FILE = "/v3/bill/tradebill", "/v3/billdownload/file"

@@ -19,7 +19,6 @@ from pytest_httpserver import HTTPServer
 from ordersite.lib.errors import OutsideError
 from ordersite.lib.http import Gateway
 from payments.providers.tests.authority import issue, public_pem
-from payments.providers.tests.unionpay_messages import MIDDLE, SIGNER_CN, account, answer, check, form, sign
 from payments.providers.types import (
     AccountKeys,
     Attempt,
@@ -31,6 +30,7 @@ from payments.providers.types import (
     TradeState,
 )
 from payments.providers.unionpay.adapter import UnionPay
+from payments.providers.unionpay.tests.messages import MIDDLE, SIGNER_CN, account, answer, check, form, sign
 
 REFERENCE, NUMBER = "7F3K2026112200420001", "472611221402091234568"
 BEFORE, AFTER = datetime(2026, 11, 22, 6, 2, tzinfo=UTC), datetime(2026, 11, 22, 6, 32, tzinfo=UTC)

@@ -16,7 +16,7 @@ from werkzeug import Response as HttpResponse
 from ordersite.lib.errors import OutsideError
 from ordersite.lib.http import Gateway
 from payments.providers.alipay.adapter import Alipay
-from payments.providers.tests.alipay_messages import account, answer, key_pair, sdk, signed_text
+from payments.providers.alipay.tests.messages import account, answer, key_pair, sdk, signed_text
 from payments.providers.types import (
     AccountKeys,
     Attempt,

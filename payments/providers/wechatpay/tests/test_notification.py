@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 
 from payments.providers.errors import Rejected
 from payments.providers.responses import NotificationResponse
-from payments.providers.tests.wechatpay_messages import (
+from payments.providers.types import AccountKeys, ParsedNotification, RawNotification, UpdateKind
+from payments.providers.wechatpay.adapter import WechatPay
+from payments.providers.wechatpay.tests.messages import (
     API_V3_KEY,
     CERTIFICATE,
     MCHID,
@@ -34,8 +36,6 @@ from payments.providers.tests.wechatpay_messages import (
     sdk,
     signed_headers,
 )
-from payments.providers.types import AccountKeys, ParsedNotification, RawNotification, UpdateKind
-from payments.providers.wechatpay.adapter import WechatPay
 
 PAYLOADS = Path(__file__).parent / "payloads"
 
@@ -84,10 +84,10 @@ def test_a_refund_is_read_whole() -> None:
 
 @pytest.mark.parametrize("name", ["payment", "refund"])
 def test_recorded_messages_of_an_independent_signer_are_taken(name: str) -> None:
-    recorded = json.loads((PAYLOADS / "wechatpay_headers.json").read_text())[name]
-    pem = (PAYLOADS / "wechatpay_public_key.pem").read_text()
+    recorded = json.loads((PAYLOADS / "headers.json").read_text())[name]
+    pem = (PAYLOADS / "public_key.pem").read_text()
     keys = account(platform_keys={recorded["Wechatpay-Serial"]: pem})
-    notice = verify((PAYLOADS / f"wechatpay_{name}.json").read_bytes(), recorded, keys)
+    notice = verify((PAYLOADS / f"{name}.json").read_bytes(), recorded, keys)
     expected = {"payment": (UpdateKind.PAYMENT, None), "refund": (UpdateKind.REFUND, Decimal("88.80"))}[name]
     assert (notice.kind, notice.refund_amount) == expected
     assert (notice.reference, notice.amount) == ("7F3K2026112200420001", Decimal("266.40"))

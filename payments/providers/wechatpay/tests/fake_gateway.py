@@ -16,7 +16,8 @@ from werkzeug import Request
 from werkzeug import Response as HttpResponse
 
 from ordersite.lib.errors import OutsideError
-from payments.providers.tests.wechatpay_messages import (
+from payments.providers.types import AccountKeys, Attempt, RefundOrder
+from payments.providers.wechatpay.tests.messages import (
     CERTIFICATE,
     MCHID,
     OWN_SERIAL,
@@ -28,7 +29,6 @@ from payments.providers.tests.wechatpay_messages import (
     signed_headers,
     without_none,
 )
-from payments.providers.types import AccountKeys, Attempt, RefundOrder
 
 REFERENCE = "7F3K2026112200420001"
 TRADE = f"/v3/pay/transactions/out-trade-no/{REFERENCE}"

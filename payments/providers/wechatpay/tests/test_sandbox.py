@@ -22,9 +22,10 @@ from payments.accounts.save import save_account
 from payments.models import Payment, PaymentAccount, PaymentStatus
 from payments.notifications.apply import drain_notifications
 from payments.polling.call import attempt_of
-from payments.providers.tests.sandbox_accounts import ask_lane, boxed_attempt, fresh
 from payments.providers.types import BillState, RefundOrder, RefundState, TradeState
 from payments.providers.wechatpay.adapter import WechatPay
+from payments.tests.sandbox_accounts import start_sandbox_attempt
+from payments.tests.steps import fresh, poll_now
 from sandbox.tests.running import Running, started, wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -75,9 +76,9 @@ def refund_of(payment: Payment, account: PaymentAccount, amount: str) -> RefundO
 
 def test_from_the_code_to_the_refund(box: Running, ear: HTTPServer) -> None:
     account = boxed_wechatpay(box)
-    payment = boxed_attempt(account)
+    payment = start_sandbox_attempt(account)
     assert (payment.status, bool(payment.code_url), payment.pay_url) == (PaymentStatus.OPEN, True, "")
-    assert ask_lane(payment).last_answer == "pending"
+    assert poll_now(payment).last_answer == "pending"
     assert box.control("pay", code_url=payment.code_url).status == 200
     assert pass_on(ear, 0) == 204
     drain_notifications()
@@ -104,7 +105,7 @@ def test_from_the_code_to_the_refund(box: Running, ear: HTTPServer) -> None:
 def test_closing_before_and_after_the_buyer(box: Running, ear: HTTPServer) -> None:
     account = boxed_wechatpay(box)
     provider, keys = WechatPay(), keys_of(account)
-    first, second = boxed_attempt(account), boxed_attempt(account)
+    first, second = start_sandbox_attempt(account), start_sandbox_attempt(account)
     assert provider.close(attempt_of(first), keys, gateway()).state is TradeState.CLOSED
     assert provider.close(attempt_of(first), keys, gateway()).state is TradeState.CLOSED
     box.control("pay", code_url=second.code_url)
@@ -120,7 +121,7 @@ def test_the_bill_of_a_day(box: Running, ear: HTTPServer, tmp_path: Path) -> Non
     target = tmp_path / "bill"
     assert provider.fetch_bill(today, keys, gateway(), target).state is BillState.NOT_READY
     assert not target.exists()
-    payment = boxed_attempt(account)
+    payment = start_sandbox_attempt(account)
     box.control("pay", code_url=payment.code_url)
     box.control("speed", bill_today=True)
     assert provider.fetch_bill(today, keys, gateway(), target).state is BillState.READY

@@ -10,7 +10,9 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Response as HttpResponse
 
 from ordersite.lib.http import Gateway
-from payments.providers.tests.fake_wechatpay import (
+from payments.providers.types import RefundState, TradeResult, TradeState
+from payments.providers.wechatpay.adapter import WechatPay
+from payments.providers.wechatpay.tests.fake_gateway import (
     ATTEMPT,
     CLOSE,
     FORGED,
@@ -26,9 +28,7 @@ from payments.providers.tests.fake_wechatpay import (
     signed,
     trade,
 )
-from payments.providers.tests.wechatpay_messages import MCHID
-from payments.providers.types import RefundState, TradeResult, TradeState
-from payments.providers.wechatpay.adapter import WechatPay
+from payments.providers.wechatpay.tests.messages import MCHID
 
 # Closing
 
