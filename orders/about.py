@@ -1,4 +1,4 @@
-"""What this app tells the composing rooms about an order."""
+"""What orders contributes to the pages and the API about an order: search, lines, panel, timeline, diagnosis."""
 
 from __future__ import annotations
 
@@ -23,14 +23,12 @@ _PEOPLE = frozenset({"staff", "buyer"})
 
 
 def find(term: str, *, merchant_id: int | None = None) -> list[int]:
-    """Orders by number (or its beginning) or by the buyer's phone, newest first, at most 50; indexed look-ups only.
+    """Ids of at most 50 orders by number, its beginning, or the buyer's phone; newest first, by index only.
 
-    Of one merchant, where one is given: fifty orders of others must not hide its own.
+    Searches the orders of one merchant if `merchant_id` is given: fifty orders of others must not hide its own.
     """
     text = term.strip().upper()
-    rows = Order.objects.order_by("-id").values_list("id", flat=True)
-    if merchant_id is not None:
-        rows = rows.filter(merchant_id=merchant_id)
+    rows = Order.objects.of_merchant(merchant_id).order_by("-id").values_list("id", flat=True)
     if numbers.is_number(text):
         return list(rows.filter(number=text))
     if len(text) > 8 and text[:8].isdigit() and text[8] == "-":
@@ -43,7 +41,7 @@ def find(term: str, *, merchant_id: int | None = None) -> list[int]:
 
 
 def _spellings(digits: str) -> set[str]:
-    """How a shop may have written the number that a customer reads out: with the country code, or in groups."""
+    """The ways in which a shop may have stored a phone number: with a country code, or in groups."""
     found = {digits, f"+{digits}"}
     mobile = digits.removeprefix("0086").removeprefix("86")
     if len(mobile) == 11 and mobile.startswith("1"):
@@ -54,13 +52,13 @@ def _spellings(digits: str) -> set[str]:
 
 
 def parts(orders: Sequence[Order]) -> dict[int, list[dict[str, Any]]]:
-    """The lines of each order as the API shows them: one query."""
+    """The API's `lines` of each order, by order id. One query."""
     prefetch_related_objects(list(orders), "lines")
     return {order.pk: line_views(order.lines.all()) for order in orders}
 
 
 def line_views(lines: Iterable[Any]) -> list[dict[str, Any]]:
-    """Lines, or drafts of some, as the API shows them."""
+    """Order lines or line drafts as the API shows them."""
     return [_line(line) for line in lines]
 
 
@@ -75,7 +73,7 @@ def _line(line: Any) -> dict[str, Any]:
 
 
 def panel(order: Order) -> Panel:
-    """The lines with their amounts, and what makes up the total."""
+    """The box of lines on the order page, with the sums that make up the total."""
     rows = [
         Item(
             title=f"{line.name} ×{line.quantity}",
@@ -90,18 +88,18 @@ def panel(order: Order) -> Panel:
 
 
 def timeline(order: Order) -> list[Entry]:
-    """The history of the order, oldest first, with the words that are kept beside it: two queries."""
-    events = list(OrderEvent.objects.filter(order_id=order.pk).order_by("seq"))
+    """The order's history with its texts, oldest first. Two queries."""
+    events = list(order.events.order_by("seq"))
     texts = dict(OrderEventText.objects.filter(order_id=order.pk).values_list("seq", "text"))
     return [_entry(event, texts.get(event.seq, "")) for event in events]
 
 
 def _entry(event: OrderEvent, reason: str) -> Entry:
     return Entry(
-        at=event.recorded_at,  # when we knew: a provider tells whole seconds, often before the order itself
+        at=event.recorded_at,  # a provider's times are whole seconds, often before the order's own
         lane="people" if event.actor_kind in _PEOPLE else "order",
         title=_title(event),
-        detail=" · ".join(filter(None, [_trigger(event), _who(event), reason])),
+        detail=" · ".join(filter(None, [_trigger(event), _actor(event), reason])),
         tone=_tone(event),
         evidence=_evidence(event.evidence),
     )
@@ -117,9 +115,9 @@ def _title(event: OrderEvent) -> str:
 
 
 def _trigger(event: OrderEvent) -> str:
-    """What made it happen; a note has said so in its title."""
-    is_told = event.kind == OrderEvent.Kind.NOTE and event.trigger in TRIGGERS
-    return "" if is_told else str(TRIGGERS.get(event.trigger, event.trigger))
+    """The label of the trigger; empty where the title is that label already."""
+    is_title = event.kind == OrderEvent.Kind.NOTE and event.trigger in TRIGGERS
+    return "" if is_title else str(TRIGGERS.get(event.trigger, event.trigger))
 
 
 def _tone(event: OrderEvent) -> str:
@@ -130,9 +128,9 @@ def _tone(event: OrderEvent) -> str:
     )
 
 
-def _who(event: OrderEvent) -> str:
+def _actor(event: OrderEvent) -> str:
     kind = str(ACTORS.get(event.actor_kind, event.actor_kind))
-    # A carrier is known by its parcel, which the evidence names.
+    # The evidence names the parcel and with it the carrier.
     return kind if event.actor_kind == "carrier" else f"{kind} {event.actor_id}".strip()
 
 
@@ -144,24 +142,22 @@ def _evidence(text: str) -> str:
 
 
 def explain(order: Order) -> list[Link]:
-    """The first link of the chain: the order is there, and whether something keeps it where it is."""
+    """The first links of the diagnosis: the order exists, and whatever keeps it from moving on."""
     links = [Link(name="order", state="good", at=order.created_at, evidence=order.number)]
     if order.held:
         cause = gettext("The order is held: %(reason)s") % {"reason": order.hold_reason}
         links.append(Link(name="hold", state="broken", cause_code="held", cause=cause))
-    if order.refunds_pending and order.status == OrderStatus.PAID:
+    if order.is_stopped_by_refund:
         cause = gettext("¥%(amount)s is asked back: the order does not ship until that has ended.")
-        words = cause % {"amount": format_amount(order.refunds_pending)}
-        links.append(Link(name="refund", state="broken", cause_code="refund_under_way", cause=words))
+        text = cause % {"amount": format_amount(order.refunds_pending)}
+        links.append(Link(name="refund", state="broken", cause_code="refund_under_way", cause=text))
     if order.status == OrderStatus.CLOSED:
         links.append(_closed(order))
     return links
 
 
 def _closed(order: Order) -> Link:
-    event = (
-        OrderEvent.objects.filter(order_id=order.pk, to_status=OrderStatus.CLOSED).order_by("-seq").first()
-    )
+    event = order.events.filter(to_status=OrderStatus.CLOSED).order_by("-seq").first()
     trigger = event.trigger if event else ""
     cause = gettext("The order was closed by %(trigger)s.") % {"trigger": TRIGGERS.get(trigger, trigger)}
     return Link(

@@ -1,4 +1,4 @@
-"""Programs that speak for a shop: who they are, what they may, how often."""
+"""API clients: authentication by bearer token, scopes, and the rate limit."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ if (
     from rest_framework.views import APIView
 
 SCOPES = ("orders:read", "orders:write", "shipments:write")
-# A cache that does not answer must not stop orders: it is left alone for a while.
-CACHE_REST_SECONDS = 5.0
-# In the order of the models. The rest loads when it is first asked for.
+# A cache that fails must not stop orders: requests are not counted for so long.
+CACHE_PAUSE_SECONDS = 5.0
+# In the order of the models. Other columns load on first access.
 _CLIENT_COLUMNS = ("id", "merchant_id", "name", "scopes", "requests_per_second")
-_SHOP_COLUMNS = ("id", "slug", "name", "payment_timeout_minutes")
+_MERCHANT_COLUMNS = ("id", "slug", "name", "payment_timeout_minutes")
 
 logger = logging.getLogger(__name__)
 
 
 def digest_token(token: str) -> str:
-    """What is kept of a token. A token is 256 random bits, so a plain SHA-256 cannot be guessed back."""
+    """The SHA-256 of a token. A token has 256 random bits, so that a plain hash cannot be reversed by guessing."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 
 def add_client(merchant: Merchant, *, name: str, scopes: Sequence[str]) -> tuple[ApiClient, str]:
-    """Make a client; the token is returned this once and kept nowhere. ValueError for an unknown scope."""
+    """Create a client; returns it with its token, which is not stored. Raises ValueError for an unknown scope."""
     if unknown := sorted(set(scopes) - set(SCOPES)):
         raise ValueError(f"there is no scope {', '.join(unknown)}; there are {', '.join(SCOPES)}")
     token = secrets.token_urlsafe(32)
@@ -56,7 +56,7 @@ def add_client(merchant: Merchant, *, name: str, scopes: Sequence[str]) -> tuple
     return client, token
 
 
-# By hand, because it runs for every call: making the same query with the ORM takes longer than its answer.
+# Plain SQL, because it runs for every call: building the same query with the ORM takes longer than running it.
 _FIND_CLIENT = """
 SELECT c.id, c.name, c.scopes, c.requests_per_second, m.id, m.slug, m.name, m.payment_timeout_minutes
 FROM orders_apiclient c JOIN orders_merchant m ON m.id = c.merchant_id
@@ -65,19 +65,19 @@ WHERE c.token_digest = %s AND c.is_active AND m.is_active
 
 
 def _find_client(token_digest: str) -> ApiClient | None:
-    """The active client of an active merchant, read each time: taking a token away works at once."""
+    """The active client of an active merchant, None if there is none. Never cached: a revoked token fails at once."""
     row = prepared.look_up(_FIND_CLIENT, [token_digest])
     if row is None:
         return None
-    pk, name, scopes, rate, *shop = row
+    pk, name, scopes, rate, *merchant = row
     known = json.loads(scopes) if isinstance(scopes, str) else scopes
-    client = ApiClient.from_db(None, _CLIENT_COLUMNS, [pk, shop[0], name, known, rate])
-    client.merchant = Merchant.from_db(None, _SHOP_COLUMNS, shop)
+    client = ApiClient.from_db(None, _CLIENT_COLUMNS, [pk, merchant[0], name, known, rate])
+    client.merchant = Merchant.from_db(None, _MERCHANT_COLUMNS, merchant)
     return client
 
 
 class BearerAuthentication(BaseAuthentication):
-    """`Authorization: Bearer TOKEN`; `request.auth` is the ApiClient with its merchant."""
+    """Authenticates `Authorization: Bearer TOKEN`; `request.auth` is the ApiClient with its merchant."""
 
     def authenticate(self, request: Request) -> tuple[None, ApiClient] | None:
         kind, _blank, token = request.headers.get("Authorization", "").partition(" ")
@@ -93,7 +93,7 @@ class BearerAuthentication(BaseAuthentication):
 
 
 class HasScope(BasePermission):
-    """The client has the scope that the view's `required_scopes` names for the method; HEAD needs that of GET."""
+    """Requires the scope that the view's `required_scopes` names for the method; HEAD needs that of GET."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         if not isinstance(request.auth, ApiClient):
@@ -104,16 +104,16 @@ class HasScope(BasePermission):
 
 
 class ClientRate(BaseThrottle):
-    """At most `requests_per_second` of a client in a second of the clock.
+    """Allows a client `requests_per_second` in each second of the clock.
 
-    Counted in the cache: with Redis for all processes together, without it for each process alone.
+    The cache counts: with Redis for all processes together, without it for each process alone.
     """
 
-    _resting_until = 0.0
+    _paused_until = 0.0
 
     def allow_request(self, request: Request, view: APIView) -> bool:
         client = request.auth
-        if not isinstance(client, ApiClient) or time.monotonic() < ClientRate._resting_until:
+        if not isinstance(client, ApiClient) or time.monotonic() < ClientRate._paused_until:
             return True
         return self._count(f"api-rate:{client.pk}:{int(time.time())}") <= client.requests_per_second
 
@@ -122,11 +122,11 @@ class ClientRate(BaseThrottle):
             if cache.add(key, 1, timeout=5):
                 return 1
             return int(cache.incr(key))
-        except ValueError:  # it expired between the two
+        except ValueError:  # the key expired between the two calls
             return 1
-        except Exception as error:  # the edge: whatever the cache's client raises when its server is away
+        except Exception as error:  # a cache's client may raise anything when its server is away
             logger.warning("requests are not counted: %s", error.__class__.__name__)
-            ClientRate._resting_until = time.monotonic() + CACHE_REST_SECONDS
+            ClientRate._paused_until = time.monotonic() + CACHE_PAUSE_SECONDS
             return 0
 
     def wait(self) -> float:
@@ -134,7 +134,7 @@ class ClientRate(BaseThrottle):
 
 
 def client_of(request: Request) -> ApiClient:
-    """The authenticated client of a view that HasScope guards."""
+    """The authenticated client of a request. Raises AuthenticationFailed if there is none."""
     client: Any = request.auth
     if not isinstance(client, ApiClient):
         raise AuthenticationFailed

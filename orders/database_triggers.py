@@ -1,4 +1,4 @@
-"""What the database itself refuses and records, and the machine's known rows: installed after every migrate."""
+"""Triggers of this app: append-only history, audited columns. Installed after every migrate."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ GUARDS: tuple[triggers.Guard, ...] = (
 
 
 def prepare_database(**_kwargs: Any) -> None:
-    """Idempotent: triggers anew, the application's rights, and the rows of the machine that are not there yet."""
+    """Install the triggers, grant the application's rights and insert missing rows of the state machine. Idempotent."""
     triggers.install(GUARDS)
     if settings.APPLICATION_ROLE and connection.vendor == "postgresql":
         grant_to_application(settings.APPLICATION_ROLE)
@@ -33,9 +33,9 @@ def prepare_database(**_kwargs: Any) -> None:
 
 
 def grant_to_application(role: str) -> None:
-    """Give the application's own role the use of all tables, and of the history no more than adding and reading.
+    """Grant the application's role all rights on all tables, but only SELECT and INSERT on the history.
 
-    Where the tables belong to another role (DATABASE_MIGRATION_URL), it can neither drop the triggers nor go past them.
+    Where another role owns the tables (DATABASE_MIGRATION_URL), it cannot drop the triggers either.
     """
     name = connection.ops.quote_name(role)
     tables = ", ".join(connection.ops.quote_name(table) for table in APPEND_ONLY)

@@ -1,4 +1,4 @@
-"""What this app refuses, by name."""
+"""The errors of this app, by code."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from orders.models import OrderStatus
 from ordersite.lib.errors import DomainError
 
-# Why an order refuses, where it is not its state alone.
+# Reasons why an order refuses a change, by code; its status is a reason as well.
 _REASONS: Mapping[str, str | Promise] = {
     "already_held": _("it is held already"),
     "busy": _("another payment is just being started"),
@@ -24,6 +24,7 @@ _REASONS: Mapping[str, str | Promise] = {
 
 
 def _reason(code: str) -> str | Promise:
+    """The text of a code: a key of `_REASONS` or a status, with or without the prefix `order_`."""
     state = code.removeprefix("order_")
     if state in OrderStatus.values:
         return OrderStatus(state).label
@@ -49,6 +50,7 @@ def order_not_payable(number: str, status: str) -> DomainError:
 
 
 def refused(code: str, number: str) -> DomainError:
+    """The order refuses a change; `code` is one that `_reason` knows."""
     return DomainError(
         code, _("Order %(number)s refuses this (%(reason)s)."), number=number, reason=_reason(code)
     )
@@ -63,7 +65,7 @@ def duplicate_suspected(number: str) -> DomainError:
 
 
 def invalid(**fields: str | object) -> DomainError:
-    """Fields that are each right and do not fit together; each value says what is wrong."""
+    """The fields are valid one by one but do not fit together; each value describes the problem."""
     return DomainError(
         "invalid",
         _("Some fields are not right."),
@@ -72,7 +74,7 @@ def invalid(**fields: str | object) -> DomainError:
 
 
 class RequestInProgress(DomainError):
-    """The first call with this key (or of this buyer) is still running."""
+    """The first call with this key, or another of this buyer, is still running."""
 
     status = 409
     retry_after = 1

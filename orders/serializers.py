@@ -1,4 +1,4 @@
-"""The order API's forms: what a creation takes, what an order looks like."""
+"""Serializers of the order API: the request of a creation and the representation of an order."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MOST_PIECES = 100_000
 
 
 class Phone(Text):
-    """Digits with or without a country code."""
+    """A phone number: digits and dashes, with or without a country code."""
 
     pattern = r"^\+?[0-9][0-9-]{3,17}[0-9]$"
 
@@ -50,7 +50,7 @@ class AddressForm(StrictSerializer):
 
 
 class OrderForm(StrictSerializer):
-    """A creation. Fees and discounts must add up to a total above zero."""
+    """An order to create. Goods, fee and discount must add up to a total above zero."""
 
     buyer = BuyerForm()
     lines = LineForm(many=True, min_length=1, max_length=MOST_LINES)  # type: ignore[call-arg]
@@ -63,8 +63,10 @@ class OrderForm(StrictSerializer):
     confirm_duplicate = Flag(default=False)
 
     def draft(self, raw: Any, *, actor: Actor, evidence: Evidence) -> OrderDraft:
-        """The data, checked, as a draft; raises ValidationError. Keeps nothing: one form serves all calls, since
-        making a form takes longer than checking an order."""
+        """Validate `raw` and return it as a draft. Raises ValidationError.
+
+        Stores nothing on the form: one form serves all calls, since building a form takes longer than validating.
+        """
         data: dict[str, Any] = dict(self.run_validation(raw))
         data["buyer"] = BuyerDraft(**data["buyer"])
         data["lines"] = tuple(LineDraft(**line) for line in data["lines"])
@@ -135,7 +137,7 @@ class ShipmentView(serializers.Serializer[Any]):
 
 
 class OrderView(serializers.Serializer[Any]):
-    """An order as every call of the API shows it. Only the schema is made of this: see `answer`."""
+    """An order as every call of the API shows it. Documents the schema only: `order_json` builds the data."""
 
     number = serializers.CharField()
     status = serializers.ChoiceField(OrderStatus.values)
@@ -167,7 +169,7 @@ class OrderPage(serializers.Serializer[Any]):
 
 
 class ErrorView(serializers.Serializer[Any]):
-    """The one shape of refusals."""
+    """The body of every error."""
 
     code = serializers.CharField()
     message = serializers.CharField()
@@ -179,16 +181,16 @@ _TIMES = ("created_at", "close_due_at", "paid_at", "shipped_at", "completed_at",
 _ADDRESS = ("province", "city", "district", "street", "postcode")
 
 
-def answer(order: Order, **parts: list[dict[str, Any]]) -> dict[str, Any]:
-    """The order as `OrderView` describes it, with its `lines`, `payments` and `shipments`; times in the shop's zone.
+def order_json(order: Order, **parts: list[dict[str, Any]]) -> dict[str, Any]:
+    """The order as `OrderView` documents it. `parts` are its `lines`, `payments` and `shipments`.
 
-    Built by hand: a serializer takes longer for one order than its queries.
+    Times are in the shop's zone. Built by hand: for one order a serializer takes longer than the queries.
     """
     buyer = order.buyer
     return {
         "number": order.number,
         "status": str(order.status),
-        # True as well while money of it is on its way back: what a shop's program asks is «may it leave?».
+        # True while a refund is under way as well: a client wants to know whether the order may ship.
         "held": order.is_stopped,
         "buyer": {
             "id": buyer.outside_id,

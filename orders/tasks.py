@@ -1,4 +1,4 @@
-"""Celery tasks; each bears the name of the plain function that it calls."""
+"""Celery tasks. Their names are fixed: hints and the beat schedule use them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def write_anchor() -> None:
 
 @shared_task(name="orders.verify_history")
 def verify_history() -> None:
-    """A broken chain fails the task loudly: the line is in its error."""
+    """Raises `Broken` with the first broken line, so that the task fails."""
     verify.verify_history()
 
 

@@ -1,4 +1,4 @@
-"""Programs with a bearer token. The token is shown once, on the page that made it."""
+"""Pages of API clients. A token is shown once, on the page that created it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""History lines, seals and looks at phone numbers: to be read, by those who audit."""
+"""Read-only pages for auditors: history lines, seals, looks at phone numbers."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class HistorySealAdmin(ReadOnlyAdmin):
 
 @admin.register(PhoneLook)
 class PhoneLookAdmin(ShapeSearchMixin, ReadOnlyAdmin):
-    """Who looked at whose number; the number itself is not in it."""
+    """Shows who looked at which order's phone number; the number itself is not stored here."""
 
     who = columns.plain("username", _("user"))
     list_display = ("who", "order_link", "looked")

@@ -1,4 +1,4 @@
-"""Shops and the people of their companies."""
+"""Pages of merchants and their members."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class MemberInline(TabularInline):
 
 @admin.register(Merchant)
 class MerchantAdmin(DeskAdmin):
-    """The slug is in addresses and file names, so it is set once."""
+    """The slug stands in URLs and file names, so it is set once."""
 
     list_display = ("name", "slug", "payment_timeout_minutes", "is_active", "created_at")
     list_filter = ("is_active",)

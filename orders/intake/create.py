@@ -1,4 +1,4 @@
-"""The one way in which an order comes to be, for the API, the checkout page and the demonstration data."""
+"""Creates orders step by step, for the API, the checkout page and the demonstration data."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from ordersite.queue import outbox
 
 __all__ = ["AddressDraft", "BuyerDraft", "LineDraft", "OrderDraft", "create_order", "place"]
 
-# Clashes of 40 random bits a day are rare enough that a third in a row is a broken random source.
+# 40 random bits a day clash so rarely that a third clash in a row means a broken random source.
 _NUMBER_TRIES = 3
-# What a known buyer keeps of what is not said this time; the one value says whether a tier is.
-KEEP_BUYER = """
+# A known buyer keeps the openid, e-mail and tier that a draft leaves empty. The parameter: whether it gives a tier.
+UPDATE_BUYER = """
 ON CONFLICT (merchant_id, outside_id) DO UPDATE SET
  name = excluded.name, phone = excluded.phone,
  openid = CASE WHEN excluded.openid = '' THEN orders_buyer.openid ELSE excluded.openid END,
@@ -32,21 +32,24 @@ RETURNING id, tier, openid, email
 """
 _UPSERT_BUYER = f"""
 INSERT INTO orders_buyer (merchant_id, outside_id, name, phone, openid, email, tier)
-VALUES (%s, %s, %s, %s, %s, %s, %s) {KEEP_BUYER}
+VALUES (%s, %s, %s, %s, %s, %s, %s) {UPDATE_BUYER}
 """  # noqa: S608
 
 
 def create_order(draft: OrderDraft, *, merchant: Merchant, now: datetime | None = None) -> Order:
-    """Create an order in a transaction of its own. Raises `invalid`, or `duplicate_suspected` with the first number."""
+    """Create an order in a transaction of its own.
+
+    Raises `invalid`, or `duplicate_suspected` with the number of the order that it repeats.
+    """
     with transaction.atomic():
         return place(draft, merchant=merchant, now=now)
 
 
 def place(draft: OrderDraft, *, merchant: Merchant, now: datetime | None = None) -> Order:
-    """Like `create_order`, within the caller's transaction, which must end when this raises.
+    """Create an order within the caller's transaction, which must be rolled back when this raises.
 
-    Writes buyer, order, lines, the first history line and `order.created`: six statements. `now` is UTC.
-    The order comes back with its buyer, merchant and lines on it.
+    Writes buyer, order, lines, the first history line and the event `order.created` in six statements. `now` is UTC.
+    The returned order has its buyer, merchant and lines loaded. Raises what `create_order` raises.
     """
     draft.check()
     moment = now or timezone.now()
@@ -61,7 +64,10 @@ def place(draft: OrderDraft, *, merchant: Merchant, now: datetime | None = None)
 
 
 def _save_buyer(draft: BuyerDraft, merchant: Merchant) -> Buyer:
-    """Also serialises the orders of one buyer: the row stays locked until the transaction ends."""
+    """Insert or update the buyer.
+
+    The row stays locked until the transaction ends, so the orders of one buyer are created one after the other.
+    """
     buyer = Buyer(merchant=merchant, outside_id=draft.id, name=draft.name, phone=draft.phone)
     values: list[Any] = [merchant.pk, draft.id, draft.name, draft.phone, draft.openid, draft.email]
     with connection.cursor() as cursor:
@@ -71,7 +77,7 @@ def _save_buyer(draft: BuyerDraft, merchant: Merchant) -> Buyer:
 
 
 def unsaved(draft: OrderDraft, buyer: Buyer, merchant: Merchant, moment: datetime) -> Order:
-    """The order as it will be written, without its number and its history; `moment` is UTC."""
+    """Build the order without its number, tracking token and history. `moment` (UTC) is when it was created."""
     minutes = merchant.payment_timeout_minutes or settings.PAYMENT_TIMEOUT_MINUTES
     address = draft.address
     return Order(
@@ -100,9 +106,10 @@ def unsaved(draft: OrderDraft, buyer: Buyer, merchant: Merchant, moment: datetim
 
 
 def _insert(order: Order, draft: OrderDraft) -> None:
-    """Insert the order and its first history line, whose hash covers the number: a new number means a new line.
+    """Insert the order and its first history line; retry with a new number when the number clashes.
 
-    Insert-or-ignore instead of a savepoint: the same exactness for two round trips less.
+    The line's hash covers the number, so a new number needs a new line. INSERT ... ON CONFLICT DO NOTHING is as exact
+    as a savepoint and saves two round trips.
     """
     for _try in range(_NUMBER_TRIES):
         order.number, order.tracking_token = (
@@ -122,7 +129,7 @@ def _insert(order: Order, draft: OrderDraft) -> None:
 
 
 def first_fact(order: Order, draft: OrderDraft) -> Fact:
-    """What the first line of an order's history says."""
+    """The fact that becomes the first line of an order's history."""
     return Fact(
         kind=OrderEvent.Kind.CREATED,
         trigger=draft.trigger,

@@ -1,10 +1,10 @@
-"""What a creation is asked for: plain data, already checked field by field."""
+"""Drafts of orders: plain data whose fields are valid one by one."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 
 from django.utils.translation import gettext as _
@@ -17,7 +17,7 @@ from ordersite.lib.money import LARGEST, ZERO
 
 @dataclass(frozen=True, slots=True)
 class BuyerDraft:
-    """`id` is the shop's own number for the buyer. Empty `openid`, `email` and `tier` leave what is known."""
+    """The buyer of a draft. `id` is the merchant's own id; empty `openid`, `email` and `tier` leave the stored values."""
 
     id: str
     name: str
@@ -50,7 +50,10 @@ class AddressDraft:
 
 @dataclass(frozen=True, slots=True)
 class OrderDraft:
-    """`actor` and `evidence` say in the history who ordered and by which request; money is yuan."""
+    """An order to create. Money is yuan.
+
+    `actor`, `evidence` and `trigger` are recorded in the history: who ordered, by which request, through which way.
+    """
 
     buyer: BuyerDraft
     lines: tuple[LineDraft, ...]
@@ -63,7 +66,7 @@ class OrderDraft:
     device_id: str = ""
     client_ip: str = ""
     confirm_duplicate: bool = False
-    trigger: str = field(default="api")
+    trigger: str = "api"
 
     @property
     def goods_amount(self) -> Decimal:
@@ -75,12 +78,12 @@ class OrderDraft:
 
     @property
     def product_set(self) -> str:
-        """A digest of which products were ordered; order and quantities do not matter."""
+        """The SHA-256 of the set of products; their order and quantities do not matter."""
         products = sorted({line.product_id for line in self.lines})
         return hashlib.sha256(json.dumps(products).encode()).hexdigest()
 
     def check(self) -> None:
-        """Raises `invalid` with the field named when the parts do not add up to a payable order."""
+        """Raise `invalid` with the field if the fields do not add up to a payable order."""
         if not self.lines:
             raise errors.invalid(lines=_("An order has at least one line."))
         if self.buyer.tier and self.buyer.tier not in Buyer.Tier.values:

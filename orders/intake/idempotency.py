@@ -1,7 +1,7 @@
-"""Idempotency keys: a call with one key makes one thing, however often and however parallel it comes.
+"""Idempotency keys: repeated and parallel calls with one key create one order.
 
-The key is claimed, the thing made and both committed in one transaction. A refused or failed call, and a process
-that died, roll the claim back with everything else: nothing is left that could block the honest retry.
+One transaction claims the key and creates the order. A refused or failed call, and a process that dies, roll the
+claim back with everything else, so that nothing blocks a retry.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from orders.models import ApiClient, IdempotencyKey
 from ordersite.database import bulk
 
 KEPT = timedelta(hours=24)
-# One call runs, two may wait for it in this process; more would only fill its threads.
+# One call runs and two may wait for it in this process; more would only occupy its threads.
 MOST_AT_ONCE = 3
 _SHAPE = re.compile(r"[\x20-\x7e]{1,255}")
 _FORGET_BATCH = 5_000
 _WAIT_MILLISECONDS = 2_000
-# PostgreSQL's state for a lock that was not to be had in time, SQLite's name for the same.
+# PostgreSQL's SQLSTATE for a lock timeout, and SQLite's name of the same error.
 _LOCKED = frozenset({"55P03", "SQLITE_BUSY"})
 _RECALL = (
     "SELECT id, body_digest, subject_id, created_at FROM orders_idempotencykey"
     " WHERE client_id = %s AND key = %s AND subject_id IS NOT NULL"
 )
-# The waiting time is set in the statement that waits: one round trip less.
+# The statement that waits sets its own lock timeout, which saves a round trip.
 _CLAIM = {
     "postgresql": "INSERT INTO orders_idempotencykey (client_id, key, body_digest, created_at)"
     " SELECT %s, %s, %s, %s::timestamptz FROM set_config('lock_timeout', '2s', true)"
@@ -48,7 +48,7 @@ _SETTLE = "UPDATE orders_idempotencykey SET subject_id = %s WHERE id = %s"
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Who wants which key for what; `created_at` is UTC."""
+    """A client's claim of a key. `created_at` is UTC."""
 
     client_id: int
     key: str
@@ -57,19 +57,19 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """`subject_id` is what the key made; `replayed` when an earlier call made it."""
+class Created:
+    """The id of the order that the key created; `replayed` if an earlier call created it."""
 
     subject_id: int
     replayed: bool
 
 
 class _QueueFull(errors.RequestInProgress):
-    """Too many calls of this process want one key."""
+    """Too many calls of this process wait for one key."""
 
 
 class _Queue:
-    """How many calls of this process are under way for each key."""
+    """Counts the calls of this process for each key, and refuses those beyond MOST_AT_ONCE."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -94,14 +94,14 @@ _queue = _Queue()
 
 
 def check_key(key: str | None) -> str:
-    """The header's value; raises idempotency_key_missing unless it is 1 to 255 printable ASCII characters."""
+    """Return the header's value. Raises `idempotency_key_missing` unless it is 1 to 255 printable ASCII characters."""
     if key is None or not _SHAPE.fullmatch(key):
         raise errors.idempotency_key_missing()
     return key
 
 
 def digest(path: str, body: bytes) -> str:
-    """What makes two calls the same: the address and the raw body."""
+    """The SHA-256 of the path and the raw body; two calls with the same digest are the same call."""
     return hashlib.sha256(path.encode() + b"\n" + body).hexdigest()
 
 
@@ -111,39 +111,42 @@ def run(
     body_digest: str,
     make: Callable[[], int],
     at_once: Callable[[Claim], int | None] | None = None,
-) -> Answer:
-    """Call `make` once for this key; it writes in the transaction opened here and returns the id of what it made.
+) -> Created:
+    """Create an order once for this key. `make` writes it in the transaction opened here and returns its id.
 
-    `at_once` is tried first: it takes the key, makes the thing and commits both by itself, or returns None and has
-    done nothing. Raises idempotency_key_reused for another body, RequestInProgress when the first call is not done
-    after 2 s or when too many wait already, and whatever `make` raises (then the key is free again).
+    `at_once` is tried first: it claims the key, creates the order and commits both by itself, or it returns None and
+    has written nothing. Raises `idempotency_key_reused` for another body, `RequestInProgress` when the first call is
+    not done after 2 s or when too many calls wait already, and whatever `make` raises (then the key is free again).
     """
     claim = Claim(client.pk, key, body_digest, timezone.now())
     try:
         with _queue.place((client.pk, key)), _lock_errors():
             if at_once and (subject_id := at_once(claim)):
-                return Answer(subject_id, replayed=False)
+                return Created(subject_id, replayed=False)
             return _recall(claim) or _step_by_step(claim, make)
     except _QueueFull:
-        if found := _recall(claim):  # repeated often, but done long ago
+        if found := _recall(claim):  # the first call is done: this one need not wait
             return found
         raise
 
 
-def _step_by_step(claim: Claim, make: Callable[[], int]) -> Answer:
+def _step_by_step(claim: Claim, make: Callable[[], int]) -> Created:
     with _short_wait(), transaction.atomic(), bulk.together():
         if claim_id := _claim(claim):
             subject_id = make()
             _settle(claim_id, subject_id)
-            return Answer(subject_id, replayed=False)
+            return Created(subject_id, replayed=False)
     found = _recall(claim)
-    if found is None:  # it expired in this very moment
+    if found is None:  # the key expired between the two statements
         raise errors.RequestInProgress
     return found
 
 
-def _recall(claim: Claim) -> Answer | None:
-    """Written by hand, like the statements below: they run for every call, and the ORM's own work was a tenth of it."""
+def _recall(claim: Claim) -> Created | None:
+    """The order of a used key, None if the key is free; deletes an expired key. Raises `idempotency_key_reused`.
+
+    Plain SQL, like the statements below: they run for every call, and the ORM's own work was a tenth of its time.
+    """
     with connection.cursor() as cursor:
         cursor.execute(_RECALL, [claim.client_id, claim.key])
         row = cursor.fetchone()
@@ -155,11 +158,11 @@ def _recall(claim: Claim) -> Answer | None:
         return None
     if known_digest != claim.body_digest:
         raise errors.idempotency_key_reused()
-    return Answer(subject_id, replayed=True)
+    return Created(subject_id, replayed=True)
 
 
 def _moment(stored: Any) -> datetime:
-    """A time as the driver gives it: SQLite's are naive text in UTC."""
+    """Convert a driver's value to an aware time: SQLite returns naive text in UTC."""
     found = datetime.fromisoformat(stored) if isinstance(stored, str) else stored
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
@@ -169,7 +172,7 @@ def _settle(claim_id: int, subject_id: int) -> None:
 
 
 def _claim(claim: Claim) -> int | None:
-    """Claim the key, waiting at most 2 s for whoever holds it; None when it committed meanwhile."""
+    """Claim the key, waiting at most 2 s for another claim; returns the row's id, None if the other claim committed."""
     now = connection.ops.adapt_datetimefield_value(claim.created_at)
     with connection.cursor() as cursor:
         cursor.execute(_CLAIM[connection.vendor], [claim.client_id, claim.key, claim.body_digest, now])
@@ -179,7 +182,7 @@ def _claim(claim: Claim) -> int | None:
 
 @contextmanager
 def _short_wait() -> Iterator[None]:
-    """SQLite has one writer at a time, whose turn ends with its transaction: wait no longer for it than for a key."""
+    """Limit the wait for SQLite's one write lock to 2 s, as long as for a key."""
     if connection.vendor != "sqlite":
         yield
         return
@@ -195,6 +198,7 @@ def _short_wait() -> Iterator[None]:
 
 @contextmanager
 def _lock_errors() -> Iterator[None]:
+    """Turn a lock timeout into `RequestInProgress`."""
     try:
         yield
     except OperationalError as error:
@@ -204,7 +208,7 @@ def _lock_errors() -> Iterator[None]:
 
 
 def forget_idempotency_keys() -> int:
-    """Delete keys older than 24 h in bounded batches; returns how many."""
+    """Delete the keys older than 24 h in bounded batches; returns how many."""
     limit = timezone.now() - KEPT
     forgotten = 0
     while ids := list(

@@ -14,14 +14,14 @@ SHAPE = re.compile(r"[0-9]{8}-[0-9A-HJKMNP-TV-Z]{4}-[0-9A-HJKMNP-TV-Z]{4}")
 
 
 def new_number(at: datetime) -> str:
-    """A number for an order made at `at` (UTC): 40 random bits a day; the database has the last word on clashes."""
+    """A random number for an order created at `at` (UTC). 40 random bits a day; a unique constraint catches clashes."""
     bits = secrets.randbits(40)
     letters = "".join(ALPHABET[(bits >> shift) & 31] for shift in range(0, 40, 5))
     return f"{timezone.localtime(at, timezone.get_default_timezone()):%Y%m%d}-{letters[:4]}-{letters[4:]}"
 
 
 def new_tracking_token() -> str:
-    """144 random bits: the link is the only key to the tracking page."""
+    """A token of 144 random bits. Whoever has it may see the tracking page."""
     return secrets.token_urlsafe(18)
 
 

@@ -1,7 +1,7 @@
-"""Creation in one statement (PostgreSQL): key, buyer, order, lines, first history line and event, and their commit.
+"""Creates an order in one statement (PostgreSQL): key, buyer, order, lines, first history line, event and commit.
 
-Whatever is not the common case refuses the statement whole and is left to the careful way of `orders.intake.create`,
-which finds out step by step what it was: a key that is taken, a twin, a number that clashes, a confirmed duplicate.
+In any case but the common one the statement writes nothing, and `orders.intake.create` takes over step by step: a
+used key, a twin, a clash of numbers, a confirmed duplicate.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from ordersite.queue import outbox, wakeups
 from ordersite.queue.models import OutboxEntry
 
 _LINE = ("product_id", "name", "quantity", "unit_price", "amount")
-# The waiting time holds for this statement's own transaction.
+# The lock timeout holds for this statement's own transaction.
 _CLAIM = Insert(
     IdempotencyKey,
     source="set_config('lock_timeout', '2s', true)",
     given={"subject_id": "nextval(pg_get_serial_sequence('orders_order', 'id'))"},
     tail="ON CONFLICT DO NOTHING RETURNING subject_id",
 )
-_BUYER = Insert(Buyer, source="claim", tail=create.KEEP_BUYER)
+_BUYER = Insert(Buyer, source="claim", tail=create.UPDATE_BUYER)
 _ORDER = Insert(
     Order,
     source="claim, buyer",
@@ -43,14 +43,14 @@ _OUTBOX = Insert(OutboxEntry, source="made", given={"subject_id": "made.id"})
 
 
 def place(draft: OrderDraft, *, merchant: Merchant, claim: Claim) -> Order | None:
-    """The order, committed with its key, or None (and nothing written) when it has to go step by step.
+    """Create and commit the order with its key, or write nothing and return None: create it step by step then.
 
-    Raises OperationalError when the key or the buyer stays locked for 2 s. The order comes back with its buyer and
-    merchant, without its lines.
+    Raises OperationalError when the key or the buyer stays locked for 2 s. The returned order has its buyer and
+    merchant loaded, not its lines.
     """
     if connection.vendor != "postgresql" or not _is_common(draft):
         return None
-    order = _order(draft, merchant, claim)
+    order = _unsaved_order(draft, merchant, claim)
     params = _params(order, draft, claim)
     try:
         with _savepoint():
@@ -64,6 +64,7 @@ def place(draft: OrderDraft, *, merchant: Merchant, claim: Claim) -> Order | Non
 
 
 def _completed(order: Order, row: tuple[Any, ...]) -> Order:
+    """Set the values that the statement returned on the order and its buyer."""
     buyer = order.buyer
     order.pk, buyer.pk, buyer.tier, buyer.openid, buyer.email = row
     order.buyer, order.is_important = buyer, buyer.tier == Buyer.Tier.IMPORTANT
@@ -72,7 +73,7 @@ def _completed(order: Order, row: tuple[Any, ...]) -> Order:
 
 
 def _is_common(draft: OrderDraft) -> bool:
-    """A draft that is wrong is refused by the careful way, after it has looked what the key is for."""
+    """Whether the draft is valid and unconfirmed. An invalid draft goes step by step: a used key is reported first."""
     try:
         draft.check()
     except DomainError:
@@ -81,11 +82,11 @@ def _is_common(draft: OrderDraft) -> bool:
 
 
 def _savepoint() -> AbstractContextManager[Any]:
-    """Within somebody's transaction a refused statement must not end that; on its own it is a transaction itself."""
+    """A savepoint inside an open transaction, which a refused statement must not break; else nothing."""
     return transaction.atomic() if connection.in_atomic_block else nullcontext()
 
 
-def _order(draft: OrderDraft, merchant: Merchant, claim: Claim) -> Order:
+def _unsaved_order(draft: OrderDraft, merchant: Merchant, claim: Claim) -> Order:
     known = draft.buyer
     buyer = Buyer(
         merchant=merchant,
@@ -102,7 +103,7 @@ def _order(draft: OrderDraft, merchant: Merchant, claim: Claim) -> Order:
 
 
 def _params(order: Order, draft: OrderDraft, claim: Claim) -> list[Any]:
-    """The values of `_statement`, in its order. Chains the first history line, whose hash the order's row holds."""
+    """The parameters of `_statement`. Chains the first history line, whose hash stands on the order's row."""
     moment = order.created_at
     (line,) = lines.chain([(order, create.first_fact(order, draft))], now=moment).lines
     event = outbox.Event("order.created", 0, moment, {"number": order.number})

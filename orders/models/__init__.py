@@ -2,7 +2,7 @@ from orders.models.buyer import Buyer
 from orders.models.history import HistorySeal, OrderEvent, OrderEventText
 from orders.models.idempotency import IdempotencyKey
 from orders.models.merchant import ApiClient, Merchant, MerchantMember
-from orders.models.order import Order, OrderLine, OrderStatus
+from orders.models.order import Order, OrderLine, OrderQuerySet, OrderStatus
 from orders.models.privacy import PhoneLook
 from orders.models.rule import TransitionRule
 
@@ -17,6 +17,7 @@ __all__ = [
     "OrderEvent",
     "OrderEventText",
     "OrderLine",
+    "OrderQuerySet",
     "OrderStatus",
     "PhoneLook",
     "TransitionRule",

@@ -1,4 +1,4 @@
-"""The buyer as the shop knows them."""
+"""Buyers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class Buyer(models.Model):
-    """One person in one shop; `outside_id` is the shop's own number for them."""
+    """A buyer of one merchant; `outside_id` is the merchant's own id of the buyer."""
 
     class Tier(models.TextChoices):
         NORMAL = "normal", _("normal")

@@ -1,4 +1,4 @@
-"""The immutable history of an order, its erasable texts, and the seals over all of it."""
+"""The immutable history of orders, its erasable texts, and the seals over both."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from django.utils.translation import pgettext_lazy
 
 
 class OrderEvent(models.Model):
-    """One line. Nothing in it can be changed or deleted: triggers in `orders.database_triggers` refuse it.
+    """One line of an order's history. It cannot be changed or deleted: the triggers of this app refuse that.
 
-    `at` is when it happened (UTC); `recorded_at` when the line was written. `evidence` is JSON text exactly as
-    hashed. No database constraint to the order: history survives archiving.
+    `at` is when it happened (UTC), `recorded_at` when the line was written (UTC). `evidence` is JSON text exactly as
+    it was hashed. There is no foreign-key constraint to the order, so that history outlives archived orders.
     """
 
     class Kind(models.TextChoices):
@@ -55,7 +55,7 @@ class OrderEvent(models.Model):
 
 
 class OrderEventText(models.Model):
-    """The words of a line (a reason, a name). Erasing the row leaves the chain whole: only the digest is hashed."""
+    """The personal text of a line (a reason). It can be erased without breaking the chain: only its digest is hashed."""
 
     order_id = models.BigIntegerField()
     seq = models.PositiveIntegerField()
@@ -72,7 +72,7 @@ class OrderEventText(models.Model):
 
 
 class HistorySeal(models.Model):
-    """A seal over the committed lines `first_id` to `last_id`, chained to the seal before it."""
+    """An HMAC over the committed lines `first_id` to `last_id`, chained to the seal before it."""
 
     first_id = models.BigIntegerField()
     last_id = models.BigIntegerField()

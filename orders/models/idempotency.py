@@ -1,4 +1,4 @@
-"""Idempotency keys: the claim, what was asked, and what came of it."""
+"""Idempotency keys of API clients."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from django.utils.translation import gettext_lazy as _
 
 
 class IdempotencyKey(models.Model):
-    """A key that succeeded. It commits together with what it made, so a refused or failed call leaves none."""
+    """A used key: the digest of its request and the id of the order that it created.
+
+    It commits together with that order, so a refused or failed call leaves none.
+    """
 
     client = models.ForeignKey("orders.ApiClient", models.CASCADE, db_index=False)
     key = models.CharField(max_length=255)

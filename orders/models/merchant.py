@@ -1,4 +1,4 @@
-"""Who sells, who may look, and which programs speak for the shop."""
+"""Merchants, the people of their companies, and their API clients."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from django.utils.translation import gettext_lazy as _
 
 
 class LatePayments(models.TextChoices):
-    """Money for a closed order: a person decides, or it goes back by itself. It never revives an order by itself."""
+    """What happens to a payment of a closed order. The choices open a case or refund it; none revives the order."""
 
     ASK = "ask", _("a person decides")
     REFUND = "refund", _("refund automatically")
 
 
 class Merchant(models.Model):
-    """A shop and the company behind it."""
+    """A shop that sells."""
 
     slug = models.SlugField(_("slug"), max_length=40, unique=True)
     name = models.CharField(_("name"), max_length=80)
@@ -57,7 +57,7 @@ class Merchant(models.Model):
 
 
 class MerchantMember(models.Model):
-    """A person of the merchant's company; sees this shop's orders and no others."""
+    """A user of the merchant's company; sees the orders of this merchant and no others."""
 
     merchant = models.ForeignKey(Merchant, models.CASCADE, related_name="members", verbose_name=_("merchant"))
     user = models.OneToOneField(
@@ -73,7 +73,7 @@ class MerchantMember(models.Model):
 
 
 class ApiClient(models.Model):
-    """A program with a bearer token. Only the SHA-256 of the token is kept: it is shown once."""
+    """A program that calls the API with a bearer token. Only the SHA-256 of the token is stored."""
 
     merchant = models.ForeignKey(
         Merchant, models.PROTECT, related_name="api_clients", verbose_name=_("merchant")

@@ -1,8 +1,9 @@
-"""The order, its lines and its state machine. Only `orders.lifecycle` calls a transition."""
+"""Orders, their lines and their transitions. Only `orders.lifecycle` fires a transition."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Self
 
 from django.db import models
 from django.db.models import F, Q
@@ -25,11 +26,45 @@ class OrderStatus(models.TextChoices):
     REFUNDED = "refunded", _("refunded")
 
 
-S = OrderStatus
+class OrderQuerySet(models.QuerySet["Order"]):
+    """Queries of orders."""
+
+    def of_merchant(self, merchant_id: int | None) -> Self:
+        """Orders of one merchant; of all merchants when None."""
+        return self.all() if merchant_id is None else self.filter(merchant_id=merchant_id)
+
+    def pending(self) -> Self:
+        return self.filter(status=OrderStatus.PENDING)
+
+    def overdue(self, now: datetime) -> Self:
+        """Unpaid orders whose time to pay is over at `now` (UTC)."""
+        return self.pending().filter(close_due_at__lte=now)
+
+    def without_attempt(self) -> Self:
+        """Orders for which no payment was ever started."""
+        return self.filter(payment_started_at__isnull=True)
+
+    def with_attempt(self) -> Self:
+        """Orders for which a payment was started and that nobody has asked to close."""
+        return self.filter(payment_started_at__isnull=False, closing_at__isnull=True)
+
+    def waiting_to_close(self) -> Self:
+        """Orders that close once the payment provider has answered."""
+        return self.filter(closing_at__isnull=False)
+
+    def held(self) -> Self:
+        return self.filter(held=True)
+
+    def twins_of(self, order: Order) -> Self:
+        """Orders of the same buyer, product set and minute."""
+        return self.filter(buyer_id=order.buyer_id, product_set=order.product_set, minute=order.minute)
 
 
 class Order(GuardedStatus, QuickLoad, models.Model):
-    """One purchase. Times are UTC, money is yuan, the address and the buyer's names are as they were when ordered."""
+    """One purchase of one buyer. Times are UTC, money is yuan.
+
+    The buyer's name and phone and the address are copies of what was given with the order.
+    """
 
     number = models.CharField(_("order number"), max_length=24)
     merchant = models.ForeignKey(
@@ -37,7 +72,12 @@ class Order(GuardedStatus, QuickLoad, models.Model):
     )
     buyer = models.ForeignKey("orders.Buyer", models.PROTECT, db_index=False, verbose_name=_("buyer"))
     status = FSMField(
-        _("status"), max_length=10, default=S.PENDING, choices=S.choices, protected=True, db_index=False
+        _("status"),
+        max_length=10,
+        default=OrderStatus.PENDING,
+        choices=OrderStatus.choices,
+        protected=True,
+        db_index=False,
     )
     held = models.BooleanField(_("held"), default=False)
     hold_reason = models.CharField(_("hold reason"), max_length=200, default="", blank=True)
@@ -47,7 +87,7 @@ class Order(GuardedStatus, QuickLoad, models.Model):
     shipping_fee = MoneyField(_("shipping fee"), default=ZERO)
     discount = MoneyField(_("discount"), default=ZERO)
     total_amount = MoneyField(_("total"))
-    # Asked back and not ended: while it is above zero the order does not ship.
+    # The sum of the refunds under way: while it is above zero the order does not ship.
     refunds_pending = MoneyField(_("refunds under way"), default=ZERO, editable=False)
     refunded_amount = MoneyField(_("refunded"), default=ZERO)
 
@@ -75,7 +115,7 @@ class Order(GuardedStatus, QuickLoad, models.Model):
     closed_at = models.DateTimeField(_("closed at"), null=True, editable=False)
     refunded_at = models.DateTimeField(_("refunded at"), null=True, editable=False)
 
-    # Plain columns of the minute-twin constraint: an expression index over a time zone would freeze the zone in it.
+    # Plain columns of the constraint against twins: an expression index over a time zone would freeze the zone in it.
     product_set = models.CharField(max_length=64, editable=False)
     minute = models.BigIntegerField(editable=False)
     twin_number = models.PositiveSmallIntegerField(default=0, editable=False)
@@ -83,6 +123,8 @@ class Order(GuardedStatus, QuickLoad, models.Model):
     tracking_token = models.CharField(max_length=32, editable=False)
     history_seq = models.PositiveIntegerField(default=0, editable=False)
     history_hash = models.CharField(max_length=64, default="", editable=False)
+
+    objects = OrderQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("order")
@@ -101,7 +143,7 @@ class Order(GuardedStatus, QuickLoad, models.Model):
             models.UniqueConstraint(
                 fields=["buyer", "product_set", "minute", "twin_number"], name="order_minute_twin"
             ),
-            models.CheckConstraint(condition=Q(status__in=S.values), name="order_status_known"),
+            models.CheckConstraint(condition=Q(status__in=OrderStatus.values), name="order_status_known"),
             models.CheckConstraint(
                 condition=Q(total_amount=F("goods_amount") + F("shipping_fee") - F("discount")),
                 name="order_total_adds_up",
@@ -113,7 +155,14 @@ class Order(GuardedStatus, QuickLoad, models.Model):
             ),
             models.CheckConstraint(condition=Q(refunds_pending__gte=ZERO), name="order_refunds_pending"),
             models.CheckConstraint(
-                condition=~Q(status__in=[S.PAID, S.SHIPPED, S.COMPLETED, S.REFUNDED])
+                condition=~Q(
+                    status__in=[
+                        OrderStatus.PAID,
+                        OrderStatus.SHIPPED,
+                        OrderStatus.COMPLETED,
+                        OrderStatus.REFUNDED,
+                    ]
+                )
                 | Q(paid_at__isnull=False),
                 name="order_paid_has_time",
             ),
@@ -131,12 +180,14 @@ class Order(GuardedStatus, QuickLoad, models.Model):
             models.Index(
                 fields=["close_due_at", "id"],
                 name="order_due_untried",
-                condition=Q(status=S.PENDING, payment_started_at__isnull=True),
+                condition=Q(status=OrderStatus.PENDING, payment_started_at__isnull=True),
             ),
             models.Index(
                 fields=["close_due_at", "id"],
                 name="order_due_tried",
-                condition=Q(status=S.PENDING, payment_started_at__isnull=False, closing_at__isnull=True),
+                condition=Q(
+                    status=OrderStatus.PENDING, payment_started_at__isnull=False, closing_at__isnull=True
+                ),
             ),
             models.Index(fields=["closing_at"], name="order_closing", condition=Q(closing_at__isnull=False)),
             models.Index(fields=["id"], name="order_held", condition=Q(held=True)),
@@ -147,34 +198,46 @@ class Order(GuardedStatus, QuickLoad, models.Model):
 
     @property
     def is_stopped(self) -> bool:
-        """Whether nothing of it may leave: a person holds it, or money of it is on its way back to the buyer."""
+        """Whether it must not ship: a person holds it, or a refund is under way."""
         return self.held or self.refunds_pending > ZERO
 
-    @transition(field=status, source=S.PENDING.value, target=S.PAID.value)
+    @property
+    def is_stopped_by_refund(self) -> bool:
+        """Whether it would ship but for a refund that is under way."""
+        return self.status == OrderStatus.PAID and self.refunds_pending > ZERO
+
+    @property
+    def is_waiting_to_close(self) -> bool:
+        """Whether it is unpaid and closes once the payment provider has answered."""
+        return self.status == OrderStatus.PENDING and self.closing_at is not None
+
+    @transition(field=status, source=OrderStatus.PENDING.value, target=OrderStatus.PAID.value)
     def pay(self, at: datetime) -> None:
         self.paid_at = at
         self.closing_at = None
 
-    @transition(field=status, source=S.PAID.value, target=S.SHIPPED.value)
+    @transition(field=status, source=OrderStatus.PAID.value, target=OrderStatus.SHIPPED.value)
     def ship(self, at: datetime) -> None:
         self.shipped_at = at
 
-    @transition(field=status, source=S.SHIPPED.value, target=S.COMPLETED.value)
+    @transition(field=status, source=OrderStatus.SHIPPED.value, target=OrderStatus.COMPLETED.value)
     def complete(self, at: datetime) -> None:
         self.completed_at = at
 
-    @transition(field=status, source=S.PENDING.value, target=S.CLOSED.value)
+    @transition(field=status, source=OrderStatus.PENDING.value, target=OrderStatus.CLOSED.value)
     def close(self, at: datetime) -> None:
         self.closed_at = at
         self.closing_at = None
 
-    @transition(field=status, source=S.CLOSED.value, target=S.PAID.value)
+    @transition(field=status, source=OrderStatus.CLOSED.value, target=OrderStatus.PAID.value)
     def revive(self, at: datetime) -> None:
         self.paid_at = at
         self.closed_at = None
 
     @transition(
-        field=status, source=[S.PAID.value, S.SHIPPED.value, S.COMPLETED.value], target=S.REFUNDED.value
+        field=status,
+        source=[OrderStatus.PAID.value, OrderStatus.SHIPPED.value, OrderStatus.COMPLETED.value],
+        target=OrderStatus.REFUNDED.value,
     )
     def refund(self, at: datetime) -> None:
         self.refunded_at = at
@@ -182,7 +245,7 @@ class Order(GuardedStatus, QuickLoad, models.Model):
 
 
 class OrderLine(models.Model):
-    """One product of an order; `amount` is quantity times unit price, in yuan."""
+    """One product of an order. `unit_price` and `amount` (quantity times unit price) are yuan."""
 
     order = models.ForeignKey(
         Order, models.PROTECT, related_name="lines", db_index=False, verbose_name=_("order")

@@ -1,4 +1,4 @@
-"""Which trigger may fire which row of the state machine, as data."""
+"""The switches of the state machine."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from orders.models.order import OrderStatus
 
 
 class TransitionRule(models.Model):
-    """One known row of the machine. Rows come from the code (`orders.machine`); only the switch is the staff's."""
+    """The switch of one row of the state machine. The rows come from `orders.machine`; staff only switch them."""
 
     from_status = models.CharField(pgettext_lazy("state", "from"), max_length=10)
     action = models.CharField(_("action"), max_length=10)

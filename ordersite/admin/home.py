@@ -146,7 +146,7 @@ def _states() -> list[Waiting]:
         )
         for status in (OrderStatus.PENDING, OrderStatus.PAID, OrderStatus.SHIPPED)
     ]
-    held = Waiting(_("held"), capped(Order.objects.filter(held=True)), f"{address}?held__exact=1", tone="bad")
+    held = Waiting(_("held"), capped(Order.objects.held()), f"{address}?held__exact=1", tone="bad")
     return [*states, held]
 
 

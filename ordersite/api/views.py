@@ -21,7 +21,7 @@ from orders.clients import client_of
 from orders.history.lines import Actor, Evidence
 from orders.intake import create, idempotency, numbers, one_statement
 from orders.models import ApiClient, Order
-from orders.serializers import CancelForm, ListQuery, OrderForm, answer
+from orders.serializers import CancelForm, ListQuery, OrderForm, order_json
 from ordersite.api import schema
 from ordersite.lib import paging
 from ordersite.lib.api import json_parser
@@ -38,7 +38,7 @@ def compose(orders: Sequence[Order]) -> list[dict[str, Any]]:
     payments = payments_about.parts(orders)
     shipments = logistics_about.parts(orders)
     return [
-        answer(
+        order_json(
             order,
             lines=lines.get(order.pk, []),
             payments=payments.get(order.pk, []),
@@ -111,7 +111,7 @@ class OrderList(APIView):
             )
         # Nobody else knows this order yet: it has no payments and no shipments to look for.
         lines = orders_about.line_views(draft.lines)
-        return Response(answer(made[-1], lines=lines, payments=[], shipments=[]), status=201)
+        return Response(order_json(made[-1], lines=lines, payments=[], shipments=[]), status=201)
 
 
 class OrderDetail(APIView):

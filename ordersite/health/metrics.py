@@ -48,9 +48,7 @@ def _queues() -> Iterator[tuple[str, int, datetime | None]]:
     yield "deliveries", deliveries[:_CAP].count(), deliveries.aggregate(oldest=Min("event_at"))["oldest"]
     entries = OutboxEntry.objects.all()
     yield "outbox", entries[:_CAP].count(), entries.aggregate(oldest=Min("created_at"))["oldest"]
-    overdue = Order.objects.filter(
-        status="pending", payment_started_at__isnull=True, close_due_at__lte=timezone.now()
-    )
+    overdue = Order.objects.overdue(timezone.now()).without_attempt()
     yield "overdue_orders", overdue[:_CAP].count(), overdue.aggregate(oldest=Min("close_due_at"))["oldest"]
 
 

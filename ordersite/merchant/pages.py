@@ -102,7 +102,7 @@ def next_step(order: Order) -> str:
     """One sentence: where the order is and what happens next."""
     if order.held:
         return _("This order is held for review. It does not ship until it is released.")
-    if order.refunds_pending and order.status == "paid":
+    if order.is_stopped_by_refund:
         return _("Money of this order is on its way back. It does not ship until that has ended.")
     return {
         "pending": _("Waiting for the buyer's payment."),

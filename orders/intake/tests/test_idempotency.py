@@ -112,7 +112,7 @@ def test_look_then_insert_makes_many_where_the_claim_makes_one() -> None:
     Order.objects.all()
     outcomes = at_once([partial(idempotency.run, client, "claimed", "d", lambda: make_order(client))] * 10)
     assert Order.objects.count() == 11
-    answers = [outcome for outcome in outcomes if isinstance(outcome, idempotency.Answer)]
+    answers = [outcome for outcome in outcomes if isinstance(outcome, idempotency.Created)]
     assert Counter(answer.replayed for answer in answers)[False] == 1
     assert len({answer.subject_id for answer in answers}) == 1
     refusals = {str(outcome.code) for outcome in outcomes if isinstance(outcome, DomainError)}
@@ -203,7 +203,7 @@ def test_a_call_waits_two_seconds_for_the_first_and_the_third_waiter_not_at_all(
 
     first = partial(idempotency.run, client, "slow", "d", slow)
     outcomes = at_once([first, timed, timed, timed, timed, release])
-    assert isinstance(outcomes[0], idempotency.Answer), outcomes
+    assert isinstance(outcomes[0], idempotency.Created), outcomes
     waits = sorted(outcome[1] for outcome in outcomes[1:5] if isinstance(outcome, tuple))
     assert len(waits) == 4
     assert max(waits[:2]) < 1.0
@@ -222,13 +222,13 @@ def test_a_waiter_takes_over_when_the_first_one_fails() -> None:
         time.sleep(0.5)
         raise errors.unknown_order("x")
 
-    def waiting() -> idempotency.Answer:
+    def waiting() -> idempotency.Created:
         inside.wait(20)
         return idempotency.run(client, "k", "d", lambda: make_order(client))
 
     outcomes = at_once([partial(idempotency.run, client, "k", "d", failing), waiting])
     assert isinstance(outcomes[0], DomainError)
-    assert isinstance(outcomes[1], idempotency.Answer)
+    assert isinstance(outcomes[1], idempotency.Created)
     assert (outcomes[1].replayed, Order.objects.get().pk) == (False, outcomes[1].subject_id)
 
 

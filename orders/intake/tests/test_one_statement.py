@@ -134,7 +134,7 @@ def test_a_known_key_is_recognised_before_a_wrong_draft() -> None:
 def test_a_key_that_is_done_is_replayed_to_any_number_at_once() -> None:
     client = build_client()
 
-    def call() -> idempotency.Answer:
+    def call() -> idempotency.Created:
         draft, merchant = _draft(), client.merchant
         return idempotency.run(
             client,
@@ -146,7 +146,7 @@ def test_a_key_that_is_done_is_replayed_to_any_number_at_once() -> None:
 
     first = call()
     again = all_at_once([call] * 10)
-    assert [first.replayed, *again] == [False, *[idempotency.Answer(first.subject_id, replayed=True)] * 10]
+    assert [first.replayed, *again] == [False, *[idempotency.Created(first.subject_id, replayed=True)] * 10]
     assert Order.objects.count() == 1
 
 

@@ -1,4 +1,4 @@
-"""`add_api_client --merchant SLUG --scope SCOPE…`: a program's token, shown once as the last word."""
+"""`add_api_client`: create an API client and print its token once, as the last word of the output."""
 
 from __future__ import annotations
 
