@@ -13,7 +13,7 @@ from rest_framework.views import APIView
 from logistics.dispatch.confirm import ConfirmationResult, confirm_shipments
 from logistics.serializers import ConfirmationsSerializer, ResultsSerializer
 from orders.clients import client_of
-from orders.lifecycle import Actor
+from orders.history.lines import Actor
 from orders.serializers import ErrorView
 from ordersite.lib.api.json_parser import StrictJSONParser, body_of
 

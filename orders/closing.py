@@ -18,8 +18,9 @@ from django.db.models import Min, Q, QuerySet
 from django.utils import timezone
 
 from orders import errors, lifecycle, machine
+from orders.changes import Move, RequestClose, Result
 from orders.history.lines import SYSTEM, Actor
-from orders.lifecycle import Move, Result
+from orders.machine import Action
 from orders.models import Merchant, Order, OrderStatus
 from ordersite.queue.claims import SQLITE_PAUSE_SECONDS
 
@@ -117,14 +118,14 @@ def _due(lane: QuerySet[Order], moment: datetime) -> QuerySet[Order]:
 
 def _close(ids: list[int]) -> int:
     orders = lifecycle.lock(ids)
-    moves = [Move(pk, "close", machine.TIMEOUT, SYSTEM) for pk in orders]
-    return sum(outcome.result is Result.DONE for outcome in lifecycle.fire(orders, moves))
+    moves = [Move(pk, Action.CLOSE, machine.TIMEOUT, SYSTEM) for pk in orders]
+    return sum(outcome.result is Result.DONE for outcome in lifecycle.apply(orders, moves))
 
 
 def _hand_over(ids: list[int]) -> int:
-    return len(
-        lifecycle.request_close(list(lifecycle.lock(ids).values()), trigger=machine.TIMEOUT, actor=SYSTEM)
-    )
+    orders = lifecycle.lock(ids)
+    requests = [RequestClose(pk, machine.TIMEOUT, SYSTEM) for pk in orders]
+    return sum(outcome.result is Result.DONE for outcome in lifecycle.apply(orders, requests))
 
 
 def cancel(number: str, *, reason: str, actor: Actor, trigger: str, merchant: Merchant | None = None) -> str:
@@ -139,7 +140,7 @@ def cancel(number: str, *, reason: str, actor: Actor, trigger: str, merchant: Me
         order = lifecycle.lock([pk]).get(pk) if pk else None
         if order is None:
             raise errors.unknown_order(number)
-        return _cancel(order, Move(order.pk, "close", trigger, actor, reason=reason))
+        return _cancel(order, Move(order.pk, Action.CLOSE, trigger, actor, reason=reason))
 
 
 def _cancel(order: Order, move: Move) -> str:
@@ -148,9 +149,9 @@ def _cancel(order: Order, move: Move) -> str:
     if order.status != OrderStatus.PENDING:
         raise errors.already_paid(order.number)
     if order.payment_started_at:
-        lifecycle.request_close([order], trigger=move.trigger, actor=move.actor, reason=move.reason)
+        lifecycle.apply_one(order, RequestClose(order.pk, move.trigger, move.actor, move.reason))
         return ASKING
-    outcome = lifecycle.fire({order.pk: order}, [move])[0]
+    outcome = lifecycle.apply_one(order, move)
     if outcome.result is Result.REFUSED:
         raise errors.refused(outcome.code, order.number)
     return CLOSED

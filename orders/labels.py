@@ -7,13 +7,15 @@ from collections.abc import Mapping
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from orders.machine import Action
+
 ACTIONS: Mapping[str, Promise] = {
-    "pay": _("pay"),
-    "ship": _("ship"),
-    "complete": _("complete"),
-    "close": _("close"),
-    "revive": _("revive"),
-    "refund": _("refund"),
+    Action.PAY: _("pay"),
+    Action.SHIP: _("ship"),
+    Action.COMPLETE: _("complete"),
+    Action.CLOSE: _("close"),
+    Action.REVIVE: _("revive"),
+    Action.REFUND: _("refund"),
 }
 # What made an order come in or move: the machine's triggers and those of the lines beside it.
 TRIGGERS: Mapping[str, Promise] = {

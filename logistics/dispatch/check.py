@@ -12,6 +12,7 @@ from django.db.models import Sum
 from logistics.carriers.numbers import tidy_number
 from logistics.models import CARRIERS, Shipment, ShipmentLine, Warehouse
 from orders import lifecycle, machine
+from orders.machine import Action
 from orders.models import Merchant, Order, OrderLine, OrderStatus
 
 _KNOWN_CARRIERS = frozenset(code for code, _name in CARRIERS)
@@ -159,7 +160,7 @@ def load(merchant: Merchant, rows: Sequence[Confirmation]) -> Batch:
         waybills={(parcel.carrier, parcel.tracking_number): (parcel.order_id, parcel.pk) for parcel in used},
         left=left,
         products=products,
-        may_ship=(OrderStatus.PAID, "ship", machine.WAREHOUSE) in lifecycle.enabled_rules(),
+        may_ship=(OrderStatus.PAID, Action.SHIP, machine.WAREHOUSE) in lifecycle.enabled_rules(),
     )
 
 

@@ -18,7 +18,9 @@ from logistics.dispatch import check
 from logistics.dispatch.check import Batch, Checked, Confirmation, ProductQuantity, Waybill
 from logistics.models import Shipment, ShipmentLine
 from orders import lifecycle, machine
-from orders.lifecycle import Actor, Evidence
+from orders.changes import Move, NoteWaybill, Result
+from orders.history.lines import Actor, Evidence
+from orders.machine import Action
 from orders.models import Merchant
 from ordersite.database import bulk
 from ordersite.queue import wakeups
@@ -124,17 +126,18 @@ def _update_orders(
 ) -> None:
     """Write a line of history for each parcel, and ship the orders of which nothing is left."""
     now = timezone.now()
-    orders = [batch.orders[row.order] for row, _checked in kept]
-    evidences = [Evidence("waybill", " ".join(row.waybill), digest) for row, _checked in kept]
-    if kept:
-        lifecycle.note_waybills(orders, evidences, actor=actor, at=now)
-    last = {order.pk: evidence for order, evidence in zip(orders, evidences, strict=True)}
-    complete = _complete_orders(batch, kept)
-    moves = [
-        lifecycle.Move(pk, "ship", machine.WAREHOUSE, actor, last[pk], at=at) for pk, at in complete.items()
+    orders = {order.pk: order for order in batch.orders.values()}
+    notes = [
+        NoteWaybill(
+            batch.orders[row.order].pk, actor, Evidence("waybill", " ".join(row.waybill), digest), now
+        )
+        for row, _checked in kept
     ]
-    outcomes = lifecycle.fire({order.pk: order for order in orders}, moves) if moves else []
-    refused = [outcome for outcome in outcomes if outcome.result is not lifecycle.Result.DONE]
+    last = {note.order_id: note.evidence for note in notes}
+    complete = _complete_orders(batch, kept)
+    moves = [Move(pk, Action.SHIP, machine.WAREHOUSE, actor, last[pk], at=at) for pk, at in complete.items()]
+    outcomes = lifecycle.apply(orders, [*notes, *moves])
+    refused = [outcome for outcome in outcomes if outcome.result is not Result.DONE]
     if refused:
         # Checked under the same lock a moment ago: only a rule switched off in between refuses. Roll back.
         raise RuntimeError(f"{len(refused)} orders did not ship: {refused[0].code}")

@@ -18,7 +18,9 @@ from logistics import cases
 from logistics.carriers.types import RouteAnswer, RouteEvent, TrackingStatus
 from logistics.models import Shipment, ShipmentException, ShipmentStatus, TrackingEvent
 from orders import lifecycle, machine
-from orders.lifecycle import Actor, Evidence, Result
+from orders.changes import Move, Result
+from orders.history.lines import Actor, Evidence
+from orders.machine import Action
 from orders.models import Order, OrderStatus
 from ordersite.database import bulk
 from ordersite.queue import outbox
@@ -160,15 +162,15 @@ def _complete(order: Order, parcels: Sequence[Shipment], parcel: Shipment, raw: 
     """
     if order.status == OrderStatus.PAID or any(row.status != _DELIVERED for row in parcels):
         return False
-    move = lifecycle.Move(
+    move = Move(
         order.pk,
-        "complete",
+        Action.COMPLETE,
         machine.CARRIER,
         Actor("carrier", parcel.carrier),
         _evidence(parcel, raw),
         at=max(row.delivered_at for row in parcels if row.delivered_at),
     )
-    outcome = lifecycle.fire({order.pk: order}, [move])[0]
+    outcome = lifecycle.apply_one(order, move)
     if outcome.result is Result.REFUSED:
         detail = {"code": outcome.code, "order_status": str(order.status)}
         cases.open_cases([cases.Case(Kind.ORDER_NOT_COMPLETED, parcel, detail)])

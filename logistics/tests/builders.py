@@ -16,7 +16,7 @@ from logistics.carriers.types import CityStrip, RouteAnswer, RouteEvent, Trackin
 from logistics.dispatch.confirm import Confirmation, ConfirmationResult, ProductQuantity, confirm_shipments
 from logistics.models import CarrierAccount, Shipment, Warehouse
 from orders import machine
-from orders.lifecycle import Actor
+from orders.history.lines import Actor
 from orders.models import Merchant, Order, OrderLine
 from orders.tests.builders import build_merchant, build_order, move
 

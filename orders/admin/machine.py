@@ -65,8 +65,8 @@ class TransitionRuleAdmin(ConfirmedActionsMixin, ReadOnlyAdmin):
     @admin.display(description=_("change of state"))
     def row_name(self, rule: TransitionRule) -> str:
         labels = dict(OrderStatus.choices)
-        target = labels[machine.TARGETS[rule.action]]
-        return f"{labels[rule.from_status]} → {target} ({ACTIONS.get(rule.action, rule.action)})"
+        target = labels[machine.TARGETS[machine.Action(rule.action)]]
+        return f"{labels[rule.from_status]} → {target} ({ACTIONS[machine.Action(rule.action)]})"
 
     @admin.display(description=_("trigger"))
     def trigger_name(self, rule: TransitionRule) -> str | Promise:

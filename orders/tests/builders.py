@@ -11,8 +11,10 @@ from django.db import transaction
 from django.utils import timezone
 
 from orders import lifecycle, machine
+from orders.changes import Change, Move, Outcome
 from orders.history import lines
 from orders.history.lines import Actor, Evidence, Fact
+from orders.machine import Action
 from orders.models import Buyer, Merchant, Order, OrderEvent, OrderLine
 
 _serial = itertools.count(1)
@@ -104,10 +106,16 @@ def build_order_in(status: str, *, merchant: Merchant | None = None, total: str 
     return Order.objects.get(pk=order.pk)
 
 
-def move(order: Order, action: str, trigger: str, *, at: datetime | None = None) -> lifecycle.Outcome:
+def move(order: Order, action: str, trigger: str, *, at: datetime | None = None) -> Outcome:
     """One move of one order in a transaction of its own."""
-    wish = lifecycle.Move(
-        order.pk, action, trigger, Actor("system", "test"), Evidence("test", "1", "ab"), at=at
+    wish = Move(
+        order.pk, Action(action), trigger, Actor("system", "test"), Evidence("test", "1", "ab"), at=at
     )
     with transaction.atomic():
-        return lifecycle.fire(lifecycle.lock([order.pk]), [wish])[0]
+        return lifecycle.apply(lifecycle.lock([order.pk]), [wish])[0]
+
+
+def apply_changes(*changes: Change) -> list[Outcome]:
+    """One visit to the door with these changes, in a transaction of its own."""
+    with transaction.atomic():
+        return lifecycle.apply(lifecycle.lock(change.order_id for change in changes), changes)

@@ -10,8 +10,8 @@ from typing import Any
 from django.test import Client
 
 from orders import clients
+from orders.history.lines import Actor
 from orders.intake.drafts import AddressDraft, BuyerDraft, LineDraft, OrderDraft
-from orders.lifecycle import Actor
 from orders.tests.builders import build_merchant
 from ordersite.lib.money import parse_amount
 

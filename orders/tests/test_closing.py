@@ -11,8 +11,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from orders import closing, lifecycle, machine
+from orders.history.lines import Actor
 from orders.history.verify import verify_history
-from orders.lifecycle import Actor
 from orders.models import Order, OrderEvent, TransitionRule
 from orders.tests.builders import build_buyer, build_merchant, build_order, build_order_in, move
 from orders.tests.web import at_once

@@ -12,7 +12,9 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from orders import closing, lifecycle, machine
+from orders.changes import Hold, ReleaseHold, Result
 from orders.errors import refused
+from orders.history.lines import Actor
 from orders.models import Order, OrderStatus
 from ordersite.lib.adminkit.confirmed import Confirmed, Lead, ReasonForm
 from payments.approvals.workflow import SETTLEMENT
@@ -21,9 +23,9 @@ CLOSE, HOLD = "orders.close_order", "orders.hold_order"
 UNSHIPPED = (OrderStatus.PENDING, OrderStatus.PAID)
 
 
-def staff(request: HttpRequest) -> lifecycle.Actor:
+def staff(request: HttpRequest) -> Actor:
     """The person as history names them."""
-    return lifecycle.Actor("staff", request.user.get_username())
+    return Actor("staff", request.user.get_username())
 
 
 def _close(request: HttpRequest, order: Order, data: Mapping[str, Any]) -> Promise:
@@ -40,7 +42,8 @@ def _hold(request: HttpRequest, order: Order, data: Mapping[str, Any]) -> Promis
         locked = lifecycle.lock([order.pk])[order.pk]
         if locked.status not in UNSHIPPED:
             raise refused(f"order_{locked.status}", order.number)
-        if not lifecycle.hold(locked, actor=staff(request), reason=data["reason"]):
+        hold = Hold(locked.pk, staff(request), data["reason"])
+        if lifecycle.apply_one(locked, hold).result is Result.ALREADY:
             raise refused("already_held", order.number)
     return _("The order is held. It does not ship until somebody releases it.")
 
@@ -48,7 +51,8 @@ def _hold(request: HttpRequest, order: Order, data: Mapping[str, Any]) -> Promis
 def _release(request: HttpRequest, order: Order, data: Mapping[str, Any]) -> Promise:
     with transaction.atomic():
         locked = lifecycle.lock([order.pk])[order.pk]
-        if not lifecycle.release(locked, actor=staff(request), reason=data["reason"]):
+        release = ReleaseHold(locked.pk, staff(request), data["reason"])
+        if lifecycle.apply_one(locked, release).result is Result.ALREADY:
             raise refused("not_held", order.number)
     return _("The order is released.")
 

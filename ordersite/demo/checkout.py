@@ -23,9 +23,9 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
+from orders.history.lines import Actor, Evidence
 from orders.intake import idempotency
 from orders.intake.create import AddressDraft, BuyerDraft, LineDraft, OrderDraft, place
-from orders.lifecycle import Actor, Evidence
 from orders.models import ApiClient, Merchant, Order
 from ordersite.demo.seed import CHECKOUT_CLIENT, SLUG
 from ordersite.lib.errors import DomainError

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from orders import lifecycle
+from orders import changes
 from ordersite.flow import FLOW
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -106,7 +106,7 @@ def test_no_file_is_named_after_a_layer() -> None:
 
 def published_names() -> set[str]:
     """Names given to `Event(...)` anywhere, as literals, and those of the order's door."""
-    names = set(lifecycle.EVENTS.values())
+    names = set(changes.EVENTS.values())
     for _module, path in MODULES:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if not isinstance(node, ast.Call) or not node.args:

@@ -28,16 +28,18 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection, transaction
+from django.db import connection
 from django.db.models import Count
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from orders import lifecycle, machine
+from orders import machine
+from orders.changes import Move, RequestClose
 from orders.history.lines import SYSTEM
+from orders.machine import Action
 from orders.models import Merchant, Order, OrderEvent
 from orders.tasks import close_overdue
-from orders.tests.builders import build_order
+from orders.tests.builders import apply_changes, build_order
 from ordersite import relay
 from ordersite.queue.models import Delivery, OutboxEntry
 from payments.models import Payment, PaymentAccount, PaymentException, PaymentNotification, RefundRequest
@@ -84,13 +86,9 @@ def events() -> dict[str, int]:
 
 def close(order: Order) -> None:
     """What the lane does once the provider has closed its side."""
-    with transaction.atomic():
-        locked = lifecycle.lock([order.pk])
-        lifecycle.request_close(list(locked.values()), trigger=machine.TIMEOUT, actor=SYSTEM)
-        assert (
-            lifecycle.fire(locked, [lifecycle.Move(order.pk, "close", machine.TIMEOUT, SYSTEM)])[0].result
-            == "done"
-        )
+    request = RequestClose(order.pk, machine.TIMEOUT, SYSTEM)
+    outcomes = apply_changes(request, Move(order.pk, Action.CLOSE, machine.TIMEOUT, SYSTEM))
+    assert outcomes[1].result == "done"
 
 
 def test_paid_after_close_is_one_case_and_the_order_stays_closed() -> None:

@@ -19,8 +19,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from orders import lifecycle
-from orders.history.lines import Actor, Evidence, Fact
-from orders.models import Merchant, Order, OrderEvent
+from orders.changes import Note
+from orders.history.lines import Actor, Evidence
+from orders.models import Merchant, Order
 from ordersite.database import bulk
 from ordersite.lib.money import format_amount
 from payments.approvals.errors import (
@@ -180,15 +181,8 @@ class Desk(Generic[P]):
     def note(self, order: Order, request: P, user: AbstractUser, *, step: str, words: str) -> Evidence:
         """A line of history on the locked order (trigger settlement_approved …); what proves it."""
         proof = self._evidence(request)
-        fact = Fact(
-            kind=OrderEvent.Kind.NOTE,
-            trigger=f"{self.kind.trigger}_{step}",
-            actor=staff(user),
-            at=timezone.now(),
-            evidence=proof,
-            reason=words,
-        )
-        lifecycle.record([order], [fact])
+        trigger = f"{self.kind.trigger}_{step}"
+        lifecycle.apply_one(order, Note(order.pk, trigger, staff(user), proof, words))
         return proof
 
     def _evidence(self, request: P) -> Evidence:

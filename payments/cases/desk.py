@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from django.contrib.auth.models import AbstractUser
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_noop
 
 from orders import lifecycle
-from orders.history.lines import SYSTEM, Actor, Evidence, Fact
-from orders.models import Order, OrderEvent
+from orders.changes import Note
+from orders.history.lines import SYSTEM, Actor, Evidence
 from payments.cases.errors import already_resolved, note_missing
 from payments.models import PaymentException, PaymentExceptionStep
 
@@ -74,44 +75,42 @@ def resolve_all(case_ids: Iterable[int], *, user: AbstractUser | None, note: str
     with transaction.atomic():
         known = PaymentException.objects.filter(pk__in=sorted(set(case_ids)), resolved_at__isnull=True)
         orders = lifecycle.lock(pk for pk in known.values_list("order_id", flat=True) if pk is not None)
-        cases = list(known.select_for_update(no_key=True).order_by("pk"))
-        if not cases:
-            return 0
+        cases = _close(known, user, note)
+        lifecycle.apply(orders, _notes(cases, user, note))
+    return len(cases)
+
+
+def resolve_refunded(payment_ids: Iterable[int]) -> list[Note]:
+    """Resolve what waited for the surplus money of these attempts, which has gone back whole.
+
+    Call under the locks of their orders. Returns the notes for the orders' history: the caller takes them along on
+    its visit to the orders' door.
+    """
+    settled = PaymentException.objects.filter(
+        payment_id__in=sorted(payment_ids), payment__is_surplus=True, kind__in=LATE, resolved_at__isnull=True
+    )
+    known = PaymentException.objects.filter(pk__in=list(settled.values_list("pk", flat=True)))
+    cases = _close(known.filter(resolved_at__isnull=True), user=None, note=REFUNDED)
+    return _notes(cases, None, REFUNDED)
+
+
+def _close(known: QuerySet[PaymentException], user: AbstractUser | None, note: str) -> list[PaymentException]:
+    """Lock the cases and resolve them, a step for each."""
+    cases = list(known.select_for_update(no_key=True).order_by("pk"))
+    if cases:
         ids = [case.pk for case in cases]
         PaymentException.objects.filter(pk__in=ids).update(
             resolved_at=timezone.now(), resolved_by_id=user.pk if user else None, resolution=note[:500]
         )
         steps = [_step(pk, Deed.RESOLVED, user.pk if user else None, note) for pk in ids]
         PaymentExceptionStep.objects.bulk_create(steps)
-        _note_on_orders([case for case in cases if case.order_id in orders], orders, user, note)
-    return len(cases)
+    return cases
 
 
-def resolve_refunded(payment_ids: Iterable[int]) -> int:
-    """The surplus money of these attempts has gone back whole: what waited for that is settled; returns how many cases.
-
-    Call under the locks of their orders.
-    """
-    settled = PaymentException.objects.filter(
-        payment_id__in=sorted(payment_ids), payment__is_surplus=True, kind__in=LATE, resolved_at__isnull=True
-    )
-    return resolve_all(settled.values_list("pk", flat=True), user=None, note=REFUNDED)
-
-
-def _note_on_orders(
-    cases: Sequence[PaymentException], orders: Mapping[int, Order], user: AbstractUser | None, note: str
-) -> None:
+def _notes(cases: Sequence[PaymentException], user: AbstractUser | None, note: str) -> list[Note]:
     actor = Actor("staff", user.get_username()) if user else SYSTEM
-    facts = [
-        Fact(
-            kind=OrderEvent.Kind.NOTE,
-            trigger="case_resolved",
-            actor=actor,
-            at=timezone.now(),
-            evidence=Evidence("payment_exception", str(case.pk)),
-            reason=note,
-        )
+    return [
+        Note(case.order_id, "case_resolved", actor, Evidence("payment_exception", str(case.pk)), note)
         for case in cases
+        if case.order_id is not None
     ]
-    if facts:
-        lifecycle.record([orders[case.order_id] for case in cases if case.order_id], facts)

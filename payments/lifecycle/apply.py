@@ -1,39 +1,41 @@
-"""The payment door: the only code that settles, closes and refunds attempts, whoever brings the fact.
+"""The payment door: the only code that settles, closes and refunds payments, from whatever source an update comes.
 
-A notification, a provider's answer and the page to which a buyer returns all come as findings. A round is one batch
-with a constant number of statements: read whose they are, lock the orders, lock the attempts, judge, try the orders'
-door, write. It holds at most one finding per order: one UPDATE would apply one of two silently.
+Notifications, queries, statements and manual settlements all arrive as payment updates. A batch costs a constant
+number of statements: find the payments, lock the orders, lock the payments, decide, visit the orders' door once, write.
+It holds at most one update for each order: one UPDATE would apply one of two silently.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime
-from decimal import Decimal
+from dataclasses import dataclass
 
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from orders import lifecycle, machine
-from orders.lifecycle import Actor, Move, Result
-from orders.models import Order
+from orders import lifecycle
+from orders.changes import Change, Move, Result
+from orders.history.lines import Actor
 from ordersite.database import bulk
-from ordersite.lib.money import ZERO
 from ordersite.queue import wakeups
 from payments.cases.desk import resolve_refunded
 from payments.cases.open import open_cases
-from payments.lifecycle import closing
-from payments.lifecycle import refunds as confirm
+from payments.lifecycle import closing, refunds
 from payments.lifecycle.case_details import case_of
-from payments.lifecycle.decide import RETRY_AFTER, Decision, Seen, judge, judge_stranger
-from payments.lifecycle.updates import Outcome, PaymentUpdate, UpdateResult
+from payments.lifecycle.decide import (
+    Effect,
+    PaymentContext,
+    decide,
+    decide_refusal,
+    decide_unmatched,
+)
+from payments.lifecycle.matched import MatchedUpdate, UnmatchedUpdate
+from payments.lifecycle.updates import PaymentUpdate, UpdateResult
 from payments.models import Payment, PaymentAccount, PaymentStatus, Refund
-from payments.provider_calls.throttle import TURN_LEASE
 from payments.providers.types import UpdateKind
 
-_JUDGED = (
+_READ = (
     "id", "order_id", "account_id", "reference", "provider_reference", "amount", "refunded_amount", "is_surplus",
     "currency", "status", "paid_at", "closed_at", "next_query_at", "close_wanted_at", "last_asked_at",
 )  # fmt: skip
@@ -43,119 +45,164 @@ _WRITTEN = (
 )  # fmt: skip
 
 
-@dataclass(slots=True)
-class Work:
-    """One finding on its way through a round."""
-
-    update: PaymentUpdate
-    decision: Decision
-    payment: Payment | None = None
-    order: Order | None = None
-    refunds: confirm.Seen = confirm.NOTHING
-    risen: Decimal = ZERO  # by how much the attempt's refunded sum rose
-
-
-@dataclass(slots=True)
-class Round:
-    """What a round has read and locked."""
-
-    now: datetime
-    payments: dict[str, Payment]
-    orders: dict[int, Order]
-    slugs: dict[int, str] = field(default_factory=dict)
-
-
 def apply_updates(updates: Sequence[PaymentUpdate]) -> list[UpdateResult]:
-    """Apply all findings in one transaction, those of one order one after another; a verdict each, in their order.
+    """Apply all updates in one transaction, those of one order one after another; return a result each, in their order.
 
-    Applying a finding again, or at the same time elsewhere, changes nothing and is answered DUPLICATE.
+    Applying an update again, or at the same time elsewhere, changes nothing and is answered DUPLICATE.
     """
-    verdicts: dict[int, UpdateResult] = {}
+    results: dict[int, UpdateResult] = {}
     with transaction.atomic():
         left = list(range(len(updates)))
         while left:
-            answers = apply_batch([updates[index] for index in left])
-            verdicts.update(
-                (index, verdict) for index, verdict in zip(left, answers, strict=True) if verdict is not None
+            applied = apply_batch([updates[index] for index in left])
+            results.update(
+                (index, result) for index, result in zip(left, applied, strict=True) if result is not None
             )
-            left = [index for index in left if index not in verdicts]
-    return [verdicts[index] for index in range(len(updates))]
+            left = [index for index in left if index not in results]
+    return [results[index] for index in range(len(updates))]
 
 
 def apply_batch(updates: Sequence[PaymentUpdate]) -> list[UpdateResult | None]:
-    """Apply at most one finding per order; None for those that have to come again. Call inside a transaction."""
-    owners = _owners({update.reference for update in updates})
-    positions = _one_per_order(updates, owners)
-    chosen = [updates[position] for position in positions]
-    found = _lock(chosen, owners)
-    works = _judge_all(chosen, found)
-    _try_orders(works, found)
-    _change_payments(works, found)
-    _write(works, found)
-    verdicts = dict(zip(positions, map(_verdict, works), strict=True))
-    return [verdicts.get(position) for position in range(len(updates))]
+    """Apply at most one update for each order; None for those that have to wait for the next batch.
+
+    Call inside a transaction.
+    """
+    keys = _payment_keys({update.reference for update in updates})
+    positions = _one_per_order(updates, keys)
+    batch = Batch([updates[position] for position in positions], keys)
+    batch.apply()
+    results = dict(zip(positions, [entry.result for entry in batch.entries], strict=True))
+    return [results.get(position) for position in range(len(updates))]
 
 
 @dataclass(frozen=True, slots=True)
-class Owner:
-    """Whose a reference is: read before the locks, since it never changes."""
+class PaymentKeys:
+    """The order and payment behind a reference. Immutable, so it is read before locking."""
 
     order_id: int
     payment_id: int
 
 
-def _owners(references: Iterable[str]) -> dict[str, Owner]:
+def _payment_keys(references: Iterable[str]) -> dict[str, PaymentKeys]:
     rows = Payment.objects.filter(reference__in=sorted(references)).values_list("reference", "order_id", "pk")
-    return {reference: Owner(order_id, pk) for reference, order_id, pk in rows}
+    return {reference: PaymentKeys(order_id, pk) for reference, order_id, pk in rows}
 
 
-def _one_per_order(updates: Sequence[PaymentUpdate], owners: Mapping[str, Owner]) -> list[int]:
-    """Positions of the findings that go together: the first of each order, and those that belong to none."""
+def _one_per_order(updates: Sequence[PaymentUpdate], keys: Mapping[str, PaymentKeys]) -> list[int]:
+    """Positions of the updates that go together: the first of each order, and those that match no payment."""
     taken: set[int] = set()
     positions = []
     for position, update in enumerate(updates):
-        owner = owners.get(update.reference)
-        if owner is None or owner.order_id not in taken:
+        key = keys.get(update.reference)
+        if key is None or key.order_id not in taken:
             positions.append(position)
-        if owner is not None:
-            taken.add(owner.order_id)
+        if key is not None:
+            taken.add(key.order_id)
     return positions
 
 
-def _lock(updates: Sequence[PaymentUpdate], owners: Mapping[str, Owner]) -> Round:
-    """Orders first, then their attempts, each by primary key."""
-    owned = [owners[update.reference] for update in updates if update.reference in owners]
-    orders = lifecycle.lock(owner.order_id for owner in owned)
-    attempts = Payment.objects.select_for_update(no_key=True).filter(pk__in=[o.payment_id for o in owned])
-    payments = {payment.reference: payment for payment in attempts.only(*_JUDGED).order_by("pk")}
-    accounts = {payment.account_id for payment in payments.values()}
-    slugs = dict(PaymentAccount.objects.filter(pk__in=accounts).values_list("pk", "slug"))
-    return Round(timezone.now(), payments, orders, slugs)
+class Batch:
+    """Updates, at most one for each order, with their locked rows. `entries` are in the updates' order."""
+
+    def __init__(self, updates: Sequence[PaymentUpdate], keys: Mapping[str, PaymentKeys]) -> None:
+        """Lock orders, then payments, then refund requests, each by primary key, and decide about every update."""
+        owned = [keys[update.reference] for update in updates if update.reference in keys]
+        self.orders = lifecycle.lock(key.order_id for key in owned)
+        locked = Payment.objects.select_for_update(no_key=True).filter(pk__in=[k.payment_id for k in owned])
+        payments = {payment.reference: payment for payment in locked.only(*_READ).order_by("pk")}
+        self.now = timezone.now()
+        self.matched = self._decide(updates, payments)
+        matched = iter(self.matched)
+        self.entries: list[MatchedUpdate | UnmatchedUpdate] = [
+            next(matched)
+            if update.reference in payments
+            else UnmatchedUpdate(update, decide_unmatched(update, now=self.now))
+            for update in updates
+        ]
+
+    def _decide(
+        self, updates: Sequence[PaymentUpdate], payments: Mapping[str, Payment]
+    ) -> list[MatchedUpdate]:
+        accounts = {payment.account_id for payment in payments.values()}
+        slugs = dict(PaymentAccount.objects.filter(pk__in=accounts).values_list("pk", "slug"))
+        holders = _trade_holders(updates)
+        records = refunds.load(updates, payments)
+        matched = []
+        for update in updates:
+            payment = payments.get(update.reference)
+            if payment is None:
+                continue
+            trade = (update.account_id, update.provider_reference)
+            conflict = holders.get(trade, payment.pk) != payment.pk
+            order, known = self.orders[payment.order_id], records.known(update, payment)
+            decision = decide(update, PaymentContext(payment, order, conflict, known), now=self.now)
+            if decision.effect is Effect.SETTLE and update.provider_reference:
+                holders[trade] = payment.pk
+            actor = update.actor or Actor("provider", slugs.get(payment.account_id, ""))
+            matched.append(MatchedUpdate(update, payment, order, known, actor, decision))
+        return matched
+
+    def apply(self) -> None:
+        """Carry out the decisions: orders first, since their refusals change what becomes of the payments."""
+        self._change_orders()
+        self._change_payments()
+        self._write_refunds()
+        self._open_cases()
+        if any(entry.decision.effect is Effect.QUERY for entry in self.matched):
+            transaction.on_commit(lambda: wakeups.hint(closing.ASK_HINT))
+
+    def _change_orders(self) -> None:
+        """Take all changes of the orders to their door in one visit; a refused move changes its decision."""
+        asked = [(entry, change) for entry in self.matched if (change := entry.order_change()) is not None]
+        changes: list[Change] = [change for _entry, change in asked]
+        changes += [release for entry in self.matched if (release := entry.release()) is not None]
+        changes += self._closing_moves()
+        if returned := [entry.payment.pk for entry in self.matched if entry.returns_surplus]:
+            changes += resolve_refunded(returned)
+        outcomes = lifecycle.apply(self.orders, changes)
+        for (entry, change), outcome in zip(asked, outcomes, strict=False):
+            if isinstance(change, Move) and outcome.result is not Result.DONE:
+                entry.decision = decide_refusal(entry.decision, change.action, outcome)
+
+    def _closing_moves(self) -> list[Move]:
+        """An order that waits to be closed closes with its last attempt."""
+        closed = [entry for entry in self.matched if entry.decision.effect is Effect.CLOSE]
+        waiting = {entry.order.pk: entry.order for entry in closed if entry.order.closing_at}
+        return closing.close_moves(waiting, without=[entry.payment.pk for entry in closed])
+
+    def _change_payments(self) -> None:
+        """Make the payments' transitions; one guarded UPDATE for each state that they came from."""
+        groups: dict[str, list[Payment]] = {}
+        for entry in self.matched:
+            source = str(entry.payment.status)
+            if entry.change_payment(self.now):
+                groups.setdefault(source, []).append(entry.payment)
+        for source, changed in sorted(groups.items()):
+            count = bulk.update_rows(Payment, changed, _WRITTEN, guard={"status": source})
+            if count != len(changed):
+                raise RuntimeError(f"{count} of {len(changed)} locked payments were changed ({source})")
+
+    def _write_refunds(self) -> None:
+        """Insert a row for each part that went back, and move the refund requests on."""
+        rows = [row for entry in self.matched if (row := entry.refund_row()) is not None]
+        rows.sort(key=lambda row: (row.payment_id, row.refund_reference))
+        bulk.insert_rows(Refund, rows, ignore_conflicts=True)
+        effects = [(entry.decision.request, entry.update.at) for entry in self.matched]
+        refunds.apply_request_effects([(effect, at) for effect, at in effects if effect is not None])
+
+    def _open_cases(self) -> None:
+        cases = [
+            case_of(entry.update, entry.payment if isinstance(entry, MatchedUpdate) else None, outcome)
+            for entry in self.entries
+            for outcome in entry.decision.cases
+        ]
+        if cases:
+            open_cases(cases)
 
 
-def _judge_all(updates: Sequence[PaymentUpdate], found: Round) -> list[Work]:
-    holders = _holders(updates)
-    books = confirm.load(updates, found.payments)
-    works = []
-    for update in updates:
-        payment = found.payments.get(update.reference)
-        if payment is None:
-            works.append(Work(update, judge_stranger(update, now=found.now)))
-            continue
-        order = found.orders[payment.order_id]
-        trade = (update.account_id, update.provider_reference)
-        conflict = holders.get(trade, payment.pk) != payment.pk
-        refunds = books.about(update, payment)
-        decision = judge(update, Seen(payment, order, conflict, refunds), now=found.now)
-        if decision.settle and update.provider_reference:
-            holders[trade] = payment.pk
-        works.append(Work(update, decision, payment, order, refunds))
-    return works
-
-
-def _holders(updates: Sequence[PaymentUpdate]) -> dict[tuple[int, str], int]:
-    """Which attempt holds each of the trades that these findings pay with."""
-    numbers = {f.provider_reference for f in updates if f.kind is UpdateKind.PAYMENT and f.provider_reference}
+def _trade_holders(updates: Sequence[PaymentUpdate]) -> dict[tuple[int, str], int]:
+    """Map account and provider reference to the payment that holds it, for the trades that these updates pay with."""
+    numbers = {u.provider_reference for u in updates if u.kind is UpdateKind.PAYMENT and u.provider_reference}
     rows = Payment.objects.filter(~Q(provider_reference=""), provider_reference__in=sorted(numbers))
     return {
         (account, number): pk
@@ -163,179 +210,8 @@ def _holders(updates: Sequence[PaymentUpdate]) -> dict[tuple[int, str], int]:
     }
 
 
-def _try_orders(works: Sequence[Work], found: Round) -> None:
-    """Fire what the findings ask for; what the order says of it may change the ruling."""
-    acting = [work for work in works if work.decision.action]
-    if not acting:
-        return
-    outcomes = lifecycle.fire(found.orders, [_move(work, found) for work in acting])
-    for work, outcome in zip(acting, outcomes, strict=True):
-        if outcome.result is not Result.DONE:
-            work.decision = _refused(work, outcome)
-
-
-def _move(work: Work, found: Round) -> Move:
-    assert work.payment
-    update, action = work.update, work.decision.action
-    return Move(
-        order_id=work.payment.order_id,
-        action=action,
-        trigger=update.trigger if action == "pay" else machine.REFUND_CONFIRMED,
-        actor=_actor(work, found),
-        evidence=update.evidence,
-        at=update.at,
-    )
-
-
-def _actor(work: Work, found: Round) -> Actor:
-    assert work.payment
-    return work.update.actor or Actor("provider", found.slugs.get(work.payment.account_id, ""))
-
-
-def _refused(work: Work, outcome: lifecycle.Outcome) -> Decision:
-    """The money came or went all the same: the attempt says so, and a person decides about the order."""
-    if work.decision.action == "refund":
-        already = outcome.result is Result.ALREADY
-        return (
-            replace(work.decision, action="") if already else _with_case(work.decision, Outcome.REFUND_EVENT)
-        )
-    if outcome.result is Result.ALREADY:
-        return _with_case(work.decision, Outcome.ALREADY_PAID)
-    closed = outcome.code == "order_closed"
-    return _with_case(work.decision, Outcome.ORDER_CLOSED if closed else Outcome.ORDER_REFUSED)
-
-
-def _with_case(decision: Decision, outcome: Outcome) -> Decision:
-    return replace(decision, outcome=outcome, action="", case=True)
-
-
-def _change_payments(works: Sequence[Work], found: Round) -> None:
-    """The attempts' transitions, written with one guarded UPDATE per state that they came from."""
-    groups: dict[str, list[Payment]] = {}
-    for work in works:
-        if work.payment is not None:
-            source = str(work.payment.status)
-            if _change(work, work.payment, found.now):
-                groups.setdefault(source, []).append(work.payment)
-    for source, changed in sorted(groups.items()):
-        count = bulk.update_rows(Payment, changed, _WRITTEN, guard={"status": source})
-        if count != len(changed):
-            raise RuntimeError(f"{count} of {len(changed)} locked payments were changed")
-
-
-def _change(work: Work, payment: Payment, now: datetime) -> bool:
-    decision, update = work.decision, work.update
-    if decision.settle:
-        payment.settle(update.at)
-        payment.provider_reference = update.provider_reference or payment.provider_reference
-        payment.is_surplus = decision.outcome in (Outcome.ALREADY_PAID, Outcome.ORDER_CLOSED)
-    elif decision.close:
-        payment.close(update.at)
-    elif decision.refunded is not None:
-        _refund(work, payment)
-    elif decision.ask and _may_be_asked(payment, now):
-        payment.next_query_at = now
-    else:
-        return False
-    return True
-
-
-def _may_be_asked(payment: Payment, now: datetime) -> bool:
-    """Whether nobody is asking at this moment: `next_query_at` is then the lease of whoever does."""
-    return payment.last_asked_at is None or now - payment.last_asked_at > TURN_LEASE
-
-
-def _refund(work: Work, payment: Payment) -> None:
-    total = work.decision.refunded or ZERO
-    work.risen = total - payment.refunded_amount
-    payment.refunded_amount = total
-    if total == payment.amount:
-        payment.refund()
-
-
-def _write(works: Sequence[Work], found: Round) -> None:
-    _write_refunds(works, found)
-    _close_waiting_orders(works, found)
-    _end_cases(works)
-    cases = [
-        case_of(work.update, work.payment, work.decision.outcome) for work in works if work.decision.case
-    ]
-    cases += [
-        case_of(work.update, work.payment, Outcome.REFUND_EVENT) for work in works if work.decision.unasked
-    ]
-    if cases:
-        open_cases(cases)
-    if any(work.decision.ask for work in works):
-        transaction.on_commit(lambda: wakeups.hint(closing.ASK_HINT))
-
-
-def _write_refunds(works: Sequence[Work], found: Round) -> None:
-    """A row for each part that went back. A partial refund also raises the order's sum; the state stays."""
-    told = [work for work in works if work.payment and _is_told_refund(work)]
-    found_rows = [confirm.row_of(w.update, w.payment, w.refunds, w.risen) for w in told if w.payment]
-    rows = [row for row in found_rows if row is not None]
-    rows.sort(key=lambda row: (row.payment_id, row.refund_reference))
-    bulk.insert_rows(Refund, rows, ignore_conflicts=True)
-    lifecycle.note_refunds([_partial(work, found) for work in told if work.risen and _is_partial(work)])
-    confirm.follow([_step(work, found) for work in works if work.decision.request])
-
-
-def _is_told_refund(work: Work) -> bool:
-    """Also where the sum has not risen: an overtaken notice tells by its own number what a later sum held already."""
-    told = work.update.kind is UpdateKind.REFUND and work.decision.outcome is Outcome.DUPLICATE
-    return bool(work.risen) or told or work.decision.request == "succeed"
-
-
-def _step(work: Work, found: Round) -> confirm.Step:
-    assert work.refunds.asked
-    assert work.order
-    update, action = work.update, work.decision.request
-    return confirm.Step(
-        work.refunds.asked, work.order, action, _actor(work, found), update.evidence, update.at
-    )
-
-
-def _is_partial(work: Work) -> bool:
-    return (
-        work.payment is not None and work.payment.status == PaymentStatus.PAID and not work.payment.is_surplus
-    )
-
-
-def _partial(work: Work, found: Round) -> lifecycle.PartialRefund:
-    assert work.payment
-    assert work.order
-    update, total = work.update, work.payment.refunded_amount
-    return lifecycle.PartialRefund(work.order, total, _actor(work, found), update.evidence, update.at)
-
-
-def _close_waiting_orders(works: Sequence[Work], found: Round) -> None:
-    """An order that waits to be closed closes with its last attempt."""
-    closed = {work.payment.order_id for work in works if work.payment and work.decision.close}
-    waiting = {pk: found.orders[pk] for pk in closed if found.orders[pk].closing_at}
-    moves = closing.close_moves(waiting) if waiting else []
-    if moves:
-        lifecycle.fire(waiting, moves)
-
-
-def _end_cases(works: Sequence[Work]) -> None:
-    """Money that no order needed has gone back whole: nobody has to look after it any more."""
-    risen = [work.payment for work in works if work.payment and work.risen]
-    back = [one.pk for one in risen if one.is_surplus and one.status == PaymentStatus.REFUNDED]
-    if back:
-        resolve_refunded(back)
-
-
-def _verdict(work: Work) -> UpdateResult:
-    return UpdateResult(
-        outcome=work.decision.outcome,
-        payment_id=work.payment.pk if work.payment else None,
-        order_id=work.payment.order_id if work.payment else None,
-        retry_after=RETRY_AFTER if work.decision.retry else None,
-    )
-
-
 def open_attempt(payment_id: int, *, pay_url: str = "", code_url: str = "") -> Payment:
-    """The provider has the attempt, or the buyer has its address; one that has moved on meanwhile stays as it is.
+    """Mark that the provider has the attempt, or the buyer its address; one that has moved on meanwhile stays as it is.
 
     Returns the attempt as it is now, with its order and account.
     """

@@ -1,31 +1,47 @@
-"""From a finding that needs a person to the case that the person reads."""
+"""Turns a payment update that needs a person into the case that the person reads."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from orders import machine
 from payments.cases.open import Case, fact_key
 from payments.lifecycle.updates import Outcome, PaymentUpdate
 from payments.models import Payment, PaymentException
 
+_Kind = PaymentException.Kind
+_KINDS: Mapping[Outcome, PaymentException.Kind] = {
+    Outcome.UNKNOWN_ORDER: _Kind.UNKNOWN_ORDER,
+    Outcome.AMOUNT_MISMATCH: _Kind.AMOUNT_MISMATCH,
+    Outcome.WRONG_ACCOUNT: _Kind.WRONG_ACCOUNT,
+    Outcome.ALREADY_PAID: _Kind.ALREADY_PAID,
+    Outcome.ORDER_CLOSED: _Kind.ORDER_CLOSED,
+    Outcome.ORDER_REFUSED: _Kind.ORDER_REFUSED,
+    Outcome.REFERENCE_CONFLICT: _Kind.REFERENCE_CONFLICT,
+    Outcome.REFUND_EVENT: _Kind.REFUND_EVENT,
+    Outcome.REFUND_TROUBLE: _Kind.REFUND_TROUBLE,
+    Outcome.REVERSED: _Kind.REVERSED,
+}
+
 
 def case_of(update: PaymentUpdate, payment: Payment | None, outcome: Outcome) -> Case:
-    """What was said stands beside what we know, so that a person sees the difference."""
+    """Build the case of this outcome; what the provider reported stands beside what we know."""
     numbers = (update.reference, update.provider_reference, update.refund_reference)
     return Case(
-        kind=PaymentException.Kind(outcome.value),
+        kind=_KINDS[outcome],
         dedup_key=fact_key(update.account_id, *numbers),
         account_id=update.account_id,
         order_id=payment.order_id if payment else None,
         payment_id=payment.pk if payment else None,
         notification_id=update.notification_id,
         amount=update.refund_amount if update.amount is None else update.amount,
-        detail={**_said(update), **_known(payment)},
+        detail={**_reported(update), **_known(payment)},
         is_news=update.trigger != machine.QUERY,
     )
 
 
-def _said(update: PaymentUpdate) -> dict[str, object]:
-    said = {
+def _reported(update: PaymentUpdate) -> dict[str, object]:
+    reported = {
         "kind": str(update.kind),
         "reference": update.reference,
         "provider_reference": update.provider_reference,
@@ -36,7 +52,7 @@ def _said(update: PaymentUpdate) -> dict[str, object]:
         "account_problem": update.account_problem,
         "last_answer": update.detail,
     }
-    return {name: value for name, value in said.items() if value not in (None, "")}
+    return {name: value for name, value in reported.items() if value not in (None, "")}
 
 
 def _known(payment: Payment | None) -> dict[str, object]:

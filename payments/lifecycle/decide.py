@@ -1,217 +1,264 @@
-"""Judging a finding against the attempt that it speaks of. No database, nothing is changed here."""
+"""Decides what a payment update does to the payment that it names. Reads no database, changes nothing."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from enum import Enum, auto
 
-from orders import machine
+from orders import changes, machine
+from orders.machine import Action
 from orders.models import Order, OrderStatus
 from ordersite.lib.money import ZERO
-from payments.lifecycle import refunds as confirm
+from payments.lifecycle.refunds import NO_REFUNDS, KnownRefunds, RequestAction, RequestEffect
 from payments.lifecycle.updates import Outcome, PaymentUpdate
 from payments.models import Payment, PaymentStatus, RefundStatus
 from payments.models.payment import SETTLED
 from payments.models.refund_request import AT_WORK
 from payments.providers.types import UpdateKind
 
-# A notification may overtake the commit of its attempt, and a refund the payment: so long we wait for it.
+# A notification may overtake the commit of its attempt, and a refund the payment: wait so long for it.
 PATIENCE = timedelta(minutes=10)
 RETRY_AFTER = timedelta(seconds=15)
-# An answer that was on its way while the money came says nothing about that money.
+# A query's answer may have left the provider before the money arrived: it proves nothing about money this fresh.
 FRESH = timedelta(minutes=2)
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """What is locked while judging. `conflict`: another attempt of the account has this provider's number.
+class PaymentContext:
+    """The locked rows that a decision reads. `conflict`: another payment of the account has the provider's number.
 
-    `refunds`: filled where the finding speaks of refunds.
+    `refunds` is filled where the update is about refunds.
     """
 
     payment: Payment
     order: Order
     conflict: bool = False
-    refunds: confirm.Seen = confirm.NOTHING
+    refunds: KnownRefunds = NO_REFUNDS
+
+
+class Effect(Enum):
+    """What a decision does to the payment.
+
+    SETTLE: it becomes paid, and the orders' door is tried with `pay`. PAY_ORDER: it is paid already, only the order
+    is tried again. CLOSE: it becomes closed. QUERY: its provider is queried as soon as possible.
+    """
+
+    SETTLE = auto()
+    PAY_ORDER = auto()
+    CLOSE = auto()
+    QUERY = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class RaiseRefunded:
+    """The effect of a refund: the payment's refunded sum rises to `total` (yuan), and its order's with it."""
+
+    total: Decimal
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What is to be done. `action` is tried at the order's door: pay, refund or nothing.
+    """What an update means. `outcome` WAITING: nothing is decided yet, it is tried again after RETRY_AFTER.
 
-    `settle`, `close`: transitions of the attempt; `refunded`: its new refunded sum in yuan; `ask`: the provider is
-    to be asked; `retry`: nothing is decided, try again. `case`: a person is needed. `request`: what becomes of the
-    refund request (succeed, fail, hang). `unasked`: money went back that nobody here had asked for.
+    `request`: what becomes of the refund request that the update names. `cases`: a person is needed; the outcomes
+    to open cases for.
     """
 
     outcome: Outcome
-    action: str = ""
-    settle: bool = False
-    close: bool = False
-    refunded: Decimal | None = None
-    ask: bool = False
-    retry: bool = False
-    case: bool = False
-    request: str = ""
-    unasked: bool = False
+    effect: Effect | RaiseRefunded | None = None
+    request: RequestEffect | None = None
+    cases: tuple[Outcome, ...] = ()
+
+    def with_case(self, outcome: Outcome) -> Decision:
+        """The same decision with this outcome and a case for it."""
+        return replace(self, outcome=outcome)._and_case(outcome)
+
+    def _and_case(self, kind: Outcome) -> Decision:
+        return self if kind in self.cases else replace(self, cases=(*self.cases, kind))
 
 
-def _case(outcome: Outcome) -> Decision:
-    return Decision(outcome, case=True)
-
-
+_SETTLED = Decision(Outcome.APPLIED, Effect.SETTLE)
 _DUPLICATE = Decision(Outcome.DUPLICATE)
 _NOTED = Decision(Outcome.NOTED)
 
 
-def judge_stranger(update: PaymentUpdate, *, now: datetime) -> Decision:
-    """A finding whose reference is not ours, or not yet."""
+def _case(outcome: Outcome) -> Decision:
+    return Decision(outcome, cases=(outcome,))
+
+
+def decide_unmatched(update: PaymentUpdate, *, now: datetime) -> Decision:
+    """Decide about an update whose reference names none of our payments, or none yet. `now` is UTC."""
     if update.account_problem:
         return _case(Outcome.WRONG_ACCOUNT)
     if update.kind not in (UpdateKind.PAYMENT, UpdateKind.REFUND):
         return _NOTED
-    return _patiently(update, now=now, otherwise=Outcome.UNKNOWN_ORDER)
+    return _wait(update, now=now, otherwise=Outcome.UNKNOWN_ORDER)
 
 
-def _patiently(update: PaymentUpdate, *, now: datetime, otherwise: Outcome, ask: bool = False) -> Decision:
+def _wait(
+    update: PaymentUpdate, *, now: datetime, otherwise: Outcome, effect: Effect | None = None
+) -> Decision:
+    """Wait while the update is young; then open a case for `otherwise`."""
     if now - update.seen_at < PATIENCE:
-        return Decision(Outcome.WAITING, retry=True, ask=ask)
+        return Decision(Outcome.WAITING, effect)
     return _case(otherwise)
 
 
-def judge(update: PaymentUpdate, seen: Seen, *, now: datetime) -> Decision:
-    """What a finding about one of our attempts is to do."""
-    if update.account_problem or update.account_id != seen.payment.account_id:
+def decide(update: PaymentUpdate, context: PaymentContext, *, now: datetime) -> Decision:
+    """Decide about an update of one of our payments. `now` is UTC."""
+    if update.account_problem or update.account_id != context.payment.account_id:
         return _case(Outcome.WRONG_ACCOUNT)
     if update.kind is UpdateKind.PAYMENT:
-        return _judge_payment(update, seen)
+        return _decide_payment(update, context)
     if update.kind is UpdateKind.REFUND:
-        return _judge_refund(update, seen, now=now)
+        return _decide_refund(update, context, now=now)
     if update.kind is UpdateKind.CLOSED:
-        return _judge_closing(update, seen)
+        return _decide_closed(update, context)
     if update.kind in (UpdateKind.REFUND_FAILED, UpdateKind.REFUND_ABNORMAL):
-        return _judge_refund_trouble(update, seen)
+        return _decide_refund_trouble(update, context.refunds)
     return _NOTED
 
 
-def _judge_payment(update: PaymentUpdate, seen: Seen) -> Decision:
-    payment, order = seen.payment, seen.order
+def decide_refusal(decision: Decision, action: Action, outcome: changes.Outcome) -> Decision:
+    """Decide again after the order has not done `action`.
+
+    The money arrived or left all the same: the payment records it, and a person decides about the order.
+    """
+    already = outcome.result is changes.Result.ALREADY
+    if action is Action.REFUND:
+        return decision if already else decision.with_case(Outcome.REFUND_EVENT)
+    if already:
+        return decision.with_case(Outcome.ALREADY_PAID)
+    closed = outcome.code == f"order_{OrderStatus.CLOSED}"
+    return decision.with_case(Outcome.ORDER_CLOSED if closed else Outcome.ORDER_REFUSED)
+
+
+def _decide_payment(update: PaymentUpdate, context: PaymentContext) -> Decision:
+    payment, order = context.payment, context.order
     if update.amount != payment.amount or update.currency != payment.currency:
         return _case(Outcome.AMOUNT_MISMATCH)
     if payment.amount != order.total_amount or payment.currency != order.currency:
         return _case(Outcome.AMOUNT_MISMATCH)
-    if seen.conflict:
+    if context.conflict:
         return _case(Outcome.REFERENCE_CONFLICT)
     if payment.status not in SETTLED:
-        return Decision(Outcome.APPLIED, action="pay", settle=True)
+        return _SETTLED
     if _is_other_trade(update, payment):
         return _case(Outcome.ALREADY_PAID)
-    # The money was here before, but the order refused it then: try it again.
+    # The payment is settled, but its order refused the money then: try the order again.
     if order.status == OrderStatus.PENDING and payment.status == PaymentStatus.PAID:
-        return Decision(Outcome.APPLIED, action="pay")
+        return Decision(Outcome.APPLIED, Effect.PAY_ORDER)
     return _DUPLICATE
 
 
 def _is_other_trade(update: PaymentUpdate, payment: Payment) -> bool:
-    known, said = payment.provider_reference, update.provider_reference
-    return bool(known and said and known != said)
+    known, named = payment.provider_reference, update.provider_reference
+    return bool(known and named and known != named)
 
 
-def _judge_refund(update: PaymentUpdate, seen: Seen, *, now: datetime) -> Decision:
-    payment = seen.payment
+def _decide_refund(update: PaymentUpdate, context: PaymentContext, *, now: datetime) -> Decision:
+    payment = context.payment
     if payment.status not in SETTLED:
         if update.full_refund and update.trigger == machine.QUERY:
-            return _came_and_went(payment)
-        # Money went back that we never saw come: the provider is asked, its answer settles, then this is tried again.
-        # Not even a long outage of ours, which has used up all patience, spares that question.
+            return _decide_paid_and_refunded(payment)
+        # A refund of money that we never saw arrive: query the provider, its answer settles, then try this again.
+        # Query once even when an outage of ours has used up all patience.
         if payment.last_asked_at is None or payment.last_asked_at < update.seen_at:
-            return Decision(Outcome.WAITING, retry=True, ask=True)
-        return _patiently(update, now=now, otherwise=Outcome.REFUND_EVENT, ask=True)
+            return Decision(Outcome.WAITING, Effect.QUERY)
+        return _wait(update, now=now, otherwise=Outcome.REFUND_EVENT, effect=Effect.QUERY)
     if _is_other_trade(update, payment):
         return _case(Outcome.REFERENCE_CONFLICT)
-    if not _is_amount_asked(update, seen.refunds):
+    if not _is_requested_amount(update, context.refunds):
         return _case(Outcome.AMOUNT_MISMATCH)
-    total = _refunded_total(update, seen)
+    total = _refunded_total(update, context)
     if total is None or total > payment.amount or update.amount not in (None, payment.amount):
         return _case(Outcome.AMOUNT_MISMATCH)
     if total <= payment.refunded_amount:
-        return _confirming(Decision(Outcome.DUPLICATE), update, seen)
-    full = total == payment.amount and not payment.is_surplus
-    decision = Decision(Outcome.REFUND_APPLIED, action="refund" if full else "", refunded=total)
-    return _confirming(decision, update, seen)
+        return _with_request(_DUPLICATE, context, update, risen=ZERO)
+    decision = Decision(Outcome.REFUND_APPLIED, RaiseRefunded(total))
+    return _with_request(decision, context, update, risen=total - payment.refunded_amount)
 
 
-def _came_and_went(payment: Payment) -> Decision:
-    """The provider's answer is «paid and refunded», and its payment was refused here: another amount. All of it is
-    with the buyer again, and the trade takes no more: the attempt, and an order that waits for it, may close."""
+def _decide_paid_and_refunded(payment: Payment) -> Decision:
+    """The provider answers «paid and refunded» for a payment that was refused here, because of another amount.
+
+    All the money is with the buyer again and the trade takes no more: the attempt may close, and an order that waits
+    for it.
+    """
     is_open = payment.status in (PaymentStatus.CREATED, PaymentStatus.OPEN)
-    return Decision(Outcome.CLOSED_NOTED, close=True) if is_open else _NOTED
+    return Decision(Outcome.CLOSED_NOTED, Effect.CLOSE) if is_open else _NOTED
 
 
-def _is_amount_asked(update: PaymentUpdate, refunds: confirm.Seen) -> bool:
-    return refunds.asked is None or update.refund_amount in (None, refunds.asked.amount)
+def _is_requested_amount(update: PaymentUpdate, refunds: KnownRefunds) -> bool:
+    return refunds.named is None or update.refund_amount in (None, refunds.named.amount)
 
 
-def _confirming(decision: Decision, update: PaymentUpdate, seen: Seen) -> Decision:
-    """The same ruling with what it means for the request: its end, or that nobody had asked for this money."""
-    asked, refunds = seen.refunds.asked, seen.refunds
-    if asked is not None and asked.status == RefundStatus.SUCCEEDED:
+def _with_request(
+    decision: Decision, context: PaymentContext, update: PaymentUpdate, *, risen: Decimal
+) -> Decision:
+    """Add the end of the refund request, or a case where nobody here requested this money. `risen` is yuan."""
+    refunds, named = context.refunds, context.refunds.named
+    if named is None:
+        explained = not update.refund_reference and risen <= refunds.live
+        return decision if risen <= ZERO or explained else decision._and_case(Outcome.REFUND_EVENT)
+    if named.status == RefundStatus.SUCCEEDED:
         return decision
-    if asked is not None:
-        # Money that went back for a request that had failed, or that was never sent out, is a person's matter too.
-        unasked = asked.status not in AT_WORK
-        return replace(decision, outcome=Outcome.REFUND_APPLIED, request="succeed", unasked=unasked)
-    risen = ZERO if decision.refunded is None else decision.refunded - seen.payment.refunded_amount
-    explained = not update.refund_reference and risen <= refunds.live
-    return replace(decision, unasked=risen > ZERO and not explained)
+    succeeded = replace(
+        decision, outcome=Outcome.REFUND_APPLIED, request=RequestEffect(named, RequestAction.SUCCEED)
+    )
+    # Money that went back for a request that had failed, or was never sent out, needs a person too.
+    return succeeded if named.status in AT_WORK else succeeded._and_case(Outcome.REFUND_EVENT)
 
 
-def _refunded_total(update: PaymentUpdate, seen: Seen) -> Decimal | None:
-    """The provider's own sum; where it keeps none, ours and this refund. None: it says neither.
+def _refunded_total(update: PaymentUpdate, context: PaymentContext) -> Decimal | None:
+    """Return the provider's own sum in yuan; where it keeps none, ours and this refund. None: neither is known.
 
-    A refund that a sum of the provider's held before it was told is not added again.
+    A refund that an earlier sum of the provider's held already is not added again.
     """
     if update.full_refund:
-        return seen.payment.amount
+        return context.payment.amount
     if update.refunded_total is not None or update.refund_amount is None:
         return update.refunded_total
-    known, refunds = seen.payment.refunded_amount, seen.refunds
+    known, refunds = context.payment.refunded_amount, context.refunds
     if update.refund_reference in refunds.recorded:
         return known
     return known + max(update.refund_amount - (known - refunds.explained), ZERO)
 
 
-def _judge_refund_trouble(update: PaymentUpdate, seen: Seen) -> Decision:
-    """A refund that somebody ordered elsewhere and that came to nothing moved no money."""
-    asked, failed = seen.refunds.asked, update.kind is UpdateKind.REFUND_FAILED
-    if asked is None:
+def _decide_refund_trouble(update: PaymentUpdate, refunds: KnownRefunds) -> Decision:
+    """A failed refund that was ordered elsewhere moved no money: it is only noted."""
+    named, failed = refunds.named, update.kind is UpdateKind.REFUND_FAILED
+    if named is None:
         return _NOTED
-    if asked.status not in AT_WORK:
-        # Late or twice; a failure after we saw the money go back is told to a person, and changes nothing.
-        return (
-            _case(Outcome.REFUND_TROUBLE) if failed and asked.status == RefundStatus.SUCCEEDED else _DUPLICATE
-        )
-    if not failed and asked.status == RefundStatus.ABNORMAL:
+    if named.status not in AT_WORK:
+        # Late or repeated. A failure after we saw the money go back needs a person, and changes nothing.
+        contradicts = failed and named.status == RefundStatus.SUCCEEDED
+        return _case(Outcome.REFUND_TROUBLE) if contradicts else _DUPLICATE
+    if not failed and named.status == RefundStatus.ABNORMAL:
         return _DUPLICATE
-    return Decision(Outcome.REFUND_TROUBLE, case=True, request="fail" if failed else "hang")
+    action = RequestAction.FAIL if failed else RequestAction.HANG
+    return replace(_case(Outcome.REFUND_TROUBLE), request=RequestEffect(named, action))
 
 
 def _is_stale(update: PaymentUpdate, payment: Payment) -> bool:
-    """Whether this answer may have left the provider before the money came."""
+    """Whether this answer may have left the provider before the money arrived."""
     if update.trigger != machine.QUERY or payment.paid_at is None:
         return False
     return update.seen_at - payment.paid_at < FRESH
 
 
-def _judge_closing(update: PaymentUpdate, seen: Seen) -> Decision:
-    """A provider that closes what it has taken money for has taken the money back: nothing is changed in silence.
+def _decide_closed(update: PaymentUpdate, context: PaymentContext) -> Decision:
+    """A provider that closes a trade that it was paid for has reversed the money: a person must know.
 
-    While the money is fresh an answer to a question may be older than it: then the provider is asked again.
+    While the money is fresh the answer to a query may be older than it: then the provider is queried again.
     """
-    payment = seen.payment
+    payment = context.payment
     if payment.status in (PaymentStatus.CREATED, PaymentStatus.OPEN):
-        return Decision(Outcome.CLOSED_NOTED, close=True)
-    if payment.status == PaymentStatus.PAID and not payment.refunded_amount and not seen.refunds.live:
-        return Decision(Outcome.NOTED, ask=True) if _is_stale(update, payment) else _case(Outcome.REVERSED)
+        return Decision(Outcome.CLOSED_NOTED, Effect.CLOSE)
+    if payment.status == PaymentStatus.PAID and not payment.refunded_amount and not context.refunds.live:
+        return (
+            Decision(Outcome.NOTED, Effect.QUERY) if _is_stale(update, payment) else _case(Outcome.REVERSED)
+        )
     return _DUPLICATE if payment.status == PaymentStatus.CLOSED else _NOTED

@@ -1,6 +1,6 @@
-"""What providers say of refunds, taken to the requests that asked for them, in the transaction of the payment door.
+"""Applies what providers report about refunds to the requests that ordered them, inside the payment door's transaction.
 
-Nothing here is read or written unless a round speaks of refunds: the usual round keeps its number of statements.
+Nothing here is read or written unless an update of the batch is about refunds: the usual batch costs no statement.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from enum import Enum, auto
 
 from django.db.models import Q
 
-from orders import lifecycle
-from orders.lifecycle import Actor, Evidence, Reservation
-from orders.models import Order
+from orders.changes import ReleaseRefund
+from orders.history.lines import Actor, Evidence
 from ordersite.database import bulk
 from ordersite.lib.money import ZERO
 from payments.lifecycle.updates import PaymentUpdate
@@ -22,128 +22,136 @@ from payments.models import Payment, PaymentStatus, Refund, RefundRequest
 from payments.models.refund_request import LIVE
 from payments.providers.types import UpdateKind
 
-_OF_REFUNDS = frozenset({UpdateKind.REFUND, UpdateKind.REFUND_FAILED, UpdateKind.REFUND_ABNORMAL})
+_ABOUT_REFUNDS = frozenset({UpdateKind.REFUND, UpdateKind.REFUND_FAILED, UpdateKind.REFUND_ABNORMAL})
 _WRITTEN = ("status", "decided_at", "ended_at", "next_try_at")
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What we know of a payment's refunds. `asked`: the request that the finding's number names, locked.
+class RequestAction(Enum):
+    """The transition of a refund request. HANG: stuck at the provider, it may still succeed or fail."""
 
-    `live`: the sum (yuan) of requests that have not ended; `recorded`: refunds on record, by number.
+    SUCCEED = auto()
+    FAIL = auto()
+    HANG = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class RequestEffect:
+    """What a decision does to the locked refund request that its update names."""
+
+    request: RefundRequest
+    action: RequestAction
+
+    @property
+    def ends(self) -> bool:
+        """Whether the order stops waiting for this request. Ask before the transition is made."""
+        return self.action is not RequestAction.HANG and self.request.status in LIVE
+
+    def make(self, at: datetime) -> None:
+        """Call the transition on the instance; `at` is UTC."""
+        if self.action is RequestAction.HANG:
+            self.request.hang()
+        elif self.action is RequestAction.FAIL:
+            self.request.fail(at)
+        else:
+            self.request.succeed(at)
+
+    def release(self, actor: Actor, evidence: Evidence) -> ReleaseRefund:
+        """The order's change that ends its waiting for this request."""
+        amount = self.request.amount if self.request.is_reserved else ZERO
+        return ReleaseRefund(self.request.order_id, amount, actor, evidence, self.request.reference)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownRefunds:
+    """What we know of one payment's refunds. `named`: the locked request whose number the update carries.
+
+    `live`: the sum (yuan) of requests that have not ended; `recorded`: refunds on record, yuan by number.
     """
 
-    asked: RefundRequest | None = None
+    named: RefundRequest | None = None
     live: Decimal = ZERO
     recorded: Mapping[str, Decimal] = field(default_factory=dict)
 
     @property
     def explained(self) -> Decimal:
-        """What of the payment's refunded sum (yuan) has a record of its own; providers' sums may run ahead of it."""
+        """The part (yuan) of the payment's refunded sum that has rows; providers' sums may run ahead of them."""
         return sum(self.recorded.values(), ZERO)
 
 
-NOTHING = Seen()
+NO_REFUNDS = KnownRefunds()
 
 
 @dataclass(frozen=True, slots=True)
-class Books:
-    """The requests that have not ended or are named, and the refunds on record, of the payments of a round."""
+class RefundRecords:
+    """The requests that have not ended or are named, and the refunds on record, of a batch's payments."""
 
     requests: Sequence[RefundRequest] = ()
     recorded: Mapping[int, Mapping[str, Decimal]] = field(default_factory=dict)
 
-    def about(self, update: PaymentUpdate, payment: Payment) -> Seen:
+    def known(self, update: PaymentUpdate, payment: Payment) -> KnownRefunds:
+        """Pick what concerns this payment and the refund number of this update."""
         mine = [request for request in self.requests if request.payment_id == payment.pk]
         number = update.refund_reference
-        return Seen(
-            asked=next((one for one in mine if number and one.reference == number), None),
-            live=sum((one.amount for one in mine if one.status in LIVE), ZERO),
+        return KnownRefunds(
+            named=next((request for request in mine if number and request.reference == number), None),
+            live=sum((request.amount for request in mine if request.status in LIVE), ZERO),
             recorded=self.recorded.get(payment.pk, {}),
         )
 
 
-def load(updates: Sequence[PaymentUpdate], payments: Mapping[str, Payment]) -> Books:
-    """Lock the requests of those payments about which a refund is told, after orders and payments. Two statements."""
-    told = [f for f in updates if (payment := payments.get(f.reference)) and _is_about_refunds(f, payment)]
-    if not told:
-        return Books()
-    ids = sorted({payments[update.reference].pk for update in told})
-    numbers = sorted({update.refund_reference for update in told})
+def load(updates: Sequence[PaymentUpdate], payments: Mapping[str, Payment]) -> RefundRecords:
+    """Lock the requests of the payments whose updates are about refunds; orders and payments are locked before.
+
+    Two statements, or none. `payments` by reference.
+    """
+    about = [u for u in updates if (payment := payments.get(u.reference)) and _is_about_refunds(u, payment)]
+    if not about:
+        return RefundRecords()
+    ids = sorted({payments[update.reference].pk for update in about})
+    numbers = sorted({update.refund_reference for update in about})
     wanted = RefundRequest.objects.filter(Q(status__in=LIVE) | Q(reference__in=numbers), payment_id__in=ids)
     recorded: dict[int, dict[str, Decimal]] = {}
     rows = Refund.objects.filter(payment_id__in=ids).values_list("payment_id", "refund_reference", "amount")
     for payment_id, number, amount in rows:
         recorded.setdefault(payment_id, {})[number] = amount
-    return Books(list(wanted.select_for_update(no_key=True).order_by("pk")), recorded)
+    return RefundRecords(list(wanted.select_for_update(no_key=True).order_by("pk")), recorded)
 
 
 def _is_about_refunds(update: PaymentUpdate, payment: Payment) -> bool:
-    """A closing of what we hold as paid is a reversal, unless money of it is on its way back."""
+    """The closing of a paid payment counts too: it is a reversal, unless a refund of it is under way."""
     closed = update.kind is UpdateKind.CLOSED and payment.status == PaymentStatus.PAID
-    return closed or update.kind in _OF_REFUNDS
+    return closed or update.kind in _ABOUT_REFUNDS
 
 
-def row_of(update: PaymentUpdate, payment: Payment, seen: Seen, risen: Decimal) -> Refund | None:
-    """The record of this refund, once `risen` (yuan) has been added to the payment's sum.
+def refund_row(update: PaymentUpdate, payment: Payment, known: KnownRefunds, risen: Decimal) -> Refund | None:
+    """Return the record of this refund, once `risen` (yuan) has been added to the payment's sum; None: nothing new.
 
-    A provider's sum may hold refunds of which it has not told one by one yet: each gets a row of its own amount
-    when it is told, never more in all than went back.
+    A provider's sum may hold refunds that it has not reported one by one: each gets a row of its own amount when it
+    is reported, never more in all than went back.
     """
-    own = _own_amount(update, seen, risen)
-    amount = min(own, payment.refunded_amount - seen.explained)
-    # Alipay names the trade itself where we sent no number; others may send none at all.
+    amount = min(_own_amount(update, known, risen), payment.refunded_amount - known.explained)
+    # Alipay repeats the trade's number where we sent none; others may send none at all.
     number = update.refund_reference or f"to {payment.refunded_amount}"
-    if amount <= ZERO or number in seen.recorded:
+    if amount <= ZERO or number in known.recorded:
         return None
     return Refund(payment_id=payment.pk, refund_reference=number, amount=amount, refunded_at=update.at)
 
 
-def _own_amount(update: PaymentUpdate, seen: Seen, risen: Decimal) -> Decimal:
-    if seen.asked:
-        return seen.asked.amount
-    if not update.refund_reference and risen <= seen.live:
-        return ZERO  # requests under way explain it, and will be told by their own numbers
+def _own_amount(update: PaymentUpdate, known: KnownRefunds, risen: Decimal) -> Decimal:
+    if known.named:
+        return known.named.amount
+    if not update.refund_reference and risen <= known.live:
+        return ZERO  # requests under way explain it; the provider will report them by their numbers
     return update.refund_amount or risen
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """What becomes of a locked request: `action` is succeed, fail or hang; `at` (UTC) when it was so."""
-
-    request: RefundRequest
-    order: Order
-    action: str
-    actor: Actor
-    evidence: Evidence
-    at: datetime
-
-
-def follow(steps: Sequence[Step]) -> None:
-    """Move the requests as judged, and give back to their orders what no longer waits. A request stands here once."""
-    if not steps:
-        return
-    ended = [step for step in steps if step.action != "hang" and step.request.status in LIVE]
+def apply_request_effects(effects: Sequence[tuple[RequestEffect, datetime]]) -> None:
+    """Make the transitions, each at its time (UTC), and write the requests: one UPDATE a state. A request stands once."""
     groups: dict[str, list[RefundRequest]] = {}
-    for step in steps:
-        groups.setdefault(str(step.request.status), []).append(step.request)
-        _move(step)
+    for effect, at in effects:
+        groups.setdefault(str(effect.request.status), []).append(effect.request)
+        effect.make(at)
     for source, changed in sorted(groups.items()):
         count = bulk.update_rows(RefundRequest, changed, _WRITTEN, guard={"status": source})
         if count != len(changed):
             raise RuntimeError(f"{count} of {len(changed)} locked refund requests were changed")
-    lifecycle.release_refunds([_reservation(step) for step in ended])
-
-
-def _move(step: Step) -> None:
-    if step.action == "hang":
-        step.request.hang()
-    elif step.action == "fail":
-        step.request.fail(step.at)
-    else:
-        step.request.succeed(step.at)
-
-
-def _reservation(step: Step) -> Reservation:
-    amount = step.request.amount if step.request.is_reserved else ZERO
-    return Reservation(step.order, amount, step.actor, step.evidence, step.request.reference)

@@ -13,8 +13,10 @@ from django.db import transaction
 from django.utils import timezone
 
 from orders import lifecycle, machine
+from orders.changes import Move, Result
 from orders.errors import refused
 from orders.history.lines import Evidence
+from orders.machine import Action
 from orders.models import Order, OrderStatus
 from ordersite.database import bulk
 from ordersite.lib.money import ZERO
@@ -140,9 +142,9 @@ def _lock(request_id: int) -> tuple[Order, RevivalRequest]:
 
 
 def _revive(order: Order, payment: Payment, proof: Evidence, user: AbstractUser) -> None:
-    move = lifecycle.Move(order.pk, "revive", machine.LATE_PAYMENT, staff(user), proof)
-    outcome = lifecycle.fire({order.pk: order}, [move])[0]
-    if outcome.result is not lifecycle.Result.DONE:
+    move = Move(order.pk, Action.REVIVE, machine.LATE_PAYMENT, staff(user), proof)
+    outcome = lifecycle.apply_one(order, move)
+    if outcome.result is not Result.DONE:
         raise refused(outcome.code, order.number)
     payment.is_surplus = False
     guard: Mapping[str, Any] = {"status": PaymentStatus.PAID}

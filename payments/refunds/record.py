@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from orders.lifecycle import Evidence
+from orders.history.lines import Evidence
 from payments.cases.open import Case, fact_key, open_cases
 from payments.lifecycle.apply import apply_updates
 from payments.lifecycle.updates import PaymentUpdate

@@ -17,9 +17,9 @@ from django.db.models import Sum
 from django.utils import timezone
 
 from orders import lifecycle
-from orders.history.lines import Fact
-from orders.lifecycle import SYSTEM, Actor, Evidence, Reservation
-from orders.models import Merchant, Order, OrderEvent
+from orders.changes import Change, Note, ReleaseRefund, ReserveRefund
+from orders.history.lines import SYSTEM, Actor, Evidence
+from orders.models import Merchant, Order
 from ordersite.lib.money import ZERO, fen
 from ordersite.queue import outbox
 from ordersite.queue.wakeups import hint
@@ -76,10 +76,11 @@ def request_refund(
         if how:
             _approve(request, actor_user, how, note="")
         request.save(force_insert=True)
-        _reserve(locked.order, request)
-        if how:
-            _note_approval(locked.order, request)
-        else:
+        changes: list[Change] = (
+            [_reservation(request), _approval_note(request)] if how else [_reservation(request)]
+        )
+        lifecycle.apply({locked.order.pk: locked.order}, changes)
+        if not how:
             outbox.publish([outbox.Event("refund.proposed", request.pk, request.created_at)])
     return request
 
@@ -149,15 +150,13 @@ def _new_request(locked: Locked, amount: Decimal, proposer: User | None, reason:
     )
 
 
-def _reserve(order: Order, request: RefundRequest) -> None:
-    lifecycle.reserve_refund(
-        Reservation(
-            order=order,
-            amount=reserved_amount(request),
-            actor=actor_of(request.proposer),
-            evidence=evidence_of(request),
-            reason=request.reason,
-        )
+def _reservation(request: RefundRequest) -> ReserveRefund:
+    return ReserveRefund(
+        order_id=request.order_id,
+        amount=reserved_amount(request),
+        actor=actor_of(request.proposer),
+        evidence=evidence_of(request),
+        reason=request.reason,
     )
 
 
@@ -188,7 +187,7 @@ def approve(request_id: int, *, user: User, note: str = "") -> RefundRequest:
         if room < ZERO or locked.payment.status != PaymentStatus.PAID:
             raise errors.refund_exceeds(locked.payment.reference, max(room + request.amount, ZERO))
         _approve(request, user, how, note=note.strip()[:200])
-        _note_approval(locked.order, request)
+        lifecycle.apply_one(locked.order, _approval_note(request))
 
     return _decide(request_id, user, decide)
 
@@ -258,23 +257,20 @@ def _approve(request: RefundRequest, user: User | None, how: str, *, note: str) 
     transaction.on_commit(lambda: hint(ORDER_HINT))
 
 
-def _note_approval(order: Order, request: RefundRequest) -> None:
+def _approval_note(request: RefundRequest) -> Note:
     """A line of history: who let the money go, and on what ground."""
-    fact = Fact(
-        kind=OrderEvent.Kind.NOTE,
+    return Note(
+        order_id=request.order_id,
         trigger=APPROVALS[request.decided_how],
         actor=actor_of(request.decided_by),
-        at=timezone.now(),
         evidence=evidence_of(request),
         reason=request.decision_note,
     )
-    lifecycle.record([order], [fact])
 
 
 def _release(order: Order, request: RefundRequest, actor: Actor, reason: str) -> None:
-    lifecycle.release_refunds(
-        [Reservation(order, reserved_amount(request), actor, evidence_of(request), reason)]
-    )
+    release = ReleaseRefund(order.pk, reserved_amount(request), actor, evidence_of(request), reason)
+    lifecycle.apply_one(order, release)
 
 
 def _merchant(order: Order) -> Merchant:

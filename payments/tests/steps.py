@@ -7,14 +7,16 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from orders import lifecycle, machine
+from orders import machine
+from orders.changes import RequestClose
 from orders.clients import add_client
+from orders.history.lines import SYSTEM
 from orders.models import Merchant, Order
-from orders.tests.builders import build_merchant
+from orders.tests.builders import apply_changes, build_merchant
 from ordersite import relay
 from ordersite.lib.errors import DomainError
 from payments.models import Payment, PaymentAccount
@@ -23,10 +25,7 @@ from payments.polling import poll
 
 def request_close(order: Order, *, trigger: str = machine.TIMEOUT) -> None:
     """Request that the order be closed and carry the request to payments, as the relay does."""
-    with transaction.atomic():
-        lifecycle.request_close(
-            list(lifecycle.lock([order.pk]).values()), trigger=trigger, actor=lifecycle.SYSTEM, reason="test"
-        )
+    apply_changes(RequestClose(order.pk, trigger, SYSTEM, "test"))
     relay.run_relay()
 
 

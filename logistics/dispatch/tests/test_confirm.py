@@ -27,10 +27,10 @@ from logistics.tests.builders import (
     parcel_in,
     parcel_of,
 )
-from orders import lifecycle
+from orders.changes import Hold
 from orders.history.verify import verify_history
 from orders.models import Order, OrderEvent, TransitionRule
-from orders.tests.builders import build_merchant, build_order, build_order_in
+from orders.tests.builders import apply_changes, build_merchant, build_order, build_order_in
 from ordersite.queue.models import AuditEntry, OutboxEntry
 
 
@@ -151,8 +151,7 @@ def _refunded(order: Order) -> Confirmation:
 
 
 def _held(order: Order) -> Confirmation:
-    with transaction.atomic():
-        lifecycle.hold(lifecycle.lock([order.pk])[order.pk], actor=ERP, reason="疑似刷单")
+    apply_changes(Hold(order.pk, ERP, "疑似刷单"))
     return parcel_of(order)
 
 

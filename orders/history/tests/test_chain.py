@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 from django.db import DatabaseError, connection, transaction
 
-from orders import database_triggers, lifecycle
+from orders import database_triggers
+from orders.changes import Hold
 from orders.history import seals
+from orders.history.lines import SYSTEM
 from orders.history.verify import Broken, verify_history
 from orders.models import HistorySeal, Order, OrderEvent, OrderEventText
-from orders.tests.builders import build_order, build_order_in, move
+from orders.tests.builders import apply_changes, build_order, build_order_in, move
 from ordersite.database import triggers
 
 # Sealing waits until every transaction that ran before has ended: it cannot stand in one itself.
@@ -124,8 +126,7 @@ def test_words_can_be_erased_but_not_changed() -> None:
 
 
 def move_with_reason(order: Order) -> None:
-    with transaction.atomic():
-        lifecycle.hold(lifecycle.lock([order.pk])[order.pk], actor=lifecycle.SYSTEM, reason="买家要求")
+    apply_changes(Hold(order.pk, SYSTEM, "买家要求"))
 
 
 def test_rewritten_seals_are_found_by_the_anchor(settings: Any) -> None:

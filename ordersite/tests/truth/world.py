@@ -14,7 +14,7 @@ from pytest_httpserver import HTTPServer
 from logistics.dispatch.confirm import Confirmation, confirm_shipments
 from logistics.models import Warehouse
 from orders import closing, machine
-from orders.lifecycle import Actor
+from orders.history.lines import Actor
 from orders.models import Merchant, Order
 from orders.tests.builders import build_merchant, build_order
 from ordersite import relay

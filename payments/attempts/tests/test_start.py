@@ -8,11 +8,12 @@ from functools import partial
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from django.db import transaction
 
-from orders import lifecycle, machine
+from orders import machine
+from orders.changes import RequestClose
+from orders.history.lines import SYSTEM
 from orders.models import Order, OrderStatus
-from orders.tests.builders import build_merchant, build_order, build_order_in
+from orders.tests.builders import apply_changes, build_merchant, build_order, build_order_in
 from ordersite.lib.china_time import read_beijing
 from ordersite.lib.errors import DomainError
 from payments.attempts.start import new_reference, start_attempt
@@ -163,9 +164,7 @@ def test_order_that_is_not_pending_takes_no_payment(box: Running, status: str) -
 
 def test_closing_order_takes_no_payment(box: Running) -> None:
     first = start_sandbox_attempt(sandbox_alipay(box))
-    with transaction.atomic():
-        orders = list(lifecycle.lock([first.order_id]).values())
-        lifecycle.request_close(orders, trigger=machine.TIMEOUT, actor=lifecycle.SYSTEM)
+    apply_changes(RequestClose(first.order_id, machine.TIMEOUT, SYSTEM))
     with pytest.raises(DomainError, match="order_not_payable"):
         start_attempt(first.order, sandbox_webhook(box))
     assert Payment.objects.count() == 1

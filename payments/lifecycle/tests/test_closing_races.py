@@ -14,10 +14,11 @@ from django.utils import timezone
 from pytest_httpserver import HTTPServer
 
 from orders import closing as order_closing
-from orders import lifecycle, machine
+from orders import machine
+from orders.changes import RequestClose
 from orders.history.lines import Actor
 from orders.models import Order, OrderEvent, OrderStatus
-from orders.tests.builders import build_order
+from orders.tests.builders import apply_changes, build_order
 from ordersite import relay
 from payments.attempts import start
 from payments.models import Payment, PaymentAccount, PaymentException, PaymentStatus
@@ -161,9 +162,7 @@ def test_attempt_begun_while_the_order_is_handed_over(provider: HTTPServer) -> N
         order = build_payment(first).order
 
         def hand_over(order: Order = order) -> None:
-            with transaction.atomic():
-                orders = list(lifecycle.lock([order.pk]).values())
-                lifecycle.request_close(orders, trigger=machine.STAFF_CANCEL, actor=Actor("staff", "1"))
+            apply_changes(RequestClose(order.pk, machine.STAFF_CANCEL, Actor("staff", "1")))
 
         def begin(order: Order = order) -> None:
             start.start_attempt(order, second)

@@ -9,9 +9,12 @@ from django.db import transaction
 from django.utils import timezone
 
 from orders import lifecycle, machine
+from orders.changes import Move, RequestClose
 from orders.closing import lane_estimate
-from orders.history.lines import SYSTEM
+from orders.history.lines import SYSTEM, Actor
+from orders.machine import Action
 from orders.models import Order, OrderEvent, TransitionRule
+from orders.tests.builders import apply_changes
 from ordersite.queue.models import OutboxEntry
 from payments.lifecycle.closing import WAITS_LONG, finish_closing
 from payments.models import Payment
@@ -26,7 +29,7 @@ def waiting_payment(*, waits: timedelta = WAITS_LONG * 2) -> Payment:
     with transaction.atomic():
         order = lifecycle.lock([payment.order_id])[payment.order_id]
         lifecycle.start_payment(order, at=order.created_at)
-        lifecycle.request_close([order], trigger=machine.TIMEOUT, actor=SYSTEM)
+        lifecycle.apply_one(order, RequestClose(order.pk, machine.TIMEOUT, SYSTEM))
     OutboxEntry.objects.all().delete()
     Order.objects.filter(pk=order.pk).update(closing_at=timezone.now() - waits)
     return payment
@@ -67,9 +70,7 @@ def test_one_that_was_asked_for_just_now_is_left_to_its_event() -> None:
 def test_money_that_arrives_ends_the_waiting() -> None:
     payment = waiting_payment()
     assert lane_estimate().waiting == 1
-    wish = lifecycle.Move(payment.order_id, "pay", machine.NOTIFICATION, lifecycle.Actor("provider"))
-    with transaction.atomic():
-        lifecycle.fire(lifecycle.lock([payment.order_id]), [wish])
+    apply_changes(Move(payment.order_id, Action.PAY, machine.NOTIFICATION, Actor("provider")))
     order = Order.objects.get(pk=payment.order_id)
     assert (order.status, order.closing_at) == ("paid", None)
     assert (lane_estimate().waiting, finish_closing()) == (0, 0)

@@ -7,13 +7,13 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.db import transaction
 from django.utils import timezone
 
-from orders import lifecycle, machine
+from orders import machine
+from orders.changes import Hold
 from orders.history.lines import Actor, Evidence
 from orders.models import Merchant, Order, TransitionRule
-from orders.tests.builders import build_order, build_order_in, move
+from orders.tests.builders import apply_changes, build_order, build_order_in, move
 from ordersite import relay
 from payments.cases import desk
 from payments.lifecycle.apply import apply_updates
@@ -175,12 +175,7 @@ def test_money_after_closing_ends_in_a_refund_or_in_a_revived_order() -> None:
 
 def test_a_held_order_is_paid_and_stays_held() -> None:
     payment = build_payment(build_webhook())
-    with transaction.atomic():
-        lifecycle.hold(
-            lifecycle.lock([payment.order_id])[payment.order_id],
-            actor=Actor("staff", "wang"),
-            reason="疑似刷单",
-        )
+    apply_changes(Hold(payment.order_id, Actor("staff", "wang"), "疑似刷单"))
     assert told(notice(payment)) == ["applied"]
     order = Order.objects.get(pk=payment.order_id)
     assert (order.status, order.held, open_cases()) == ("paid", True, [])

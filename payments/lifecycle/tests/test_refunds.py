@@ -13,7 +13,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from orders.lifecycle import Evidence
+from orders.history.lines import Evidence
 from orders.models import OrderEvent, TransitionRule
 from payments.lifecycle.apply import apply_updates
 from payments.lifecycle.updates import PaymentUpdate

@@ -18,10 +18,12 @@ from django.db import close_old_connections, connection, connections, transactio
 from django.db.models import F, Model
 from django.utils import timezone
 
-from orders import lifecycle, machine
+from orders import machine
+from orders.changes import Move, RequestClose
 from orders.history.lines import SYSTEM
+from orders.machine import Action
 from orders.models import Order, OrderEvent, TransitionRule
-from orders.tests.builders import build_order, move
+from orders.tests.builders import apply_changes, build_order, move
 from ordersite.queue import claims
 from ordersite.queue.models import OutboxEntry
 from payments.models import Payment, PaymentAccount, PaymentException, PaymentNotification, Refund
@@ -230,11 +232,9 @@ def test_money_after_closing_is_kept_and_a_case() -> None:
 
 
 def close(order: Order) -> None:
-    with transaction.atomic():
-        locked = lifecycle.lock([order.pk])
-        lifecycle.request_close(list(locked.values()), trigger=machine.TIMEOUT, actor=SYSTEM)
-        wish = lifecycle.Move(order.pk, "close", machine.TIMEOUT, SYSTEM)
-        assert lifecycle.fire(locked, [wish])[0].result == "done"
+    request = RequestClose(order.pk, machine.TIMEOUT, SYSTEM)
+    outcomes = apply_changes(request, Move(order.pk, Action.CLOSE, machine.TIMEOUT, SYSTEM))
+    assert [outcome.result for outcome in outcomes] == ["done", "done"]
 
 
 def test_a_second_payment_of_an_order_is_kept_as_surplus_and_its_refund_leaves_the_order_alone() -> None:
@@ -286,9 +286,7 @@ def test_a_switched_off_trigger_keeps_the_money_and_tells_a_person() -> None:
 
 def test_a_closing_notice_closes_the_attempt_and_the_order_that_waits_for_it() -> None:
     payment = build.build_payment(build.build_alipay())
-    with transaction.atomic():
-        orders = list(lifecycle.lock([payment.order_id]).values())
-        lifecycle.request_close(orders, trigger=machine.TIMEOUT, actor=SYSTEM)
+    apply_changes(RequestClose(payment.order_id, machine.TIMEOUT, SYSTEM))
     row = receive(payment, trade_status="TRADE_CLOSED", gmt_payment=None)
     drain_notifications()
     assert (outcome(row), state(payment)) == ("closed_noted", ("closed", "closed"))

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.db import transaction
 
-from orders import lifecycle, machine
+from orders import machine
+from orders.changes import Hold
 from orders.history.lines import Actor
 from orders.models import Order, OrderEvent
-from orders.tests.builders import move
+from orders.tests.builders import apply_changes, move
 from payments.models import Payment, PaymentException, PaymentNotification, Refund
 from payments.notifications.apply import drain_notifications
 from payments.tests import builders as build
@@ -71,9 +71,7 @@ def test_a_trade_that_is_finished_months_later_changes_nothing() -> None:
 
 def test_a_held_order_takes_its_money_and_stays_held() -> None:
     payment = build.build_payment(build.build_alipay())
-    with transaction.atomic():
-        locked = lifecycle.lock([payment.order_id])[payment.order_id]
-        lifecycle.hold(locked, actor=Actor("staff", "wang"), reason="疑似刷单")
+    apply_changes(Hold(payment.order_id, Actor("staff", "wang"), "疑似刷单"))
     assert tell(payment) == "applied"
     order = Order.objects.get()
     assert (order.status, order.held, cases()) == ("paid", True, [])

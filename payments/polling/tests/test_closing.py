@@ -9,7 +9,7 @@ import pytest
 
 from orders import closing as order_closing
 from orders import machine
-from orders.lifecycle import Actor
+from orders.history.lines import Actor
 from orders.models import Order, OrderEvent, OrderStatus, TransitionRule
 from orders.tests.builders import build_order
 from ordersite import relay

@@ -7,11 +7,13 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.db import transaction
 
-from orders import lifecycle, machine
-from orders.lifecycle import Actor, Move
+from orders import machine
+from orders.changes import Move, Outcome, Result
+from orders.history.lines import Actor
+from orders.machine import Action
 from orders.models import Order, OrderEvent
+from orders.tests.builders import apply_changes
 from ordersite.lib.errors import DomainError
 from payments.models import Payment, RefundRequest
 from payments.refunds import request as desk
@@ -112,28 +114,25 @@ def test_money_that_the_order_never_counted_reserves_nothing_of_it() -> None:
     assert OrderEvent.objects.filter(order_id=order.pk, kind="refund_requested").count() == 1
 
 
-def ship(order: Order) -> lifecycle.Outcome:
-    with transaction.atomic():
-        move = Move(order.pk, "ship", machine.WAREHOUSE, Actor("warehouse", "main"))
-        return lifecycle.fire(lifecycle.lock([order.pk]), [move])[0]
+def ship(order: Order) -> Outcome:
+    return apply_changes(Move(order.pk, Action.SHIP, machine.WAREHOUSE, Actor("warehouse", "main")))[0]
 
 
 def test_an_order_does_not_ship_while_money_of_it_is_asked_back() -> None:
     payment = paid_payment()
     request = ask_back(payment, "1.00", user=staff("agent"))
     refused = ship(payment.order)
-    assert (refused.result, refused.code) == (lifecycle.Result.REFUSED, "held")
+    assert (refused.result, refused.code) == (Result.REFUSED, "held")
     desk.withdraw(request.pk, user=request.proposer or staff("agent"))
-    assert ship(payment.order).result == lifecycle.Result.DONE
+    assert ship(payment.order).result == Result.DONE
 
 
 def test_a_shipped_order_stays_shipped_and_may_complete() -> None:
     payment = paid_payment(status="shipped")
     ask_back(payment, "199.00")
-    with transaction.atomic():
-        move = Move(payment.order_id, "complete", machine.CARRIER, Actor("carrier", "sf"))
-        outcome = lifecycle.fire(lifecycle.lock([payment.order_id]), [move])[0]
-    assert outcome.result == lifecycle.Result.DONE
+    move = Move(payment.order_id, Action.COMPLETE, machine.CARRIER, Actor("carrier", "sf"))
+    outcome = apply_changes(move)[0]
+    assert outcome.result == Result.DONE
 
 
 def insert_unlocked(payment: Payment) -> None:

@@ -1,0 +1,131 @@
+"""Payment updates with what was decided about them: matched with a payment of ours, or with none.
+
+A matched update carries its locked rows and turns its decision into changes of order, payment, refund and request.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from orders import machine
+from orders.changes import Move, PartialRefund, ReleaseRefund
+from orders.history.lines import Actor
+from orders.machine import Action
+from orders.models import Order
+from ordersite.lib.money import ZERO
+from payments.lifecycle import refunds
+from payments.lifecycle.decide import RETRY_AFTER, Decision, Effect, RaiseRefunded
+from payments.lifecycle.refunds import KnownRefunds, RequestAction
+from payments.lifecycle.updates import Outcome, PaymentUpdate, UpdateResult
+from payments.models import Payment, Refund
+from payments.provider_calls.throttle import TURN_LEASE
+from payments.providers.types import UpdateKind
+
+
+@dataclass(slots=True)
+class UnmatchedUpdate:
+    """An update whose reference names none of our payments, and the decision about it."""
+
+    update: PaymentUpdate
+    decision: Decision
+
+    @property
+    def result(self) -> UpdateResult:
+        return UpdateResult(self.decision.outcome, retry_after=_retry_after(self.decision))
+
+
+@dataclass(slots=True)
+class MatchedUpdate:
+    """An update of one of our payments with its locked rows, and the decision about it.
+
+    `actor` is named in the history; `risen` is by how much (yuan) the payment's refunded sum rises.
+    """
+
+    update: PaymentUpdate
+    payment: Payment
+    order: Order
+    refunds: KnownRefunds
+    actor: Actor
+    decision: Decision
+    risen: Decimal = ZERO
+
+    @property
+    def result(self) -> UpdateResult:
+        return UpdateResult(
+            self.decision.outcome, self.payment.pk, self.payment.order_id, _retry_after(self.decision)
+        )
+
+    def order_change(self) -> Move | PartialRefund | None:
+        """The change that this update asks of its order, if any. Surplus money was never the order's."""
+        effect = self.decision.effect
+        if effect is Effect.SETTLE or effect is Effect.PAY_ORDER:
+            return self._move(Action.PAY, self.update.trigger)
+        if not isinstance(effect, RaiseRefunded) or self.payment.is_surplus:
+            return None
+        if effect.total == self.payment.amount:
+            return self._move(Action.REFUND, machine.REFUND_CONFIRMED)
+        update = self.update
+        return PartialRefund(self.order.pk, effect.total, self.actor, update.evidence, update.at)
+
+    def _move(self, action: Action, trigger: str) -> Move:
+        update = self.update
+        return Move(self.order.pk, action, trigger, self.actor, update.evidence, at=update.at)
+
+    def release(self) -> ReleaseRefund | None:
+        """The change that ends the order's waiting for the refund request that this update ends."""
+        effect = self.decision.request
+        return effect.release(self.actor, self.update.evidence) if effect and effect.ends else None
+
+    @property
+    def returns_surplus(self) -> bool:
+        """Whether it gives the last of a surplus payment back."""
+        effect, payment = self.decision.effect, self.payment
+        return payment.is_surplus and isinstance(effect, RaiseRefunded) and effect.total == payment.amount
+
+    def change_payment(self, now: datetime) -> bool:
+        """Make the decided transition on the instance; returns whether the payment has to be written."""
+        effect, payment, at = self.decision.effect, self.payment, self.update.at
+        if effect is Effect.SETTLE:
+            payment.settle(at)
+            payment.provider_reference = self.update.provider_reference or payment.provider_reference
+            payment.is_surplus = self.decision.outcome in (Outcome.ALREADY_PAID, Outcome.ORDER_CLOSED)
+            return True
+        if effect is Effect.CLOSE:
+            payment.close(at)
+            return True
+        if isinstance(effect, RaiseRefunded):
+            self._raise_refunded(effect.total)
+            return True
+        return effect is Effect.QUERY and self._query_at_once(now)
+
+    def _raise_refunded(self, total: Decimal) -> None:
+        self.risen = total - self.payment.refunded_amount
+        self.payment.refunded_amount = total
+        if total == self.payment.amount:
+            self.payment.refund()
+
+    def _query_at_once(self, now: datetime) -> bool:
+        """Not while somebody queries at this moment: `next_query_at` is that query's lease then."""
+        asked_at = self.payment.last_asked_at
+        if asked_at is not None and now - asked_at <= TURN_LEASE:
+            return False
+        self.payment.next_query_at = now
+        return True
+
+    def refund_row(self) -> Refund | None:
+        """The refund to put on record, after the payment was changed; also where its sum has not risen.
+
+        An overtaken notification reports by its own number what a later sum held already.
+        """
+        repeated = self.update.kind is UpdateKind.REFUND and self.decision.outcome is Outcome.DUPLICATE
+        request = self.decision.request
+        confirmed = request is not None and request.action is RequestAction.SUCCEED
+        if not (self.risen or repeated or confirmed):
+            return None
+        return refunds.refund_row(self.update, self.payment, self.refunds, self.risen)
+
+
+def _retry_after(decision: Decision) -> timedelta | None:
+    return RETRY_AFTER if decision.outcome is Outcome.WAITING else None
