@@ -22,6 +22,7 @@ from django.utils import timezone
 from orders import errors
 from orders.models import ApiClient, IdempotencyKey
 from ordersite.database import bulk
+from ordersite.database.busy_timeout import busy_timeout
 
 KEPT = timedelta(hours=24)
 # One call runs and two may wait for it in this process; more would only occupy its threads.
@@ -131,7 +132,7 @@ def run(
 
 
 def _step_by_step(claim: Claim, make: Callable[[], int]) -> Created:
-    with _short_wait(), transaction.atomic(), bulk.together():
+    with busy_timeout(_WAIT_MILLISECONDS), transaction.atomic(), bulk.together():
         if claim_id := _claim(claim):
             subject_id = make()
             _settle(claim_id, subject_id)
@@ -178,22 +179,6 @@ def _claim(claim: Claim) -> int | None:
         cursor.execute(_CLAIM[connection.vendor], [claim.client_id, claim.key, claim.body_digest, now])
         row = cursor.fetchone()
     return int(row[0]) if row else None
-
-
-@contextmanager
-def _short_wait() -> Iterator[None]:
-    """Limit the wait for SQLite's one write lock to 2 s, as long as for a key."""
-    if connection.vendor != "sqlite":
-        yield
-        return
-    usual = int(connection.settings_dict["OPTIONS"].get("timeout", 5) * 1000)
-    with connection.cursor() as cursor:
-        cursor.execute(f"PRAGMA busy_timeout = {_WAIT_MILLISECONDS}")
-    try:
-        yield
-    finally:
-        with connection.cursor() as cursor:
-            cursor.execute(f"PRAGMA busy_timeout = {usual}")
 
 
 @contextmanager

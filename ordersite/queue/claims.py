@@ -1,6 +1,6 @@
-"""Claims with leases: take rows, count the attempt, and be replaceable at any moment.
+"""Claims rows of a queue with a lease, so that any process may take over from a dead one.
 
-A claim is one committed UPDATE. Whoever dies holding a lease is simply overtaken after `LEASE`. A batch that raises
+A claim is one committed UPDATE that counts the attempt. A lease of a dead process ends after LEASE. A batch that raises
 is halved down to the row, and a row on its second attempt goes alone, so that a poison row (even one that kills
 its process) stops nobody else.
 """
@@ -15,13 +15,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection, models, transaction
+from django.db.models import F, Q
 from django.utils import timezone
 
+from ordersite.database.skip_locked import claim_rows
 from ordersite.queue.models import QueueRow
 
 LEASE = timedelta(seconds=15)
 MOST_ATTEMPTS = 8
-# SQLite lets whoever asks first write: without a pause a loop starves the other writers (measured).
+EVERY_ROW = Q()
+# SQLite gives its write lock to the first that tries: without a pause a loop starves the other writers (measured).
 SQLITE_PAUSE_SECONDS = 0.02
 
 logger = logging.getLogger(__name__)
@@ -33,44 +36,28 @@ class Claim:
     attempts: int
 
 
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """An extra condition on a claim: SQL over the queue table's own columns, and its parameters."""
-
-    sql: str = ""
-    params: tuple[Any, ...] = ()
-
-
-def claim(model: type[QueueRow], *, limit: int, after: int = 0, extra: Filter = Filter()) -> list[Claim]:
-    """Claim up to `limit` due rows with an id above `after`, in order of id, for LEASE.
-
-    Materialized: as a plain subquery PostgreSQL may run it again for every row, and claim more than `limit` rows.
-    """
+def claim(model: type[QueueRow], *, limit: int, after: int = 0, only: Q = EVERY_ROW) -> list[Claim]:
+    """Claim up to `limit` due rows with an id above `after`, in order of id, for LEASE; `only` narrows them down."""
     now = timezone.now()
-    table = connection.ops.quote_name(model._meta.db_table)
-    skip = " FOR UPDATE SKIP LOCKED" if connection.features.has_select_for_update_skip_locked else ""
-    sql = (
-        f"WITH picked AS MATERIALIZED (SELECT id FROM {table} WHERE done_at IS NULL AND id > %s AND due_at <= %s "
-        f"AND (leased_until IS NULL OR leased_until < %s){extra.sql} ORDER BY id LIMIT %s{skip}) "
-        f"UPDATE {table} SET attempts = attempts + 1, leased_until = %s "
-        "WHERE id IN (SELECT id FROM picked) RETURNING id, attempts"
+    is_free = Q(leased_until__isnull=True) | Q(leased_until__lt=now)
+    due = model._base_manager.filter(only, is_free, done_at__isnull=True, due_at__lte=now, pk__gt=after)
+    rows = claim_rows(
+        due.order_by("pk"),
+        limit=limit,
+        values={"attempts": F("attempts") + 1, "leased_until": now + LEASE},
+        returning=("id", "attempts"),
     )
-    moment, until = _stored(now), _stored(now + LEASE)
-    with connection.cursor() as cursor:
-        cursor.execute(sql, [after, moment, moment, *extra.params, limit, until])
-        rows = cursor.fetchall()
     return sorted((Claim(*row) for row in rows), key=lambda claimed: claimed.id)
 
 
-def _stored(moment: datetime) -> Any:
-    return connection.ops.adapt_datetimefield_value(moment)
+def walk(model: type[QueueRow], *, size: int, only: Q = EVERY_ROW) -> Iterator[list[Claim]]:
+    """Claim batches by keyset until the queue is dry.
 
-
-def walk(model: type[QueueRow], *, size: int, extra: Filter = Filter()) -> Iterator[list[Claim]]:
-    """Claimed batches by keyset until the queue is dry. The plain `ORDER BY id LIMIT` scan from the start falls to
-    a quarter of the speed while an old snapshot is open, because it walks all the dead rows again."""
+    A scan with `ORDER BY id LIMIT` from the start each time falls to a quarter of the speed while an old snapshot is
+    open, because it walks over all the dead rows again.
+    """
     after = 0
-    while batch := claim(model, limit=size, after=after, extra=extra):
+    while batch := claim(model, limit=size, after=after, only=only):
         yield batch
         after = batch[-1].id
         if connection.vendor == "sqlite":

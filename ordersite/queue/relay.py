@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from ordersite.database import bulk
@@ -98,7 +99,7 @@ def _delivery(entry: OutboxEntry, key: str) -> Delivery:
 
 def _deliver(key: str, handler: Handler) -> int:
     done = 0
-    extra = claims.Filter(" AND parked_at IS NULL AND handler = %s", (key,))
+    waiting = Q(parked_at__isnull=True, handler=key)
 
     def apply(ids: Sequence[int]) -> None:
         nonlocal done
@@ -107,7 +108,7 @@ def _deliver(key: str, handler: Handler) -> int:
     def failed(claimed: claims.Claim, error: Exception) -> None:
         _postpone_or_park(claimed, error)
 
-    for batch in claims.walk(Delivery, size=BATCH, extra=extra):
+    for batch in claims.walk(Delivery, size=BATCH, only=waiting):
         claims.run_batch(batch, apply, failed)
     return done
 

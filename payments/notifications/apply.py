@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from orders import machine
@@ -25,8 +26,8 @@ from payments.models import Payment, PaymentException, PaymentNotification
 from payments.providers.types import UpdateKind
 
 BATCH = 200
-_FRESH = claims.Filter(" AND attempts = 0")
-_SUSPECT = claims.Filter(" AND attempts > 0")
+_FRESH = Q(attempts=0)
+_SUSPECT = Q(attempts__gt=0)
 _WRITTEN = ("outcome", "done_at", "due_at", "leased_until", "attempts", "last_error")
 # What a finding takes from its row, by the same names.
 _SAID = (
@@ -52,10 +53,10 @@ def drain_notifications() -> int:
 
 def _walk() -> int:
     count = 0
-    for batch in claims.walk(PaymentNotification, size=BATCH, extra=_FRESH):
+    for batch in claims.walk(PaymentNotification, size=BATCH, only=_FRESH):
         claims.run_batch(batch, apply_notifications, _failed)
         count += len(batch)
-    for batch in claims.walk(PaymentNotification, size=1, extra=_SUSPECT):
+    for batch in claims.walk(PaymentNotification, size=1, only=_SUSPECT):
         # The claim is counted before the work: whoever was claimed so often and is not done kills its process.
         if batch[0].attempts > claims.MOST_ATTEMPTS:
             _give_up(batch[0].id, "the process died each time")

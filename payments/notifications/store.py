@@ -9,8 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, partial
@@ -20,6 +19,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from ordersite.database import reconnect
+from ordersite.database.busy_timeout import busy_timeout
 from ordersite.lib.money import fen
 from payments.lifecycle.updates import plausible_time
 from payments.models import NotificationBody, PaymentNotification
@@ -54,7 +54,7 @@ def store(call: StoredCall) -> bool:
     """Keep a call; False when it is there already. Either way it is durable. Raises database errors."""
     if connection.vendor == "postgresql":
         return reconnect.first_of_request(partial(_store_at_once, call))
-    with _short_wait(), transaction.atomic():
+    with busy_timeout(STORE_MILLISECONDS), transaction.atomic():
         return _store_in_transaction(call)
 
 
@@ -100,19 +100,6 @@ def _adapted(values: tuple[Any, ...]) -> list[Any]:
 
 def _json(headers: Mapping[str, str]) -> str:
     return json.dumps(dict(headers))
-
-
-@contextmanager
-def _short_wait() -> Iterator[None]:
-    """SQLite: wait no longer for the one writer's turn than a provider may wait for us."""
-    usual = int(connection.settings_dict["OPTIONS"].get("timeout", 5) * 1000)
-    with connection.cursor() as cursor:
-        cursor.execute(f"PRAGMA busy_timeout = {STORE_MILLISECONDS}")
-    try:
-        yield
-    finally:
-        with connection.cursor() as cursor:
-            cursor.execute(f"PRAGMA busy_timeout = {usual}")
 
 
 _VERIFIED = PaymentNotification.Verdict.VERIFIED
