@@ -22,7 +22,7 @@ def track(request: HttpRequest, token: str) -> HttpResponse:
     """Show the parcels; a POST queues them for polling if the minimum interval allows it. 404 for unknown tokens."""
     order = _order(token)
     if request.method == "POST":
-        poll.ask_soon(parcels_of(order))
+        poll.poll_soon(parcels_of(order))
         return HttpResponseRedirect(_back(request, token))
     response = render(request, "logistics/track.html", {"order": order, "card": card(order)})
     # Whoever has the link may see the page, so no cache, search engine or referrer may keep or pass it on.

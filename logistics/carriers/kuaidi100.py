@@ -1,7 +1,7 @@
-"""Kuaidi100 (快递100): one query interface for nearly all Chinese carriers.
+"""Kuaidi100 (快递100): an aggregator that answers tracking queries for nearly all Chinese carriers.
 
-Facts: api.kuaidi100.com/document/5f0ffb5ebc8da837cbd8aefc (query), /document/cha-xun-bao-cuo1 (error codes),
-kuaidi100-api/java-demo (signature, shapes of the answers).
+Sources: api.kuaidi100.com/document/5f0ffb5ebc8da837cbd8aefc (query), /document/cha-xun-bao-cuo1 (error codes),
+kuaidi100-api/java-demo (signature, shapes of the responses).
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from logistics.carriers.types import (
     CarrierError,
     CarrierKeys,
     CityStrip,
-    ParcelQuestion,
-    RouteAnswer,
+    Route,
     RouteEvent,
+    TrackingQuery,
     TrackingStatus,
     tidy_events,
 )
@@ -71,24 +71,26 @@ _ERRORS = {
     "504": "throttled",
     "601": "out_of_funds",
 }
-# 400 also stands for an empty account; only the words tell.
+# Code 400 also means that the account is used up; only the message tells which.
 _FUNDS = re.compile("余额|充值|欠费|单量|次数")
 _NUMBER = re.compile(r"[0-9A-Z-]{6,32}", re.ASCII)
-_PHONE_WANTED = ("shunfeng", "zhongtong")
+_PHONE_REQUIRED = ("shunfeng", "zhongtong")
 
 
 def sign_query(param: str, *, key: str, customer: str) -> str:
-    """Upper-case hex MD5 of param + key + customer, over the exact text that is sent."""
+    """The upper-case hex MD5 of param + key + customer; `param` is the exact text that is sent."""
     text = f"{param}{key}{customer}".encode()
     return hashlib.md5(text, usedforsecurity=False).hexdigest().upper()
 
 
 class Kuaidi100(Carrier):
+    """The connector of Kuaidi100."""
+
     name = "kuaidi100"
     label = gettext_lazy("Kuaidi100")
     config_keys = ("customer", "query_url")
     secret_keys = ("key",)
-    # The second row is the label account with the carrier itself, under the names of the label interface.
+    # The second row belongs to the label account with the carrier, under the names of the label API.
     optional_config_keys = (
         "subscribe_url", "label_url", "min_interval_seconds",
         "partnerId", "partnerName", "net", "code", "checkMan",
@@ -96,54 +98,54 @@ class Kuaidi100(Carrier):
     optional_secret_keys = ("secret", "salt", "partnerKey", "partnerSecret")
 
     def check(self, keys: CarrierKeys) -> list[str]:
-        """What is wrong with the account, as far as can be seen without asking."""
+        """The problems of the account's keys that can be found without a call."""
         problems = missing_keys(self, keys)
         problems += [
             _("%(key)s must be an https address.") % {"key": name}
             for name in ("query_url", "subscribe_url", "label_url")
             if keys.config.get(name) and not is_private_enough(keys.config[name])
         ]
-        if _wished_interval(keys) is None:
+        if _configured_interval(keys) is None:
             problems.append(_("min_interval_seconds must be a whole number of seconds."))
         return problems
 
     def min_interval_seconds(self, keys: CarrierKeys) -> int:
-        """Half an hour at least, as the vendor demands; less only where the address is on this machine."""
-        wished = _wished_interval(keys)
-        if wished is None:
+        """At least half an hour, as the vendor demands; less only for an address on this machine."""
+        seconds = _configured_interval(keys)
+        if seconds is None:
             return DEFAULT_INTERVAL_SECONDS
-        return (
-            wished if is_loopback(keys.config.get("query_url", "")) else max(wished, DEFAULT_INTERVAL_SECONDS)
-        )
+        is_local = is_loopback(keys.config.get("query_url", ""))
+        return seconds if is_local else max(seconds, DEFAULT_INTERVAL_SECONDS)
 
-    def query(self, question: ParcelQuestion, keys: CarrierKeys, gateway: Gateway) -> RouteAnswer:
-        """Raises `CarrierError`."""
-        number = tidy_number(question.tracking_number)
-        param = _param(question, number)
+    def query(self, query: TrackingQuery, keys: CarrierKeys, gateway: Gateway) -> Route:
+        """Query the route of a parcel. Raises `CarrierError`."""
+        number = tidy_number(query.tracking_number)
+        param = _param(query, number)
         customer = keys.config.get("customer", "")
         sign = sign_query(param, key=keys.secrets.get("key", ""), customer=customer)
         form = urlencode({"customer": customer, "sign": sign, "param": param})
         return _read_route(_post(form, keys, gateway), number)
 
 
-def _wished_interval(keys: CarrierKeys) -> int | None:
+def _configured_interval(keys: CarrierKeys) -> int | None:
+    """The account's own interval in seconds, None if it is not a whole number."""
     text = str(keys.config.get("min_interval_seconds") or DEFAULT_INTERVAL_SECONDS)
     return int(text) if re.fullmatch(r"[0-9]{1,6}", text, re.ASCII) else None
 
 
-def _param(question: ParcelQuestion, number: str) -> str:
-    """The question as the JSON text that is signed and sent."""
-    company = COMPANIES.get(question.carrier) or COMPANIES.get(recognise(number) or "")
+def _param(query: TrackingQuery, number: str) -> str:
+    """The query as the JSON text that is signed and sent. Raises `CarrierError` if it cannot succeed."""
+    company = COMPANIES.get(query.carrier) or COMPANIES.get(recognise(number) or "")
     if company is None or not _NUMBER.fullmatch(number):
-        raise CarrierError("not_accepted", f"{question.carrier} {number}")
-    if company in _PHONE_WANTED and not question.phone_last4:
+        raise CarrierError("not_accepted", f"{query.carrier} {number}")
+    if company in _PHONE_REQUIRED and not query.phone_last4:
         raise CarrierError("phone_needed")
     content = {
         "com": company,
         "num": number,
-        "phone": question.phone_last4,
-        "from": question.origin,
-        "to": question.destination,
+        "phone": query.phone_last4,
+        "from": query.origin,
+        "to": query.destination,
         "resultv2": "4",
         "show": "0",
         "order": "desc",
@@ -157,7 +159,7 @@ def _post(form: str, keys: CarrierKeys, gateway: Gateway) -> Reply:
     try:
         reply = gateway.post(keys.config.get("query_url", ""), content=form.encode(), headers=headers)
     except OutsideError as error:
-        # A question changes nothing over there: whatever happened, ask again later.
+        # A query changes nothing at the vendor, so it may be repeated after any failure.
         raise CarrierError("busy" if error.retryable else "misconfigured", error.code) from error
     if reply.status == 429:
         raise CarrierError("throttled", "HTTP 429")
@@ -166,49 +168,49 @@ def _post(form: str, keys: CarrierKeys, gateway: Gateway) -> Reply:
     return reply
 
 
-def _read_route(reply: Reply, number: str) -> RouteAnswer:
+def _read_route(reply: Reply, number: str) -> Route:
     try:
-        answer = loads_object(reply.body)
+        data = loads_object(reply.body)
     except ValueError as error:
         raise CarrierError("busy", f"the answer {error}") from error
-    # Success and failure have different shapes; only the first has a status of 200.
-    if _text(answer, "status") != "200":
-        raise _error(answer)
-    if tidy_number(_text(answer, "nu") or number) != number:
+    # A success and a failure have different fields; only a success has the status 200.
+    if _text(data, "status") != "200":
+        raise _error(data)
+    if tidy_number(_text(data, "nu") or number) != number:
         raise CarrierError("busy", "the answer is about another number")
-    return _route(answer, reply.body.decode()[:MAX_EVIDENCE])
+    return _route(data, reply.body.decode()[:MAX_EVIDENCE])
 
 
-def _error(answer: Mapping[str, Any]) -> CarrierError:
-    code, message = _text(answer, "returnCode"), _text(answer, "message")
+def _error(data: Mapping[str, Any]) -> CarrierError:
+    code, message = _text(data, "returnCode"), _text(data, "message")
     if code == "400" and _FUNDS.search(message):
         return CarrierError("out_of_funds", message)
     return CarrierError(_ERRORS.get(code, "busy"), f"{code} {message}".strip())
 
 
 def _text(data: Mapping[str, Any], name: str) -> str:
-    """A member as trimmed text; numbers too, since the vendor's own examples give codes both ways."""
+    """A field as trimmed text; also of a number, since the vendor's examples show codes both ways."""
     value = data.get(name)
     if isinstance(value, str):
         return value.strip()
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else ""
 
 
-def _route(answer: Mapping[str, Any], raw: str) -> RouteAnswer:
-    rows = answer.get("data")
+def _route(data: Mapping[str, Any], raw: str) -> Route:
+    rows = data.get("data")
     events = tidy_events(filter(None, map(_event, rows if isinstance(rows, list) else [])))
-    overall = STATUS_BY_CODE.get(_text(answer, "state"), TrackingStatus.UNKNOWN)
+    overall = STATUS_BY_CODE.get(_text(data, "state"), TrackingStatus.UNKNOWN)
     newest = events[-1].status if events else TrackingStatus.UNKNOWN
-    return RouteAnswer(
+    return Route(
         events=events,
         status=overall if newest is TrackingStatus.UNKNOWN else newest,
-        cities=_cities(answer.get("routeInfo")),
+        cities=_cities(data.get("routeInfo")),
         raw=raw,
     )
 
 
 def _event(row: Any) -> RouteEvent | None:
-    """None for a row without a time: it can be neither ordered nor told from others."""
+    """The event of a row; None for a row without a time, which could not be ordered or de-duplicated."""
     if not isinstance(row, dict):
         return None
     at = read_beijing(_text(row, "ftime") or _text(row, "time"))
@@ -229,7 +231,7 @@ def _cities(info: Any) -> CityStrip:
 
 
 def _city(info: Any, name: str) -> str:
-    """The last part of `广东,深圳市,龙岗区`-like names is too small for a strip: the city is the second."""
+    """The city of a place like `广东,深圳市,龙岗区`: the second part."""
     place = info.get(name) if isinstance(info, dict) else None
     parts = _text(place, "name").split(",") if isinstance(place, dict) else [""]
     return (parts[1] if len(parts) > 1 else parts[0]).strip()[:40]

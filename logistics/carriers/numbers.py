@@ -1,7 +1,7 @@
-"""Which carrier a tracking number may belong to, by its shape: candidates for a person, not proof.
+"""Guesses the carrier of a waybill number by its shape.
 
-Public patterns disagree, and a wrong guess is worse than none: only shapes that a single carrier uses count
-as recognised. Twelve to fourteen bare digits are used by four carriers.
+Public patterns disagree, and a wrong guess is worse than none: `recognise` knows only the shapes that a single
+carrier uses. Four carriers use twelve to fourteen bare digits; `candidates` lists them for a person to choose.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ MAX_CANDIDATES = 3
 
 
 def tidy_number(text: str) -> str:
-    """As numbers are stored and compared: no blanks, upper case."""
+    """Normalise a waybill number as it is stored and compared: no blanks, upper case."""
     return "".join(text.split()).upper()
 
 
 def _is_s10(number: str) -> bool:
-    """The international postal form with its check digit (UPU S10)."""
+    """Whether it is an international postal number (UPU S10) with the right check digit."""
     found = _S10.fullmatch(number)
     if found is None:
         return False
@@ -43,7 +43,7 @@ def _is_s10(number: str) -> bool:
 
 
 def recognise(text: str) -> str | None:
-    """Our code of the only carrier that uses this shape; None where there is any doubt."""
+    """The code of the only carrier that uses this shape; None if there is any doubt."""
     number = tidy_number(text)
     if _is_s10(number):
         return "ems"
@@ -51,7 +51,7 @@ def recognise(text: str) -> str | None:
 
 
 def candidates(text: str) -> list[str]:
-    """Up to three of our carrier codes, the likeliest first."""
+    """Up to three carrier codes, the likeliest first."""
     sure = recognise(text)
     if sure is not None:
         return [sure]

@@ -1,4 +1,4 @@
-"""All carriers that can be asked, by name. A new one is a module beside this file and one line here."""
+"""The connectors by name. A new connector is a module beside this file and one line here."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from logistics.carriers.types import Carrier
 from ordersite.lib.errors import DomainError
 
 CARRIERS: Mapping[str, Carrier] = {carrier.name: carrier for carrier in (Kuaidi100(),)}
-# A parcel whose carrier has no account of its own is asked for here.
+# Polls the parcels of carriers for which the merchant has no account of its own.
 FALLBACK = "kuaidi100"
 
 
 def get_carrier(name: str) -> Carrier:
-    """Raises `DomainError` unknown_carrier."""
+    """The connector of this name. Raises `DomainError` unknown_carrier."""
     found = CARRIERS.get(name)
     if found is None:
         raise DomainError("unknown_carrier", _("There is no connector for “%(name)s”."), name=name)
@@ -24,5 +24,5 @@ def get_carrier(name: str) -> Carrier:
 
 
 def carrier_choices() -> list[tuple[str, str]]:
-    """Names and labels, for forms."""
+    """Names and labels of the connectors, for forms."""
     return [(name, str(carrier.label)) for name, carrier in CARRIERS.items()]

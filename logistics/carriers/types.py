@@ -1,8 +1,7 @@
-"""What a carrier's connector is: dataclasses in, dataclasses out.
+"""The interface of a carrier's connector: dataclasses in, dataclasses out.
 
-A connector knows its carrier's words and nothing of ours beyond this file: no models, no tasks, no settings.
-Times are aware UTC. `carrier` is our own short code (`sf`, `zto` …), also where another company answers for
-it.
+A connector knows its carrier's API and imports no models, tasks or settings. Times are aware UTC. `carrier` is our
+own short code (`sf`, `zto` …), also where an aggregator is queried for it.
 """
 
 from __future__ import annotations
@@ -22,16 +21,13 @@ from ordersite.lib.http import Gateway
 from ordersite.outside_accounts.files import NamesKeys
 
 MAX_EVIDENCE = 4000
-# Kuaidi100 locks a number for a day after 48 questions; half an hour is its own stated floor.
+# Kuaidi100 locks a number for a day after 48 queries; it states half an hour as the minimum interval.
 DEFAULT_INTERVAL_SECONDS = 1800
 
 
 @dataclass(frozen=True, slots=True)
 class CarrierKeys:
-    """One account's file, split: `config` may be shown, `secrets` never.
-
-    `version` changes when either does.
-    """
+    """The keys of one account: `config` may be shown, `secrets` never. `version` changes when either does."""
 
     carrier: str
     slug: str
@@ -41,8 +37,11 @@ class CarrierKeys:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ParcelQuestion:
-    """`phone_last4`: of sender or receiver; SF and ZTO do not answer without it. Places are free text."""
+class TrackingQuery:
+    """A query for the route of one parcel.
+
+    `phone_last4` is of the sender or the receiver; SF and ZTO refuse a query without it. Places are free text.
+    """
 
     carrier: str
     tracking_number: str
@@ -52,6 +51,8 @@ class ParcelQuestion:
 
 
 class TrackingStatus(StrEnum):
+    """Where a parcel is; every carrier's codes are mapped to these."""
+
     PENDING = "pending"
     PICKED_UP = "picked_up"
     IN_TRANSIT = "in_transit"
@@ -66,9 +67,9 @@ class TrackingStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouteEvent:
-    """
+    """One event of a route.
 
-    provider_code` is the carrier's own code, kept so that a corrected map can be applied to old events.
+    `provider_code` is the carrier's own code, stored so that a corrected mapping can be applied to old events.
     """
 
     at: datetime
@@ -80,7 +81,7 @@ class RouteEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CityStrip:
-    """Names of cities for the drawing of the route; empty where not known."""
+    """The cities of the drawn route; empty where the carrier does not name them."""
 
     origin: str = ""
     current: str = ""
@@ -88,10 +89,10 @@ class CityStrip:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RouteAnswer:
-    """The whole known route: events oldest first, none twice by (at, text).
+class Route:
+    """The whole known route of a parcel: events oldest first, unique by time and text.
 
-    `raw` is bounded evidence text.
+    `raw` is the beginning of the carrier's response, as evidence.
     """
 
     events: tuple[RouteEvent, ...]
@@ -114,11 +115,10 @@ _ENDS_RUN = frozenset(("misconfigured", "out_of_funds"))
 
 
 class CarrierError(OutsideError):
-    """A question without a route for an answer.
+    """A query that returned no route.
 
-    `code` is a key of `CARRIER_ERRORS`; `detail` are the carrier's words.
-    `retryable`: ask again when it is next due. `ends_run`: every other question of this account would fail
-    alike.
+    `code` is a key of `CARRIER_ERRORS`, `detail` the carrier's own message. `retryable`: the query may succeed later.
+    `ends_run`: every other query through this account would fail alike.
     """
 
     def __init__(self, code: str, detail: str = "") -> None:
@@ -128,26 +128,26 @@ class CarrierError(OutsideError):
 
 
 class Carrier(NamesKeys, Protocol):
-    """One carrier or aggregator."""
+    """The connector of one carrier or aggregator."""
 
     name: str
     label: str | Promise
 
     @abstractmethod
     def check(self, keys: CarrierKeys) -> list[str]:
-        """Problems to show when an account is saved, in the reader's language; no network."""
+        """The problems of an account's keys, in the reader's language. Makes no call."""
 
     @abstractmethod
     def min_interval_seconds(self, keys: CarrierKeys) -> int:
-        """The least time between two questions about one number."""
+        """The minimum interval between two queries of one parcel."""
 
     @abstractmethod
-    def query(self, question: ParcelQuestion, keys: CarrierKeys, gateway: Gateway) -> RouteAnswer:
-        """Raises `CarrierError`."""
+    def query(self, query: TrackingQuery, keys: CarrierKeys, gateway: Gateway) -> Route:
+        """Query the route of a parcel. Raises `CarrierError`."""
 
 
 def tidy_events(newest_first: Iterable[RouteEvent]) -> tuple[RouteEvent, ...]:
-    """Oldest first, each (at, text) once. Within one second the carrier's own order decides."""
+    """Reverse the events to oldest first, each (at, text) once. Within one second the carrier's order is kept."""
     once = {(event.at, event.text): event for event in newest_first}
     oldest_first = list(once.values())[::-1]
     oldest_first.sort(key=lambda event: event.at)

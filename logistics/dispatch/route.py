@@ -15,7 +15,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from logistics import cases
-from logistics.carriers.types import RouteAnswer, RouteEvent, TrackingStatus
+from logistics.carriers.types import Route, RouteEvent, TrackingStatus
 from logistics.models import Shipment, ShipmentException, ShipmentStatus, TrackingEvent
 from orders import lifecycle, machine
 from orders.changes import Move, Result
@@ -44,7 +44,7 @@ class Applied:
     completed: bool = False
 
 
-def apply_route(shipment: Shipment, route: RouteAnswer, *, next_check_in: timedelta) -> Applied:
+def apply_route(shipment: Shipment, route: Route, *, next_check_in: timedelta) -> Applied:
     """Apply a whole route; applying it again changes nothing.
 
     Opens a transaction and locks the order, then its parcels.
@@ -87,7 +87,7 @@ def _insert_events(parcel: Shipment, events: Sequence[RouteEvent]) -> int:
     return len(bulk.insert_rows(TrackingEvent, rows, ignore_conflicts=True, returning=("id",)))
 
 
-def _status(parcel: Shipment, route: RouteAnswer) -> tuple[TrackingStatus, datetime | None]:
+def _status(parcel: Shipment, route: Route) -> tuple[TrackingStatus, datetime | None]:
     """The parcel's tracking status and since when (UTC), by the stored events.
 
     An event with an unknown code does not hide the last known status. Sets `last_event_at`.
@@ -131,7 +131,7 @@ def _move(parcel: Shipment, status_since: tuple[TrackingStatus, datetime | None]
     return ""
 
 
-def _set_check(parcel: Shipment, route: RouteAnswer, next_check_in: timedelta) -> None:
+def _set_check(parcel: Shipment, route: Route, next_check_in: timedelta) -> None:
     """Set the columns of a successful poll on the instance."""
     now = timezone.now()
     parcel.last_checked_at, parcel.leased_until = now, None

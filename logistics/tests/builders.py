@@ -12,7 +12,7 @@ from django.db import connection
 from django.utils import timezone
 
 from logistics.accounts import save_account
-from logistics.carriers.types import CityStrip, RouteAnswer, RouteEvent, TrackingStatus
+from logistics.carriers.types import CityStrip, Route, RouteEvent, TrackingStatus
 from logistics.dispatch.confirm import Confirmation, ConfirmationResult, ProductQuantity, confirm_shipments
 from logistics.models import CarrierAccount, Shipment, Warehouse
 from orders import machine
@@ -85,8 +85,8 @@ def event(minute: int, status: TrackingStatus, text: str, *, code: str = "") -> 
     return RouteEvent(at=at, status=status, text=text, location="杭州市", provider_code=code)
 
 
-def route_of(*events: RouteEvent, cities: CityStrip | None = None) -> RouteAnswer:
-    return RouteAnswer(events=tuple(events), status=events[-1].status, cities=cities or CityStrip(), raw="{}")
+def route_of(*events: RouteEvent, cities: CityStrip | None = None) -> Route:
+    return Route(events=tuple(events), status=events[-1].status, cities=cities or CityStrip(), raw="{}")
 
 
 def age(shipment: Shipment, by: timedelta) -> None:

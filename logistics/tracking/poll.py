@@ -1,7 +1,7 @@
-"""Asking carriers where parcels are: by the clock, and on demand.
+"""Polls the carriers for the routes of parcels: by the clock, and on demand.
 
-Due parcels wait on their rows (`next_check_at`). A run goes round the accounts; each lane asks a few parcels and
-lets the next account have its turn, so that a slow carrier holds up its own parcels only.
+`next_check_at` of a parcel says when it is due. A run goes round the accounts and polls a few parcels of each, so
+that a slow carrier delays its own parcels only.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from django.utils import timezone
 from logistics import accounts
 from logistics.accounts import Lane
 from logistics.carriers import registry
-from logistics.carriers.types import CarrierError, CarrierKeys, ParcelQuestion
+from logistics.carriers.types import CarrierError, CarrierKeys, TrackingQuery
 from logistics.dispatch import route
 from logistics.models import Shipment
 from logistics.tracking import throttle
@@ -31,7 +31,7 @@ from ordersite.queue.claims import SQLITE_PAUSE_SECONDS
 PARCELS_A_TURN = 20
 SECONDS_A_TURN = 3.0
 SECONDS_A_RUN = 10.0
-# A question that the carrier does not take (no connector, a wrong phone) is not asked every two hours.
+# A query that the carrier rejects (unknown company, wrong phone) is repeated after this time only.
 AFTER_REFUSAL = timedelta(hours=24)
 RETRY = timedelta(minutes=1)
 LONGEST_RETRY = timedelta(hours=2)
@@ -42,7 +42,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Counts:
-    """What a run did, in parcels; `new_events` in events."""
+    """What a run did, in parcels; `new_events` counts events. The fields are the keys of `poll_tracking --json`."""
 
     asked: int = 0
     answered: int = 0
@@ -58,9 +58,9 @@ class Counts:
 
 
 def poll_tracking(*, seconds: float = SECONDS_A_RUN) -> Counts:
-    """Ask for all parcels that are due, important customers first; ends when none is left or its time is up.
+    """Poll all due parcels, those of important customers first, for at most about `seconds`.
 
-    A run that leaves work behind hints for the next one, so that a worker's other tasks come in between.
+    A run that leaves due parcels behind hints for the next run, so that a worker's other tasks come in between.
     """
     counts = Counts()
     until = time.monotonic() + seconds
@@ -77,19 +77,20 @@ def _work(lane: Lane, counts: Counts) -> bool:
     if not throttle.take(lane.account):
         return False
     try:
-        return _ask_in_turn(lane, counts)
+        return _poll_some(lane, counts)
     finally:
         throttle.leave(lane.account)
 
 
-def _ask_in_turn(lane: Lane, counts: Counts) -> bool:
-    asker = _asker(lane)
-    if asker is None:
+def _poll_some(lane: Lane, counts: Counts) -> bool:
+    """Poll up to PARCELS_A_TURN due parcels of an account; returns whether there may be more."""
+    poller = _poller(lane)
+    if poller is None:
         return False
     until = time.monotonic() + SECONDS_A_TURN
     for _turn in range(PARCELS_A_TURN):
-        parcel = throttle.claim_next(lane, floor=asker.floor)
-        if parcel is None or not asker.ask(parcel, counts):
+        parcel = throttle.claim_next(lane, floor=poller.floor)
+        if parcel is None or not poller.poll(parcel, counts):
             return False
         if time.monotonic() > until or not throttle.keep(lane.account):
             break
@@ -99,48 +100,48 @@ def _ask_in_turn(lane: Lane, counts: Counts) -> bool:
 
 
 def poll_interval(floor: timedelta) -> timedelta:
-    """How long a parcel rests between two questions."""
+    """The time between two polls of a parcel whose carrier answers."""
     return max(timedelta(hours=settings.TRACKING_POLL_HOURS), floor)
 
 
 @dataclass(frozen=True, slots=True)
-class Asker:
-    """An opened account and what asking through it needs."""
+class Poller:
+    """Polls parcels through one account. `floor` is the minimum interval between two queries of one parcel."""
 
     lane: Lane
     keys: CarrierKeys
     floor: timedelta
 
-    def ask(self, parcel: Shipment, counts: Counts) -> bool:
-        """Ask for a claimed parcel and keep what comes of it; False when the lane should stop."""
+    def poll(self, parcel: Shipment, counts: Counts) -> bool:
+        """Query the carrier for a claimed parcel and store the result; False if the account should pause."""
         counts.asked += 1
         try:
-            self._take_answer(parcel, counts)
+            self._query(parcel, counts)
         except CarrierError as error:
-            return self._keep_refusal(parcel, error, counts)
-        except Exception as error:  # the edge: the error is kept on the parcel's row, the others go on
+            return self._record_error(parcel, error, counts)
+        except Exception as error:  # the parcel stores the error; the other parcels go on
             logger.exception("parcel not understood", extra={"shipment": parcel.pk})
             counts.failed += 1
-            _postpone(parcel, _problem("fault", repr(error)), self._retry(parcel))
+            _postpone(parcel, _problem("fault", repr(error)), self._backoff(parcel))
             return True
         throttle.note_success(self.lane.account)
         return True
 
-    def _take_answer(self, parcel: Shipment, counts: Counts) -> None:
+    def _query(self, parcel: Shipment, counts: Counts) -> None:
         connector = registry.get_carrier(self.keys.carrier)
-        answer = connector.query(_question(parcel), self.keys, gateway())
-        applied = route.apply_route(parcel, answer, next_check_in=poll_interval(self.floor))
+        found = connector.query(_tracking_query(parcel), self.keys, gateway())
+        applied = route.apply_route(parcel, found, next_check_in=poll_interval(self.floor))
         counts.answered += 1
         counts.new_events += applied.new_events
         counts.delivered += applied.delivered
         counts.completed += applied.completed
 
-    def _keep_refusal(self, parcel: Shipment, error: CarrierError, counts: Counts) -> bool:
+    def _record_error(self, parcel: Shipment, error: CarrierError, counts: Counts) -> bool:
         problem = _problem(error.code, error.detail)
         account = self.lane.account
         if error.code == "nothing_found":
             counts.answered += 1
-            _note_silence(parcel, problem, poll_interval(self.floor))
+            _record_nothing_found(parcel, problem, poll_interval(self.floor))
             throttle.note_success(account)
             return True
         counts.failed += 1
@@ -152,15 +153,15 @@ class Asker:
         if not error.retryable:
             _postpone(parcel, problem, max(self.floor, AFTER_REFUSAL))
             return True
-        _postpone(parcel, problem, self._retry(parcel))
+        _postpone(parcel, problem, self._backoff(parcel))
         return not throttle.note_failure(account)
 
-    def _retry(self, parcel: Shipment) -> timedelta:
-        """1, 2, 4 … minutes, never sooner than the account's floor."""
+    def _backoff(self, parcel: Shipment) -> timedelta:
+        """1, 2, 4 … minutes, at least the minimum interval."""
         return max(self.floor, min(RETRY * 2 ** min(parcel.check_failures, 10), LONGEST_RETRY))
 
 
-def _asker(lane: Lane) -> Asker | None:
+def _poller(lane: Lane) -> Poller | None:
     """None when the secrets cannot be opened: the account rests, and the log says so."""
     try:
         keys = accounts.keys_of(lane.account)
@@ -168,14 +169,17 @@ def _asker(lane: Lane) -> Asker | None:
         logger.exception("carrier account cannot be opened", extra={"account": lane.account.slug})
         throttle.rest(lane.account, throttle.REST_MISCONFIGURED)
         return None
-    return Asker(lane, keys, accounts.floor_of(lane.account))
+    return Poller(lane, keys, accounts.floor_of(lane.account))
 
 
-def _question(parcel: Shipment) -> ParcelQuestion:
-    """SF and ZTO want the last four digits of the receiver's phone; a virtual number counts after its dash."""
+def _tracking_query(parcel: Shipment) -> TrackingQuery:
+    """The query for a parcel. SF and ZTO require the last four digits of the receiver's phone.
+
+    Of a virtual number (`13800138000-1234`) the digits after the dash count.
+    """
     order = parcel.order
     digits = "".join(filter(str.isdigit, order.buyer_phone.rpartition("-")[2]))
-    return ParcelQuestion(
+    return TrackingQuery(
         carrier=parcel.carrier,
         tracking_number=parcel.tracking_number,
         phone_last4=digits[-4:],
@@ -188,6 +192,7 @@ def _problem(code: str, detail: str) -> str:
 
 
 def _postpone(parcel: Shipment, problem: str, pause: timedelta) -> None:
+    """Store a failed poll."""
     Shipment.objects.filter(pk=parcel.pk).update(
         leased_until=None,
         check_failures=min(parcel.check_failures + 1, 1000),
@@ -196,8 +201,8 @@ def _postpone(parcel: Shipment, problem: str, pause: timedelta) -> None:
     )
 
 
-def _note_silence(parcel: Shipment, problem: str, pause: timedelta) -> None:
-    """The carrier answered that it knows nothing (yet): a check, not a failure."""
+def _record_nothing_found(parcel: Shipment, problem: str, pause: timedelta) -> None:
+    """Store a poll that found nothing (yet): a successful check, not a failure."""
     now = timezone.now()
     Shipment.objects.filter(pk=parcel.pk).update(
         leased_until=None,
@@ -210,30 +215,33 @@ def _note_silence(parcel: Shipment, problem: str, pause: timedelta) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Refresh:
-    """What became of a wish to ask now. `code` is refreshed, too_soon, arrived, no_account, resting, failed or a
-    code of `CARRIER_ERRORS`; `allowed_at` (UTC) is when asking is allowed again."""
+    """The result of a refresh.
+
+    `code` is refreshed, too_soon, arrived, no_account, resting, failed or a code of `CARRIER_ERRORS`; `allowed_at`
+    (UTC) is when the parcel may be refreshed again.
+    """
 
     code: str
     allowed_at: datetime | None = None
 
 
 def refresh_now(shipment: Shipment, *, counts: Counts | None = None) -> Refresh:
-    """Ask for one parcel at once, for a button or a command; the account's floor is kept. Calls outside."""
+    """Poll one parcel now, for a button or a command, if the minimum interval allows it. Calls the carrier."""
     counts = Counts() if counts is None else counts
-    if shipment.next_check_at is None:
+    if not shipment.is_polled:
         return Refresh("arrived")
     lane = accounts.lane_for(shipment.merchant_id, shipment.carrier)
-    asker = _asker(lane) if lane else None
-    if lane is None or asker is None:
+    poller = _poller(lane) if lane else None
+    if lane is None or poller is None:
         return Refresh("no_account")
     if accounts.rests(lane.account, timezone.now()):
         return Refresh("resting", lane.account.resting_until)
-    parcel = throttle.claim_this(shipment, floor=asker.floor)
+    parcel = throttle.claim_this(shipment, floor=poller.floor)
     if parcel is None:
         counts.too_soon += 1
-        return Refresh("too_soon", _allowed_at(shipment, asker.floor))
-    asker.ask(parcel, counts)
-    return _refreshed(parcel, asker.floor)
+        return Refresh("too_soon", _allowed_at(shipment, poller.floor))
+    poller.poll(parcel, counts)
+    return _refreshed(parcel, poller.floor)
 
 
 def _refreshed(parcel: Shipment, floor: timedelta) -> Refresh:
@@ -248,18 +256,20 @@ def _allowed_at(shipment: Shipment, floor: timedelta) -> datetime | None:
 
 
 def refresh_allowed_at(shipment: Shipment, floors: Mapping[str, timedelta]) -> datetime | None:
-    """When this parcel may be asked for again (UTC, may be past), by `accounts.floors` of its merchant; None when
-    it has arrived or nobody can be asked."""
+    """When this parcel may be polled again (UTC, may be past); None when it has arrived or no account can poll it.
+
+    `floors` are the `accounts.floors` of its merchant.
+    """
     floor = floors.get(shipment.carrier)
-    if floor is None or shipment.next_check_at is None:
+    if floor is None or not shipment.is_polled:
         return None
     return shipment.last_asked_at + floor if shipment.last_asked_at else shipment.created_at
 
 
-def ask_soon(shipments: Sequence[Shipment]) -> int:
-    """Put these parcels of one merchant at the head of the queue, as far as the floor allows; returns how many.
+def poll_soon(shipments: Sequence[Shipment]) -> int:
+    """Make these parcels of one merchant due now if the minimum interval allows it; returns how many.
 
-    Asks nobody itself: a stranger's click on a public page never waits for a carrier.
+    Calls no carrier itself, so that a click on the public page never waits for one.
     """
     now = timezone.now()
     floors = accounts.floors(shipments[0].merchant_id) if shipments else {}

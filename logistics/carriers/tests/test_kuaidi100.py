@@ -20,9 +20,9 @@ from logistics.carriers.types import (
     CarrierError,
     CarrierKeys,
     CityStrip,
-    ParcelQuestion,
-    RouteAnswer,
+    Route,
     RouteEvent,
+    TrackingQuery,
     TrackingStatus,
     tidy_events,
 )
@@ -30,7 +30,7 @@ from ordersite.lib.http import Gateway
 
 PAYLOADS = Path(__file__).parent / "payloads"
 NUMBER = "YT2600227881409"
-QUESTION = ParcelQuestion(carrier="yto", tracking_number=NUMBER)
+QUESTION = TrackingQuery(carrier="yto", tracking_number=NUMBER)
 
 
 @pytest.fixture
@@ -49,9 +49,7 @@ def account(query_url: str = "https://poll.kuaidi100.com/poll/query.do", **confi
     )
 
 
-def ask(
-    server: HTTPServer, answer: object, question: ParcelQuestion = QUESTION, status: int = 200
-) -> RouteAnswer:
+def ask(server: HTTPServer, answer: object, question: TrackingQuery = QUESTION, status: int = 200) -> Route:
     """The connector's answer when the vendor says this."""
     text = answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False)
     server.expect_request("/query.do", method="POST").respond_with_data(text, status=status)
@@ -59,7 +57,7 @@ def ask(
 
 
 def refusal(
-    server: HTTPServer, answer: object, question: ParcelQuestion = QUESTION, status: int = 200
+    server: HTTPServer, answer: object, question: TrackingQuery = QUESTION, status: int = 200
 ) -> CarrierError:
     with pytest.raises(CarrierError) as caught:
         ask(server, answer, question, status)
@@ -103,7 +101,7 @@ def test_the_vendors_signature_vector() -> None:
 
 
 def test_the_question_as_it_is_sent(server: HTTPServer) -> None:
-    question = ParcelQuestion(
+    question = TrackingQuery(
         carrier="sf",
         tracking_number=" sf 1234567890123 ",
         phone_last4="8000",
@@ -253,21 +251,21 @@ def test_an_impossible_address_ends_the_run() -> None:
 @pytest.mark.parametrize(
     ("question", "code"),
     [
-        (ParcelQuestion(carrier="sf", tracking_number="SF1234567890123"), "phone_needed"),
-        (ParcelQuestion(carrier="zto", tracking_number="73111390619708"), "phone_needed"),
-        (ParcelQuestion(carrier="other", tracking_number="SF1234567890123"), "phone_needed"),
-        (ParcelQuestion(carrier="other", tracking_number="73111390619708"), "not_accepted"),
-        (ParcelQuestion(carrier="yto", tracking_number="YT1"), "not_accepted"),
-        (ParcelQuestion(carrier="yto", tracking_number="单号1234567"), "not_accepted"),
+        (TrackingQuery(carrier="sf", tracking_number="SF1234567890123"), "phone_needed"),
+        (TrackingQuery(carrier="zto", tracking_number="73111390619708"), "phone_needed"),
+        (TrackingQuery(carrier="other", tracking_number="SF1234567890123"), "phone_needed"),
+        (TrackingQuery(carrier="other", tracking_number="73111390619708"), "not_accepted"),
+        (TrackingQuery(carrier="yto", tracking_number="YT1"), "not_accepted"),
+        (TrackingQuery(carrier="yto", tracking_number="单号1234567"), "not_accepted"),
     ],
 )
-def test_a_question_without_hope_is_not_sent(server: HTTPServer, question: ParcelQuestion, code: str) -> None:
+def test_a_question_without_hope_is_not_sent(server: HTTPServer, question: TrackingQuery, code: str) -> None:
     assert refusal(server, found(), question).code == code
     assert server.log == []
 
 
 def test_another_carrier_is_asked_for_where_its_number_is_plain(server: HTTPServer) -> None:
-    ask(server, found(), ParcelQuestion(carrier="other", tracking_number=NUMBER))
+    ask(server, found(), TrackingQuery(carrier="other", tracking_number=NUMBER))
     assert sent(server)["com"] == "yuantong"
 
 

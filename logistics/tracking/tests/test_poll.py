@@ -22,7 +22,7 @@ from logistics.accounts import lanes as all_lanes
 from logistics.models import CarrierAccount, Shipment, TrackingEvent
 from logistics.tests.builders import build_account, build_paid, build_shipment
 from logistics.tracking import throttle
-from logistics.tracking.poll import Counts, Refresh, ask_soon, poll_tracking, refresh_now
+from logistics.tracking.poll import Counts, Refresh, poll_soon, poll_tracking, refresh_now
 from orders.models import Order
 from orders.tests.builders import build_merchant
 
@@ -251,7 +251,7 @@ def test_the_floor_holds_for_buttons_and_for_the_clock(carrier: Carrier) -> None
     assert refresh_now(parcel, counts=counts) == Refresh("too_soon", asked_at + timedelta(hours=1))
     Shipment.objects.update(next_check_at=timezone.now())
     assert poll_tracking() == Counts()
-    assert ask_soon([reload(parcel)]) == 0
+    assert poll_soon([reload(parcel)]) == 0
     assert counts == Counts(asked=1, answered=1, new_events=1, too_soon=1)
     Shipment.objects.update(last_asked_at=timezone.now() - timedelta(hours=1))
     assert poll_tracking() == Counts(asked=1, answered=1)
@@ -264,7 +264,7 @@ def test_a_strangers_click_only_moves_the_parcel_forward(carrier: Carrier) -> No
     parcel = build_shipment()
     later = timezone.now() + timedelta(hours=1)
     Shipment.objects.update(next_check_at=later, last_asked_at=timezone.now() - timedelta(hours=2))
-    assert ask_soon([reload(parcel)]) == 1
+    assert poll_soon([reload(parcel)]) == 1
     assert carrier.asked == []
     after = reload(parcel)
     assert after.next_check_at is not None
@@ -279,7 +279,7 @@ def test_what_has_arrived_is_not_asked_for(carrier: Carrier) -> None:
     carrier.answers[parcel.tracking_number] = story(parcel.tracking_number, ("3", "301", "签收"))
     refresh_now(parcel)
     assert refresh_now(reload(parcel)) == Refresh("arrived")
-    assert ask_soon([reload(parcel)]) == 0
+    assert poll_soon([reload(parcel)]) == 0
     assert len(carrier.asked) == 1
 
 
