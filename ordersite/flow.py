@@ -6,10 +6,15 @@ named here, at least once. An event without handlers is listed all the same: wha
 
 from __future__ import annotations
 
+from functools import partial
+
+from orders.approvals.notify import tell_approvers
 from ordersite.queue.relay import Table
-from payments.approvals import notify
 from payments.lifecycle import closing
+from payments.manual.revive import REVIVAL
+from payments.manual.settle import SETTLEMENT
 from payments.refunds import late_payments
+from payments.refunds.approval import REFUND
 
 FLOW: Table = {
     # orders
@@ -23,9 +28,9 @@ FLOW: Table = {
     "order.refunded": {},
     # payments
     "payment.exception_raised": {"payments.refund_late_payment": late_payments.handle_exception_raised},
-    "settlement.proposed": {"payments.tell_of_settlement": notify.tell_of_settlement},
-    "revival.proposed": {"payments.tell_of_revival": notify.tell_of_revival},
-    "refund.proposed": {"payments.tell_of_refund": notify.tell_of_refund},
+    "settlement.proposed": {"payments.tell_of_settlement": partial(tell_approvers, SETTLEMENT)},
+    "revival.proposed": {"payments.tell_of_revival": partial(tell_approvers, REVIVAL)},
+    "refund.proposed": {"payments.tell_of_refund": partial(tell_approvers, REFUND)},
     # logistics
     "shipment.delivered": {},
     "shipment.exception_raised": {},

@@ -9,8 +9,12 @@ class PaymentsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from payments import database_triggers  # settings and models exist only from here on
+        from orders.approvals import kinds  # settings and models exist only from here on
+        from payments import database_triggers
         from payments.accounts import checks
+        from payments.manual import revive, settle
+        from payments.refunds import approval
 
         assert checks.check_gateways  # importing it registers it
+        kinds.register(settle.SETTLEMENT, revive.REVIVAL, approval.REFUND)
         post_migrate.connect(database_triggers.prepare_database, sender=self)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from payments.approvals import mail
+from orders.approvals import mail
 from payments.lifecycle import closing
 from payments.notifications import apply
 from payments.polling import poll

@@ -2,9 +2,12 @@ from orders.models.buyer import Buyer
 from orders.models.history import HistorySeal, OrderEvent, OrderEventText
 from orders.models.idempotency import IdempotencyKey
 from orders.models.merchant import ApiClient, Merchant, MerchantMember
+from orders.models.money_limit import MoneyLimit
 from orders.models.order import Order, OrderLine, OrderQuerySet, OrderStatus
 from orders.models.privacy import PhoneLook
+from orders.models.proposal import Proposal, ProposalStatus
 from orders.models.rule import TransitionRule
+from orders.models.staff_mail import StaffMail
 
 __all__ = [
     "ApiClient",
@@ -13,6 +16,7 @@ __all__ = [
     "IdempotencyKey",
     "Merchant",
     "MerchantMember",
+    "MoneyLimit",
     "Order",
     "OrderEvent",
     "OrderEventText",
@@ -20,5 +24,8 @@ __all__ = [
     "OrderQuerySet",
     "OrderStatus",
     "PhoneLook",
+    "Proposal",
+    "ProposalStatus",
+    "StaffMail",
     "TransitionRule",
 ]

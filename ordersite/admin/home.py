@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.contrib.auth.models import User
 from django.db import connection
 from django.db.models import Count, Min, QuerySet
 from django.http import HttpRequest
@@ -14,18 +15,15 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from logistics.models import ShipmentException
+from orders.approvals import kinds, notify
 from orders.models import Order, OrderStatus
 from ordersite.admin.order_labels import STATUS_TONES
+from ordersite.lib.adminkit.confirmed import person
 from ordersite.queue.models import Delivery
-from payments.approvals.workflow import REVIVAL, SETTLEMENT
-from payments.models import (
-    PaymentException,
-    PaymentNotification,
-    RefundRequest,
-    RevivalRequest,
-    SettlementRequest,
-)
-from payments.refunds.request import APPROVE as APPROVE_REFUND
+from payments.manual.revive import REVIVAL
+from payments.manual.settle import SETTLEMENT
+from payments.models import PaymentException, PaymentNotification
+from payments.refunds.approval import REFUND
 
 # A number on the home page says «there is something»; beyond this nobody reads it exactly.
 MOST = 1_000
@@ -47,32 +45,6 @@ class Waiting:
     url: str
     oldest: datetime | None = None
     tone: str = "plain"
-
-
-@dataclass(frozen=True, slots=True)
-class Review:
-    """Proposals that wait for a second person: whose right, which page (by url stem), since which column."""
-
-    model: type[Any]
-    label: str | Promise
-    permission: str
-    place: str
-    since: str
-
-
-REVIEWS = (
-    Review(
-        SettlementRequest,
-        _("manual settlements to review"),
-        SETTLEMENT.may_decide,
-        "payments_settlementrequest",
-        "proposed_at",
-    ),
-    Review(
-        RevivalRequest, _("revivals to review"), REVIVAL.may_decide, "payments_revivalrequest", "proposed_at"
-    ),
-    Review(RefundRequest, _("refunds to approve"), APPROVE_REFUND, "payments_refundrequest", "created_at"),
-)
 
 
 def fill_home(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
@@ -108,31 +80,19 @@ def _cases(model: type[PaymentException] | type[ShipmentException], app: str) ->
 
 
 def _reviews(request: HttpRequest) -> list[Waiting]:
-    """What this person may decide: not what they proposed themselves."""
-    return [
-        Waiting(
-            one.label,
-            one.count,
-            reverse(f"admin:{review.place}_changelist") + "?state=for_me",
-            one.oldest,
-            "waiting",
-        )
-        for review in REVIEWS
-        if (one := _review(request, review)) is not None
+    """A tile for each kind of request that this person may approve; what they proposed themselves does not count."""
+    user = person(request)
+    found = [
+        _review(kind, user) for kind in kinds.registered() if kind.tile and user.has_perm(kind.may_approve)
     ]
+    return [tile for tile in found if tile is not None]
 
 
-def _review(request: HttpRequest, review: Review) -> Waiting | None:
-    if not request.user.has_perm(review.permission):
-        return None
-    rows = _to_review(request, review)
-    oldest = rows.order_by(review.since).values_list(review.since, flat=True).first()
-    return Waiting(review.label, capped(rows), "", oldest) if oldest else None
-
-
-def _to_review(request: HttpRequest, review: Review) -> QuerySet[Any]:
-    waiting = review.model._default_manager.filter(status="proposed")
-    return waiting.exclude(proposer_id=request.user.pk)
+def _review(kind: kinds.Kind[Any], user: User) -> Waiting | None:
+    rows = notify.waiting_for(kind, user)
+    oldest = rows.order_by(kind.since_column).values_list(kind.since_column, flat=True).first()
+    address = reverse(kind.list_url_name) + "?state=for_me"
+    return Waiting(kind.tile, capped(rows), address, oldest, "waiting") if oldest else None
 
 
 def _states() -> list[Waiting]:
@@ -206,17 +166,17 @@ def open_shipment_exceptions(request: HttpRequest) -> str | None:
 
 def settlements_to_review(request: HttpRequest) -> str | None:
     """The number beside the desk in the navigation, for those who may decide."""
-    return _open_cases(request)[2] or None if request.user.has_perm(SETTLEMENT.may_decide) else None
+    return _open_cases(request)[2] or None if request.user.has_perm(SETTLEMENT.may_approve) else None
 
 
 def revivals_to_review(request: HttpRequest) -> str | None:
     """The number beside the desk in the navigation, for those who may decide."""
-    return _open_cases(request)[3] or None if request.user.has_perm(REVIVAL.may_decide) else None
+    return _open_cases(request)[3] or None if request.user.has_perm(REVIVAL.may_approve) else None
 
 
 def refunds_to_approve(request: HttpRequest) -> str | None:
     """The number beside the desk in the navigation, for those who may decide."""
-    return _open_cases(request)[4] or None if request.user.has_perm(APPROVE_REFUND) else None
+    return _open_cases(request)[4] or None if request.user.has_perm(REFUND.may_approve) else None
 
 
 def _text(count: int) -> str:

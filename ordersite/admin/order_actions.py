@@ -17,7 +17,7 @@ from orders.errors import refused
 from orders.history.lines import Actor
 from orders.models import Order, OrderStatus
 from ordersite.lib.adminkit.confirmed import Confirmed, Lead, ReasonForm
-from payments.approvals.workflow import SETTLEMENT
+from payments.manual.settle import SETTLEMENT
 
 CLOSE, HOLD = "orders.close_order", "orders.hold_order"
 UNSHIPPED = (OrderStatus.PENDING, OrderStatus.PAID)

@@ -19,7 +19,7 @@ from django.utils import timezone
 from logistics.models import ShipmentException
 from logistics.tests.builders import build_account, build_shipment
 from orders.clients import add_client
-from orders.models import HistorySeal, Merchant, MerchantMember, Order, PhoneLook
+from orders.models import HistorySeal, Merchant, MerchantMember, MoneyLimit, Order, PhoneLook
 from orders.tests.builders import build_merchant, build_order
 from ordersite.lib.files import private
 from ordersite.queue.models import Delivery
@@ -27,7 +27,6 @@ from ordersite.roles import ROLES
 from payments.models import (
     BillFetch,
     DeadCall,
-    MoneyLimit,
     NotificationBody,
     Payment,
     PaymentAccount,
@@ -208,7 +207,7 @@ def _proposals(payment: Payment) -> list[Model]:
     )
     revival = RevivalRequest.objects.create(payment=payment, **common)
     agents = Group.objects.get(name="agent")
-    limit = MoneyLimit.objects.create(role=agents, deed="propose_settlement", amount=payment.amount)
+    limit = MoneyLimit.objects.create(role=agents, action="propose_settlement", amount=payment.amount)
     back = RefundRequest.objects.create(
         payment=payment, order=payment.order, account=payment.account, reference="B1C2D3E4F5G6H7J8K9",
         amount=payment.amount, reason="x", proposer=proposer,

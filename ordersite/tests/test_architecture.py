@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from orders import changes
+from orders.approvals import kinds
 from ordersite.flow import FLOW
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -105,8 +106,8 @@ def test_no_file_is_named_after_a_layer() -> None:
 
 
 def published_names() -> set[str]:
-    """Names given to `Event(...)` anywhere, as literals, and those of the order's door."""
-    names = set(changes.EVENTS.values())
+    """Names given to `Event(...)` anywhere, as literals, those of the order's door and of the kinds of request."""
+    names = {*changes.EVENTS.values(), *(kind.event for kind in kinds.registered())}
     for _module, path in MODULES:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if not isinstance(node, ast.Call) or not node.args:

@@ -11,16 +11,15 @@ from django.utils.timesince import timeuntil
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from orders.models import Order
+from orders.models import Order, ProposalStatus
 from ordersite.lib.money import format_amount
 from ordersite.lib.panels import Item, Panel
 from payments.about.diagnosis import answer_words
 from payments.models import (
+    MoneyProposal,
     Payment,
     PaymentException,
     PaymentStatus,
-    Proposal,
-    ProposalStatus,
     RefundRequest,
     RefundStatus,
     RevivalRequest,
@@ -75,12 +74,12 @@ def panel(order: Order) -> Panel:
     return Panel(_("Payments"), items, empty=_("Nobody has tried to pay yet."))
 
 
-def _waiting_proposals(order: Order) -> list[Proposal]:
+def _waiting_proposals(order: Order) -> list[MoneyProposal]:
     waiting = {"order_id": order.pk, "status": ProposalStatus.PROPOSED}
     return [*SettlementRequest.objects.filter(**waiting), *RevivalRequest.objects.filter(**waiting)]
 
 
-def _proposal_item(proposal: Proposal) -> Item:
+def _proposal_item(proposal: MoneyProposal) -> Item:
     return Item(
         title=str(proposal),
         facts=[

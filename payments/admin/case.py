@@ -28,14 +28,17 @@ from ordersite.lib.adminkit.read_only import ReadOnlyInline
 from ordersite.lib.adminkit.search import column, order_number, row_id
 from payments.about.diagnosis import answer_words
 from payments.admin.notification import KINDS, REFUSALS
-from payments.approvals.workflow import REVIVAL, SETTLEMENT
 from payments.cases import desk, remedies
 from payments.cases.errors import remedy_gone
 from payments.manual import revive
+from payments.manual.revive import REVIVAL
+from payments.manual.settle import SETTLEMENT
 from payments.models import Payment, PaymentException, PaymentExceptionStep, PaymentStatus
 from payments.notifications.replay import replay
 from payments.polling import poll
-from payments.refunds.request import REQUEST, left_of, request_refund
+from payments.refunds.amounts import left_of
+from payments.refunds.approval import REFUND
+from payments.refunds.request import request_refund
 
 # What a case keeps of what was said and of what we knew.
 DETAILS: Mapping[str, Promise] = {
@@ -238,7 +241,7 @@ class PaymentExceptionAdmin(CaseAdmin):
         Confirmed(
             "refund",
             _("Refund it"),
-            REQUEST,
+            REFUND.may_propose,
             _(
                 "What is left of this payment is asked back at the provider. Above your limit a second person approves."
             ),

@@ -14,9 +14,9 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminSelectWidget
 
+from orders.models import MoneyLimit
 from ordersite.lib.adminkit import badges
 from ordersite.lib.adminkit.read_only import DeskAdmin
-from payments.models import MoneyLimit
 
 
 class RoleField(forms.ModelChoiceField):
@@ -28,11 +28,11 @@ class RoleField(forms.ModelChoiceField):
 class MoneyLimitAdmin(DeskAdmin):
     """Django's own log keeps each change with the name of who made it."""
 
-    list_display = ("role_name", "deed", "sum")
-    list_filter = ("deed",)
+    list_display = ("role_name", "action", "sum")
+    list_filter = ("action",)
     list_select_related = ("role",)
-    ordering = ("deed", "role_id")
-    fields = ("role", "deed", "amount")
+    ordering = ("action", "role_id")
+    fields = ("role", "action", "amount")
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return super().has_change_permission(request, obj) and not _is_own(request, obj)

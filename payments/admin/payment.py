@@ -17,7 +17,7 @@ from ordersite.lib.adminkit.confirmed import Confirmed, ConfirmedActionsMixin
 from ordersite.lib.adminkit.read_only import ReadOnlyAdmin, ReadOnlyInline
 from ordersite.lib.adminkit.search import ShapeSearchMixin, column, order_number
 from payments.about.diagnosis import answer_words
-from payments.admin.refund import REFUND, refund_facts
+from payments.admin.refund import REFUND_BUTTON, refund_facts
 from payments.models import Payment, PaymentStatus, Refund
 from payments.polling import poll
 
@@ -94,7 +94,7 @@ class PaymentAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnlyAdmin):
             fits=lambda payment: payment.status in UNDECIDED,
             icon="contact_support",
         ),
-        REFUND,
+        REFUND_BUTTON,
     )
     fields = (
         "order", "account", "reference", "provider_reference", "amount", "refunded_amount", "currency", "status",

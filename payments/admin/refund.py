@@ -13,19 +13,20 @@ from django.http import HttpRequest
 from django.utils.functional import Promise
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import pgettext_lazy
 from unfold.widgets import UnfoldAdminDecimalFieldWidget
 
+from orders.admin.review import Effect, ReviewButtonsMixin, review_actions
 from ordersite.lib.adminkit import badges, columns
-from ordersite.lib.adminkit.confirmed import Confirmed, ConfirmedActionsMixin, ReasonForm, person
+from ordersite.lib.adminkit.confirmed import Confirmed, ReasonForm, person
 from ordersite.lib.adminkit.queues import QueueFilter
 from ordersite.lib.adminkit.read_only import ReadOnlyAdmin
 from ordersite.lib.adminkit.search import ShapeSearchMixin, column, order_number, row_id
 from ordersite.lib.money import CENT, format_amount
-from payments.admin.approvals import is_waiting, through
 from payments.models import Payment, PaymentStatus, RefundRequest, RefundStatus
 from payments.models.refund_request import AT_WORK, LIVE
 from payments.refunds import execute, labels, request
+from payments.refunds.amounts import left_of, live_amount
+from payments.refunds.approval import REFUND
 
 S = RefundStatus
 
@@ -55,13 +56,13 @@ def _ask_back(http: HttpRequest, payment: Payment, data: Mapping[str, Any]) -> P
 
 
 def what_is_left(payment: Payment) -> dict[str, Any]:
-    return {"amount": request.left_of(payment)}
+    return {"amount": left_of(payment)}
 
 
-REFUND = Confirmed(
+REFUND_BUTTON = Confirmed(
     "refund",
     _("Refund"),
-    request.REQUEST,
+    REFUND.may_propose,
     _("The money goes back to the buyer the way it came. Until that has ended the order does not ship."),
     _ask_back,
     form=RefundForm,
@@ -79,8 +80,8 @@ def refund_facts(payment: Payment) -> list[tuple[str | Promise, object]]:
         (_("payment account"), payment.account),
         (_("amount"), _yuan(payment.amount)),
         (_("refunded"), _yuan(payment.refunded_amount)),
-        (_("asked back"), _yuan(request.live_amount(payment.pk))),
-        (_("can be given back"), _yuan(request.left_of(payment))),
+        (_("asked back"), _yuan(live_amount(payment.pk))),
+        (_("can be given back"), _yuan(left_of(payment))),
     ]
 
 
@@ -129,41 +130,28 @@ def _try_now(_http: HttpRequest, row: RefundRequest, _data: Mapping[str, Any]) -
 
 
 ACTIONS = (
-    Confirmed(
-        "approve",
-        _("Approve"),
-        request.APPROVE,
-        _("The money goes back to the buyer. Say what you checked; it stands in the order's history."),
-        through(request.approve, _("Approved. The refund is on its way to the provider.")),
+    *review_actions(
+        REFUND,
+        approve=Effect(
+            _("The money goes back to the buyer. Say what you checked; it stands in the order's history."),
+            _("Approved. The refund is on its way to the provider."),
+        ),
+        refuse=Effect(
+            _(
+                "No money goes back, and the order may ship again. Say why not; it stands in the order's history."
+            ),
+            _("Refused. No money goes back."),
+        ),
+        withdraw=Effect(
+            _("You take your request back. No money goes back, and the order may ship again."),
+            _("Withdrawn. No money goes back."),
+        ),
         form=ReasonForm,
-        fits=is_waiting,
-        icon="verified",
-    ),
-    Confirmed(
-        "refuse",
-        pgettext_lazy("review", "Refuse"),
-        request.APPROVE,
-        _("No money goes back, and the order may ship again. Say why not; it stands in the order's history."),
-        through(request.refuse, _("Refused. No money goes back.")),
-        form=ReasonForm,
-        fits=is_waiting,
-        tone="bad",
-        icon="block",
-    ),
-    Confirmed(
-        "withdraw",
-        _("Withdraw"),
-        request.REQUEST,
-        _("You take your request back. No money goes back, and the order may ship again."),
-        through(request.withdraw, _("Withdrawn. No money goes back.")),
-        form=ReasonForm,
-        fits=is_waiting,
-        icon="undo",
     ),
     Confirmed(
         "try",
         _("Ask the provider"),
-        request.REQUEST,
+        REFUND.may_propose,
         _("The provider is asked what became of this refund; an order that it does not know is repeated."),
         _try_now,
         fits=_is_at_work,
@@ -173,7 +161,7 @@ ACTIONS = (
 
 
 @admin.register(RefundRequest)
-class RefundRequestAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnlyAdmin):
+class RefundRequestAdmin(ReviewButtonsMixin, ShapeSearchMixin, ReadOnlyAdmin):
     order_link = columns.order()
     sum = columns.amount()
     list_display = ("reference", "order_link", "sum", "state", "waits_for", "age", "proposed_by", "account")
@@ -192,15 +180,8 @@ class RefundRequestAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnlyAdmin)
         "answer", "next_try_at", "ended_at",
     )  # fmt: skip
     readonly_fields = ("asked_back", "state", "waits_for", "proposed_by", "how", "answer")
+    kind = REFUND
     confirmed = ACTIONS
-
-    def buttons(self, request: HttpRequest, row: Model) -> list[dict[str, Any]]:
-        """The proposer is offered to withdraw, everybody else to decide; the door judges again."""
-        assert isinstance(row, RefundRequest)
-        own = row.proposer_id == request.user.pk
-        alone = own and row.order.merchant.allows_single_operator
-        hidden = {"withdraw"} if not own else {"refuse"} if alone else {"approve", "refuse"}
-        return [one for one in super().buttons(request, row) if one["action"].code not in hidden]
 
     def facts_of(self, row: Model) -> SafeString:
         assert isinstance(row, RefundRequest)

@@ -7,16 +7,16 @@ from django.utils.functional import Promise
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
+from orders.admin.review import ReviewFilter
 from ordersite.lib.adminkit import badges
 from ordersite.lib.adminkit.search import order_number, row_id
-from payments.admin.approvals import ProposalAdmin, ReviewFilter, actions
-from payments.approvals.workflow import REVIVAL
-from payments.manual import revive
+from payments.admin.approvals import MoneyProposalAdmin, actions
+from payments.manual.revive import REVIVAL
 from payments.models import RevivalRequest
 
 
 @admin.register(RevivalRequest)
-class RevivalRequestAdmin(ProposalAdmin):
+class RevivalRequestAdmin(MoneyProposalAdmin):
     """Proposed from the exceptions desk, where the late payment lies."""
 
     list_display = ("row", "order_link", "sum", "proposer", "age", "state", "decided_by")
@@ -40,11 +40,12 @@ class RevivalRequestAdmin(ProposalAdmin):
         "decided",
         "case_link",
     )
-    confirmed = actions(REVIVAL, revive.approve, revive.refuse, revive.withdraw)
+    kind = REVIVAL
+    confirmed = actions(REVIVAL)
 
-    def told_before_deciding(self, proposal: RevivalRequest) -> list[tuple[str | Promise, object]]:
+    def facts_before_deciding(self, proposal: RevivalRequest) -> list[tuple[str | Promise, object]]:
         return [
-            *super().told_before_deciding(proposal),
+            *super().facts_before_deciding(proposal),
             (_("stock confirmed by"), proposal.stock_confirmed_by),
         ]
 

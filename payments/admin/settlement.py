@@ -15,23 +15,24 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
+from orders.admin.review import ReviewFilter
 from orders.models import Order
 from ordersite.lib.adminkit import badges
 from ordersite.lib.adminkit.confirmed import log_action, person
 from ordersite.lib.adminkit.search import column, order_number, row_id, row_number
 from ordersite.lib.errors import DomainError
 from ordersite.lib.files import private
-from payments.admin.approvals import ProposalAdmin, ReviewFilter, actions
+from payments.admin.approvals import MoneyProposalAdmin, actions
 from payments.admin.settlement_form import SettlementForm, first_values, fitting_lines, line_words
-from payments.approvals.workflow import SETTLEMENT
 from payments.manual import settle
+from payments.manual.settle import SETTLEMENT
 from payments.models import PaymentException, SettlementFile, SettlementRequest
 
 FILES = "payments.view_settlementfile"
 
 
 @admin.register(SettlementRequest)
-class SettlementRequestAdmin(ProposalAdmin):
+class SettlementRequestAdmin(MoneyProposalAdmin):
     list_display = (
         "row",
         "order_link",
@@ -59,7 +60,8 @@ class SettlementRequestAdmin(ProposalAdmin):
     readonly_fields = (
         "order_link", "order_state", "sum", "line", "evidence", "age", "state", "decided", "payment_link", "case_link",
     )  # fmt: skip
-    confirmed = actions(SETTLEMENT, settle.approve, settle.refuse, settle.withdraw)
+    kind = SETTLEMENT
+    confirmed = actions(SETTLEMENT)
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.file_view)
@@ -124,9 +126,9 @@ class SettlementRequestAdmin(ProposalAdmin):
         except FileNotFoundError as gone:
             raise Http404 from gone
 
-    def told_before_deciding(self, proposal: SettlementRequest) -> list[tuple[str | Promise, object]]:
+    def facts_before_deciding(self, proposal: SettlementRequest) -> list[tuple[str | Promise, object]]:
         return [
-            *super().told_before_deciding(proposal),
+            *super().facts_before_deciding(proposal),
             (_("payment account"), proposal.account),
             (_("provider's reference"), proposal.provider_reference),
             (_("statement line"), self.line(proposal)),

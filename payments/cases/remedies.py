@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ordersite.lib.money import ZERO
 from payments.models import Payment, PaymentException, PaymentStatus
-from payments.refunds.request import left_of
+from payments.refunds.amounts import left_of
 
 Kind = PaymentException.Kind
 WHAT_TO_DO: Mapping[str, Promise] = {

@@ -11,12 +11,6 @@ from ordersite.lib.errors import DomainError
 from ordersite.lib.money import format_amount
 
 
-def proposal_waiting(number: str) -> DomainError:
-    return DomainError(
-        "proposal_waiting", _("A request for order %(number)s waits for review already."), number=number
-    )
-
-
 def order_is_closed(number: str) -> DomainError:
     return DomainError(
         "order_is_closed",

@@ -9,34 +9,24 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.contrib.auth.models import AbstractUser
-from django.db import transaction
-from django.utils import timezone
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from orders import lifecycle, machine
+from orders.approvals import workflow
+from orders.approvals.errors import proposal_waiting, unknown_request
+from orders.approvals.kinds import Approval
+from orders.approvals.order_kind import OrderKind, staff
 from orders.changes import Move, Result
 from orders.errors import refused
-from orders.history.lines import Evidence
 from orders.machine import Action
-from orders.models import Order, OrderStatus
+from orders.models import MoneyLimit, Order, OrderStatus, ProposalStatus
 from ordersite.database import bulk
 from ordersite.lib.money import ZERO
-from ordersite.queue import outbox
-from payments.approvals.errors import decision_note_missing, reason_missing
-from payments.approvals.workflow import (
-    REVIVAL,
-    Desk,
-    check_approver,
-    check_proposer,
-    decision_words,
-    save_decision,
-    staff,
-    words_of,
-)
 from payments.cases import desk
 from payments.manual.errors import (
     amount_is_not_the_order,
     not_a_late_payment,
-    proposal_waiting,
     refund_under_way,
     stock_not_confirmed,
 )
@@ -48,7 +38,6 @@ from payments.models import (
     RefundRequest,
     RevivalRequest,
 )
-from payments.models.proposal import ProposalStatus
 from payments.models.refund_request import LIVE
 
 
@@ -60,15 +49,12 @@ def propose(
     Raises `DomainError`: not_allowed, reason_missing, stock_not_confirmed, not_a_late_payment, refund_under_way,
     amount_is_not_the_order, proposal_waiting.
     """
-    words = words_of(reason, reason_missing())
-    if not stock_confirmed:
-        raise stock_not_confirmed()
-    with transaction.atomic():
+
+    def draft(words: str) -> RevivalRequest:
+        if not stock_confirmed:
+            raise stock_not_confirmed()
         order, payment = _lock_money(payment_id)
-        check_proposer(REVIVAL, user, payment.amount)
-        _check_revivable(order, payment)
-        if RevivalRequest.objects.filter(order=order, status=ProposalStatus.PROPOSED).exists():
-            raise proposal_waiting(order.number)
+        _check_proposal(order, payment)
         request = RevivalRequest(
             order=order,
             payment=payment,
@@ -80,15 +66,24 @@ def propose(
             stock_confirmed_by_id=user.pk,
         )
         request.save(force_insert=True)
-        _DESK.note(order, request, user, step="proposed", words=words)
-        _tell(request, order)
-    return request
+        if case_id is not None:
+            step = PaymentExceptionStep.Deed.REVIVAL_PROPOSED
+            desk.add_step(case_id, step, user_id=user.pk, words=str(request))
+        return request
+
+    return workflow.propose(REVIVAL, draft, user=user, reason=reason)
 
 
 def _lock_money(payment_id: int) -> tuple[Order, Payment]:
     order_id = Payment.objects.values_list("order_id", flat=True).get(pk=payment_id)
     order = lifecycle.lock([order_id])[order_id]
     return order, Payment.objects.select_for_update(no_key=True).get(pk=payment_id)
+
+
+def _check_proposal(order: Order, payment: Payment) -> None:
+    _check_revivable(order, payment)
+    if RevivalRequest.objects.filter(order=order, status=ProposalStatus.PROPOSED).exists():
+        raise proposal_waiting(gettext("order %(number)s") % {"number": order.number})
 
 
 def _check_revivable(order: Order, payment: Payment) -> None:
@@ -101,48 +96,9 @@ def _check_revivable(order: Order, payment: Payment) -> None:
         raise refund_under_way()
 
 
-def _tell(request: RevivalRequest, order: Order) -> None:
-    payload = {"number": order.number, "proposer_id": request.proposer_id}
-    outbox.publish([outbox.Event("revival.proposed", request.pk, request.proposed_at, payload)])
-    if request.case_id is not None:
-        desk.add_step(
-            request.case_id,
-            PaymentExceptionStep.Deed.REVIVAL_PROPOSED,
-            user_id=request.proposer_id,
-            words=str(request),
-        )
-
-
-def approve(request_id: int, *, user: AbstractUser, note: str) -> RevivalRequest:
-    """The second person says yes: the order is paid by this payment, and the case is resolved.
-
-    Raises `DomainError`: decision_note_missing, already_decided, not_allowed, own_proposal, too_soon, beyond_limit,
-    not_a_late_payment, refund_under_way, refused (the machine's rule is off). Nothing is changed then.
-    """
-    words = words_of(note, decision_note_missing())
-    with transaction.atomic():
-        order, request = _lock(request_id)
-        payment, now = request.payment, timezone.now()
-        check_approver(REVIVAL, request, user, now=now)
-        _check_revivable(order, payment)
-        request.approve(user, now, words)
-        save_decision(request)
-        proof = _DESK.note(order, request, user, step="approved", words=decision_words(request))
-        _revive(order, payment, proof, user)
-        desk.resolve_all(_open_cases(payment), user=user, note=words)
-    return request
-
-
-def _lock(request_id: int) -> tuple[Order, RevivalRequest]:
-    payment_id = RevivalRequest.objects.values_list("payment_id", flat=True).get(pk=request_id)
-    order, payment = _lock_money(payment_id)
-    request = RevivalRequest.objects.select_for_update(no_key=True).get(pk=request_id)
-    request.order, request.payment = order, payment
-    return order, request
-
-
-def _revive(order: Order, payment: Payment, proof: Evidence, user: AbstractUser) -> None:
-    move = Move(order.pk, Action.REVIVE, machine.LATE_PAYMENT, staff(user), proof)
+def _revive(order: Order, payment: Payment, approval: Approval) -> None:
+    actor = staff(approval.user)
+    move = Move(order.pk, Action.REVIVE, machine.LATE_PAYMENT, actor, approval.proof)
     outcome = lifecycle.apply_one(order, move)
     if outcome.result is not Result.DONE:
         raise refused(outcome.code, order.number)
@@ -159,13 +115,40 @@ def _open_cases(payment: Payment) -> list[int]:
     return list(late.order_by("pk").values_list("pk", flat=True))
 
 
-def _facts(request: RevivalRequest) -> dict[str, Any]:
-    said_by = request.stock_confirmed_by
-    return {
-        "payment": request.payment.reference,
-        "stock_confirmed_by": said_by.get_username() if said_by else "",
-    }
+class Revival(OrderKind[RevivalRequest]):
+    """An approved one makes the closed order paid by its late payment, and resolves the cases of that payment."""
+
+    name = "revival_request"
+    trigger = "revival"
+    event = "revival.proposed"
+    model = RevivalRequest
+    may_propose = "payments.propose_revivalrequest"
+    may_approve = "payments.approve_revivalrequest"
+    approve_limit = MoneyLimit.Action.APPROVE_REVIVAL
+    tile = _("revivals to review")
+
+    def lock(self, request_id: int) -> RevivalRequest:
+        payment_id = RevivalRequest.objects.values_list("payment_id", flat=True).filter(pk=request_id).first()
+        if payment_id is None:
+            raise unknown_request(request_id)
+        order, payment = _lock_money(payment_id)
+        request = RevivalRequest.objects.select_for_update(no_key=True).get(pk=request_id)
+        request.order, request.payment = order, payment
+        return request
+
+    def check(self, request: RevivalRequest) -> None:
+        _check_revivable(request.order, request.payment)
+
+    def apply(self, request: RevivalRequest, approval: Approval) -> None:
+        _revive(request.order, request.payment, approval)
+        desk.resolve_all(_open_cases(request.payment), user=approval.user, note=approval.note)
+
+    def facts(self, request: RevivalRequest) -> dict[str, Any]:
+        confirmed_by = request.stock_confirmed_by
+        return {
+            "payment": request.payment.reference,
+            "stock_confirmed_by": confirmed_by.get_username() if confirmed_by else "",
+        }
 
 
-_DESK = Desk(REVIVAL, _lock, _facts)
-refuse, withdraw = _DESK.refuse, _DESK.withdraw
+REVIVAL = Revival()

@@ -1,6 +1,6 @@
-"""Manual settlement: a person saw the money arrive, proves it, and another person decides. Only then is it a payment.
+"""Manual settlement: a person saw the money arrive, proves it, and another person approves. Only then is it a payment.
 
-An approved request goes through the payment door like every other finding; what the door refuses undoes the approval.
+An approved request goes through the payment door like every other payment update; a refusal there undoes the approval.
 Lock order: order, attempts, request, case.
 """
 
@@ -17,23 +17,16 @@ from django.contrib.auth.models import AbstractUser
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from orders import lifecycle, machine
+from orders.approvals import workflow
+from orders.approvals.errors import proposal_waiting, unknown_request
+from orders.approvals.kinds import Approval
+from orders.approvals.order_kind import OrderKind, staff
 from orders.errors import already_paid, unknown_order
-from orders.history.lines import Evidence
-from orders.models import Order, OrderStatus
-from ordersite.queue import outbox
-from payments.approvals.errors import decision_note_missing, reason_missing
-from payments.approvals.workflow import (
-    SETTLEMENT,
-    Desk,
-    check_approver,
-    check_proposer,
-    decision_words,
-    save_decision,
-    staff,
-    words_of,
-)
+from orders.models import MoneyLimit, Order, OrderStatus, ProposalStatus
 from payments.cases import desk, remedies
 from payments.cases.errors import remedy_gone
 from payments.lifecycle.apply import apply_updates
@@ -47,7 +40,6 @@ from payments.manual.errors import (
     line_taken,
     not_settled,
     order_is_closed,
-    proposal_waiting,
     reference_malformed,
     reference_taken,
 )
@@ -60,7 +52,6 @@ from payments.models import (
     SettlementRequest,
     StatementLine,
 )
-from payments.models.proposal import ProposalStatus
 from payments.providers.types import UpdateKind
 from payments.references import new_reference
 
@@ -68,7 +59,6 @@ from payments.references import new_reference
 _REFERENCE = re.compile(r"[0-9A-Za-z_-]{6,64}", re.ASCII)
 _OPEN = (PaymentStatus.CREATED, PaymentStatus.OPEN)
 _LIVE = (ProposalStatus.PROPOSED, ProposalStatus.APPROVED)
-Deed = PaymentExceptionStep.Deed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,27 +80,34 @@ class Wish:
 
 
 def propose(wish: Wish, *, user: AbstractUser) -> SettlementRequest:
-    """Put a request on record for a second person, and tell those who may decide. Nothing is settled by it.
+    """Put a request on record for a second person, and notify those who may approve. Nothing is settled by it.
 
     Raises `DomainError`: not_allowed, beyond_limit, reason_missing, reference_malformed, reference_taken,
     evidence_missing, line_does_not_fit, line_taken, amount_is_not_the_order, account_of_another_shop,
-    order_is_closed, already_paid, proposal_waiting, remedy_gone (of the case), and what `evidence.keep` says of a file.
+    order_is_closed, already_paid, proposal_waiting, remedy_gone (of the case), and what `evidence.kept` refuses of a file.
     Nothing is kept then.
     """
-    check_proposer(SETTLEMENT, user, wish.amount)
-    reason = words_of(wish.reason, reason_missing())
-    if not _REFERENCE.fullmatch(wish.provider_reference):
-        raise reference_malformed()
-    if not wish.files and wish.statement_line_id is None:
-        raise evidence_missing()
-    with evidence.kept(wish.files) as files, transaction.atomic():
+
+    def draft(reason: str) -> SettlementRequest:
+        _check_form(wish)
         order = _lock_order(wish.order_id)
         _check_order(order, wish)
         request = _insert(order, wish, user, reason)
         evidence.attach(request, files, user)
-        _DESK.note(order, request, user, step="proposed", words=reason)
-        _tell(request, order)
-    return request
+        if request.case_id is not None:
+            step = PaymentExceptionStep.Deed.SETTLEMENT_PROPOSED
+            desk.add_step(request.case_id, step, user_id=user.pk, words=str(request))
+        return request
+
+    with evidence.kept(wish.files) as files:
+        return workflow.propose(SETTLEMENT, draft, user=user, reason=wish.reason)
+
+
+def _check_form(wish: Wish) -> None:
+    if not _REFERENCE.fullmatch(wish.provider_reference):
+        raise reference_malformed()
+    if not wish.files and wish.statement_line_id is None:
+        raise evidence_missing()
 
 
 def _lock_order(order_id: int) -> Order:
@@ -134,7 +131,7 @@ def _check_order(order: Order, wish: Wish) -> None:
         lines = StatementLine.objects.select_for_update(no_key=True)
         _check_line(lines.get(pk=wish.statement_line_id), order, wish)
     if SettlementRequest.objects.filter(order=order, status=ProposalStatus.PROPOSED).exists():
-        raise proposal_waiting(order.number)
+        raise proposal_waiting(gettext("order %(number)s") % {"number": order.number})
     _check_reference(order, wish)
 
 
@@ -199,55 +196,10 @@ def _insert(order: Order, wish: Wish, user: AbstractUser, reason: str) -> Settle
         with transaction.atomic():
             request.save(force_insert=True)
     except IntegrityError:
-        # Another order's request with this number was faster than our look.
+        # Another order's request with this number was inserted after our check.
         _check_reference(order, wish)
         raise
     return request
-
-
-def _tell(request: SettlementRequest, order: Order) -> None:
-    payload = {"number": order.number, "proposer_id": request.proposer_id}
-    outbox.publish([outbox.Event("settlement.proposed", request.pk, request.proposed_at, payload)])
-    if request.case_id is not None:
-        desk.add_step(
-            request.case_id, Deed.SETTLEMENT_PROPOSED, user_id=request.proposer_id, words=str(request)
-        )
-
-
-def approve(request_id: int, *, user: AbstractUser, note: str) -> SettlementRequest:
-    """The second person says yes: the order is paid through the payment door, trigger «manual».
-
-    Raises `DomainError`: decision_note_missing, already_decided, not_allowed, own_proposal, too_soon, beyond_limit,
-    order_is_closed, already_paid, reference_taken, not_settled (what the door said). Nothing is changed then.
-    """
-    words = words_of(note, decision_note_missing())
-    with transaction.atomic():
-        order, request = _lock(request_id)
-        now = timezone.now()
-        check_approver(SETTLEMENT, request, user, now=now)
-        check_payable(order)
-        payment = _fitting_attempt(request) or _new_attempt(order, request)
-        request.payment = payment
-        request.approve(user, now, words)
-        save_decision(request, "payment")
-        proof = _DESK.note(order, request, user, step="approved", words=decision_words(request))
-        _settle(request, payment, proof, user)
-        _mark_line(request, payment)
-        if request.case_id is not None:
-            desk.resolve_all([request.case_id], user=user, note=words)
-    return request
-
-
-def _lock(request_id: int) -> tuple[Order, SettlementRequest]:
-    ids = SettlementRequest.objects.values_list("order_id", "case__order_id")
-    order_id, of_case = ids.get(pk=request_id)
-    # Two trades on one number: the case may be another order's, which is locked now and not behind the attempts.
-    order = lifecycle.lock(pk for pk in (order_id, of_case) if pk is not None)[order_id]
-    attempts = Payment.objects.select_for_update(no_key=True).filter(order_id=order_id)
-    list(attempts.order_by("pk").values_list("pk"))
-    request = SettlementRequest.objects.select_for_update(no_key=True).get(pk=request_id)
-    request.order = order
-    return order, request
 
 
 def _fitting_attempt(request: SettlementRequest) -> Payment | None:
@@ -297,34 +249,71 @@ def _mark_line(request: SettlementRequest, payment: Payment) -> None:
         lines.update(payment=payment, outcome=Outcome.APPLIED.value, settled_at=timezone.now())
 
 
-def _settle(request: SettlementRequest, payment: Payment, proof: Evidence, user: AbstractUser) -> None:
-    update = PaymentUpdate(
+def _update(request: SettlementRequest, payment: Payment, approval: Approval) -> PaymentUpdate:
+    return PaymentUpdate(
         account_id=request.account_id,
         kind=UpdateKind.PAYMENT,
         reference=payment.reference,
-        evidence=proof,
+        evidence=approval.proof,
         seen_at=timezone.now(),
         trigger=machine.MANUAL,
         provider_reference=request.provider_reference,
         amount=request.amount,
         currency=payment.currency,
         occurred_at=request.occurred_at,
-        actor=staff(user),
+        actor=staff(approval.user),
     )
-    outcome = apply_updates([update])[0].outcome
-    if outcome is not Outcome.APPLIED:
-        raise not_settled(outcome.label)
 
 
-def _facts(request: SettlementRequest) -> dict[str, Any]:
-    return {
-        "account": request.account.slug,
-        "provider_reference": request.provider_reference,
-        "occurred_at": request.occurred_at.isoformat() if request.occurred_at else "",
-        "statement_line": request.statement_line_id or 0,
-        "files": sorted(request.files.values_list("sha256", flat=True)),
-    }
+class Settlement(OrderKind[SettlementRequest]):
+    """An approved one pays the order through the payment door, trigger «manual», and resolves its case."""
+
+    name = "settlement_request"
+    trigger = "settlement"
+    event = "settlement.proposed"
+    model = SettlementRequest
+    may_propose = "payments.propose_settlementrequest"
+    may_approve = "payments.approve_settlementrequest"
+    propose_limit = MoneyLimit.Action.PROPOSE_SETTLEMENT
+    approve_limit = MoneyLimit.Action.APPROVE_SETTLEMENT
+    tile = _("manual settlements to review")
+
+    def lock(self, request_id: int) -> SettlementRequest:
+        ids = (
+            SettlementRequest.objects.values_list("order_id", "case__order_id").filter(pk=request_id).first()
+        )
+        if ids is None:
+            raise unknown_request(request_id)
+        # Two trades on one number: the case may be another order's, which is locked now and not behind the attempts.
+        order = lifecycle.lock(pk for pk in ids if pk is not None)[ids[0]]
+        attempts = Payment.objects.select_for_update(no_key=True).filter(order=order)
+        list(attempts.order_by("pk").values_list("pk"))
+        request = SettlementRequest.objects.select_for_update(no_key=True).get(pk=request_id)
+        request.order = order
+        return request
+
+    def check(self, request: SettlementRequest) -> None:
+        check_payable(request.order)
+
+    def apply(self, request: SettlementRequest, approval: Approval) -> None:
+        payment = _fitting_attempt(request) or _new_attempt(request.order, request)
+        request.payment = payment
+        request.save(update_fields=["payment"])
+        outcome = apply_updates([_update(request, payment, approval)])[0].outcome
+        if outcome is not Outcome.APPLIED:
+            raise not_settled(outcome.label)
+        _mark_line(request, payment)
+        if request.case_id is not None:
+            desk.resolve_all([request.case_id], user=approval.user, note=approval.note)
+
+    def facts(self, request: SettlementRequest) -> dict[str, Any]:
+        return {
+            "account": request.account.slug,
+            "provider_reference": request.provider_reference,
+            "occurred_at": request.occurred_at.isoformat() if request.occurred_at else "",
+            "statement_line": request.statement_line_id or 0,
+            "files": sorted(request.files.values_list("sha256", flat=True)),
+        }
 
 
-_DESK = Desk(SETTLEMENT, _lock, _facts)
-refuse, withdraw = _DESK.refuse, _DESK.withdraw
+SETTLEMENT = Settlement()

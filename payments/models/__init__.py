@@ -2,14 +2,12 @@ from payments.models.account import PaymentAccount
 from payments.models.case import PaymentException
 from payments.models.case_step import PaymentExceptionStep
 from payments.models.dead_call import DeadCall, LogPosition
-from payments.models.limit import MoneyLimit
 from payments.models.notification import NotificationBody, PaymentNotification, RefusedCall
 from payments.models.payment import Payment, PaymentStatus, Refund
-from payments.models.proposal import Proposal, ProposalStatus
+from payments.models.proposal import MoneyProposal
 from payments.models.refund_request import RefundRequest, RefundStatus
 from payments.models.revival_request import RevivalRequest
 from payments.models.settlement_request import SettlementFile, SettlementRequest
-from payments.models.staff_mail import StaffMail
 from payments.models.statement import (
     BillFetch,
     Statement,
@@ -22,7 +20,7 @@ __all__ = [
     "BillFetch",
     "DeadCall",
     "LogPosition",
-    "MoneyLimit",
+    "MoneyProposal",
     "NotificationBody",
     "Payment",
     "PaymentAccount",
@@ -30,8 +28,6 @@ __all__ = [
     "PaymentExceptionStep",
     "PaymentNotification",
     "PaymentStatus",
-    "Proposal",
-    "ProposalStatus",
     "Refund",
     "RefundRequest",
     "RefundStatus",
@@ -39,7 +35,6 @@ __all__ = [
     "RevivalRequest",
     "SettlementFile",
     "SettlementRequest",
-    "StaffMail",
     "Statement",
     "StatementLine",
     "StatementMapping",

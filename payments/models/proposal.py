@@ -1,48 +1,17 @@
-"""What two persons do together: one proposes, another decides."""
+"""What two persons decide about an order's money."""
 
 from __future__ import annotations
 
-from datetime import datetime
-
-from django.conf import settings
-from django.contrib.auth.models import AbstractUser
 from django.db import models
-from django.db.models import F, Q
-from django.utils import timezone
+from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import pgettext_lazy
-from django_fsm import FSMField, transition
 
-from ordersite.lib.models.guarded_status import GuardedStatus
+from orders.models.proposal import Proposal
 from ordersite.lib.money import ZERO, MoneyField
 
 
-class ProposalStatus(models.TextChoices):
-    PROPOSED = "proposed", _("waiting for review")
-    APPROVED = "approved", pgettext_lazy("proposal", "approved")
-    REFUSED = "refused", pgettext_lazy("proposal", "refused")
-    WITHDRAWN = "withdrawn", _("withdrawn")
-
-
-S = ProposalStatus
-
-
-def one_waiting(name: str) -> models.UniqueConstraint:
-    """An order has one such proposal that waits for review."""
-    return models.UniqueConstraint(fields=["order"], name=name, condition=Q(status=S.PROPOSED))
-
-
-def waiting_index(name: str) -> models.Index:
-    """What waits for review, the oldest first."""
-    return models.Index(fields=["proposed_at"], name=name, condition=Q(status=S.PROPOSED))
-
-
-class Proposal(GuardedStatus, models.Model):
-    """A wish about an order's money (yuan). What was proposed never changes; only the decision is added, once.
-
-    The database itself refuses a decision of the proposer, unless it was marked as that of a single operator.
-    Only `payments.approvals.workflow` and the doors that use it call a transition.
-    """
+class MoneyProposal(Proposal):
+    """A proposal about money (yuan) of an order; `case`: the case that it is to end."""
 
     order = models.ForeignKey("orders.Order", models.PROTECT, related_name="+", verbose_name=_("order"))
     case = models.ForeignKey(
@@ -55,56 +24,10 @@ class Proposal(GuardedStatus, models.Model):
         verbose_name=_("payment exception"),
     )
     amount = MoneyField(_("amount"))
-    reason = models.CharField(_("reason"), max_length=500)
-    proposer = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", verbose_name=_("proposed by")
-    )
-    proposed_at = models.DateTimeField(_("proposed at"), default=timezone.now, editable=False)
-    status = FSMField(
-        _("status"), max_length=10, default=S.PROPOSED, choices=S.choices, protected=True, db_index=False
-    )
-    decided_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        models.PROTECT,
-        null=True,
-        blank=True,
-        related_name="+",
-        verbose_name=_("decided by"),
-    )
-    decided_at = models.DateTimeField(_("decided at"), null=True, blank=True, editable=False)
-    decision_note = models.CharField(_("note of the decision"), max_length=500, default="", blank=True)
-    is_single_operator = models.BooleanField(_("decided alone"), default=False, editable=False)
 
-    class Meta:
+    class Meta(Proposal.Meta):
         abstract = True
         constraints = [
             models.CheckConstraint(condition=Q(amount__gt=ZERO), name="%(class)s_amount_positive"),
-            models.CheckConstraint(
-                condition=~Q(status__in=[S.APPROVED, S.REFUSED])
-                | (Q(decided_by__isnull=False) & (~Q(decided_by=F("proposer")) | Q(is_single_operator=True))),
-                name="%(class)s_two_persons",
-            ),
+            *Proposal.Meta.constraints,
         ]
-
-    def __str__(self) -> str:
-        return f"{self._meta.verbose_name} #{self.pk}"
-
-    @property
-    def is_waiting(self) -> bool:
-        return bool(self.status == S.PROPOSED)
-
-    @transition(field=status, source=S.PROPOSED.value, target=S.APPROVED.value)
-    def approve(self, by: AbstractUser, at: datetime, note: str) -> None:
-        self._decide(by, at, note)
-        self.is_single_operator = by.pk == self.proposer_id
-
-    @transition(field=status, source=S.PROPOSED.value, target=S.REFUSED.value)
-    def refuse(self, by: AbstractUser, at: datetime, note: str) -> None:
-        self._decide(by, at, note)
-
-    @transition(field=status, source=S.PROPOSED.value, target=S.WITHDRAWN.value)
-    def withdraw(self, by: AbstractUser, at: datetime, note: str) -> None:
-        self._decide(by, at, note)
-
-    def _decide(self, by: AbstractUser, at: datetime, note: str) -> None:
-        self.decided_by_id, self.decided_at, self.decision_note = by.pk, at, note

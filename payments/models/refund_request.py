@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 
 from django.conf import settings
+from django.contrib.auth.models import AbstractUser
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
+from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django_fsm import FSMField, transition
 
@@ -160,18 +163,44 @@ class RefundRequest(GuardedStatus, QuickLoad, models.Model):
     def is_waiting(self) -> bool:
         return bool(self.status == S.PROPOSED)
 
+    @property
+    def reserved_amount(self) -> Decimal:
+        """Its share (yuan) of the order's `refunds_pending`: none for money that the order never counted."""
+        return self.amount if self.is_reserved else ZERO
+
+    @property
+    def proposed_at(self) -> datetime:
+        return self.created_at
+
+    @property
+    def is_single_operator(self) -> bool:
+        return self.decided_how == self.DecidedBy.ALONE
+
+    @property
+    def status_label(self) -> str | Promise:
+        return S(self.status).label
+
     @transition(field=status, source=S.PROPOSED.value, target=S.APPROVED.value)
-    def approve(self, at: datetime) -> None:
-        self.decided_at = at
+    def approve(self, by: AbstractUser, at: datetime, note: str) -> None:
+        self.decided_by_id, self.decided_at, self.decision_note = by.pk, at, note
+        self.decided_how = self.DecidedBy.ALONE if by.pk == self.proposer_id else self.DecidedBy.PERSON
+        self.next_try_at = at
+
+    @transition(field=status, source=S.PROPOSED.value, target=S.APPROVED.value)
+    def approve_at_once(self, at: datetime, how: str) -> None:
+        """Without a second person: within the proposer's own limit, or by the merchant's rule."""
+        self.decided_by_id, self.decided_at, self.decided_how = self.proposer_id, at, how
         self.next_try_at = at
 
     @transition(field=status, source=S.PROPOSED.value, target=S.REFUSED.value)
-    def refuse(self, at: datetime) -> None:
+    def refuse(self, by: AbstractUser, at: datetime, note: str) -> None:
+        self.decided_by_id, self.decision_note = by.pk, note
+        self.decided_how = self.DecidedBy.PERSON
         self.decided_at = self.ended_at = at
 
     @transition(field=status, source=S.PROPOSED.value, target=S.WITHDRAWN.value)
-    def withdraw(self, at: datetime) -> None:
-        self.ended_at = at
+    def withdraw(self, by: AbstractUser, at: datetime, note: str) -> None:
+        self.decision_note, self.ended_at = note, at
 
     @transition(field=status, source=[S.APPROVED.value, S.ABNORMAL.value], target=S.ORDERED.value)
     def order_out(self) -> None:

@@ -7,10 +7,11 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from payments.models.proposal import Proposal, ProposalStatus, one_waiting, waiting_index
+from orders.models.proposal import ProposalStatus, one_waiting, waiting_index
+from payments.models.proposal import MoneyProposal
 
 
-class RevivalRequest(Proposal):
+class RevivalRequest(MoneyProposal):
     """For one late payment. `stock_confirmed` with who said so: without it the order could not be delivered."""
 
     payment = models.ForeignKey(
@@ -26,7 +27,7 @@ class RevivalRequest(Proposal):
         verbose_name=_("stock confirmed by"),
     )
 
-    class Meta(Proposal.Meta):
+    class Meta(MoneyProposal.Meta):
         abstract = False
         verbose_name = _("revival request")
         verbose_name_plural = _("revival requests")
@@ -36,7 +37,7 @@ class RevivalRequest(Proposal):
             ("approve_revivalrequest", _("Can review the revival of orders")),
         ]
         constraints = [
-            *Proposal.Meta.constraints,
+            *MoneyProposal.Meta.constraints,
             one_waiting("revival_request_live"),
             models.CheckConstraint(
                 condition=~Q(status=ProposalStatus.APPROVED)

@@ -8,10 +8,11 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from payments.models.proposal import Proposal, ProposalStatus, one_waiting, waiting_index
+from orders.models.proposal import ProposalStatus, one_waiting, waiting_index
+from payments.models.proposal import MoneyProposal
 
 
-class SettlementRequest(Proposal):
+class SettlementRequest(MoneyProposal):
     """`occurred_at` (UTC) is when the money came in, as the evidence says. `payment` is the attempt that it settled.
 
     A provider's number stands in one live or approved request of an account; an order has one live request.
@@ -41,7 +42,7 @@ class SettlementRequest(Proposal):
         verbose_name=_("payment"),
     )
 
-    class Meta(Proposal.Meta):
+    class Meta(MoneyProposal.Meta):
         abstract = False
         verbose_name = _("settlement request")
         verbose_name_plural = _("settlement requests")
@@ -51,7 +52,7 @@ class SettlementRequest(Proposal):
             ("approve_settlementrequest", _("Can review manual settlements")),
         ]
         constraints = [
-            *Proposal.Meta.constraints,
+            *MoneyProposal.Meta.constraints,
             models.UniqueConstraint(
                 fields=["account", "provider_reference"],
                 name="settlement_request_reference",

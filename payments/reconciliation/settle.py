@@ -18,12 +18,12 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from orders import machine
+from orders.approvals.errors import too_early
+from orders.approvals.order_kind import staff
 from orders.history.lines import Evidence
 from ordersite.database import bulk
 from ordersite.lib.errors import DomainError
 from ordersite.queue import wakeups
-from payments.approvals.errors import too_soon
-from payments.approvals.workflow import staff
 from payments.cases.open import Case, fact_key, open_cases
 from payments.lifecycle import apply
 from payments.lifecycle.updates import Outcome, PaymentUpdate, UpdateResult
@@ -70,7 +70,7 @@ def want_settlement(statement: Statement, *, user: User | None) -> None:
 
     No file that a person hands in is signed, a provider's own bill neither: what somebody made up would pay orders by
     one person alone. So a second one confirms, unless the shop allows that, and then after its wait. Bills that were
-    fetched come from the provider itself. Raises `DomainError`: not_matched, own_statement, too_soon.
+    fetched come from the provider itself. Raises `DomainError`: not_matched, own_statement, too_early.
     """
     if user is not None and statement.created_by_id == user.pk:
         _check_alone(statement)
@@ -88,7 +88,7 @@ def _check_alone(statement: Statement) -> None:
         raise DomainError("own_statement", _("Somebody else has to confirm a file that you have uploaded."))
     left = statement.created_at + timedelta(minutes=merchant.single_operator_wait_minutes) - timezone.now()
     if left > timedelta(0):
-        raise too_soon(math.ceil(left / timedelta(minutes=1)))
+        raise too_early(math.ceil(left / timedelta(minutes=1)))
 
 
 def settle_statements() -> None:

@@ -1,4 +1,4 @@
-"""What the refund desk refuses, by name."""
+"""The refusals of a refund request; those of its approval are the engine's."""
 
 from __future__ import annotations
 
@@ -12,18 +12,6 @@ from ordersite.lib.money import format_amount
 
 def unknown_payment(payment_id: int) -> DomainError:
     return DomainError("unknown_payment", _("There is no payment #%(payment)s."), payment=payment_id)
-
-
-def unknown_request(request_id: int) -> DomainError:
-    return DomainError("unknown_request", _("There is no refund request #%(request)s."), request=request_id)
-
-
-def not_permitted() -> DomainError:
-    return DomainError("not_permitted", _("You do not have the right to do this."))
-
-
-def reason_missing() -> DomainError:
-    return DomainError("reason_missing", _("Say why."))
 
 
 def bad_amount() -> DomainError:
@@ -63,30 +51,3 @@ def refund_not_offered(slug: str) -> DomainError:
         ),
         slug=slug,
     )
-
-
-def already_decided(reference: str) -> DomainError:
-    return DomainError(
-        "already_decided", _("Refund request %(reference)s is decided already."), reference=reference
-    )
-
-
-def own_request(reference: str) -> DomainError:
-    return DomainError(
-        "own_request",
-        _("Whoever asked for refund %(reference)s does not decide about it: a second person does."),
-        reference=reference,
-    )
-
-
-def too_early(reference: str, minutes: int) -> DomainError:
-    return DomainError(
-        "too_early",
-        _("Refund %(reference)s may be approved by its proposer alone after %(minutes)s minutes."),
-        reference=reference,
-        minutes=minutes,
-    )
-
-
-def above_limit(amount: Decimal) -> DomainError:
-    return DomainError("above_limit", _("¥%(amount)s is above your limit."), amount=format_amount(amount))

@@ -17,9 +17,9 @@ from payments.models.refund_request import AT_WORK
 from payments.provider_calls import throttle
 from payments.provider_calls.runner import Work, readable_keys, run
 from payments.providers.registry import get_provider
+from payments.refunds.approval import ORDER_HINT
 from payments.refunds.call import Tried, Try, attempt
 from payments.refunds.record import record_try
-from payments.refunds.request import ORDER_HINT
 
 # So many due requests of an account are looked through for those that may go now.
 _MOST_SEEN = 50

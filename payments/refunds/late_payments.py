@@ -15,7 +15,8 @@ from ordersite.lib.errors import DomainError
 from ordersite.queue.relay import Answer, Delivered
 from payments.cases import desk
 from payments.models import PaymentException, PaymentExceptionStep, RefundRequest
-from payments.refunds.request import left_of, request_refund
+from payments.refunds.amounts import left_of
+from payments.refunds.request import request_refund
 
 Deed = PaymentExceptionStep.Deed
 # Stands in the refund request and in the history, in the one language of stored words.

@@ -10,11 +10,11 @@ from django.core.management.base import BaseCommand, CommandParser
 
 from logistics.tracking.poll import poll_tracking
 from logistics.tracking.stalled import find_stalled
+from orders.approvals.mail import send_staff_mail
 from orders.closing import close_overdue
 from orders.history.seals import seal_history
 from ordersite.queue.loops import Loop, run_for_ever
 from ordersite.relay import run_relay
-from payments.approvals.mail import send_staff_mail
 from payments.lifecycle.closing import finish_closing
 from payments.notifications.apply import drain_notifications
 from payments.polling.poll import ask_providers

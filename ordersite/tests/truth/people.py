@@ -11,11 +11,14 @@ from functools import partial
 from django.contrib.auth.models import Group, User
 from django.utils import timezone
 
+from orders.approvals.workflow import approve
 from ordersite.lib.china_time import write_beijing
 from ordersite.tests.truth.bank import Trade
 from ordersite.tests.truth.world import World
 from payments.manual import revive, settle
 from payments.manual.evidence import Handed
+from payments.manual.revive import REVIVAL
+from payments.manual.settle import SETTLEMENT
 from payments.models import (
     Payment,
     PaymentAccount,
@@ -28,6 +31,7 @@ from payments.models import (
 from payments.reconciliation import importing
 from payments.reconciliation import settle as settle_statement
 from payments.refunds import request as refunds
+from payments.refunds.approval import REFUND
 from payments.refunds.execute import order_refunds
 
 WAITING = "proposed"
@@ -66,8 +70,8 @@ class People:
 
     def decide_refunds(self, *, death: int | None) -> None:
         for request in self._mine(RefundRequest):
-            self.world.ours(partial(refunds.approve, request, user=self.anna))
-            self.world.ours(partial(refunds.approve, request, user=self.bea), death=death)
+            self.world.ours(partial(approve, REFUND, request, user=self.anna, note="自己批"))
+            self.world.ours(partial(approve, REFUND, request, user=self.bea, note="同意"), death=death)
 
     def order_refunds(self, *, death: int | None) -> None:
         self.world.forgive()
@@ -99,11 +103,11 @@ class People:
     def decide(self, *, death: int | None) -> set[int]:
         """Returns the orders that a second person has revived."""
         for pk in self._mine(SettlementRequest):
-            self.world.ours(partial(settle.approve, pk, user=self.anna, note="自己批"))
-            self.world.ours(partial(settle.approve, pk, user=self.bea, note="属实"), death=death)
+            self.world.ours(partial(approve, SETTLEMENT, pk, user=self.anna, note="自己批"))
+            self.world.ours(partial(approve, SETTLEMENT, pk, user=self.bea, note="属实"), death=death)
         for pk in self._mine(RevivalRequest):
-            self.world.ours(partial(revive.approve, pk, user=self.anna, note="自己批"))
-            self.world.ours(partial(revive.approve, pk, user=self.bea, note="同意"), death=death)
+            self.world.ours(partial(approve, REVIVAL, pk, user=self.anna, note="自己批"))
+            self.world.ours(partial(approve, REVIVAL, pk, user=self.bea, note="同意"), death=death)
         approved = RevivalRequest.objects.filter(order_id__in=self.world.orders, status="approved")
         return set(approved.values_list("order_id", flat=True))
 

@@ -11,10 +11,10 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from orders.models import Merchant
+from orders.models import Merchant, Proposal
 from payments.manual import revive, settle
 from payments.manual.tests.proposals import late_payment, person, unpaid, wish_for
-from payments.models import Proposal, RevivalRequest, SettlementRequest
+from payments.models import RevivalRequest, SettlementRequest
 
 pytestmark = pytest.mark.django_db
 

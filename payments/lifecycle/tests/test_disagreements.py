@@ -10,6 +10,7 @@ import pytest
 from django.utils import timezone
 
 from orders import machine
+from orders.approvals.workflow import approve
 from orders.changes import Hold
 from orders.history.lines import Actor, Evidence
 from orders.models import Merchant, Order, TransitionRule
@@ -19,6 +20,8 @@ from payments.cases import desk
 from payments.lifecycle.apply import apply_updates
 from payments.lifecycle.updates import PaymentUpdate
 from payments.manual import revive, settle
+from payments.manual.revive import REVIVAL
+from payments.manual.settle import SETTLEMENT
 from payments.manual.tests.proposals import NUMBER, person, wish_for
 from payments.models import Payment, PaymentException, RefundRequest
 from payments.polling.call import Answered, Question
@@ -93,7 +96,7 @@ def test_another_amount_that_was_right_after_all_is_settled_by_two_persons() -> 
     assert told(notice(payment)) == ["amount_mismatch"]
     case = PaymentException.objects.get()
     wish = wish_for(payment.order, payment.account, case_id=case.pk)
-    settle.approve(settle.propose(wish, user=person("li")).pk, user=person("wang"), note="ok")
+    approve(SETTLEMENT, settle.propose(wish, user=person("li")).pk, user=person("wang"), note="ok")
     assert (Order.objects.get(pk=payment.order_id).status, open_cases()) == ("paid", [])
 
 
@@ -121,7 +124,7 @@ def test_an_unknown_order_waits_then_is_a_case_and_is_settled_by_hand() -> None:
     )
     assert (told(late), open_cases()) == (["unknown_order"], ["unknown_order"])
     wish = wish_for(order, account, case_id=PaymentException.objects.get().pk)
-    settle.approve(settle.propose(wish, user=person("li")).pk, user=person("wang"), note="ok")
+    approve(SETTLEMENT, settle.propose(wish, user=person("li")).pk, user=person("wang"), note="ok")
     assert (Order.objects.get(pk=order.pk).status, open_cases()) == ("paid", [])
 
 
@@ -167,7 +170,7 @@ def test_money_after_closing_ends_in_a_refund_or_in_a_revived_order() -> None:
     assert told(notice(payments[0])) == ["duplicate"], "said again, one case"
     assert len(open_cases()) == 2
     wish = revive.propose(payments[0].pk, user=person("li"), reason="x", stock_confirmed=True)
-    revive.approve(wish.pk, user=person("wang"), note="有货")
+    approve(REVIVAL, wish.pk, user=person("wang"), note="有货")
     told(notice(payments[1], kind=UpdateKind.REFUND, refunded_total=payments[1].amount))
     assert [state(payment) for payment in payments] == [("paid", "paid"), ("closed", "refunded")]
     assert "order_closed" not in open_cases()

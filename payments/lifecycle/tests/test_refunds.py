@@ -13,6 +13,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from orders.approvals.workflow import refuse
 from orders.history.lines import Evidence
 from orders.models import OrderEvent, TransitionRule
 from payments.lifecycle.apply import apply_updates
@@ -20,7 +21,7 @@ from payments.lifecycle.updates import PaymentUpdate
 from payments.models import Payment, PaymentException, PaymentNotification, Refund, RefundRequest
 from payments.notifications.apply import drain_notifications
 from payments.providers.types import UpdateKind
-from payments.refunds import request as desk
+from payments.refunds.approval import REFUND
 from payments.refunds.tests.builders import (
     ask_back,
     fresh_request,
@@ -212,7 +213,7 @@ def test_money_that_went_back_for_a_failed_request_counts_and_is_told() -> None:
 
 def test_a_request_that_was_refused_and_is_confirmed_all_the_same_is_told() -> None:
     request = ask_back(paid_payment(), "60.00", user=staff("agent"))
-    desk.refuse(request.pk, user=staff("supervisor"), note="no")
+    refuse(REFUND, request.pk, user=staff("supervisor"), note="no")
     assert apply(about(request)) == ["refund_applied"]
     assert (state(request), cases()) == (("succeeded", Decimal("60.00"), ZERO), ["refund_event"])
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
@@ -12,12 +11,14 @@ from typing import Any
 
 from django.contrib.auth.models import Group, User
 
-from orders.models import Order, OrderEvent
+from orders.approvals.kinds import Kind
+from orders.approvals.workflow import approve
+from orders.models import MoneyLimit, Order, OrderEvent, Proposal
 from orders.tests.builders import build_order, build_order_in
 from ordersite.lib.errors import DomainError
 from payments.manual.evidence import Handed
 from payments.manual.settle import Wish
-from payments.models import MoneyLimit, Payment, PaymentAccount, PaymentException, Proposal
+from payments.models import Payment, PaymentAccount, PaymentException
 from payments.tests.builders import build_payment, build_webhook
 from payments.tests.steps import run_together
 
@@ -32,8 +33,8 @@ def person(name: str, role: str = "finance") -> User:
     return user
 
 
-def limit(role: str, deed: MoneyLimit.Deed, amount: str) -> None:
-    MoneyLimit.objects.create(role=Group.objects.get(name=role), deed=deed, amount=Decimal(amount))
+def limit(role: str, action: MoneyLimit.Action, amount: str) -> None:
+    MoneyLimit.objects.create(role=Group.objects.get(name=role), action=action, amount=Decimal(amount))
 
 
 def receipt(content: bytes = PDF, name: str = "回单.pdf") -> Handed:
@@ -90,13 +91,13 @@ def looking_at_once(request: Proposal) -> list[bool]:
     return seen
 
 
-def deciding_at_once(request: Proposal, approve: Callable[..., object]) -> list[str]:
+def deciding_at_once(kind: Kind[Any], request: Proposal) -> list[str]:
     """Two people approve at the same time through the door: the codes of those who were refused."""
     codes: list[str] = []
 
     def decide(user: User) -> None:
         try:
-            approve(request.pk, user=user, note="ok")
+            approve(kind, request.pk, user=user, note="ok")
         except DomainError as caught:
             codes.append(caught.code)
 

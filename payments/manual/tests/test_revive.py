@@ -10,11 +10,13 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import IntegrityError, connection, transaction
 
-from orders.models import Order, TransitionRule
+from orders.approvals.workflow import approve, refuse, withdraw
+from orders.models import MoneyLimit, Order, TransitionRule
 from orders.tests.builders import build_order_in
 from ordersite.lib.errors import DomainError
 from ordersite.queue.models import OutboxEntry
 from payments.manual import revive as revival
+from payments.manual.revive import REVIVAL
 from payments.manual.tests.proposals import (
     deciding_at_once,
     late_payment,
@@ -24,7 +26,6 @@ from payments.manual.tests.proposals import (
     person,
 )
 from payments.models import (
-    MoneyLimit,
     Payment,
     PaymentAccount,
     PaymentException,
@@ -79,7 +80,7 @@ def test_nothing_lives_until_a_second_person_says_so() -> None:
 
 def test_approval_revives_the_order_and_settles_its_case() -> None:
     request = proposed()
-    revival.approve(request.pk, user=person("wang"), note="有货")
+    approve(REVIVAL, request.pk, user=person("wang"), note="有货")
     payment = Payment.objects.get()
     assert (Order.objects.get(pk=request.order_id).status, payment.status, payment.is_surplus) == (
         "paid", "paid", False,
@@ -116,22 +117,24 @@ def test_the_database_itself_refuses_an_approval_without_stock() -> None:
 def test_proposer_and_people_without_the_right_do_not_decide() -> None:
     li = person("li")
     request = proposed(li)
-    assert refused(request.payment, lambda: revival.approve(request.pk, user=li, note="ok")) == "own_proposal"
+    assert (
+        refused(request.payment, lambda: approve(REVIVAL, request.pk, user=li, note="ok")) == "own_proposal"
+    )
     agent = person("agent", "agent")
     assert (
-        refused(request.payment, lambda: revival.approve(request.pk, user=agent, note="ok")) == "not_allowed"
+        refused(request.payment, lambda: approve(REVIVAL, request.pk, user=agent, note="ok")) == "not_allowed"
     )
     assert (
-        refused(request.payment, lambda: revival.refuse(request.pk, user=agent, note="ok")) == "not_allowed"
+        refused(request.payment, lambda: refuse(REVIVAL, request.pk, user=agent, note="ok")) == "not_allowed"
     )
 
 
 def test_beyond_the_limit_of_the_role_nobody_decides() -> None:
-    limit("finance", MoneyLimit.Deed.APPROVE_REVIVAL, "100.00")
+    limit("finance", MoneyLimit.Action.APPROVE_REVIVAL, "100.00")
     request = proposed()
     wang = person("wang")
     assert (
-        refused(request.payment, lambda: revival.approve(request.pk, user=wang, note="ok")) == "beyond_limit"
+        refused(request.payment, lambda: approve(REVIVAL, request.pk, user=wang, note="ok")) == "beyond_limit"
     )
 
 
@@ -140,11 +143,11 @@ def test_money_that_is_asked_back_revives_nothing() -> None:
     request_refund(request.payment_id, Decimal("1.00"), actor_user=person("chief"), reason="x")
     wang = person("wang")
     assert (
-        refused(request.payment, lambda: revival.approve(request.pk, user=wang, note="ok"))
+        refused(request.payment, lambda: approve(REVIVAL, request.pk, user=wang, note="ok"))
         == "refund_under_way"
     )
     RefundRequest.objects.all().delete()
-    revival.approve(request.pk, user=wang, note="ok")
+    approve(REVIVAL, request.pk, user=wang, note="ok")
 
 
 def test_money_that_went_back_revives_nothing() -> None:
@@ -152,7 +155,7 @@ def test_money_that_went_back_revives_nothing() -> None:
     Payment.objects.update(refunded_amount=Decimal("0.01"))
     wang = person("wang")
     assert (
-        refused(request.payment, lambda: revival.approve(request.pk, user=wang, note="ok"))
+        refused(request.payment, lambda: approve(REVIVAL, request.pk, user=wang, note="ok"))
         == "not_a_late_payment"
     )
 
@@ -178,7 +181,7 @@ def test_a_rule_that_is_switched_off_is_obeyed() -> None:
     TransitionRule.objects.filter(action="revive").update(is_enabled=False)
     wang = person("wang")
     assert (
-        refused(request.payment, lambda: revival.approve(request.pk, user=wang, note="ok")) == "trigger_off"
+        refused(request.payment, lambda: approve(REVIVAL, request.pk, user=wang, note="ok")) == "trigger_off"
     )
 
 
@@ -190,11 +193,11 @@ def test_one_request_an_order_and_a_refusal_makes_room() -> None:
         return revival.propose(request.payment_id, user=li, reason="x", stock_confirmed=True)
 
     assert refused(request.payment, again) == "proposal_waiting"
-    revival.refuse(request.pk, user=person("wang"), note="没货")
+    refuse(REVIVAL, request.pk, user=person("wang"), note="没货")
     assert Order.objects.get(pk=request.order_id).status == "closed"
     assert PaymentException.objects.get().resolved_at is None
     assert again().is_waiting
-    revival.withdraw(RevivalRequest.objects.latest("pk").pk, user=li, note="算了")
+    withdraw(REVIVAL, RevivalRequest.objects.latest("pk").pk, user=li, note="算了")
     assert lines_of(request.order)[-1] == ("revival_withdrawn", "li")
 
 
@@ -208,7 +211,7 @@ def test_two_deciders_without_the_lock_both_act() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_two_deciders_at_once_have_one_effect() -> None:
     request = proposed()
-    assert deciding_at_once(request, revival.approve) == ["already_decided"]
+    assert deciding_at_once(REVIVAL, request) == ["already_decided"]
     triggers = [trigger for trigger, _actor in lines_of(request.order)]
     assert triggers.count("late_payment") == 1
     assert OutboxEntry.objects.filter(name="order.revived").count() == 1
@@ -223,7 +226,7 @@ def test_a_refund_and_a_revival_at_once_never_both_happen() -> None:
 
     def revive() -> None:
         try:
-            revival.approve(request.pk, user=wang, note="ok")
+            approve(REVIVAL, request.pk, user=wang, note="ok")
         except DomainError as caught:
             codes.append(caught.code)
 

@@ -16,11 +16,13 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from orders.models import Merchant, Order, OrderEvent, OrderEventText
+from orders.approvals.workflow import approve, refuse, withdraw
+from orders.models import Merchant, MoneyLimit, Order, OrderEvent, OrderEventText
 from orders.tests.builders import build_merchant, build_order, build_order_in
 from ordersite.lib.errors import DomainError
 from ordersite.queue.models import OutboxEntry
 from payments.manual import settle
+from payments.manual.settle import SETTLEMENT
 from payments.manual.tests.proposals import (
     NUMBER,
     PDF,
@@ -34,7 +36,6 @@ from payments.manual.tests.proposals import (
     wish_for,
 )
 from payments.models import (
-    MoneyLimit,
     Payment,
     PaymentException,
     PaymentExceptionStep,
@@ -46,7 +47,7 @@ from payments.tests import builders as build
 from payments.tests.steps import run_together
 
 AT = datetime(2026, 11, 22, 6, 2, 9, tzinfo=UTC)
-Deed = MoneyLimit.Deed
+Action = MoneyLimit.Action
 pytestmark = pytest.mark.django_db
 
 
@@ -99,7 +100,7 @@ def test_nothing_is_paid_until_a_second_person_says_so() -> None:
 def test_approval_makes_the_attempt_that_was_missing_and_pays_through_the_door() -> None:
     order, account = unpaid()
     request = settle.propose(wish_for(order, account, occurred_at=AT), user=person("li"))
-    settle.approve(request.pk, user=person("wang"), note="回单已核对")
+    approve(SETTLEMENT, request.pk, user=person("wang"), note="回单已核对")
     payment = Payment.objects.get()
     fresh = Order.objects.get(pk=order.pk)
     assert (payment.status, payment.provider_reference, payment.amount) == (
@@ -121,7 +122,7 @@ def test_approval_makes_the_attempt_that_was_missing_and_pays_through_the_door()
 
 def test_the_evidence_is_the_digest_of_the_request_as_it_stands() -> None:
     request = proposed()
-    settle.approve(request.pk, user=person("wang"), note="ok")
+    approve(SETTLEMENT, request.pk, user=person("wang"), note="ok")
     evidence = [
         json.loads(line.evidence) for line in OrderEvent.objects.filter(order=request.order, seq__gt=1)
     ]
@@ -142,7 +143,7 @@ def test_the_attempt_that_the_money_was_for_is_settled(status: str) -> None:
     order, account = unpaid()
     attempt = build.build_payment(account, order=order, status=status)
     request = settle.propose(wish_for(order, account), user=person("li"))
-    settle.approve(request.pk, user=person("wang"), note="ok")
+    approve(SETTLEMENT, request.pk, user=person("wang"), note="ok")
     paid = Payment.objects.get()
     assert (paid.pk, paid.status, paid.provider_reference) == (attempt.pk, "paid", NUMBER)
 
@@ -151,7 +152,7 @@ def test_an_attempt_of_another_account_is_not_taken_for_it() -> None:
     order, account = unpaid()
     other = build.build_payment(build.build_alipay(merchant=account.merchant), order=order)
     request = settle.propose(wish_for(order, account), user=person("li"))
-    settle.approve(request.pk, user=person("wang"), note="ok")
+    approve(SETTLEMENT, request.pk, user=person("wang"), note="ok")
     assert Payment.objects.get(pk=other.pk).status == "open"
     assert Payment.objects.exclude(pk=other.pk).get().status == "paid"
 
@@ -161,7 +162,7 @@ def test_a_statement_line_alone_is_evidence() -> None:
     line = line_for(order, account)
     wish = wish_for(order, account, files=[], statement_line_id=line.pk)
     request = settle.propose(wish, user=person("li"))
-    settle.approve(request.pk, user=person("wang"), note="ok")
+    approve(SETTLEMENT, request.pk, user=person("wang"), note="ok")
     assert (request.statement_line, Order.objects.get(pk=order.pk).status) == (line, "paid")
 
 
@@ -245,7 +246,7 @@ def test_a_number_that_pays_another_order_is_refused() -> None:
 def test_a_number_of_a_live_or_approved_request_is_refused(decided: bool) -> None:
     request = proposed()
     if decided:
-        settle.approve(request.pk, user=person("wang"), note="ok")
+        approve(SETTLEMENT, request.pk, user=person("wang"), note="ok")
     order, account = unpaid(request.account)
     user = person("zhao")
     assert refused(order, lambda: settle.propose(wish_for(order, account), user=user)) == "reference_taken"
@@ -263,7 +264,7 @@ def test_the_database_itself_keeps_a_number_to_one_request() -> None:
 
 def test_a_number_is_free_again_after_a_refusal() -> None:
     request = proposed()
-    settle.refuse(request.pk, user=person("wang"), note="看不清")
+    refuse(SETTLEMENT, request.pk, user=person("wang"), note="看不清")
     assert Order.objects.get(pk=request.order_id).status == "pending"
     assert lines_of(request.order) == [("settlement_proposed", "li"), ("settlement_refused", "wang")]
     again = settle.propose(wish_for(request.order, request.account), user=person("zhao"))
@@ -273,8 +274,8 @@ def test_a_number_is_free_again_after_a_refusal() -> None:
 def test_the_proposer_does_not_approve_or_refuse() -> None:
     li = person("li")
     request = proposed(li)
-    for deed in (settle.approve, settle.refuse):
-        code = refused(request.order, lambda deed=deed: deed(request.pk, user=li, note="ok"))  # type: ignore[misc]
+    for deed in (approve, refuse):
+        code = refused(request.order, lambda deed=deed: deed(SETTLEMENT, request.pk, user=li, note="ok"))  # type: ignore[misc]
         assert code == "own_proposal"
 
 
@@ -291,8 +292,8 @@ def test_the_database_itself_refuses_a_decision_of_the_proposer() -> None:
 def test_who_has_no_right_to_decide_does_not(role: str) -> None:
     request = proposed()
     other = person("other", role)
-    for deed in (settle.approve, settle.refuse):
-        code = refused(request.order, lambda deed=deed: deed(request.pk, user=other, note="ok"))  # type: ignore[misc]
+    for deed in (approve, refuse):
+        code = refused(request.order, lambda deed=deed: deed(SETTLEMENT, request.pk, user=other, note="ok"))  # type: ignore[misc]
         assert code == "not_allowed"
 
 
@@ -304,31 +305,33 @@ def test_who_has_no_right_to_propose_does_not(role: str) -> None:
 
 
 def test_limits_of_a_role_hold_for_proposing_and_for_deciding() -> None:
-    limit("agent", Deed.PROPOSE_SETTLEMENT, "198.99")
-    limit("supervisor", Deed.APPROVE_SETTLEMENT, "198.99")
+    limit("agent", Action.PROPOSE_SETTLEMENT, "198.99")
+    limit("supervisor", Action.APPROVE_SETTLEMENT, "198.99")
     order, account = unpaid()
     agent = person("agent", "agent")
     assert refused(order, lambda: settle.propose(wish_for(order, account), user=agent)) == "beyond_limit"
     request = settle.propose(wish_for(order, account), user=person("li"))
     chief = person("chief", "supervisor")
-    assert refused(order, lambda: settle.approve(request.pk, user=chief, note="ok")) == "beyond_limit"
+    assert refused(order, lambda: approve(SETTLEMENT, request.pk, user=chief, note="ok")) == "beyond_limit"
     MoneyLimit.objects.update(amount=Decimal("199.00"))
-    assert settle.approve(request.pk, user=chief, note="ok").status == "approved"
+    assert approve(SETTLEMENT, request.pk, user=chief, note="ok").status == "approved"
 
 
-@pytest.mark.parametrize("deed", [settle.approve, settle.refuse])
+@pytest.mark.parametrize("deed", [approve, refuse])
 def test_a_decision_needs_words(deed: Any) -> None:
     request = proposed()
     wang = person("wang")
-    assert refused(request.order, lambda: deed(request.pk, user=wang, note=" ")) == "decision_note_missing"
+    assert (
+        refused(request.order, lambda: deed(SETTLEMENT, request.pk, user=wang, note=" ")) == "reason_missing"
+    )
 
 
 def test_what_is_decided_stays_decided() -> None:
     request = proposed()
     wang = person("wang")
-    settle.approve(request.pk, user=wang, note="ok")
-    for deed in (settle.approve, settle.refuse, settle.withdraw):
-        code = refused(request.order, lambda deed=deed: deed(request.pk, user=wang, note="again"))  # type: ignore[misc]
+    approve(SETTLEMENT, request.pk, user=wang, note="ok")
+    for deed in (approve, refuse, withdraw):
+        code = refused(request.order, lambda deed=deed: deed(SETTLEMENT, request.pk, user=wang, note="again"))  # type: ignore[misc]
         assert code == "already_decided"
 
 
@@ -338,14 +341,14 @@ def test_an_order_that_was_paid_or_closed_meanwhile_is_not_settled_again() -> No
     for status, code in (("paid", "already_paid"), ("closed", "order_is_closed")):
         other = build_order_in(status, merchant=request.order.merchant)
         SettlementRequest.objects.filter(pk=request.pk).update(order=other)
-        assert refused(other, lambda: settle.approve(request.pk, user=wang, note="ok")) == code
+        assert refused(other, lambda: approve(SETTLEMENT, request.pk, user=wang, note="ok")) == code
 
 
 def test_what_the_payment_door_refuses_undoes_the_approval() -> None:
     request = proposed()
     build.build_payment(request.account, status="paid", provider_reference=NUMBER)
     wang = person("wang")
-    code = refused(request.order, lambda: settle.approve(request.pk, user=wang, note="ok"))
+    code = refused(request.order, lambda: approve(SETTLEMENT, request.pk, user=wang, note="ok"))
     assert code == "not_settled"
     assert not PaymentException.objects.exists()
 
@@ -355,9 +358,10 @@ def test_only_the_proposer_takes_it_back() -> None:
     request = proposed(li)
     wang = person("wang")
     assert (
-        refused(request.order, lambda: settle.withdraw(request.pk, user=wang, note="x")) == "not_the_proposer"
+        refused(request.order, lambda: withdraw(SETTLEMENT, request.pk, user=wang, note="x"))
+        == "not_the_proposer"
     )
-    settle.withdraw(request.pk, user=li, note="填错了")
+    withdraw(SETTLEMENT, request.pk, user=li, note="填错了")
     assert lines_of(request.order) == [("settlement_proposed", "li"), ("settlement_withdrawn", "li")]
     assert SettlementRequest.objects.get().status == "withdrawn"
 
@@ -372,7 +376,7 @@ def alone(minutes_ago: int) -> SettlementRequest:
 
 def test_a_shop_of_one_person_decides_alone_after_the_wait_and_history_says_so() -> None:
     request = alone(31)
-    settle.approve(request.pk, user=request.proposer, note="核对过")
+    approve(SETTLEMENT, request.pk, user=request.proposer, note="核对过")
     assert lines_of(request.order)[1:] == [("settlement_approved", "li"), ("manual", "li")]
     words = OrderEventText.objects.get(order_id=request.order_id, seq=3)
     assert words.text == "single operator: 核对过"
@@ -382,7 +386,7 @@ def test_a_shop_of_one_person_decides_alone_after_the_wait_and_history_says_so()
 def test_alone_before_the_wait_is_over_is_too_soon() -> None:
     request = alone(29)
     li = request.proposer
-    assert refused(request.order, lambda: settle.approve(request.pk, user=li, note="ok")) == "too_soon"
+    assert refused(request.order, lambda: approve(SETTLEMENT, request.pk, user=li, note="ok")) == "too_early"
 
 
 def test_a_case_that_led_to_it_is_resolved_with_it() -> None:
@@ -391,7 +395,7 @@ def test_a_case_that_led_to_it_is_resolved_with_it() -> None:
         kind="statement_difference", dedup_key="x", order=order, account=account
     )
     request = settle.propose(wish_for(order, account, case_id=case.pk), user=person("li"))
-    settle.approve(request.pk, user=person("wang"), note="回单已核对")
+    approve(SETTLEMENT, request.pk, user=person("wang"), note="回单已核对")
     case.refresh_from_db()
     assert (case.resolution, case.resolved_by.get_username()) == ("回单已核对", "wang")  # type: ignore[union-attr]
     steps = PaymentExceptionStep.objects.filter(exception=case).values_list("deed", flat=True)
@@ -415,7 +419,7 @@ def test_two_deciders_without_the_lock_both_act() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_two_deciders_at_once_have_one_effect() -> None:
     request = proposed()
-    assert deciding_at_once(request, settle.approve) == ["already_decided"]
+    assert deciding_at_once(SETTLEMENT, request) == ["already_decided"]
     assert [trigger for trigger, _actor in lines_of(request.order)] == [
         "settlement_proposed", "settlement_approved", "manual",
     ]  # fmt: skip

@@ -11,10 +11,12 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
+from orders.approvals.workflow import approve, refuse
 from orders.models import Order
 from orders.tests.builders import build_merchant, build_order
 from ordersite.lib.errors import DomainError
 from payments.manual import settle
+from payments.manual.settle import SETTLEMENT
 from payments.manual.tests.proposals import lines_of, person, wish_for
 from payments.models import (
     Payment,
@@ -106,7 +108,7 @@ def test_a_line_that_was_settled_by_hand_is_nobodys_business_any_more() -> None:
     line = StatementLine.objects.get(provider_reference="T0000001")
     wish = wish_for(order, account, provider_reference="T0000001", files=[], statement_line_id=line.pk)
     wish = replace(wish, occurred_at=line.occurred_at)
-    settle.approve(settle.propose(wish, user=person("li")).pk, user=person("wang"), note="ok")
+    approve(SETTLEMENT, settle.propose(wish, user=person("li")).pk, user=person("wang"), note="ok")
     line.refresh_from_db()
     assert (line.payment, line.outcome) == (Payment.objects.get(order=order), "applied")
     assert (settle_statement.settle(line.statement), settle_statement.raise_cases(line.statement)) == (0, 1)
@@ -123,7 +125,7 @@ def test_the_line_says_which_attempt_its_money_was_for() -> None:
     line = StatementLine.objects.get()
     assert line.payment == left
     wish = wish_for(order, account, provider_reference="T0000001", files=[], statement_line_id=line.pk)
-    settle.approve(settle.propose(wish, user=person("li")).pk, user=person("wang"), note="ok")
+    approve(SETTLEMENT, settle.propose(wish, user=person("li")).pk, user=person("wang"), note="ok")
     statuses = [Payment.objects.get(pk=one.pk).status for one in (left, opened)]
     assert statuses == ["paid", "open"]
 
@@ -162,9 +164,9 @@ def test_a_line_without_a_number_proves_one_order_and_not_two() -> None:
         settle.propose(wish(second, line, "TYPED0002"), user=wang)
     assert (SettlementRequest.objects.count(), Order.objects.get(pk=second.pk).history_seq) == (1, 1)
     assert offered(client, second) == []
-    settle.refuse(request.pk, user=wang, note="另一笔")
+    refuse(SETTLEMENT, request.pk, user=wang, note="另一笔")
     again = settle.propose(wish(second, line, "TYPED0002"), user=li)
-    settle.approve(again.pk, user=wang, note="ok")
+    approve(SETTLEMENT, again.pk, user=wang, note="ok")
     assert [Order.objects.get(pk=order.pk).status for order in (first, second)] == ["pending", "paid"]
     with pytest.raises(DomainError, match="line_taken"):
         settle.propose(wish(first, line, "TYPED0003"), user=li)

@@ -224,7 +224,7 @@ def test_a_shop_of_one_person_confirms_its_own_file_after_the_wait() -> None:
     statement = take(account, bills.wechat_csv([row_of(attempt(account))]), user=user)
     with pytest.raises(DomainError) as refused:
         settle.want_settlement(Statement.objects.get(), user=user)
-    assert refused.value.code == "too_soon"
+    assert refused.value.code == "too_early"
     assert Statement.objects.get().settle_wanted_at is None
     Statement.objects.update(created_at=timezone.now() - timedelta(minutes=30))
     settle.want_settlement(Statement.objects.get(pk=statement.pk), user=user)

@@ -8,9 +8,9 @@ from typing import Any
 from django.contrib.auth.models import Group, User
 from django.utils import timezone
 
-from orders.models import Order
+from orders.models import MoneyLimit, Order
 from orders.tests.builders import build_order, build_order_in
-from payments.models import MoneyLimit, Payment, PaymentAccount, RefundRequest
+from payments.models import Payment, PaymentAccount, RefundRequest
 from payments.refunds import request as desk
 from payments.tests.builders import build_payment, build_webhook
 
@@ -36,10 +36,10 @@ def surplus_payment(account: PaymentAccount | None = None) -> Payment:
 
 
 def staff(role: str, name: str = "", **limits: str) -> User:
-    """A person of this role; `limits` are the role's, by deed."""
+    """A person of this role; `limits` are the role's, by action."""
     group = Group.objects.get(name=role)
-    for deed, amount in limits.items():
-        MoneyLimit.objects.update_or_create(role=group, deed=deed, defaults={"amount": Decimal(amount)})
+    for action, amount in limits.items():
+        MoneyLimit.objects.update_or_create(role=group, action=action, defaults={"amount": Decimal(amount)})
     user, _made = User.objects.get_or_create(username=name or role, defaults={"is_staff": True})
     user.groups.add(group)
     return user

@@ -11,12 +11,13 @@ from django.core import mail
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from orders.approvals.mail import send_staff_mail
+from orders.approvals.workflow import approve, refuse, withdraw
 from orders.models import Merchant, OrderEvent
 from ordersite import relay
 from ordersite.lib.errors import DomainError
-from payments.approvals.mail import send_staff_mail
 from payments.models import RefundRequest
-from payments.refunds import request as desk
+from payments.refunds.approval import REFUND
 from payments.refunds.tests.builders import ask_back, fresh_request, order_of, paid_payment, staff
 from payments.tests.steps import run_together
 
@@ -56,7 +57,7 @@ def test_a_limit_cannot_be_walked_around_in_small_steps() -> None:
 
 def test_a_second_person_approves() -> None:
     request, boss = waiting(), staff("supervisor")
-    approved = desk.approve(request.pk, user=boss, note="seen the photo")
+    approved = approve(REFUND, request.pk, user=boss, note="seen the photo")
     assert (approved.status, approved.decided_by, approved.decided_how) == ("approved", boss, "person")
     assert approved.next_try_at is not None
     line = OrderEvent.objects.filter(order_id=request.order_id).latest("seq")
@@ -66,28 +67,31 @@ def test_a_second_person_approves() -> None:
 def test_the_proposer_cannot_approve_even_with_the_right() -> None:
     boss = staff("supervisor")
     request = ask_back(paid_payment(), user=boss)
-    for decide in (desk.approve, desk.refuse):
-        with pytest.raises(DomainError, match="own_request"):
-            decide(request.pk, user=boss, note="me again")
+    for decide in (approve, refuse):
+        with pytest.raises(DomainError, match="own_proposal"):
+            decide(REFUND, request.pk, user=boss, note="me again")
     assert is_untouched(request)
 
 
 def test_who_has_no_right_cannot_decide() -> None:
     request = waiting()
     for role in ("agent", "viewer", "operations", "auditor"):
-        for decide in (desk.approve, desk.refuse):
-            with pytest.raises(DomainError, match="not_permitted"):
-                decide(request.pk, user=staff(role), note="x")
+        for decide in (approve, refuse):
+            with pytest.raises(DomainError, match="not_allowed"):
+                decide(REFUND, request.pk, user=staff(role), note="x")
     assert is_untouched(request)
 
 
 def test_an_approvers_limit_counts() -> None:
     request = waiting("60.00")
     boss = staff("supervisor", approve_refund="59.99")
-    with pytest.raises(DomainError, match="above_limit"):
-        desk.approve(request.pk, user=boss)
+    with pytest.raises(DomainError, match="beyond_limit"):
+        approve(REFUND, request.pk, user=boss, note="ok")
     assert is_untouched(request)
-    assert desk.approve(request.pk, user=staff("finance", approve_refund="60.00")).status == "approved"
+    assert (
+        approve(REFUND, request.pk, user=staff("finance", approve_refund="60.00"), note="ok").status
+        == "approved"
+    )
 
 
 def test_the_shop_of_one_person_waits_and_is_marked() -> None:
@@ -95,10 +99,10 @@ def test_the_shop_of_one_person_waits_and_is_marked() -> None:
     request = ask_back(paid_payment(), user=boss)
     Merchant.objects.update(allows_single_operator=True, single_operator_wait_minutes=30)
     with pytest.raises(DomainError, match="too_early"):
-        desk.approve(request.pk, user=boss)
+        approve(REFUND, request.pk, user=boss, note="ok")
     assert is_untouched(request)
     RefundRequest.objects.update(created_at=timezone.now() - timedelta(minutes=30))
-    assert desk.approve(request.pk, user=boss).decided_how == "alone"
+    assert approve(REFUND, request.pk, user=boss, note="ok").decided_how == "alone"
     assert OrderEvent.objects.filter(trigger="refund_approved_alone").count() == 1
 
 
@@ -113,24 +117,24 @@ def test_the_database_refuses_a_proposers_decision_that_is_not_marked() -> None:
 def test_a_refusal_says_why_and_releases_the_order() -> None:
     request, boss = waiting(), staff("supervisor")
     with pytest.raises(DomainError, match="reason_missing"):
-        desk.refuse(request.pk, user=boss, note=" ")
+        refuse(REFUND, request.pk, user=boss, note=" ")
     assert is_untouched(request)
-    refused = desk.refuse(request.pk, user=boss, note="no photo")
+    refused = refuse(REFUND, request.pk, user=boss, note="no photo")
     assert (refused.status, refused.decision_note, refused.decided_by) == ("refused", "no photo", boss)
     assert order_of(request.payment).refunds_pending == Decimal("0.00")
     assert OrderEvent.objects.filter(order_id=request.order_id).latest("seq").kind == "refund_ended"
     with pytest.raises(DomainError, match="already_decided"):
-        desk.approve(request.pk, user=boss)
+        approve(REFUND, request.pk, user=boss, note="ok")
 
 
 def test_only_the_proposer_withdraws_and_only_while_it_waits() -> None:
     request = waiting()
-    with pytest.raises(DomainError, match="not_permitted"):
-        desk.withdraw(request.pk, user=staff("supervisor"))
+    with pytest.raises(DomainError, match="not_the_proposer"):
+        withdraw(REFUND, request.pk, user=staff("supervisor"), note="ok")
     assert is_untouched(request)
-    desk.approve(request.pk, user=staff("supervisor"))
+    approve(REFUND, request.pk, user=staff("supervisor"), note="ok")
     with pytest.raises(DomainError, match="already_decided"):
-        desk.withdraw(request.pk, user=User.objects.get(username="li"))
+        withdraw(REFUND, request.pk, user=User.objects.get(username="li"), note="ok")
     assert fresh_request(request).status == "approved"
 
 
@@ -139,7 +143,7 @@ def test_what_went_back_meanwhile_stops_an_approval() -> None:
     payment = request.payment
     type(payment).objects.filter(pk=payment.pk).update(refunded_amount=Decimal("0.01"))
     with pytest.raises(DomainError, match="refund_exceeds") as refused:
-        desk.approve(request.pk, user=staff("supervisor"))
+        approve(REFUND, request.pk, user=staff("supervisor"), note="ok")
     assert refused.value.params["left"] == "198.99"
     assert is_untouched(request)
 
@@ -150,7 +154,7 @@ def test_two_approvers_at_once_have_one_effect() -> None:
     request = waiting()
     bosses = [staff("supervisor", "zhao"), staff("finance", "qian")]
     outcomes = run_together(
-        *[lambda boss=boss: desk.approve(request.pk, user=boss).status for boss in bosses]
+        *[lambda boss=boss: approve(REFUND, request.pk, user=boss, note="ok").status for boss in bosses]
     )
     assert sorted(outcomes) == ["already_decided", "approved"]
     assert OrderEvent.objects.filter(order_id=request.order_id, trigger="refund_approved").count() == 1
@@ -161,8 +165,8 @@ def test_two_approvers_at_once_have_one_effect() -> None:
 def test_approval_and_withdrawal_at_once_have_one_effect() -> None:
     request, proposer, boss = waiting(), User.objects.get(username="li"), staff("supervisor")
     outcomes = run_together(
-        lambda: desk.approve(request.pk, user=boss).status,
-        lambda: desk.withdraw(request.pk, user=proposer).status,
+        lambda: approve(REFUND, request.pk, user=boss, note="ok").status,
+        lambda: withdraw(REFUND, request.pk, user=proposer, note="ok").status,
     )
     assert "already_decided" in outcomes
     fresh = fresh_request(request)

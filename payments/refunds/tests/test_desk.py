@@ -97,7 +97,7 @@ def test_the_proposer_is_offered_to_withdraw_and_to_decide_only_where_one_person
     told = client.post(
         f"/admin/payments/refundrequest/{request.pk}/do/approve/", {"reason": "me"}, follow=True
     )
-    assert "a second person does" in told.content.decode()
+    assert "ask a colleague" in told.content.decode()
     assert fresh_request(request).status == "proposed"
     Merchant.objects.update(allows_single_operator=True)
     assert "do/approve/" in page(client, address)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from orders import machine
+from orders.approvals.workflow import withdraw
 from orders.changes import Move, Outcome, Result
 from orders.history.lines import Actor
 from orders.machine import Action
@@ -16,7 +17,10 @@ from orders.models import Order, OrderEvent
 from orders.tests.builders import apply_changes
 from ordersite.lib.errors import DomainError
 from payments.models import Payment, RefundRequest
+from payments.references import new_reference
 from payments.refunds import request as desk
+from payments.refunds.amounts import live_amount
+from payments.refunds.approval import REFUND
 from payments.refunds.tests.builders import ask_back, order_of, paid_payment, staff, surplus_payment
 from payments.tests.builders import build_payment, build_webhook
 from payments.tests.steps import run_together
@@ -98,7 +102,7 @@ def test_a_reason_and_the_right_are_needed() -> None:
     payment = paid_payment()
     with pytest.raises(DomainError, match="reason_missing"):
         desk.request_refund(payment.pk, Decimal("1.00"), actor_user=None, reason="  ")
-    with pytest.raises(DomainError, match="not_permitted"):
+    with pytest.raises(DomainError, match="not_allowed"):
         ask_back(payment, user=staff("viewer"))
     with pytest.raises(DomainError, match="unknown_payment"):
         desk.request_refund(0, Decimal("1.00"), actor_user=None, reason="x")
@@ -123,7 +127,7 @@ def test_an_order_does_not_ship_while_money_of_it_is_asked_back() -> None:
     request = ask_back(payment, "1.00", user=staff("agent"))
     refused = ship(payment.order)
     assert (refused.result, refused.code) == (Result.REFUSED, "held")
-    desk.withdraw(request.pk, user=request.proposer or staff("agent"))
+    withdraw(REFUND, request.pk, user=request.proposer or staff("agent"), note="kept it")
     assert ship(payment.order).result == Result.DONE
 
 
@@ -139,7 +143,7 @@ def insert_unlocked(payment: Payment) -> None:
     """What the desk would do without its locks, once it has looked."""
     RefundRequest.objects.create(
         payment=payment, order_id=payment.order_id, account_id=payment.account_id, amount=Decimal("60.00"),
-        reference=desk.references.new_reference(), reason="race",
+        reference=new_reference(), reason="race",
     )  # fmt: skip
 
 
@@ -150,18 +154,18 @@ def test_requests_at_once_exceed_the_payment_without_the_lock_and_not_with_it() 
     both_looked = threading.Barrier(2)
 
     def unguarded() -> None:
-        live = desk.live_amount(payment.pk)
+        live = live_amount(payment.pk)
         both_looked.wait()
         if live + Decimal("60.00") <= payment.amount:
             insert_unlocked(payment)
 
     run_together(unguarded, unguarded)
-    assert desk.live_amount(payment.pk) == Decimal("120.00")
+    assert live_amount(payment.pk) == Decimal("120.00")
     RefundRequest.objects.all().delete()
 
     outcomes: list[Any] = run_together(*[lambda: ask_back(payment, "30.00")] * 6)
     refused = [one for one in outcomes if one == "refund_exceeds"]
-    assert (len(refused), desk.live_amount(payment.pk)) == (3, Decimal("90.00"))
+    assert (len(refused), live_amount(payment.pk)) == (3, Decimal("90.00"))
     assert order_of(payment).refunds_pending == Decimal("90.00")
 
 

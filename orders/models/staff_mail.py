@@ -26,6 +26,7 @@ class StaffMail(QueueRow):
     sent_at = models.DateTimeField(null=True)
 
     class Meta:
+        app_label = "payments"
         verbose_name = _("mail to staff")
         verbose_name_plural = _("mails to staff")
         constraints = [

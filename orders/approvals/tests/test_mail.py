@@ -15,12 +15,15 @@ from django.core.mail.backends.locmem import EmailBackend
 from django.db import connection
 from django.utils import timezone
 
+from orders.approvals.mail import GIVE_UP_AFTER, KEPT, MOST_IN_A_RUN, send_staff_mail
+from orders.approvals.workflow import withdraw
+from orders.models import StaffMail
 from ordersite import relay
 from ordersite.queue import claims
-from payments.approvals.mail import GIVE_UP_AFTER, KEPT, MOST_IN_A_RUN, send_staff_mail
 from payments.manual import settle
+from payments.manual.settle import SETTLEMENT
 from payments.manual.tests.proposals import person, unpaid, wish_for
-from payments.models import SettlementRequest, StaffMail
+from payments.models import SettlementRequest
 from payments.tests.steps import run_together
 
 pytestmark = pytest.mark.django_db
@@ -200,7 +203,7 @@ def test_however_late_each_is_tried_once() -> None:
 
 def test_what_is_decided_meanwhile_is_not_told() -> None:
     request = asked("adam")
-    settle.withdraw(request.pk, user=request.proposer, note="x")
+    withdraw(SETTLEMENT, request.pk, user=request.proposer, note="x")
     assert (send_staff_mail(), mail.outbox) == (0, [])
     row = StaffMail.objects.get()
     assert (row.done_at is not None, row.sent_at, row.last_error) == (True, None, "")

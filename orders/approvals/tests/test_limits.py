@@ -10,8 +10,8 @@ from django.contrib.auth.models import Group, User
 from django.test import Client
 from django.urls import reverse
 
+from orders.models import MoneyLimit
 from payments.manual.tests.proposals import limit, person
-from payments.models import MoneyLimit
 
 pytestmark = pytest.mark.django_db
 LIST = "admin:payments_moneylimit_changelist"
@@ -24,7 +24,7 @@ def logged_in(user: User) -> Client:
 
 
 def values(role: str, amount: str = "50.00") -> dict[str, object]:
-    return {"role": Group.objects.get(name=role).pk, "deed": "approve_refund", "amount": amount}
+    return {"role": Group.objects.get(name=role).pk, "action": "approve_refund", "amount": amount}
 
 
 def test_operations_set_a_limit_and_the_log_says_who() -> None:
@@ -40,19 +40,19 @@ def test_operations_set_a_limit_and_the_log_says_who() -> None:
 def test_who_also_has_the_role_does_not_set_its_limit() -> None:
     both = person("both", "operations")
     both.groups.add(Group.objects.get(name="finance"))
-    limit("finance", MoneyLimit.Deed.APPROVE_REFUND, "10.00")
+    limit("finance", MoneyLimit.Action.APPROVE_REFUND, "10.00")
     row = MoneyLimit.objects.get()
     client = logged_in(both)
     change = reverse("admin:payments_moneylimit_change", args=[row.pk])
     delete = reverse("admin:payments_moneylimit_delete", args=[row.pk])
     assert client.post(change, values("finance", "9999.00")).status_code == 403
     assert client.post(delete, {"post": "yes"}).status_code == 403
-    limit("agent", MoneyLimit.Deed.APPROVE_REFUND, "10.00")
+    limit("agent", MoneyLimit.Action.APPROVE_REFUND, "10.00")
     of_another = MoneyLimit.objects.get(role__name="agent")
     client.post(
         reverse("admin:payments_moneylimit_change", args=[of_another.pk]), values("finance", "9999.00")
     )
-    client.post(reverse("admin:payments_moneylimit_add"), {**values("finance"), "deed": "refund_alone"})
+    client.post(reverse("admin:payments_moneylimit_add"), {**values("finance"), "action": "refund_alone"})
     assert sorted(MoneyLimit.objects.values_list("role__name", "amount")) == [
         ("agent", Decimal("10.00")),
         ("finance", Decimal("10.00")),

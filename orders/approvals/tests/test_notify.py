@@ -11,16 +11,18 @@ from django.core import mail
 from django.core.mail.backends.smtp import EmailBackend
 from django.utils import timezone
 
+from orders.approvals.mail import send_staff_mail
+from orders.approvals.notify import tell_approvers
+from orders.approvals.workflow import withdraw
+from orders.models import StaffMail
 from orders.tests.builders import build_order
 from ordersite import relay
 from ordersite.lib.mail_server import mail_settings
 from ordersite.queue.models import Delivery
 from ordersite.queue.relay import Delivered
-from payments.approvals import notify
-from payments.approvals.mail import send_staff_mail
 from payments.manual import revive, settle
+from payments.manual.settle import SETTLEMENT
 from payments.manual.tests.proposals import late_payment, person, unpaid, wish_for
-from payments.models import StaffMail
 
 pytestmark = pytest.mark.django_db
 
@@ -68,7 +70,7 @@ def test_what_is_decided_already_is_not_told() -> None:
     person("wang")
     li = person("li")
     request = settle.propose(wish_for(order, account), user=li)
-    settle.withdraw(request.pk, user=li, note="x")
+    withdraw(SETTLEMENT, request.pk, user=li, note="x")
     relay.run_relay()
     assert not StaffMail.objects.exists()
 
@@ -89,9 +91,9 @@ def test_a_handler_that_runs_twice_queues_each_mail_once() -> None:
         person(name)
     request = settle.propose(wish_for(order, account), user=person("li"))
     event = Delivered(1, "settlement.proposed", request.pk, timezone.now(), {})
-    assert list(notify.tell_of_settlement([event, event])) == [None, None]
+    assert list(tell_approvers(SETTLEMENT, [event, event])) == [None, None]
     assert send_staff_mail() == 2
-    notify.tell_of_settlement([event])
+    tell_approvers(SETTLEMENT, [event])
     assert (send_staff_mail(), len(mail.outbox), StaffMail.objects.count()) == (0, 2, 2)
 
 
@@ -110,7 +112,7 @@ def test_a_batch_costs_the_same_however_many_are_told(django_assert_num_queries:
     events = [Delivered(r.pk, "settlement.proposed", r.pk, timezone.now(), {}) for r in asked]
     for batch in (events[:1], events):
         with django_assert_num_queries(3):  # proposals, people, rows
-            notify.tell_of_settlement(batch)
+            tell_approvers(SETTLEMENT, batch)
     assert StaffMail.objects.count() == 9
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import smtplib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from itertools import islice
 
@@ -19,17 +19,12 @@ from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
+from orders.approvals.kinds import kind_of_event
+from orders.models import StaffMail
 from ordersite.database import bulk
 from ordersite.queue import claims, wakeups
-from payments.models import RefundRequest, RevivalRequest, SettlementRequest, StaffMail
 
 HINT = "payments.send_staff_mail"
-# What the mails are about: once that is decided nobody needs to be told.
-ABOUT: Mapping[str, type[SettlementRequest] | type[RevivalRequest] | type[RefundRequest]] = {
-    "settlement.proposed": SettlementRequest,
-    "revival.proposed": RevivalRequest,
-    "refund.proposed": RefundRequest,
-}
 # A mail has a dozen steps of EMAIL_TIMEOUT each.
 LEASE = timedelta(minutes=2)
 # 1, 2, 4, 8, then every 16 minutes.
@@ -40,7 +35,7 @@ KEPT = timedelta(days=7)
 # Mail servers end a connection that brings too many.
 MOST_IN_A_RUN = 50
 _BATCH = 1000
-# Trouble of one mail or mailbox; of whatever else the server says, the next mail would hear the same.
+# Trouble of one mail or mailbox; anything else that the server answers would meet the next mail too.
 _OF_ONE_MAIL = (smtplib.SMTPRecipientsRefused, smtplib.SMTPDataError, smtplib.SMTPNotSupportedError)
 
 logger = logging.getLogger(__name__)
@@ -137,13 +132,13 @@ def _mine(claimed: claims.Claim) -> QuerySet[StaffMail]:
 
 def _is_wanted(mail: StaffMail, since: datetime) -> bool:
     if mail.attempts > 1 and mail.created_at < since:
-        logger.error("somebody could not be told: %s", mail.last_error, extra={"row": mail.pk})
+        logger.error("a mail to staff was given up: %s", mail.last_error, extra={"row": mail.pk})
         return False
-    model = ABOUT.get(mail.event)
-    if model is None:
+    kind = kind_of_event(mail.event)
+    if kind is None:
         return True  # written by a newer version of us
-    proposal = model._default_manager.filter(pk=mail.subject_id).first()
-    return proposal is not None and proposal.is_waiting
+    request = kind.model._default_manager.filter(pk=mail.subject_id).first()
+    return request is not None and request.is_waiting
 
 
 def _put_off(rows: QuerySet[StaffMail], attempts: int, why: str) -> None:

@@ -1,4 +1,4 @@
-"""What the approvals engine refuses, by code."""
+"""The refusals of the approvals engine: one code for each meaning, whatever the kind of request."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ from django.utils.translation import gettext_lazy as _
 
 from ordersite.lib.errors import DomainError
 from ordersite.lib.money import format_amount
+
+
+def unknown_request(request_id: int) -> DomainError:
+    return DomainError("unknown_request", _("There is no request #%(request)s."), request=request_id)
 
 
 def not_allowed() -> DomainError:
@@ -25,12 +29,14 @@ def beyond_limit(amount: Decimal, limit: Decimal) -> DomainError:
 
 
 def own_proposal() -> DomainError:
-    return DomainError("own_proposal", _("Whoever proposes does not decide: ask a colleague."))
-
-
-def too_soon(minutes: int) -> DomainError:
     return DomainError(
-        "too_soon", _("You may decide alone, but only in %(minutes)d minutes."), minutes=minutes
+        "own_proposal", _("A request is not decided by the person who made it: ask a colleague.")
+    )
+
+
+def too_early(minutes: int) -> DomainError:
+    return DomainError(
+        "too_early", _("You may decide alone, but only in %(minutes)d minutes."), minutes=minutes
     )
 
 
@@ -39,11 +45,13 @@ def already_decided(status: str | Promise) -> DomainError:
 
 
 def not_the_proposer() -> DomainError:
-    return DomainError("not_the_proposer", _("Only whoever proposed it can withdraw it."))
+    return DomainError("not_the_proposer", _("Only the person who proposed it can withdraw it."))
 
 
-def decision_note_missing() -> DomainError:
-    return DomainError("decision_note_missing", _("Say what you checked, or why not."))
+def proposal_waiting(subject: str | Promise) -> DomainError:
+    return DomainError(
+        "proposal_waiting", _("A request for %(subject)s waits for review already."), subject=subject
+    )
 
 
 def reason_missing() -> DomainError:

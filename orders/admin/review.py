@@ -1,0 +1,165 @@
+"""What the pages of requests share that two persons decide: the buttons, who sees which, and the filter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.utils.functional import Promise
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
+from unfold.widgets import UnfoldAdminTextareaWidget
+
+from orders.approvals import workflow
+from orders.approvals.kinds import Kind
+from orders.models import Proposal, ProposalStatus
+from ordersite.lib.adminkit import badges
+from ordersite.lib.adminkit.confirmed import Confirmed, ConfirmedActionsMixin, ReasonForm, person
+from ordersite.lib.adminkit.queues import QueueFilter
+
+S = ProposalStatus
+TONES: dict[str, str] = {S.PROPOSED: "waiting", S.APPROVED: "good", S.REFUSED: "bad", S.WITHDRAWN: "plain"}
+Decide = Callable[..., Any]
+
+
+class DecisionForm(ReasonForm):
+    """The words of a decision: what was checked, or why not."""
+
+    reason = forms.CharField(
+        label=_("note of the decision"),
+        max_length=500,
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 3, "autofocus": True}),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What a button does, in the words before the click and after it."""
+
+    before: Promise
+    after: Promise
+
+
+def review_actions(
+    kind: Kind[Any],
+    *,
+    approve: Effect,
+    refuse: Effect,
+    withdraw: Effect,
+    form: type[ReasonForm] = DecisionForm,
+) -> tuple[Confirmed, ...]:
+    """Approve, refuse and withdraw through the approvals engine."""
+    return (
+        Confirmed(
+            "approve",
+            _("Approve"),
+            kind.may_approve,
+            approve.before,
+            _through(workflow.approve, kind, approve),
+            form=form,
+            fits=is_waiting,
+            icon="verified",
+        ),
+        Confirmed(
+            "refuse",
+            pgettext_lazy("review", "Refuse"),
+            kind.may_approve,
+            refuse.before,
+            _through(workflow.refuse, kind, refuse),
+            form=form,
+            fits=is_waiting,
+            tone="bad",
+            icon="block",
+        ),
+        Confirmed(
+            "withdraw",
+            _("Withdraw"),
+            kind.may_propose,
+            withdraw.before,
+            _through(workflow.withdraw, kind, withdraw),
+            form=ReasonForm,
+            fits=is_waiting,
+            icon="undo",
+        ),
+    )
+
+
+def is_waiting(row: Any) -> bool:
+    return bool(row.is_waiting)
+
+
+def _through(decide: Decide, kind: Kind[Any], effect: Effect) -> Any:
+    def run(request: HttpRequest, row: Model, data: Mapping[str, Any]) -> Promise:
+        decide(kind, row.pk, user=person(request), note=data["reason"])
+        return effect.after
+
+    return run
+
+
+class ReviewFilter(QueueFilter):
+    """Shows what waits for review unless another choice is made."""
+
+    title = _("review")
+    opens_with = "waiting"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [
+            ("waiting", _("waiting for review")),
+            ("for_me", _("I may decide")),
+            ("mine", _("proposed by me")),
+            ("decided", _("decided")),
+            ("all", _("all of them")),
+        ]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Model]) -> QuerySet[Model]:
+        waiting = queryset.filter(status=S.PROPOSED)
+        return {
+            "for_me": waiting.exclude(proposer_id=request.user.pk),
+            "mine": queryset.filter(proposer_id=request.user.pk),
+            "decided": queryset.exclude(status=S.PROPOSED),
+            "all": queryset,
+        }.get(self.chosen, waiting)
+
+
+class ReviewButtonsMixin(ConfirmedActionsMixin):
+    """Offers the proposer to withdraw and everybody else to decide; the engine checks again.
+
+    A proposer who may decide alone may approve after the wait, but never refuses: the request is withdrawn instead.
+    """
+
+    kind: Kind[Any]
+
+    def buttons(self, request: HttpRequest, row: Model) -> list[dict[str, Any]]:
+        proposal: Any = row
+        is_own = proposal.proposer_id == request.user.pk
+        is_alone = is_own and self.kind.alone_from(proposal) is not None
+        hidden = {"withdraw"} if not is_own else {"refuse"} if is_alone else {"approve", "refuse"}
+        return [one for one in super().buttons(request, row) if one["action"].code not in hidden]
+
+
+class ReviewColumnsMixin:
+    """Columns of a `Proposal`."""
+
+    @admin.display(description="#")
+    def row(self, proposal: Proposal) -> str:
+        return f"#{proposal.pk}"
+
+    @admin.display(description=_("proposed at"))
+    def age(self, proposal: Proposal) -> SafeString:
+        return badges.ago(proposal.proposed_at)
+
+    @admin.display(description=_("decided at"))
+    def decided(self, proposal: Proposal) -> SafeString:
+        return badges.ago(proposal.decided_at)
+
+    @admin.display(description=_("status"))
+    def state(self, proposal: Proposal) -> SafeString:
+        status = S(proposal.status)
+        label = f"{status.label} · {_('decided alone')}" if proposal.is_single_operator else status.label
+        return badges.badge(label, tone=TONES[status])

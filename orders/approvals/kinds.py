@@ -1,0 +1,178 @@
+"""Kinds of request that two persons decide, and the registry of all of them.
+
+A new kind subclasses `Kind` (or `OrderKind`), names its permissions, and is registered in the `ready` of its app:
+`kinds.register(SETTLEMENT, REVIVAL)`. Its event gets a handler in `ordersite.flow`: `partial(notify.tell_approvers, KIND)`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
+
+from django.contrib.auth.models import AbstractUser
+from django.db.models import QuerySet
+from django.urls import reverse
+from django.utils.functional import Promise
+
+from orders.history.lines import Evidence
+from orders.models import Merchant, MoneyLimit, ProposalStatus
+
+
+class Step(StrEnum):
+    """What happens to a request; history lines name it in their trigger."""
+
+    PROPOSED = "proposed"
+    APPROVED = "approved"
+    REFUSED = "refused"
+    WITHDRAWN = "withdrawn"
+
+
+class Request(Protocol):
+    """The row of a request. `orders.models.Proposal` is one; a row with other columns offers properties.
+
+    `proposed_at` is UTC. The transitions set the columns of the decision and write nothing.
+    """
+
+    @property
+    def pk(self) -> Any: ...
+    @property
+    def proposer_id(self) -> int | None: ...
+    @property
+    def proposed_at(self) -> datetime: ...
+    @property
+    def is_waiting(self) -> bool: ...
+    @property
+    def is_single_operator(self) -> bool: ...
+    @property
+    def status_label(self) -> str | Promise: ...
+    def approve(self, by: AbstractUser, at: datetime, note: str) -> None: ...
+    def refuse(self, by: AbstractUser, at: datetime, note: str) -> None: ...
+    def withdraw(self, by: AbstractUser, at: datetime, note: str) -> None: ...
+
+
+# A `Request`; mypy checks a bound before it knows the fields of models.
+R = TypeVar("R", bound=Any)
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """A decision that was written: the approver (None: a rule), their note, and what proves the request."""
+
+    user: AbstractUser | None
+    note: str
+    proof: Evidence
+
+
+class Kind(ABC, Generic[R]):
+    """One kind of request: its rights and limits, what it locks, and what an approval does.
+
+    Every method that takes a request is called inside a transaction, with the rows locked that `lock` has locked.
+    """
+
+    # Of evidence in the history: settlement_request.
+    name: ClassVar[str]
+    # Published with the request's id when it was proposed: settlement.proposed.
+    event: ClassVar[str]
+    model: ClassVar[type[Any]]
+    may_propose: ClassVar[str]
+    may_approve: ClassVar[str]
+    propose_limit: ClassVar[MoneyLimit.Action | None] = None
+    approve_limit: ClassVar[MoneyLimit.Action | None] = None
+    # Above the number of waiting requests on the home page; empty: no tile.
+    tile: ClassVar[str | Promise] = ""
+    since_column: ClassVar[str] = "proposed_at"
+    # What a decision writes, and the old values that must still stand there.
+    decision_columns: ClassVar[Sequence[str]] = (
+        "status",
+        "decided_by",
+        "decided_at",
+        "decision_note",
+        "is_single_operator",
+    )
+    waiting_guard: ClassVar[Mapping[str, Any]] = {"status": ProposalStatus.PROPOSED}
+    longest_words: ClassVar[int] = 500
+
+    @abstractmethod
+    def lock(self, request_id: int) -> R:
+        """Lock the subject (order, then payment), then the request, and return it. Raises `DomainError` unknown_request."""
+
+    @abstractmethod
+    def apply(self, request: R, approval: Approval) -> None:
+        """Do what was approved. Raises `DomainError`: the approval is undone then."""
+
+    @abstractmethod
+    def summary(self, request: R) -> str:
+        """The subject in a few words, with nothing of a buyer: for mail."""
+
+    def check(self, request: R) -> None:
+        """Raise `DomainError` where the request does not fit its subject any more. Called before the approval."""
+
+    def release(self, request: R, step: Step, user: AbstractUser, note: str) -> None:
+        """Undo what the proposal had reserved. Called after a refusal and a withdrawal."""
+
+    @abstractmethod
+    def record(self, request: R, step: Step, user: AbstractUser | None, words: str) -> Evidence:
+        """Write a step into the history that the subject has; returns what proves it. No user: a rule of ours did it."""
+
+    def payload(self, request: R) -> Mapping[str, Any]:
+        """What the event of the proposal says besides the proposer."""
+        return {}
+
+    def amount_of(self, request: R) -> Decimal | None:
+        """The amount (yuan) that limits are compared with; None: no money is moved."""
+        return None
+
+    def merchant_of(self, request: R) -> Merchant | None:
+        """The shop whose single-operator rule counts; None: two persons always."""
+        return None
+
+    def alone_from(self, request: R) -> datetime | None:
+        """From when (UTC) the proposer may approve alone; None: never."""
+        merchant = self.merchant_of(request)
+        if merchant is None or not merchant.allows_single_operator:
+            return None
+        return request.proposed_at + timedelta(minutes=merchant.single_operator_wait_minutes)
+
+    def waiting(self) -> QuerySet[Any]:
+        """The requests that wait for a decision."""
+        return self.model._default_manager.filter(**self.waiting_guard)
+
+    def rows(self) -> QuerySet[Any]:
+        """The requests with what `summary` reads."""
+        return self.model._default_manager.all()
+
+    def page_of(self, request: R) -> str:
+        """The address of the page where it is decided."""
+        return reverse(f"{self._url_stem}_change", args=[request.pk])
+
+    @property
+    def list_url_name(self) -> str:
+        return f"{self._url_stem}_changelist"
+
+    @property
+    def _url_stem(self) -> str:
+        return f"admin:{self.model._meta.app_label}_{self.model._meta.model_name}"
+
+
+_REGISTERED: dict[str, Kind[Any]] = {}
+
+
+def register(*kinds: Kind[Any]) -> None:
+    """Make kinds known to mail and home page; call it in the `ready` of the app that has them."""
+    for kind in kinds:
+        known = _REGISTERED.setdefault(kind.event, kind)
+        if known is not kind:
+            raise ValueError(f"two kinds publish {kind.event}")
+
+
+def registered() -> tuple[Kind[Any], ...]:
+    return tuple(_REGISTERED.values())
+
+
+def kind_of_event(event: str) -> Kind[Any] | None:
+    return _REGISTERED.get(event)

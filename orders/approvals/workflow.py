@@ -1,0 +1,157 @@
+"""Two persons: one proposes, another approves or refuses, or the proposer withdraws. The one engine for every kind.
+
+A decision holds the locks that the kind takes (order, payment, request): of two at once the second finds it decided.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from django.contrib.auth.models import AbstractUser
+from django.db import transaction
+from django.utils import timezone
+
+from orders.approvals import errors
+from orders.approvals.kinds import Approval, Kind, Request, Step
+from orders.approvals.limits import check_limit
+from ordersite.database import bulk
+from ordersite.queue import outbox
+
+# Stands in the history before the note of a proposer who approved alone, so that an auditor finds these decisions.
+SINGLE_OPERATOR = "single operator"
+
+# A `Request`; mypy checks a bound before it knows the fields of models.
+R = TypeVar("R", bound=Any)
+
+
+def propose(kind: Kind[R], draft: Callable[[str], R], *, user: AbstractUser | None, reason: str) -> R:
+    """Put a request on record for a second person, and publish it. `draft` gets the reason: it locks the subject,
+    checks the proposal and returns the inserted row. Without a user a rule of the merchant proposes.
+
+    A row that `draft` has approved needs no second person: it is applied at once. May be called inside a transaction.
+    Raises `DomainError`: not_allowed, reason_missing, beyond_limit, and what `draft` raises. Nothing is kept then.
+    """
+    if user is not None and not user.has_perm(kind.may_propose):
+        raise errors.not_allowed()
+    words = words_of(kind, reason)
+    with transaction.atomic():
+        request = draft(words)
+        if user is not None:
+            check_limit(user, kind.propose_limit, kind.amount_of(request))
+        kind.record(request, Step.PROPOSED, user, words)
+        if request.is_waiting:
+            payload = {**kind.payload(request), "proposer_id": request.proposer_id}
+            outbox.publish([outbox.Event(kind.event, request.pk, request.proposed_at, payload)])
+        else:
+            _apply(kind, request, user, "")
+    return request
+
+
+def approve(kind: Kind[R], request_id: int, *, user: AbstractUser, note: str) -> R:
+    """Let it happen: by a second person, or by the proposer where one person may decide, after the wait.
+
+    Raises `DomainError`: unknown_request, reason_missing, already_decided, not_allowed, own_proposal, too_early,
+    beyond_limit, and what the kind refuses. Nothing is changed then.
+    """
+    words = words_of(kind, note)
+    with transaction.atomic():
+        request = kind.lock(request_id)
+        now = timezone.now()
+        check_approver(kind, request, user, now=now)
+        kind.check(request)
+        request.approve(user, now, words)
+        _save_decision(kind, request)
+        _apply(kind, request, user, words)
+    return request
+
+
+def refuse(kind: Kind[R], request_id: int, *, user: AbstractUser, note: str) -> R:
+    """End a request with a reason; the subject stays as it is. One's own is withdrawn instead.
+
+    Raises `DomainError`: unknown_request, reason_missing, already_decided, not_allowed, own_proposal.
+    """
+    words = words_of(kind, note)
+    with transaction.atomic():
+        request = kind.lock(request_id)
+        _check_right(kind, request, user)
+        if request.proposer_id == user.pk:
+            raise errors.own_proposal()
+        request.refuse(user, timezone.now(), words)
+        _end(kind, request, Step.REFUSED, user, words)
+    return request
+
+
+def withdraw(kind: Kind[R], request_id: int, *, user: AbstractUser, note: str) -> R:
+    """The proposer takes a request back. Raises `DomainError`: unknown_request, reason_missing, already_decided,
+    not_the_proposer."""
+    words = words_of(kind, note)
+    with transaction.atomic():
+        request = kind.lock(request_id)
+        _check_waiting(request)
+        if request.proposer_id != user.pk:
+            raise errors.not_the_proposer()
+        request.withdraw(user, timezone.now(), words)
+        _end(kind, request, Step.WITHDRAWN, user, words)
+    return request
+
+
+def words_of(kind: Kind[Any], text: str) -> str:
+    """What a person wrote, cut to its column. Raises `DomainError` reason_missing."""
+    words = text.strip()[: kind.longest_words]
+    if not words:
+        raise errors.reason_missing()
+    return words
+
+
+def check_approver(kind: Kind[R], request: R, user: AbstractUser, *, now: datetime) -> None:
+    """Raises `DomainError`: already_decided, not_allowed, own_proposal, too_early, beyond_limit."""
+    _check_right(kind, request, user)
+    if request.proposer_id == user.pk:
+        _check_alone(kind, request, now)
+    check_limit(user, kind.approve_limit, kind.amount_of(request))
+
+
+def _check_right(kind: Kind[R], request: R, user: AbstractUser) -> None:
+    _check_waiting(request)
+    if not user.has_perm(kind.may_approve):
+        raise errors.not_allowed()
+
+
+def _check_waiting(request: Request) -> None:
+    if not request.is_waiting:
+        raise errors.already_decided(request.status_label)
+
+
+def _check_alone(kind: Kind[R], request: R, now: datetime) -> None:
+    """A shop of one person may have switched this on; then after a wait, and marked."""
+    alone_from = kind.alone_from(request)
+    if alone_from is None:
+        raise errors.own_proposal()
+    if now < alone_from:
+        raise errors.too_early(math.ceil((alone_from - now) / timedelta(minutes=1)))
+
+
+def _apply(kind: Kind[R], request: R, user: AbstractUser | None, note: str) -> None:
+    proof = kind.record(request, Step.APPROVED, user, _marked(request, note))
+    kind.apply(request, Approval(user, note, proof))
+
+
+def _end(kind: Kind[R], request: R, step: Step, user: AbstractUser, words: str) -> None:
+    _save_decision(kind, request)
+    kind.record(request, step, user, words)
+    kind.release(request, step, user, words)
+
+
+def _save_decision(kind: Kind[R], request: R) -> None:
+    """Write the decision with one UPDATE that the old state guards; a lock that a kind forgot does no harm then."""
+    written = bulk.update_rows(kind.model, [request], kind.decision_columns, guard=kind.waiting_guard)
+    if written != 1:
+        raise errors.already_decided("")
+
+
+def _marked(request: Request, note: str) -> str:
+    """The approver's note, marked where the approver had proposed it."""
+    return f"{SINGLE_OPERATOR}: {note}" if request.is_single_operator else note
