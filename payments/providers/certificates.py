@@ -1,8 +1,10 @@
-"""X.509 for adapters: parse once, follow a chain to a root of the account's own, look at the clock each time.
+"""Verifies X.509 chains for adapters, up to a root certificate of the account.
+
+Certificates and chains are verified once and cached; validity periods are compared with the clock at each use.
 
 `cryptography.x509.verification` is made for web servers and refuses these chains: subjects have no alternative name,
-and the intermediate certificate of Alipay's sandbox says nowhere that it may sign certificates. So an intermediate
-that stands in the account is believed as it is; one that arrives with a message must carry the flags, or every
+and the intermediate certificate of Alipay's sandbox lacks the flag that it may sign certificates. So an intermediate
+that is configured in the account is trusted as it is; one that arrives with a message must carry the flag, or every
 merchant's certificate of the same authority could sign for the provider.
 """
 
@@ -36,9 +38,9 @@ from django.utils.translation import gettext_lazy as _
 
 from payments.providers.rsa_keys import MIN_BITS
 
-# Longest path from a signing certificate to its root: providers have one intermediate, at most two.
+# The longest path from a signing certificate to its root: providers have one intermediate, at most two.
 MAX_PATH = 4
-# A certificate is about 2 kB; whatever is longer is no certificate but work for us.
+# A certificate is about 2 kB; the bound limits the work that a stranger can cause.
 MAX_TEXT = 32 * 1024
 REASONS: Mapping[str, Promise] = {
     "unreadable": _("It is not a certificate in PEM form with an RSA key of 2048 bits or more."),
@@ -53,8 +55,8 @@ _Kind = TypeVar("_Kind", bound=ExtensionType)
 _PEM = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 
 
-class Untrusted(ValueError):
-    """A certificate that must not be believed. `code` is a key of `REASONS`."""
+class UntrustedCertificate(ValueError):
+    """A certificate must not be trusted. `code` is a key of `REASONS`."""
 
     def __init__(self, code: str) -> None:
         super().__init__(f"certificate {code}")
@@ -66,31 +68,34 @@ class Untrusted(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Trusted:
-    """A key whose chain was followed to its root. It holds from `begins_at` to `ends_at` (UTC): the whole chain's time."""
+class TrustedKey:
+    """A key whose certificate chain was verified up to a root.
+
+    `begins_at` and `ends_at` (UTC) bound the period in which every certificate of the chain is valid.
+    """
 
     key: RSAPublicKey
     begins_at: datetime
     ends_at: datetime
 
     def at(self, moment: datetime) -> RSAPublicKey:
-        """The key, if every certificate of the chain is in its time; raises `Untrusted`."""
+        """The key, if every certificate of the chain is valid at that moment. Raises `UntrustedCertificate`."""
         if moment < self.begins_at:
-            raise Untrusted("not_yet_valid")
+            raise UntrustedCertificate("not_yet_valid")
         if moment > self.ends_at:
-            raise Untrusted("expired")
+            raise UntrustedCertificate("expired")
         return self.key
 
 
 def is_certificate(text: str) -> bool:
-    """Whether the text claims to be one; says nothing about what is inside."""
+    """Whether the text has the header of a PEM certificate; the content is not checked."""
     return "-----BEGIN CERTIFICATE-----" in text
 
 
-# Keyed by the text itself: a changed certificate can never be answered with the old object.
+# The cache key is the text itself: a changed certificate can never yield the old object.
 @lru_cache(maxsize=512)
 def read_certificates(text: str) -> tuple[Certificate, ...]:
-    """All certificates of a PEM text that can be read, in its order; ValueError when there is none.
+    """All readable certificates of a PEM text, in its order. Raises ValueError when there is none.
 
     Unreadable ones are left out: Alipay's root file also holds roots of the Chinese SM2 family.
     """
@@ -103,11 +108,11 @@ def read_certificates(text: str) -> tuple[Certificate, ...]:
 
 
 def read_certificate(text: str) -> Certificate:
-    """The first certificate of a PEM text; ValueError when there is none."""
+    """The first certificate of a PEM text. Raises ValueError when there is none."""
     return read_certificates(text)[0]
 
 
-# What parsing raises for a certificate in which a byte or two are not what they should be.
+# The exceptions of parsing a damaged certificate.
 _UNREADABLE = (
     ValueError, TypeError, OverflowError, UnsupportedAlgorithm, InvalidVersion, DuplicateExtension,
     UnsupportedGeneralNameType,
@@ -117,7 +122,7 @@ _UNREADABLE = (
 def _readable(pem: str) -> list[Certificate]:
     try:
         certificate = load_pem_x509_certificate(pem.encode("ascii"))
-        # All are parsed late, and each may fail on its own.
+        # The library parses each of these on first access, and each may fail on its own.
         _parts = certificate.subject, certificate.issuer, certificate.extensions
         _times = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     except _UNREADABLE:
@@ -126,7 +131,7 @@ def _readable(pem: str) -> list[Certificate]:
 
 
 def rsa_key(certificate: Certificate) -> RSAPublicKey:
-    """The certificate's key; ValueError unless it is RSA of MIN_BITS or more."""
+    """The certificate's key. Raises ValueError unless it is RSA of MIN_BITS or more."""
     try:
         key = certificate.public_key()
     except (ValueError, TypeError, UnsupportedAlgorithm):
@@ -137,12 +142,12 @@ def rsa_key(certificate: Certificate) -> RSAPublicKey:
 
 
 def rsa_key_of(text: str) -> RSAPublicKey:
-    """The key of the first certificate. Raises ValueError, as the functions do that it is made of."""
+    """The key of the first certificate of a PEM text. Raises ValueError."""
     return rsa_key(read_certificate(text))
 
 
 def kind_problems(name: str, text: str, read: Callable[[str], object]) -> list[str]:
-    """What is wrong with an account's text that should be a certificate which `read` takes, for people."""
+    """The problems, for staff, of the account key `name`, whose text should be a certificate that `read` accepts."""
     if "PRIVATE KEY" in text:
         return [gettext("%(key)s holds a private key.") % {"key": name}]
     if not is_certificate(text):
@@ -155,7 +160,7 @@ def kind_problems(name: str, text: str, read: Callable[[str], object]) -> list[s
 
 
 def common_name(certificate: Certificate) -> str:
-    """The subject's CN, empty when it has none or several."""
+    """The subject's common name; empty when it has none or several."""
     names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     return str(names[0].value) if len(names) == 1 else ""
 
@@ -168,7 +173,7 @@ def _extension(certificate: Certificate, kind: type[_Kind]) -> _Kind | None:
 
 
 def may_sign_certificates(certificate: Certificate) -> bool:
-    """basicConstraints decides; where there are none, keyUsage must say keyCertSign in so many words."""
+    """Whether the certificate may issue others: by basicConstraints, or without them by keyUsage keyCertSign."""
     constraints, usage = _extension(certificate, BasicConstraints), _extension(certificate, KeyUsage)
     if constraints is None:
         return usage is not None and usage.key_cert_sign
@@ -176,12 +181,13 @@ def may_sign_certificates(certificate: Certificate) -> bool:
 
 
 def may_sign_messages(certificate: Certificate) -> bool:
+    """Whether keyUsage allows signing messages; a certificate without keyUsage may."""
     usage = _extension(certificate, KeyUsage)
     return usage is None or usage.digital_signature or usage.content_commitment
 
 
 def _allows_below(issuer: Certificate, below: int) -> bool:
-    """`below`: how many intermediate certificates stand between this one and the signing one."""
+    """Whether the issuer's path length allows `below` intermediate certificates between it and the signing one."""
     constraints = _extension(issuer, BasicConstraints)
     return constraints is None or constraints.path_length is None or below <= constraints.path_length
 
@@ -195,7 +201,7 @@ def _issued(issuer: Certificate, certificate: Certificate) -> bool:
 
 
 def _has_weak_hash(certificate: Certificate) -> bool:
-    """Collisions of MD5 and SHA-1 are for sale: what arrives from outside must not rest on them."""
+    """Whether the certificate is signed with MD5 or SHA-1, whose collisions an attacker can buy."""
     try:
         return certificate.signature_hash_algorithm is None or isinstance(
             certificate.signature_hash_algorithm, (MD5, SHA1)
@@ -204,38 +210,38 @@ def _has_weak_hash(certificate: Certificate) -> bool:
         return True
 
 
-def _fits(issuer: Certificate, path: Sequence[Certificate]) -> bool:
+def _may_issue(issuer: Certificate, path: Sequence[Certificate]) -> bool:
     return may_sign_certificates(issuer) and _allows_below(issuer, len(path) - 1)
 
 
-def follow_chain(
+def verify_chain(
     chain: Sequence[Certificate], *, roots: Sequence[Certificate], middle: Sequence[Certificate] = ()
-) -> Trusted:
-    """The key of `chain[0]`, if a path leads from it to one of `roots`; raises `Untrusted`.
+) -> TrustedKey:
+    """The key of `chain[0]`, if a path leads from it to one of `roots`. Raises `UntrustedCertificate`.
 
-    `chain[1:]` came with it, `middle` stands in the account. What the clock says is left to `Trusted.at`.
+    `chain[1:]` arrived with it, `middle` is configured in the account. The clock is compared in `TrustedKey.at`.
     """
     if not may_sign_messages(chain[0]):
-        raise Untrusted("wrong_use")
+        raise UntrustedCertificate("wrong_use")
     path = [chain[0]]
     while path[-1] not in roots:
         if path[-1] not in middle and _has_weak_hash(path[-1]):
-            raise Untrusted("weak_hash")
-        # Roots first, so that a path ends as early as it can.
-        pool = [one for one in (*roots, *chain[1:]) if _fits(one, path)] + list(middle)
+            raise UntrustedCertificate("weak_hash")
+        # Roots come first, so that the path is as short as possible.
+        pool = [one for one in (*roots, *chain[1:]) if _may_issue(one, path)] + list(middle)
         issuers = [one for one in pool if one not in path and _issued(one, path[-1])]
         if not issuers or len(path) == MAX_PATH:
-            raise Untrusted("no_path")
+            raise UntrustedCertificate("no_path")
         path.append(issuers[0])
     if len(path) == 1:
-        raise Untrusted("wrong_use")
+        raise UntrustedCertificate("wrong_use")
     begins_at = max(one.not_valid_before_utc for one in path)
     ends_at = min(one.not_valid_after_utc for one in path)
-    return Trusted(_key(path[0]), begins_at, ends_at)
+    return TrustedKey(_key(path[0]), begins_at, ends_at)
 
 
 def _key(certificate: Certificate) -> RSAPublicKey:
     try:
         return rsa_key(certificate)
     except ValueError as error:
-        raise Untrusted("unreadable") from error
+        raise UntrustedCertificate("unreadable") from error

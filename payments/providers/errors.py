@@ -24,12 +24,12 @@ REJECTIONS: Mapping[str, Promise] = {
     "cannot_decrypt": _("The content cannot be decrypted with the key of this account."),
     "signature_probe": _("The provider has sent a wrong signature on purpose, to see that it is refused."),
 }
-# Refused like any other, but sent by the provider itself: no case for a person.
+# A probe is rejected like a forgery, but the provider itself sent it: no case is opened.
 SIGNATURE_PROBE = "signature_probe"
 
 
 class Rejected(Exception):
-    """A call that cannot be trusted or read. `code` is a key of `REJECTIONS`.
+    """A message of a provider cannot be trusted or read. `code` is a key of `REJECTIONS`.
 
     `detail` is for staff, in English.
     """
@@ -46,7 +46,7 @@ class Rejected(Exception):
 
 
 def response_mismatch(name: str) -> OutsideError:
-    """The error for a signed answer about something else than what was asked for."""
+    """The error for a signed response whose member `name` does not match our request."""
     return OutsideError(
         "provider_answer_refused",
         _("The answer is about something else: %(name)s does not fit."),

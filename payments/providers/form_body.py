@@ -1,6 +1,7 @@
-"""Form bodies as providers sign them: decoded once, on bytes, no field twice.
+"""Parses form bodies on bytes: decoded once, no field twice.
 
-What was signed is exactly what arrived, in whatever character set; Django's own form parser knows UTF-8 only.
+The provider signed exactly the bytes that arrived, in any of several character sets; Django's form parser reads UTF-8
+only.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ from urllib.parse import unquote_to_bytes
 
 from payments.providers.errors import Rejected
 
-# These messages have about 35 fields; a thousand would only cost us time.
+# These messages have about 35 fields; the bound limits the work that a stranger can cause.
 MAX_FIELDS = 200
-# Python's codec for each name taken. Java, which writes these messages, puts GBK characters into "gb2312" too.
+# Python's codec for each accepted name. Java, which writes these messages, puts GBK characters into "gb2312" too.
 CODECS: Mapping[str, str] = {
     "utf-8": "utf-8",
     "utf8": "utf-8",
@@ -24,11 +25,11 @@ CODECS: Mapping[str, str] = {
 
 def _unquote(text: bytes) -> bytes:
     plain = text.replace(b"+", b" ")
-    return unquote_to_bytes(plain) if b"%" in plain else plain  # most have none, and looking costs little
+    return unquote_to_bytes(plain) if b"%" in plain else plain  # most values have none: saves the call
 
 
 def split_form(body: bytes) -> dict[bytes, bytes]:
-    """The form's pairs, decoded once ('+' is a blank, %2B is '+'); raises `Rejected`."""
+    """The pairs of a form body, percent-decoded once ('+' is a blank, %2B is '+'). Raises `Rejected`."""
     segments = body.split(b"&")
     if len(segments) > MAX_FIELDS:
         raise Rejected("malformed", "too many fields")
@@ -45,7 +46,7 @@ def split_form(body: bytes) -> dict[bytes, bytes]:
 
 
 def decode_form(form: Mapping[bytes, bytes], codec: str) -> dict[str, str]:
-    """Names and values as text, strictly; raises `Rejected`."""
+    """Names and values decoded strictly. Raises `Rejected` for bytes outside the character set and for NUL."""
     try:
         fields = {name.decode(codec): value.decode(codec) for name, value in form.items()}
     except UnicodeDecodeError as error:

@@ -1,4 +1,4 @@
-"""What a payment provider's adapter does; what it takes and gives stands in `base`."""
+"""The interface of a payment provider's adapter; `types` holds the dataclasses that it takes and returns."""
 
 from __future__ import annotations
 
@@ -21,16 +21,17 @@ from payments.providers.types import (
     ParsedNotification,
     PaymentPage,
     RawNotification,
-    RefundOrder,
+    RefundInstruction,
     RefundResult,
     TradeResult,
 )
 
 
 class Provider(NamesKeys, Protocol):
-    """One provider. Its class derives from this one and says what it can; what it does not say it cannot.
+    """One provider. An adapter derives from this class and overrides what its provider can do.
 
-    `refund_gap`: how far apart the provider wants two refunds of one trade.
+    The methods that are not abstract default to «cannot». `refund_gap` is the shortest interval that the provider
+    allows between two refunds of one trade.
     """
 
     name: str
@@ -39,57 +40,57 @@ class Provider(NamesKeys, Protocol):
 
     @abstractmethod
     def check(self, keys: AccountKeys) -> list[str]:
-        """Problems to show when an account is saved, in the reader's language; no network."""
+        """The problems of an account that is being saved, in the reader's language. Makes no network call."""
 
     @abstractmethod
     def verify(self, call: RawNotification, keys: AccountKeys) -> ParsedNotification:
-        """The notice of a genuine call; raises `Rejected`. No network, no database."""
+        """Check a notification's signature and parse it. Raises `Rejected`. No network, no database."""
 
     @abstractmethod
     def success(self) -> NotificationResponse:
-        """Said only when the row is durable and the signature is good."""
+        """The response to a notification that is stored durably and whose signature is good."""
 
     @abstractmethod
     def failure(self, code: str) -> NotificationResponse:
-        """`code`: of `Rejected`, or a key of `FAILURE_STATUS`."""
+        """The response to a notification that was not accepted. `code`: of `Rejected`, or in `FAILURE_STATUS`."""
 
     @abstractmethod
     def start(self, attempt: Attempt, keys: AccountKeys, gateway: Gateway) -> PaymentPage:
-        """Raises `OutsideError`. The attempt must be committed before."""
+        """Start an attempt at the provider. The attempt must be committed before. Raises `OutsideError`."""
 
     def can_query(self, keys: AccountKeys) -> bool:
-        """Whether this account can be asked."""
+        """Whether attempts of this account can be queried."""
         return False
 
     def can_close(self, keys: AccountKeys) -> bool:
-        """Whether this account can be told to take no more money."""
+        """Whether attempts of this account can be closed at the provider, so that it takes no more money."""
         return False
 
     def can_refund(self, keys: AccountKeys) -> bool:
-        """Whether this account can be told to give money back."""
+        """Whether payments of this account can be refunded through the provider's API."""
         return False
 
     @abstractmethod
     def query(self, attempt: Attempt, keys: AccountKeys, gateway: Gateway) -> TradeResult:
-        """Raises `OutsideError`."""
+        """Query the state of an attempt. Raises `OutsideError`."""
 
     def close(self, attempt: Attempt, keys: AccountKeys, gateway: Gateway) -> TradeResult:
-        """The state after closing: PAID where the buyer was faster. Raises `OutsideError`.
+        """Close an attempt at the provider; the result is PAID where the buyer was faster. Raises `OutsideError`.
 
-        Without such a call, what a question brings is all there is.
+        Defaults to a query, for providers that cannot close.
         """
         return self.query(attempt, keys, gateway)
 
     @abstractmethod
-    def refund(self, order: RefundOrder, keys: AccountKeys, gateway: Gateway) -> RefundResult:
-        """Raises `OutsideError`.
+    def refund(self, refund: RefundInstruction, keys: AccountKeys, gateway: Gateway) -> RefundResult:
+        """Request a refund. Raises `OutsideError`.
 
-        With `outcome_known` False ask with `query_refund` or repeat with the same number.
+        Where the error has `outcome_known` False, call `query_refund`, or request again with the same number.
         """
 
     @abstractmethod
-    def query_refund(self, order: RefundOrder, keys: AccountKeys, gateway: Gateway) -> RefundResult:
-        """Raises `OutsideError`."""
+    def query_refund(self, refund: RefundInstruction, keys: AccountKeys, gateway: Gateway) -> RefundResult:
+        """Query the state of a refund. Raises `OutsideError`."""
 
     def can_bill(self, keys: AccountKeys) -> bool:
         """Whether this account's daily bills can be fetched."""
@@ -98,25 +99,28 @@ class Provider(NamesKeys, Protocol):
     def fetch_bill(self, day: date, keys: AccountKeys, gateway: Gateway, target: Path) -> BillResult:
         """Write the bill of that day (Beijing time) to `target`, checked as far as the provider allows.
 
-        Raises `OutsideError`. Whatever is not READY leaves no file.
+        Leaves no file unless the result is READY. Raises `OutsideError`.
         """
         return BillResult(state=BillState.NOT_READY)
 
 
 @runtime_checkable
 class DecryptsContent(Protocol):
-    """A provider that puts the facts into its calls under a key of the account."""
+    """A provider whose notifications carry their content encrypted with a key of the account."""
 
     def decrypted_content(self, body: bytes, keys: AccountKeys) -> Mapping[str, object]:
-        """The facts of a stored call, to be shown to staff. Raises `Rejected`."""
+        """The decrypted content of a stored notification, to be shown to staff. Raises `Rejected`."""
 
 
 @runtime_checkable
 class PaysInApp(Protocol):
-    """A provider that also takes money inside its own app, where a page of the shop hands it signed parameters."""
+    """A provider that also takes money inside its own app, where a page of the shop passes it signed parameters."""
 
     def pays_in_app(self, keys: AccountKeys) -> bool:
-        """Whether this account collects there. The buyer's `openid` must be known then."""
+        """Whether this account takes payments in the app. The attempt must then have the buyer's `openid`."""
 
     def start_in_app(self, attempt: Attempt, keys: AccountKeys, gateway: Gateway) -> Mapping[str, str]:
-        """The parameters, which grow old: asked again, the same order is signed anew. Raises `OutsideError`."""
+        """The signed parameters for the app. They expire: a second call signs the same order anew.
+
+        Raises `OutsideError`.
+        """

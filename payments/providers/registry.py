@@ -1,4 +1,4 @@
-"""All payment providers by name. A new one is a module beside this file and one line here."""
+"""All payment providers by name. A new one is a folder beside this file and one entry of `PROVIDERS`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PROVIDERS: Mapping[str, Provider] = {
 
 
 def get_provider(name: str) -> Provider:
-    """Raises `DomainError` unknown_provider."""
+    """The provider of that name. Raises `DomainError` unknown_provider."""
     found = PROVIDERS.get(name)
     if found is None:
         raise DomainError("unknown_provider", _("There is no payment provider “%(name)s”."), name=name)
@@ -27,5 +27,5 @@ def get_provider(name: str) -> Provider:
 
 
 def provider_choices() -> list[tuple[str, str]]:
-    """Names and labels, for forms."""
+    """The names and labels of all providers, for forms."""
     return [(name, str(provider.label)) for name, provider in PROVIDERS.items()]

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class NotificationResponse:
-    """What the provider is answered, in its own words."""
+    """The response that the provider's protocol prescribes."""
 
     status: int
     content_type: str
     body: bytes
 
 
-# Causes of a failure answer that are not rejections, with their HTTP status. Anything else is 400.
+# The HTTP status of a failure response by its code. Any other code, such as those of `Rejected`, is 400.
 FAILURE_STATUS: Mapping[str, int] = {
     "unknown_account": 404,
     "method_not_allowed": 405,

@@ -1,8 +1,8 @@
-"""What a payment provider's adapter is: dataclasses in, dataclasses out.
+"""The dataclasses that adapters take and return.
 
-An adapter knows its provider's words and nothing of ours beyond this file: no models, no tasks, no settings.
-Amounts are `Decimal` yuan with two places, times are aware UTC, `reference` is our number for one attempt to
-collect money.
+Everything that crosses between an adapter and the rest of the product is one of these; an adapter imports no models,
+no tasks and no settings. Amounts are `Decimal` yuan with two places, times are aware UTC, `reference` is our number
+for one attempt to collect money.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from enum import StrEnum
 
 from payments.providers.values import CURRENCY
 
-# What one name of an account file may hold: a text, several, or several by name.
+# The value of one key of an account file: a text, a list of texts, or texts by name.
 Secret = str | list[str] | dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class AccountKeys:
-    """One account's file, split: `config` may be shown, `secrets` never.
+    """The settings of one account: `config` may be shown, `secrets` never.
 
-    `version` changes when either does.
+    `version` changes whenever one of the two changes.
     """
 
     provider: str
@@ -33,24 +33,27 @@ class AccountKeys:
     version: str = ""
 
     def secret(self, name: str) -> str:
-        """A single secret; empty when there is none of this name."""
+        """A secret that is one text; empty when the account has none of this name."""
         value = self.secrets.get(name, "")
         return value if isinstance(value, str) else ""
 
     def secret_list(self, name: str) -> list[str]:
-        """A secret that may be several; a single text counts as a list of one."""
+        """A secret that is a list of texts; a single text counts as a list of one."""
         value = self.secrets.get(name) or []
         return [value] if isinstance(value, str) else list(value) if isinstance(value, list) else []
 
     def secret_map(self, name: str) -> Mapping[str, str]:
-        """Secrets by name, such as keys by their serial number; empty when there is none of this kind."""
+        """A secret that is texts by name, such as keys by serial number; empty when the account has none."""
         value = self.secrets.get(name, {})
         return value if isinstance(value, dict) else {}
 
 
 @dataclass(frozen=True, slots=True)
 class RawNotification:
-    """An HTTP call as it arrived; header names in lower case, body untouched, `received_at` in UTC."""
+    """The HTTP request of a notification as it arrived.
+
+    Header names are in lower case, the body is untouched, `received_at` is UTC.
+    """
 
     headers: Mapping[str, str]
     body: bytes = field(repr=False)
@@ -58,8 +61,11 @@ class RawNotification:
 
 
 class UpdateKind(StrEnum):
-    """REFUND_FAILED: a refund that was taken on has ended without money moving. REFUND_ABNORMAL: it hangs at the
-    provider until a person puts it right there."""
+    """The kinds of payment update.
+
+    REFUND_FAILED: an accepted refund has ended and no money moved. REFUND_ABNORMAL: a refund is stuck at the
+    provider until a person corrects it there.
+    """
 
     PAYMENT = "payment"
     REFUND = "refund"
@@ -71,15 +77,15 @@ class UpdateKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParsedNotification:
-    """What a call with a good signature says. The caller still compares it with our own records.
+    """The content of a notification whose signature is good. The caller still compares it with our own records.
 
     `event_id`: the same for every retry of one notification, at most 200 characters, unique within the
-    account. `amount`: the whole payment's amount, also in a refund notice; None when absent or not readable
-    as an amount, which must never pay. `refund_amount`: of this one refund, None where the provider tells
-    only the sum. `refunded_total`: of all refunds so far, None where it keeps no sum. `full_refund`: the
-    provider itself says that nothing is left; where it is False, compare the sums. `account_problem`: empty,
-    or the name of the account fact that does not fit (`wrong_app_id`, `wrong_seller_id`). `state`: the
-    provider's own word, for display.
+    account. `amount`: the amount of the whole payment, in a refund's notification too; None when absent or not
+    readable as an amount, and then it must never mark a payment as paid. `refund_amount`: the amount of this one
+    refund, None where the provider sends only the sum. `refunded_total`: the sum of all refunds so far, None where
+    the provider keeps no sum. `full_refund`: the provider states that nothing is left; where it is False, compare
+    the sums. `account_problem`: empty, or a code for the account setting that does not match (`wrong_app_id`,
+    `wrong_seller_id`). `state`: the provider's own state, for display.
     """
 
     event_id: str
@@ -100,9 +106,10 @@ class ParsedNotification:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One attempt to collect money. After `expires_at` the provider itself must take no money.
+    """One attempt to collect money, as the provider is given it.
 
-    `openid` names the buyer to WeChat, for payments inside its app.
+    The provider itself must take no money after `expires_at`. `openid` identifies the buyer at WeChat, for payments
+    inside its app.
     """
 
     reference: str
@@ -119,10 +126,11 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentPage:
-    """Where the buyer pays: an address to open, a text for a QR code, or a form that his browser posts to `action`.
+    """The place where the buyer pays: a URL, a text for a QR code, or a form that the browser posts to `action`.
 
-    None of them where the account has no such call; `app_params` are of `PaysInApp`. With a form, `start` calls nobody
-    and gives the same order each time, since it is asked again whenever the buyer opens our page with that form.
+    All are empty where the account cannot start payments. `app_params` come from `PaysInApp.start_in_app`. With a
+    form, `start` makes no HTTP call and returns the same order each time, because our page calls it again whenever
+    the buyer opens it.
     """
 
     pay_url: str = ""
@@ -134,10 +142,11 @@ class PaymentPage:
 
 
 class TradeState(StrEnum):
-    """PENDING: can still be paid. REFUNDED: was paid, all of it went back. UNKNOWN: the word is new to us.
+    """The state of a payment at its provider.
 
-    NOT_FOUND is no proof that nobody will pay: Alipay knows a trade only once the buyer has opened the
-    cashier.
+    PENDING: it can still be paid. REFUNDED: it was paid and all of it was given back. UNKNOWN: the adapter does not
+    know the provider's state. NOT_FOUND does not prove that nobody will pay: Alipay knows a trade only once the buyer
+    has opened the cashier.
     """
 
     PENDING = "pending"
@@ -150,9 +159,10 @@ class TradeState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TradeResult:
-    """The answer to a question about one attempt; `raw` is bounded evidence text.
+    """The result of a query about one attempt.
 
-    PAID and REFUNDED always come with an amount. `refunded_total` None: the provider did not say.
+    PAID and REFUNDED always have an amount. `refunded_total` is None where the provider does not state it. `raw` is
+    the response text, bounded, as evidence.
     """
 
     state: TradeState
@@ -165,11 +175,11 @@ class TradeResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RefundOrder:
-    """Money to give back. `refund_reference` is the idempotency key: a retry must carry the same.
+class RefundInstruction:
+    """A refund that the provider is to carry out.
 
-    `payment_amount` is the whole amount of the payment, `paid_at` (UTC) when it came; `requested_at` stays the same
-    over retries.
+    `refund_reference` is the idempotency key: a retry must carry the same. `payment_amount` is the amount of the whole
+    payment, `paid_at` (UTC) its time. `requested_at` stays the same over retries.
     """
 
     reference: str
@@ -185,9 +195,10 @@ class RefundOrder:
 
 
 class RefundState(StrEnum):
-    """NOT_DONE: the provider knows no such refund, or not as done.
+    """The state of a refund at its provider.
 
-    Ask or order again with the same number. ABNORMAL: not final; a person puts it right at the provider.
+    NOT_DONE: the provider does not know the refund, or has not carried it out; query or request it again with the same
+    number. ABNORMAL: not final; a person must correct it at the provider. FAILED: final.
     """
 
     SUCCEEDED = "succeeded"
@@ -199,6 +210,8 @@ class RefundState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefundResult:
+    """The result of a refund request or of a query about one; `detail` is the provider's reason, for staff."""
+
     state: RefundState
     refund_reference: str
     amount: Decimal | None = None
@@ -208,7 +221,7 @@ class RefundResult:
 
 
 class BillState(StrEnum):
-    """NOT_READY: ask again later. EMPTY: the provider says that the day had no trades."""
+    """Whether a day's bill was fetched. NOT_READY: try again later. EMPTY: the day had no trades."""
 
     READY = "ready"
     NOT_READY = "not_ready"
@@ -217,7 +230,7 @@ class BillState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BillResult:
-    """`file_name` is the provider's own, with the ending that tells the form (csv, csv.gz, zip)."""
+    """The result of fetching a bill; the ending of `file_name` names the format (csv, csv.gz, zip)."""
 
     state: BillState
     file_name: str = ""

@@ -8,10 +8,10 @@ import re
 from decimal import Decimal
 
 MAX_BODY = 64 * 1024
-# Room for what a person needs as evidence, not for what an outsider wishes to store.
+# Enough for a person to read as evidence, and a bound on what an outsider can make us store.
 MAX_EVIDENCE = 4000
 MAX_EVENT_ID = 200
-# Longest number of ours or theirs in any of the protocols (Alipay: out_trade_no and trade_no up to 64).
+# The longest reference, ours or a provider's, in any of the protocols (Alipay: out_trade_no and trade_no up to 64).
 MAX_REFERENCE = 64
 MAX_STATE = 30
 CURRENCY = "CNY"
@@ -21,7 +21,7 @@ _AMOUNT = re.compile(r"[0-9]{1,9}(\.[0-9]{1,2})?", re.ASCII)
 
 
 def read_amount(text: str) -> Decimal | None:
-    """A positive or zero amount in yuan, ASCII digits and at most two decimals; None for any other text."""
+    """The amount in yuan of a text of ASCII digits with at most two decimals; None for any other text."""
     return Decimal(text).quantize(_CENT) if _AMOUNT.fullmatch(text) else None
 
 
@@ -30,7 +30,7 @@ def write_amount(amount: Decimal) -> str:
 
 
 def event_id(*parts: str) -> str:
-    """The parts as one key; a hash where they are too long for the column."""
+    """The parts joined to one key; their hash where the key is longer than the column (MAX_EVENT_ID)."""
     joined = "|".join(parts)
     if len(joined) <= MAX_EVENT_ID:
         return joined
@@ -38,5 +38,5 @@ def event_id(*parts: str) -> str:
 
 
 def evidence(text: str) -> str:
-    """Text bounded for storing."""
+    """The text cut to MAX_EVIDENCE characters."""
     return text[:MAX_EVIDENCE]

@@ -10,7 +10,7 @@ from payments.accounts.keys import notify_url
 from payments.models import RefundRequest
 from payments.provider_calls.result import Called, opened, outcome
 from payments.providers.registry import get_provider
-from payments.providers.types import AccountKeys, RefundOrder, RefundResult, RefundState
+from payments.providers.types import AccountKeys, RefundInstruction, RefundResult, RefundState
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +40,10 @@ class Tried(Called[RefundResult]):
         return self.answer is not None and self.answer.state is RefundState.NOT_DONE
 
 
-def order_of(request: RefundRequest) -> RefundOrder:
+def order_of(request: RefundRequest) -> RefundInstruction:
     """The request in the adapters' words: the same in every try, so that all tries are one refund."""
     payment = request.payment
-    return RefundOrder(
+    return RefundInstruction(
         reference=payment.reference,
         refund_reference=request.reference,
         amount=request.amount,

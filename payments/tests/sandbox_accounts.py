@@ -19,7 +19,7 @@ from orders.tests.builders import build_merchant, build_order
 from payments.accounts.save import save_account
 from payments.attempts.start import start_attempt
 from payments.models import Payment, PaymentAccount
-from payments.providers.types import RefundOrder
+from payments.providers.types import RefundInstruction
 from sandbox.tests.running import APP_ID, ROOT, SELLER_ID, Running, call, private_pem
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -91,9 +91,9 @@ def pay_in_sandbox(box: Running, payment: Payment) -> None:
     assert response.status == 200, response.text
 
 
-def sandbox_refund(payment: Payment, amount: str) -> RefundOrder:
+def sandbox_refund(payment: Payment, amount: str) -> RefundInstruction:
     """A refund of the attempt, as the adapters take it."""
-    return RefundOrder(
+    return RefundInstruction(
         reference=payment.reference,
         refund_reference=f"R{payment.reference[:20]}",
         amount=Decimal(amount),

@@ -1,4 +1,4 @@
-"""Alipay (支付宝), page pay, RSA2 in key mode and in certificate mode."""
+"""The adapter of Alipay (支付宝): page pay, RSA2 in key mode and in certificate mode."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from ordersite.lib.http import Gateway
 from ordersite.outside_accounts.files import missing_keys
 from payments.providers.alipay.bill import fetch_trade_bill
 from payments.providers.alipay.certificates import CERTIFICATE_KEYS
-from payments.providers.alipay.gateway import AlipayResponse, call, page_address, refused, signed_params
+from payments.providers.alipay.gateway import AlipayResponse, call, page_address, refusal_error, signed_params
 from payments.providers.alipay.notification import parse_notification
 from payments.providers.alipay.refunds import (
-    ASK_AFTER_REFUND,
     NO_SUCH_REFUND,
-    refund_done,
-    refund_found,
-    refund_refused,
+    QUERY_AFTER_REFUND,
+    done_refund_result,
+    found_refund_result,
+    refused_refund_result,
 )
 from payments.providers.alipay.self_check import check_account
 from payments.providers.errors import response_mismatch
@@ -33,7 +33,7 @@ from payments.providers.types import (
     ParsedNotification,
     PaymentPage,
     RawNotification,
-    RefundOrder,
+    RefundInstruction,
     RefundResult,
     RefundState,
     TradeResult,
@@ -45,8 +45,8 @@ from payments.providers.values import read_amount, write_amount
 _SUBJECT_LENGTH = 256
 _SUBJECT_BARRED = re.compile(r"[/=&]")
 _NOT_FOUND = "ACQ.TRADE_NOT_EXIST"
-# Closing came too late, or was done before: the query says which.
-_ASK_AFTER_CLOSE = frozenset(
+# Closing was too late, or was done before: a query tells which.
+_QUERY_AFTER_CLOSE = frozenset(
     ("ACQ.TRADE_HAS_SUCCESS", "ACQ.TRADE_STATUS_ERROR", "ACQ.REASON_TRADE_STATUS_INVALID")
 )
 _STATES = {
@@ -62,17 +62,17 @@ class Alipay(Provider):
     label = gettext_lazy("Alipay")
     config_keys = ("app_id", "seller_id", "gateway_url")
     secret_keys = ("app_private_key",)
-    # One or the other, which `check` sees to: Alipay's public key, or three certificates.
+    # Either Alipay's public key or the three certificates; `check` enforces it.
     optional_secret_keys = ("alipay_public_key", *CERTIFICATE_KEYS)
-    # Alipay takes refunds of one trade no closer together (opendocs.alipay.com, alipay.trade.refund).
+    # Alipay's shortest interval between two refunds of one trade (opendocs.alipay.com, alipay.trade.refund).
     refund_gap = timedelta(seconds=3)
 
     def check(self, keys: AccountKeys) -> list[str]:
-        """What is wrong with the account, as far as can be seen without asking Alipay."""
+        """The account's problems, as far as they can be found without calling Alipay."""
         return missing_keys(self, keys) or check_account(keys)
 
     def verify(self, call: RawNotification, keys: AccountKeys) -> ParsedNotification:
-        """Raises `Rejected`."""
+        """Check and parse a notification. Raises `Rejected`."""
         return parse_notification(call, keys)
 
     def success(self) -> NotificationResponse:
@@ -80,7 +80,7 @@ class Alipay(Provider):
         return NotificationResponse(200, "text/plain", b"success")
 
     def failure(self, code: str) -> NotificationResponse:
-        # Alipay reads the body only; the status is for proxies and for people.
+        # Alipay reads only the body; the status is for proxies and people.
         return NotificationResponse(FAILURE_STATUS.get(code, 400), "text/plain", b"fail")
 
     def can_query(self, keys: AccountKeys) -> bool:
@@ -93,7 +93,7 @@ class Alipay(Provider):
         return True
 
     def start(self, attempt: Attempt, keys: AccountKeys, gateway: Gateway) -> PaymentPage:
-        """No network: the signed address is what the buyer's browser takes to Alipay."""
+        """Sign the URL that the buyer's browser opens at Alipay. Makes no network call."""
         content = {
             "out_trade_no": attempt.reference,
             "total_amount": write_amount(attempt.amount),
@@ -106,85 +106,93 @@ class Alipay(Provider):
         return PaymentPage(pay_url=page_address(params, keys), raw=params["biz_content"])
 
     def query(self, attempt: Attempt, keys: AccountKeys, gateway: Gateway) -> TradeResult:
-        """NOT_FOUND is normal until the buyer has logged in at the cashier. Raises `OutsideError`."""
-        answer = call("alipay.trade.query", {"out_trade_no": attempt.reference}, keys, gateway)
-        if answer.sub_code == _NOT_FOUND:
-            return TradeResult(state=TradeState.NOT_FOUND, raw=answer.raw)
-        if not answer.ok:
-            raise refused(answer)
-        return _trade(answer, attempt.reference)
+        """Query a trade; NOT_FOUND until the buyer has logged in at the cashier. Raises `OutsideError`."""
+        response = call("alipay.trade.query", {"out_trade_no": attempt.reference}, keys, gateway)
+        if response.sub_code == _NOT_FOUND:
+            return TradeResult(state=TradeState.NOT_FOUND, raw=response.raw)
+        if not response.ok:
+            raise refusal_error(response)
+        return _trade_result(response, attempt.reference)
 
     def close(self, attempt: Attempt, keys: AccountKeys, gateway: Gateway) -> TradeResult:
-        """Asks when Alipay says that there is nothing left to close. Raises `OutsideError`."""
-        answer = call("alipay.trade.close", {"out_trade_no": attempt.reference}, keys, gateway)
-        if answer.sub_code == _NOT_FOUND:
-            return TradeResult(state=TradeState.NOT_FOUND, raw=answer.raw)
-        if answer.sub_code in _ASK_AFTER_CLOSE:
+        """Close a trade; queries it when Alipay reports nothing left to close. Raises `OutsideError`."""
+        response = call("alipay.trade.close", {"out_trade_no": attempt.reference}, keys, gateway)
+        if response.sub_code == _NOT_FOUND:
+            return TradeResult(state=TradeState.NOT_FOUND, raw=response.raw)
+        if response.sub_code in _QUERY_AFTER_CLOSE:
             return self.query(attempt, keys, gateway)
-        if not answer.ok:
-            raise refused(answer)
-        _check_reference(answer, attempt.reference)
+        if not response.ok:
+            raise refusal_error(response)
+        _check_reference(response, attempt.reference)
         return TradeResult(
-            state=TradeState.CLOSED, provider_reference=answer.text("trade_no"), raw=answer.raw
+            state=TradeState.CLOSED, provider_reference=response.text("trade_no"), raw=response.raw
         )
 
-    def refund(self, order: RefundOrder, keys: AccountKeys, gateway: Gateway) -> RefundResult:
-        """Done only when fund_change is Y; a repeat of the same number moves no money, so then we ask."""
-        content = {
-            "out_trade_no": order.reference,
-            "refund_amount": write_amount(order.amount),
-            "out_request_no": order.refund_reference,
-            "refund_reason": order.reason[:_SUBJECT_LENGTH],
-        }
-        answer = call("alipay.trade.refund", content, keys, gateway)
-        if not answer.ok:
-            refusal = refund_refused(answer, order)
-            asked = (
-                self.query_refund(order, keys, gateway) if answer.sub_code in ASK_AFTER_REFUND else refusal
-            )
-            return refusal if asked.state is RefundState.NOT_DONE else asked
-        _check_reference(answer, order.reference)
-        if answer.text("fund_change") != "Y":
-            return self.query_refund(order, keys, gateway)
-        return refund_done(answer, order)
+    def refund(self, refund: RefundInstruction, keys: AccountKeys, gateway: Gateway) -> RefundResult:
+        """Refund a trade; money moved only where fund_change is Y. Raises `OutsideError`.
 
-    def query_refund(self, order: RefundOrder, keys: AccountKeys, gateway: Gateway) -> RefundResult:
-        """Code 10000 says only that the question was understood; refund_status says whether money moved."""
-        content = {"out_trade_no": order.reference, "out_request_no": order.refund_reference}
-        answer = call("alipay.trade.fastpay.refund.query", content, keys, gateway)
-        if not answer.ok and answer.sub_code not in NO_SUCH_REFUND:
-            raise refused(answer)
-        if answer.text("out_request_no") not in ("", order.refund_reference):
+        A repeat of the same number moves no money and has no Y, so the refund is then queried.
+        """
+        content = {
+            "out_trade_no": refund.reference,
+            "refund_amount": write_amount(refund.amount),
+            "out_request_no": refund.refund_reference,
+            "refund_reason": refund.reason[:_SUBJECT_LENGTH],
+        }
+        response = call("alipay.trade.refund", content, keys, gateway)
+        if not response.ok:
+            refusal = refused_refund_result(response, refund)
+            queried = (
+                self.query_refund(refund, keys, gateway)
+                if response.sub_code in QUERY_AFTER_REFUND
+                else refusal
+            )
+            return refusal if queried.state is RefundState.NOT_DONE else queried
+        _check_reference(response, refund.reference)
+        if response.text("fund_change") != "Y":
+            return self.query_refund(refund, keys, gateway)
+        return done_refund_result(response, refund)
+
+    def query_refund(self, refund: RefundInstruction, keys: AccountKeys, gateway: Gateway) -> RefundResult:
+        """Query a refund. Raises `OutsideError`.
+
+        Code 10000 means only that the query was understood; refund_status tells whether money moved.
+        """
+        content = {"out_trade_no": refund.reference, "out_request_no": refund.refund_reference}
+        response = call("alipay.trade.fastpay.refund.query", content, keys, gateway)
+        if not response.ok and response.sub_code not in NO_SUCH_REFUND:
+            raise refusal_error(response)
+        if response.text("out_request_no") not in ("", refund.refund_reference):
             raise response_mismatch("out_request_no")
-        return refund_found(answer, order)
+        return found_refund_result(response, refund)
 
     def can_bill(self, keys: AccountKeys) -> bool:
         return True
 
     def fetch_bill(self, day: date, keys: AccountKeys, gateway: Gateway, target: Path) -> BillResult:
-        """The day's acquiring trades as Alipay's zip. Raises `OutsideError`."""
+        """Fetch the day's acquiring trades as Alipay's zip file. Raises `OutsideError`."""
         return fetch_trade_bill(day, keys, gateway, target)
 
 
-def _check_reference(answer: AlipayResponse, reference: str) -> None:
-    if answer.text("out_trade_no") != reference:
+def _check_reference(response: AlipayResponse, reference: str) -> None:
+    if response.text("out_trade_no") != reference:
         raise response_mismatch("out_trade_no")
 
 
-def _trade(answer: AlipayResponse, reference: str) -> TradeResult:
-    _check_reference(answer, reference)
-    amount = read_amount(answer.text("total_amount"))
-    state = _STATES.get(answer.text("trade_status"), TradeState.UNKNOWN)
+def _trade_result(response: AlipayResponse, reference: str) -> TradeResult:
+    _check_reference(response, reference)
+    amount = read_amount(response.text("total_amount"))
+    state = _STATES.get(response.text("trade_status"), TradeState.UNKNOWN)
     # A trade closed without payment has no date on which money was sent; a fully refunded one keeps it.
-    if state is TradeState.CLOSED and answer.text("send_pay_date"):
+    if state is TradeState.CLOSED and response.text("send_pay_date"):
         state = TradeState.REFUNDED
     if state in (TradeState.PAID, TradeState.REFUNDED) and amount is None:
         raise response_mismatch("total_amount")
     return TradeResult(
         state=state,
-        provider_reference=answer.text("trade_no"),
+        provider_reference=response.text("trade_no"),
         amount=amount,
-        paid_at=read_beijing(answer.text("send_pay_date")),
+        paid_at=read_beijing(response.text("send_pay_date")),
         refunded_total=amount if state is TradeState.REFUNDED else None,
-        raw=answer.raw,
+        raw=response.raw,
     )

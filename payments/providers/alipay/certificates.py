@@ -1,6 +1,7 @@
-"""Alipay's certificate mode: three certificates in place of one public key, and new ones that Alipay hands out.
+"""Alipay's certificate mode: three certificates instead of one public key, and the successors that Alipay issues.
 
-Serial numbers as Alipay counts them: MD5 in hex over the issuer's name (`CN=…,OU=…,O=…,C=…`) and the decimal serial.
+Alipay's serial number of a certificate is the MD5 in hex over the issuer's name (`CN=…,OU=…,O=…,C=…`) and the decimal
+serial number.
 Source: fzlee/alipay DCAliPay, go-pay/gopay alipay/sign.go.
 """
 
@@ -18,36 +19,37 @@ from cryptography.x509 import Certificate
 
 from payments.providers.alipay.keys import public_key
 from payments.providers.certificates import (
-    Trusted,
-    Untrusted,
+    TrustedKey,
+    UntrustedCertificate,
     common_name,
-    follow_chain,
     may_sign_certificates,
     read_certificates,
     rsa_key,
+    verify_chain,
 )
 from payments.providers.types import AccountKeys
 
 CERTIFICATE_KEYS = ("alipay_cert", "alipay_root_cert", "app_cert")
-# pkcs-1: the roots of the SM2 family in Alipay's root file do not count.
+# The object identifiers of pkcs-1 signatures: Alipay's root file also holds SM2 roots, which are not used here.
 _RSA_SIGNATURES = "1.2.840.113549.1.1."
-# A new certificate comes once in years; the bound is for whoever makes us ask for invented ones.
+# Alipay issues a new certificate once in years; the bound protects the memory of the process.
 _KEPT = 64
 
 
 def is_certificate_mode(keys: AccountKeys) -> bool:
+    """Whether the account has any of the certificates."""
     return any(keys.secret(name) for name in CERTIFICATE_KEYS)
 
 
 def serial(certificate: Certificate) -> str:
-    """A certificate's number in requests and answers: app_cert_sn, alipay_cert_sn."""
+    """The serial number of a certificate in requests (app_cert_sn) and responses (alipay_cert_sn)."""
     text = f"{certificate.issuer.rfc4514_string()}{certificate.serial_number}"
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
 @lru_cache(maxsize=256)
 def root_serial(text: str) -> str:
-    """alipay_root_cert_sn of a root file; ValueError when there is no RSA root in it."""
+    """The alipay_root_cert_sn of a root file. Raises ValueError when it holds no RSA root."""
     found = [serial(root) for root in rsa_roots(text)]
     if not found:
         raise ValueError("no RSA root certificate")
@@ -55,7 +57,7 @@ def root_serial(text: str) -> str:
 
 
 def rsa_roots(text: str) -> tuple[Certificate, ...]:
-    """The RSA roots of a root file, in its order; ValueError when it holds no certificate."""
+    """The RSA roots of a root file, in its order. Raises ValueError when it holds no certificate."""
     return tuple(
         one
         for one in read_certificates(text)
@@ -65,7 +67,10 @@ def rsa_roots(text: str) -> tuple[Certificate, ...]:
 
 
 def request_serials(keys: AccountKeys) -> dict[str, str]:
-    """The two parameters of a request in certificate mode, none in key mode. ValueError when one is unusable."""
+    """The parameters that certificate mode adds to a request; none in key mode.
+
+    Raises ValueError when a certificate is unusable.
+    """
     if not is_certificate_mode(keys):
         return {}
     return {
@@ -80,31 +85,31 @@ def _certified_key(text: str) -> RSAPublicKey:
 
 
 def configured_key(keys: AccountKeys) -> RSAPublicKey:
-    """Alipay's key as the account has it, in either mode; ValueError when it is unusable."""
+    """Alipay's public key from the account, in either mode. Raises ValueError when it is unusable."""
     if is_certificate_mode(keys):
         return _certified_key(keys.secret("alipay_cert"))
     return public_key(keys.secret("alipay_public_key"))
 
 
-def trust(chain: Sequence[Certificate], keys: AccountKeys) -> Trusted:
-    """Follow a chain to the account's root, by way of what stands in alipay_cert; raises `Untrusted`."""
+def verify_to_root(chain: Sequence[Certificate], keys: AccountKeys) -> TrustedKey:
+    """Verify a chain up to the account's root, by the intermediates in alipay_cert. Raises `UntrustedCertificate`."""
     try:
         roots = rsa_roots(keys.secret("alipay_root_cert"))
         middle = read_certificates(keys.secret("alipay_cert"))[1:]
     except ValueError as error:
-        raise Untrusted("unreadable") from error
-    return follow_chain(chain, roots=roots, middle=middle)
+        raise UntrustedCertificate("unreadable") from error
+    return verify_chain(chain, roots=roots, middle=middle)
 
 
-class NewCertificates:
-    """Alipay's certificates that this process was handed after the account was made, by account and serial number."""
+class DownloadedCertificates:
+    """The successors of an account's alipay_cert that this process has downloaded, by account and serial number."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._kept: OrderedDict[tuple[str, ...], Trusted] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, ...], TrustedKey] = OrderedDict()
 
     def get(self, keys: AccountKeys, number: str, *, at: datetime) -> RSAPublicKey | None:
-        """The key, while its certificates are in their time."""
+        """The key of that serial number; None when it is unknown or not valid at `at` (UTC)."""
         with self._lock:
             trusted = self._kept.get((*_account(keys), number))
         return trusted.key if trusted and trusted.begins_at <= at <= trusted.ends_at else None
@@ -115,19 +120,19 @@ class NewCertificates:
         return [trusted.key for trusted in kept if trusted.begins_at <= at <= trusted.ends_at]
 
     def accept(self, keys: AccountKeys, number: str, text: str, *, at: datetime) -> RSAPublicKey:
-        """Keep a certificate that was handed out under this number, if it can be believed; raises `Untrusted`.
+        """Keep a certificate downloaded under this serial number, if it is trusted. Raises `UntrustedCertificate`.
 
-        Every merchant has a certificate under the same root: only one issued to the same name as the account's own
-        alipay_cert is Alipay's.
+        Every merchant has a certificate under the same root, so only one that is issued to the same name as the
+        account's alipay_cert is accepted as Alipay's. `at` (UTC): when it must be valid.
         """
         try:
             chain = read_certificates(text)
             name = common_name(read_certificates(keys.secret("alipay_cert"))[0])
         except ValueError as error:
-            raise Untrusted("unreadable") from error
+            raise UntrustedCertificate("unreadable") from error
         if not name or common_name(chain[0]) != name or serial(chain[0]) != number:
-            raise Untrusted("wrong_name")
-        trusted = trust(chain, keys)
+            raise UntrustedCertificate("wrong_name")
+        trusted = verify_to_root(chain, keys)
         key = trusted.at(at)
         with self._lock:
             self._kept[(*_account(keys), number)] = trusted
@@ -141,8 +146,8 @@ class NewCertificates:
 
 
 def _account(keys: AccountKeys) -> tuple[str, str]:
-    # By the certificates, not by the name: an account that is changed begins anew.
+    # Identified by its certificates, not by its name: a changed account starts with an empty cache.
     return keys.secret("alipay_root_cert"), keys.secret("alipay_cert")
 
 
-new_certificates = NewCertificates()
+downloaded_certificates = DownloadedCertificates()

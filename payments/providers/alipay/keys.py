@@ -1,4 +1,4 @@
-"""Alipay's RSA2: SHA256withRSA, PKCS#1 v1.5; the keys themselves are read in `rsa_keys`."""
+"""Alipay's RSA2: SHA256withRSA, PKCS#1 v1.5. `rsa_keys` parses the keys."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Alipay's asynchronous notification: from the raw body to a `ParsedNotification`.
+"""Verifies and parses Alipay's asynchronous notification.
 
-One parsed form serves both the signature and the business, so that nothing is used that was not signed. The
-work is done on bytes: what was signed is exactly what arrived, in whatever character set. Facts:
+One parsed form serves both the signature and the content, so that no unsigned field is used. The signature is
+verified on bytes, since Alipay signed exactly the bytes that arrived, in any of several character sets. Source:
 docs.open.alipay.com/204/105301 (signed string), developer.aliyun.com/ask/285129 and /285132 (refund events).
 """
 
@@ -16,7 +16,11 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from ordersite.lib.china_time import read_beijing
 from ordersite.lib.crypto import strict_base64
-from payments.providers.alipay.certificates import configured_key, is_certificate_mode, new_certificates
+from payments.providers.alipay.certificates import (
+    configured_key,
+    downloaded_certificates,
+    is_certificate_mode,
+)
 from payments.providers.alipay.keys import is_signed
 from payments.providers.errors import Rejected
 from payments.providers.form_body import CODECS, decode_form, split_form
@@ -33,10 +37,9 @@ _SHOWN = ("subject", "buyer_logon_id", "gmt_payment", "gmt_refund", "gmt_close",
 
 
 def _codec(form: Mapping[bytes, bytes], headers: Mapping[str, str]) -> str:
-    """The character set: the message's own signed field; the header only where the message is silent.
+    """The codec of the signed field `charset`, or of the content-type header where the field is absent.
 
-    The header is not signed and proxies rewrite it, so it can neither choose against the message nor spoil
-    it.
+    The header is not signed and proxies rewrite it, so the signed field takes precedence. Raises `Rejected`.
     """
     named = form.get(b"charset", b"").decode("ascii", "replace")
     codec = CODECS.get((named or _header_charset(headers) or "utf-8").lower())
@@ -51,7 +54,7 @@ def _header_charset(headers: Mapping[str, str]) -> str:
 
 
 def _signed_text(form: Mapping[bytes, bytes]) -> bytes:
-    """All fields but sign and sign_type, sorted by name, values raw."""
+    """The text that Alipay signed: all fields but sign and sign_type, sorted by name, values raw."""
     return b"&".join(name + b"=" + form[name] for name in sorted(form) if name not in _UNSIGNED)
 
 
@@ -59,7 +62,7 @@ def _signature(form: Mapping[bytes, bytes]) -> bytes:
     for name in (b"sign", b"sign_type"):
         if name not in form:
             raise Rejected("missing_field", name.decode())
-    # Bound by us, never chosen by the message: RSA (SHA-1) must not pass where RSA2 was agreed.
+    # The method is fixed here, never chosen by the message: RSA (SHA-1) must not pass where RSA2 was agreed.
     if form[b"sign_type"] != SIGN_TYPE.encode():
         raise Rejected("wrong_sign_type", form[b"sign_type"][:10].decode("ascii", "replace"))
     try:
@@ -69,10 +72,10 @@ def _signature(form: Mapping[bytes, bytes]) -> bytes:
 
 
 def _candidates(form: dict[bytes, bytes], keys: AccountKeys) -> Iterator[dict[bytes, bytes]]:
-    """What the signature may cover, likeliest first; whatever it does not cover is left out of what we use.
+    """The sets of fields that the signature may cover, likeliest first; only covered fields are used.
 
-    Empty values are kept as received; some of Alipay's senders sign without them. In certificate mode the number of
-    the certificate is not signed (smartwalle/alipay, VerifySign).
+    Most of Alipay's senders sign empty values, some do not. In certificate mode the certificate's serial number is not
+    signed (smartwalle/alipay, VerifySign).
     """
     forms = [form]
     if _CERTIFICATE_NUMBER in form and is_certificate_mode(keys):
@@ -85,15 +88,15 @@ def _candidates(form: dict[bytes, bytes], keys: AccountKeys) -> Iterator[dict[by
 
 
 def _account_keys(keys: AccountKeys, at: datetime) -> list[RSAPublicKey]:
-    """The account's own, and those that Alipay has handed out to this process since; nothing is asked for here."""
+    """The account's key of Alipay and the downloaded successors that are valid at `at`. Makes no network call."""
     try:
-        return [configured_key(keys), *new_certificates.all(keys, at=at)]
+        return [configured_key(keys), *downloaded_certificates.all(keys, at=at)]
     except ValueError as error:
         raise Rejected("bad_signature", f"Alipay's key of this account is {error}") from error
 
 
 def read_fields(call: RawNotification, keys: AccountKeys) -> dict[str, str]:
-    """The signed fields of a genuine notification, decoded; raises `Rejected`."""
+    """The signed fields of a genuine notification, decoded. Raises `Rejected`."""
     if len(call.body) > MAX_BODY:
         raise Rejected("too_large")
     form = split_form(call.body)
@@ -107,9 +110,10 @@ def read_fields(call: RawNotification, keys: AccountKeys) -> dict[str, str]:
 
 
 def _is_refund(fields: Mapping[str, str]) -> bool:
-    """A partial refund keeps TRADE_SUCCESS; payments may carry refund_fee=0.00, so its presence says nothing.
+    """Whether the notification is about a refund.
 
-    A refund_fee that is no amount counts as a refund: such a message must not pay.
+    A partial refund keeps TRADE_SUCCESS, and a payment may carry refund_fee=0.00, so neither decides alone. A
+    refund_fee that is not an amount counts as a refund: such a message must not mark a payment as paid.
     """
     fee = fields.get("refund_fee", "")
     return bool(fields.get("gmt_refund") or (fee and read_amount(fee) != 0))
@@ -141,7 +145,7 @@ def _is_full_refund(state: str, *, amount: Decimal | None, refunded: Decimal | N
 
 
 def parse_notification(call: RawNotification, keys: AccountKeys) -> ParsedNotification:
-    """Raises `Rejected`."""
+    """Verify and parse a notification. Raises `Rejected`."""
     fields = read_fields(call, keys)
     kind, state = _kind(fields), fields.get("trade_status", "")
     amount = read_amount(fields.get("total_amount", ""))

@@ -1,4 +1,4 @@
-"""What is wrong with an Alipay account, in words, as far as can be seen without asking Alipay."""
+"""Finds the problems of an Alipay account without calling Alipay."""
 
 from __future__ import annotations
 
@@ -11,10 +11,15 @@ from cryptography.x509 import Certificate
 from django.utils.translation import gettext as _
 
 from ordersite.lib.http import is_private_enough
-from payments.providers.alipay.certificates import CERTIFICATE_KEYS, is_certificate_mode, root_serial, trust
+from payments.providers.alipay.certificates import (
+    CERTIFICATE_KEYS,
+    is_certificate_mode,
+    root_serial,
+    verify_to_root,
+)
 from payments.providers.alipay.keys import private_key, public_key
 from payments.providers.certificates import (
-    Untrusted,
+    UntrustedCertificate,
     is_certificate,
     kind_problems,
     read_certificates,
@@ -27,7 +32,7 @@ _READERS: Mapping[str, Callable[[str], object]] = {"alipay_root_cert": root_seri
 
 
 def check_account(keys: AccountKeys) -> list[str]:
-    """The required keys are there. Problems in the reader's language, none when the account fits together."""
+    """The account's problems in the reader's language, none when it is consistent. All required keys are present."""
     return _check_config(keys) + (_check_mode(keys) or _check_keys(keys))
 
 
@@ -43,7 +48,7 @@ def _check_config(keys: AccountKeys) -> list[str]:
 
 
 def _check_mode(keys: AccountKeys) -> list[str]:
-    """Either Alipay's public key, or all three certificates."""
+    """Problems unless the account has either Alipay's public key or all three certificates."""
     if is_certificate_mode(keys) and keys.secret("alipay_public_key"):
         return [
             _(
@@ -72,7 +77,7 @@ def _check_keys(keys: AccountKeys) -> list[str]:
 
 
 def _check_public_key(keys: AccountKeys, own: RSAPublicNumbers) -> list[str]:
-    """The commonest fault in the field: our own application's public key where Alipay's belongs."""
+    """Problems of alipay_public_key. The most common mistake: the application's own public key instead of Alipay's."""
     theirs = keys.secret("alipay_public_key")
     if is_certificate(theirs):
         return [_("alipay_public_key is a certificate: in certificate mode it is called alipay_cert.")]
@@ -109,7 +114,7 @@ def _check_certificates(keys: AccountKeys, own: RSAPublicNumbers) -> list[str]:
 
 def _check_chain(name: str, chain: tuple[Certificate, ...], keys: AccountKeys) -> list[str]:
     try:
-        trust(chain, keys).at(datetime.now(UTC))
-    except Untrusted as error:
+        verify_to_root(chain, keys).at(datetime.now(UTC))
+    except UntrustedCertificate as error:
         return [_("%(key)s: %(reason)s") % {"key": name, "reason": error.message}]
     return []

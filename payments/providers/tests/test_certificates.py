@@ -14,13 +14,13 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from payments.providers.certificates import (
     MAX_TEXT,
     REASONS,
-    Untrusted,
+    UntrustedCertificate,
     common_name,
-    follow_chain,
     is_certificate,
     read_certificate,
     read_certificates,
     rsa_key,
+    verify_chain,
 )
 from payments.providers.tests.authority import BEGINS, ENDS, Paper, dn, issue
 
@@ -32,14 +32,14 @@ LEAF = issue("Signer", key="leaf", by=MIDDLE)
 
 
 def refusal(*chain: Paper, roots: tuple[Paper, ...] = (ROOT,), middle: tuple[Paper, ...] = ()) -> str:
-    with pytest.raises(Untrusted) as caught:
+    with pytest.raises(UntrustedCertificate) as caught:
         follow(*chain, roots=roots, middle=middle)
     assert caught.value.message == str(REASONS[caught.value.code])
     return caught.value.code
 
 
 def follow(*chain: Paper, roots: tuple[Paper, ...] = (ROOT,), middle: tuple[Paper, ...] = ()) -> object:
-    trusted = follow_chain(
+    trusted = verify_chain(
         [one.certificate for one in chain],
         roots=[one.certificate for one in roots],
         middle=[one.certificate for one in middle],
@@ -97,13 +97,13 @@ def test_the_path_length_is_kept() -> None:
 
 
 def test_the_clock_is_looked_at_each_time() -> None:
-    trusted = follow_chain([LEAF.certificate, MIDDLE.certificate], roots=[ROOT.certificate])
+    trusted = verify_chain([LEAF.certificate, MIDDLE.certificate], roots=[ROOT.certificate])
     assert (trusted.begins_at, trusted.ends_at) == (BEGINS, ENDS)
     for moment, code in (
         (ENDS + timedelta(seconds=1), "expired"),
         (BEGINS - timedelta(days=1), "not_yet_valid"),
     ):
-        with pytest.raises(Untrusted) as caught:
+        with pytest.raises(UntrustedCertificate) as caught:
             trusted.at(moment)
         assert caught.value.code == code
 
@@ -118,8 +118,8 @@ def test_an_expired_link_ends_the_chain() -> None:
 
 def test_sha1_is_not_believed() -> None:
     leaf, root = read_certificates((PAYLOADS / "sha1_chain.pem").read_text())
-    with pytest.raises(Untrusted) as caught:
-        follow_chain([leaf], roots=[root])
+    with pytest.raises(UntrustedCertificate) as caught:
+        verify_chain([leaf], roots=[root])
     assert caught.value.code == "weak_hash"
 
 

@@ -1,6 +1,7 @@
-"""UnionPay (银联全渠道 ACP 5.1.0), gateway payment: the buyer's browser posts a signed form to UnionPay's cashier.
+"""The adapter of UnionPay (银联全渠道 ACP 5.1.0), gateway payment.
 
-An unpaid order cannot be closed there; it ends by itself at payTimeout, after which an answer is final.
+The buyer's browser posts a signed form to UnionPay's cashier. An unpaid order cannot be closed there; it ends by itself
+at payTimeout, after which the result of a query is final.
 Source: open.unionpay.com, frontTransReq / queryTrans / backTransReq.
 """
 
@@ -24,7 +25,7 @@ from payments.providers.types import (
     ParsedNotification,
     PaymentPage,
     RawNotification,
-    RefundOrder,
+    RefundInstruction,
     RefundResult,
     RefundState,
     TradeResult,
@@ -39,7 +40,7 @@ from payments.providers.unionpay.gateway import (
     UnionPayResponse,
     address_of,
     call,
-    refused,
+    refusal_error,
     signed_request,
 )
 from payments.providers.unionpay.notification import (
@@ -70,15 +71,15 @@ class UnionPay(Provider):
     optional_config_keys = ("expected_cn", "file_url")
 
     def check(self, keys: AccountKeys) -> list[str]:
-        """What is wrong with the account, as far as can be seen without asking UnionPay."""
+        """The account's problems, as far as they can be found without calling UnionPay."""
         return missing_keys(self, keys) or check_account(keys)
 
     def verify(self, call: RawNotification, keys: AccountKeys) -> ParsedNotification:
-        """Raises `Rejected`."""
+        """Check and parse a notification. Raises `Rejected`."""
         return parse_notification(call, keys)
 
     def success(self) -> NotificationResponse:
-        # The status alone counts (cnblogs.com/jiaoyixin/p/13409188).
+        # UnionPay reads only the status (cnblogs.com/jiaoyixin/p/13409188).
         return NotificationResponse(200, "text/plain", b"ok")
 
     def failure(self, code: str) -> NotificationResponse:
@@ -91,7 +92,10 @@ class UnionPay(Provider):
         return True
 
     def start(self, attempt: Attempt, keys: AccountKeys, gateway: Gateway) -> PaymentPage:
-        """No network: the form is for the buyer's browser. The same attempt again is the same order there."""
+        """Sign the form that the buyer's browser posts. Makes no network call.
+
+        A second form of the same attempt is the same order at UnionPay.
+        """
         fields = {
             "txnType": PAY,
             "txnSubType": "01",
@@ -109,64 +113,69 @@ class UnionPay(Provider):
         return PaymentPage(action=address_of(keys, "frontTransReq.do"), form=signed_request(fields, keys))
 
     def query(self, attempt: Attempt, keys: AccountKeys, gateway: Gateway) -> TradeResult:
-        """NOT_FOUND is normal until the buyer has come to the cashier. Raises `OutsideError`."""
-        answer = _look(attempt.reference, attempt.created_at, keys, gateway)
-        if answer.code == NOT_FOUND:
-            return TradeResult(state=TradeState.NOT_FOUND, raw=answer.raw)
-        if not answer.is_taken:
-            raise refused(answer)
-        return _trade(answer, attempt)
+        """Query a payment; NOT_FOUND until the buyer has opened the cashier. Raises `OutsideError`."""
+        response = _query_transaction(attempt.reference, attempt.created_at, keys, gateway)
+        if response.code == NOT_FOUND:
+            return TradeResult(state=TradeState.NOT_FOUND, raw=response.raw)
+        if not response.is_accepted:
+            raise refusal_error(response)
+        return _trade_result(response, attempt)
 
-    def refund(self, order: RefundOrder, keys: AccountKeys, gateway: Gateway) -> RefundResult:
-        """«Taken on» is all that comes back at once; the notification or `query_refund` says how it went."""
-        if not order.provider_reference:
+    def refund(self, refund: RefundInstruction, keys: AccountKeys, gateway: Gateway) -> RefundResult:
+        """Request a refund; the response is only an acceptance. Raises `OutsideError`.
+
+        The notification or `query_refund` tells whether money moved.
+        """
+        if not refund.provider_reference:
             raise _no_query_id()
         fields = {
             "txnType": REFUND,
             "txnSubType": "00",
             "bizType": _GATEWAY_PAYMENT,
             "channelType": _BROWSER,
-            "orderId": order.refund_reference,
-            "txnTime": write_compact(order.requested_at),
-            "txnAmt": write_fen(order.amount),
-            "origQryId": order.provider_reference,
-            "backUrl": order.notify_url,
-            "reqReserved": order.reference,
+            "orderId": refund.refund_reference,
+            "txnTime": write_compact(refund.requested_at),
+            "txnAmt": write_fen(refund.amount),
+            "origQryId": refund.provider_reference,
+            "backUrl": refund.notify_url,
+            "reqReserved": refund.reference,
         }
-        answer = call("backTransReq.do", fields, keys, gateway)
-        if answer.code == REPEATED:
-            return self.query_refund(order, keys, gateway)
-        if answer.code in BUSY | MISCONFIGURED:
-            raise refused(answer)
-        if answer.is_taken or answer.code in UNKNOWN_YET:
-            return _refund(answer, order, RefundState.PROCESSING)
-        return _refund(answer, order, RefundState.FAILED)
+        response = call("backTransReq.do", fields, keys, gateway)
+        if response.code == REPEATED:
+            return self.query_refund(refund, keys, gateway)
+        if response.code in BUSY | MISCONFIGURED:
+            raise refusal_error(response)
+        if response.is_accepted or response.code in UNKNOWN_YET:
+            return _refund_result(response, refund, RefundState.PROCESSING)
+        return _refund_result(response, refund, RefundState.FAILED)
 
-    def query_refund(self, order: RefundOrder, keys: AccountKeys, gateway: Gateway) -> RefundResult:
-        """Raises `OutsideError`."""
-        answer = _look(order.refund_reference, order.requested_at, keys, gateway)
-        if answer.code == NOT_FOUND:
-            return _refund(answer, order, RefundState.NOT_DONE)
-        if not answer.is_taken:
-            raise refused(answer)
-        result = answer.text("origRespCode")
+    def query_refund(self, refund: RefundInstruction, keys: AccountKeys, gateway: Gateway) -> RefundResult:
+        """Query a refund. Raises `OutsideError`."""
+        response = _query_transaction(refund.refund_reference, refund.requested_at, keys, gateway)
+        if response.code == NOT_FOUND:
+            return _refund_result(response, refund, RefundState.NOT_DONE)
+        if not response.is_accepted:
+            raise refusal_error(response)
+        result = response.text("origRespCode")
         if result in UNKNOWN_YET:
-            return _refund(answer, order, RefundState.PROCESSING)
+            return _refund_result(response, refund, RefundState.PROCESSING)
         if result not in DONE:
-            return _refund(answer, order, RefundState.FAILED)
-        same = read_fen(answer.text("txnAmt")) == order.amount
-        return _refund(answer, order, RefundState.SUCCEEDED if same else RefundState.ABNORMAL)
+            return _refund_result(response, refund, RefundState.FAILED)
+        same = read_fen(response.text("txnAmt")) == refund.amount
+        return _refund_result(response, refund, RefundState.SUCCEEDED if same else RefundState.ABNORMAL)
 
     def can_bill(self, keys: AccountKeys) -> bool:
         return bool(keys.config.get("file_url"))
 
     def fetch_bill(self, day: date, keys: AccountKeys, gateway: Gateway, target: Path) -> BillResult:
-        """The file of the clearing day as UnionPay's zip, where `can_bill`. Raises `OutsideError`."""
+        """Fetch the file of the clearing day as UnionPay's zip, where `can_bill`. Raises `OutsideError`."""
         return fetch_clearing_file(day, keys, gateway, target)
 
 
-def _look(number: str, sent_at: datetime, keys: AccountKeys, gateway: Gateway) -> UnionPayResponse:
-    """Ask for one transaction, which our number and the time we gave it name together."""
+def _query_transaction(
+    number: str, sent_at: datetime, keys: AccountKeys, gateway: Gateway
+) -> UnionPayResponse:
+    """Query one transaction, which UnionPay identifies by our number and our `txnTime` together."""
     fields = {
         "txnType": _QUERY,
         "txnSubType": "00",
@@ -177,33 +186,33 @@ def _look(number: str, sent_at: datetime, keys: AccountKeys, gateway: Gateway) -
     return call("queryTrans.do", fields, keys, gateway)
 
 
-def _trade(answer: UnionPayResponse, attempt: Attempt) -> TradeResult:
-    """A payment that failed may be tried again until payTimeout; only then is a «no» the last word."""
-    result, number = answer.text("origRespCode"), answer.text("queryId")
+def _trade_result(response: UnionPayResponse, attempt: Attempt) -> TradeResult:
+    """The result of a payment query; a failed payment may be tried again until payTimeout and is CLOSED only then."""
+    result, number = response.text("origRespCode"), response.text("queryId")
     if result not in DONE:
         over = result not in UNKNOWN_YET and datetime.now(UTC) > attempt.expires_at
-        return TradeResult(state=TradeState.CLOSED if over else TradeState.PENDING, raw=answer.raw)
-    amount = read_fen(answer.text("txnAmt"))
+        return TradeResult(state=TradeState.CLOSED if over else TradeState.PENDING, raw=response.raw)
+    amount = read_fen(response.text("txnAmt"))
     if amount is None or not number:
         raise response_mismatch("txnAmt" if amount is None else "queryId")
     return TradeResult(
         state=TradeState.PAID,
         provider_reference=number,
         amount=amount,
-        currency=read_currency(answer.text("currencyCode")),
-        paid_at=traded_at(answer.fields),
-        raw=answer.raw,
+        currency=read_currency(response.text("currencyCode")),
+        paid_at=traded_at(response.fields),
+        raw=response.raw,
     )
 
 
-def _refund(answer: UnionPayResponse, order: RefundOrder, state: RefundState) -> RefundResult:
-    result = f"{answer.text('origRespCode')} {answer.text('origRespMsg')}".strip()
+def _refund_result(response: UnionPayResponse, refund: RefundInstruction, state: RefundState) -> RefundResult:
+    result = f"{response.text('origRespCode')} {response.text('origRespMsg')}".strip()
     return RefundResult(
         state=state,
-        refund_reference=order.refund_reference,
-        amount=read_fen(answer.text("txnAmt")) or order.amount,
-        detail="" if state is RefundState.SUCCEEDED else (result or answer.words)[:200],
-        raw=answer.raw,
+        refund_reference=refund.refund_reference,
+        amount=read_fen(response.text("txnAmt")) or refund.amount,
+        detail="" if state is RefundState.SUCCEEDED else (result or response.message)[:200],
+        raw=response.raw,
     )
 
 

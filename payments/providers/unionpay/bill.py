@@ -1,4 +1,4 @@
-"""UnionPay's file of a clearing day: asked for like any other call, it comes inside the signed answer.
+"""Fetches UnionPay's file of a clearing day, which arrives inside a signed response.
 
 `fileContent` is a zip, deflated once more, in base64. Source: open.unionpay.com, fileTransfer (txnType 76); acp_sdk,
 deCodeFileContent. UnionPay's clearing day ends at 23:00; its file is out in the morning after.
@@ -18,17 +18,20 @@ from ordersite.lib.china_time import BEIJING
 from ordersite.lib.http import Gateway
 from payments.providers.errors import response_mismatch
 from payments.providers.types import AccountKeys, BillResult, BillState
-from payments.providers.unionpay.gateway import UnionPayResponse, call_at, refused
+from payments.providers.unionpay.gateway import UnionPayResponse, call_at, refusal_error
 from payments.providers.unionpay.notification import write_compact
 
 _NO_FILE = "98"
-# What is not there by noon of the next day has no trades in it.
+# Beijing time: a file that is missing by noon of the next day means that there were no trades.
 _CERTAIN_AT = time(12, 0)
 MAX_FILE = 64 * 1024 * 1024
 
 
 def fetch_clearing_file(day: date, keys: AccountKeys, gateway: Gateway, target: Path) -> BillResult:
-    """Raises `OutsideError`. UnionPay has one word for «not yet» and «nothing»; the hour tells them apart."""
+    """Write the file of a clearing day (Beijing date) to `target`. Raises `OutsideError`.
+
+    UnionPay has one code for «not yet» and «no trades»; the hour of the call distinguishes them.
+    """
     now = datetime.now(UTC)
     fields = {
         "txnType": "76",
@@ -38,24 +41,24 @@ def fetch_clearing_file(day: date, keys: AccountKeys, gateway: Gateway, target: 
         "settleDate": day.strftime("%m%d"),
         "fileType": "00",
     }
-    answer = call_at(keys.config.get("file_url", ""), fields, keys, gateway)
-    if answer.code == _NO_FILE:
+    response = call_at(keys.config.get("file_url", ""), fields, keys, gateway)
+    if response.code == _NO_FILE:
         certain_at = datetime.combine(day + timedelta(days=1), _CERTAIN_AT, BEIJING)
         state = BillState.EMPTY if now >= certain_at else BillState.NOT_READY
-        return BillResult(state=state, detail=answer.words)
-    if not answer.is_taken:
-        raise refused(answer)
-    if answer.text("settleDate") not in ("", fields["settleDate"]):
+        return BillResult(state=state, detail=response.message)
+    if not response.is_accepted:
+        raise refusal_error(response)
+    if response.text("settleDate") not in ("", fields["settleDate"]):
         raise response_mismatch("settleDate")
-    _write(_content(answer), target)
+    _write(_content(response), target)
     return BillResult(state=BillState.READY, file_name=f"unionpay-{day.isoformat()}.zip")
 
 
-def _content(answer: UnionPayResponse) -> bytes:
-    """The zip; `OutsideError` for anything else, however much it would unpack to."""
+def _content(response: UnionPayResponse) -> bytes:
+    """The bytes of the zip file, at most MAX_FILE. Raises `OutsideError` for anything else."""
     unpacking = zlib.decompressobj()
     try:
-        packed = base64.b64decode(answer.text("fileContent"), validate=True)
+        packed = base64.b64decode(response.text("fileContent"), validate=True)
         content = unpacking.decompress(packed, MAX_FILE)
     except (ValueError, zlib.error) as error:
         raise response_mismatch("fileContent") from error
@@ -65,7 +68,7 @@ def _content(answer: UnionPayResponse) -> bytes:
 
 
 def _write(content: bytes, target: Path) -> None:
-    """For our eyes only; all of it or nothing."""
+    """Write the file readable by this process's user only; a failed write leaves no file."""
     descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:

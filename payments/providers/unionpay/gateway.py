@@ -1,8 +1,8 @@
-"""Our calls to UnionPay's gateway: form out, signed pairs back.
+"""Calls UnionPay's gateway: sends a signed form and reads signed pairs.
 
-Codes as UnionPay's own samples read them (acp_sdk, Form_6_4_Refund, Form_6_5_Query; open.unionpay.com, respCode): 00
-done or taken on, A6 done with a remark, 03 04 05 not known yet, 12 the number was used before, 34 there is no such
-transaction, 02 06 37 come again later, 10 11 13 31 32 form, signature, merchant or rights.
+The values of respCode, as UnionPay's own samples read them (acp_sdk, Form_6_4_Refund, Form_6_5_Query; open.unionpay.com,
+respCode): 00 done or accepted, A6 done with a remark, 03 04 05 not known yet, 12 the number was used before, 34 there is
+no such transaction, 02 06 37 try again later, 10 11 13 31 32 form, signature, merchant or rights.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ordersite.lib.http import Gateway, Reply
 from payments.providers.errors import Rejected, response_mismatch
 from payments.providers.form_body import split_form
 from payments.providers.types import AccountKeys
-from payments.providers.unionpay.messages import believed, signed_fields, split_answer
+from payments.providers.unionpay.messages import signed_fields, split_response, verified_fields
 from payments.providers.unionpay.notification import DONE, UNKNOWN_YET
 from payments.providers.values import evidence
 
@@ -33,7 +33,7 @@ _FORM_TYPE = "application/x-www-form-urlencoded;charset=utf-8"
 
 @dataclass(frozen=True, slots=True)
 class UnionPayResponse:
-    """A signed answer about the transaction that was asked for; `code` is its respCode."""
+    """A signed response about the transaction of the request; `code` is its respCode."""
 
     fields: Mapping[str, str]
     raw: str
@@ -43,25 +43,28 @@ class UnionPayResponse:
         return self.fields.get("respCode", "")
 
     @property
-    def is_taken(self) -> bool:
+    def is_accepted(self) -> bool:
         return self.code in DONE
 
     def text(self, name: str) -> str:
-        """A field, empty where it is absent."""
+        """A field; empty where it is absent."""
         return self.fields.get(name, "")
 
     @property
-    def words(self) -> str:
+    def message(self) -> str:
         return f"{self.code} {self.text('respMsg')}".strip()[:200]
 
 
 def address_of(keys: AccountKeys, name: str) -> str:
-    """The gateway's address of a call, such as `queryTrans.do`."""
+    """The URL of a call, such as `queryTrans.do`."""
     return f"{keys.config.get('gateway_url', '').rstrip('/')}/{name}"
 
 
 def signed_request(fields: Mapping[str, str], keys: AccountKeys) -> dict[str, str]:
-    """A request's fields with their signature; `OutsideError` (misconfigured) when our keys are unusable."""
+    """A request's fields with their signature.
+
+    Raises `OutsideError` (provider_misconfigured) when the account's keys are unusable.
+    """
     try:
         return signed_fields(fields, keys)
     except ValueError as error:
@@ -69,33 +72,33 @@ def signed_request(fields: Mapping[str, str], keys: AccountKeys) -> dict[str, st
 
 
 def call(name: str, fields: Mapping[str, str], keys: AccountKeys, gateway: Gateway) -> UnionPayResponse:
-    """Ask the gateway; raises `OutsideError` unless there is a signed answer about this merchant and `orderId`."""
+    """Call the gateway. Raises `OutsideError` unless the response is signed and about this merchant and `orderId`."""
     return call_at(address_of(keys, name), fields, keys, gateway)
 
 
 def call_at(address: str, fields: Mapping[str, str], keys: AccountKeys, gateway: Gateway) -> UnionPayResponse:
-    """The same for a call that has an address of its own."""
+    """Like `call`, for a call that has a URL of its own."""
     body = urlencode(signed_request(fields, keys)).encode()
-    answer = _read(gateway.post(address, content=body, headers={"content-type": _FORM_TYPE}), keys)
+    response = _read(gateway.post(address, content=body, headers={"content-type": _FORM_TYPE}), keys)
     for own, expected in (("merId", keys.config.get("mer_id", "")), ("orderId", fields.get("orderId", ""))):
-        if answer.text(own) != expected:
+        if response.text(own) != expected:
             raise response_mismatch(own)
-    return answer
+    return response
 
 
 def _read(reply: Reply, keys: AccountKeys) -> UnionPayResponse:
     if reply.status != 200:
-        # Only a 4xx is a plain no; anything else may come from a proxy behind which the call went on.
-        refused = 400 <= reply.status < 500 and reply.status not in (408, 429)
+        # Only a 4xx is a definite refusal; anything else may come from a proxy that had passed the call on.
+        is_plain_no = 400 <= reply.status < 500 and reply.status not in (408, 429)
         raise _failure(
-            "provider_http_error", retryable=True, outcome_known=refused, detail=f"HTTP {reply.status}"
+            "provider_http_error", retryable=True, outcome_known=is_plain_no, detail=f"HTTP {reply.status}"
         )
     try:
-        # Base64 has no percent sign: where the signature has one, this gateway does encode its answers.
-        pairs = split_answer(reply.body)
+        # Base64 has no percent sign: where the signature has one, this gateway percent-encodes its responses.
+        pairs = split_response(reply.body)
         if b"%" in pairs.get(b"signature", b""):
             pairs = split_form(reply.body)
-        fields = believed(pairs, keys, at=datetime.now(UTC))
+        fields = verified_fields(pairs, keys, at=datetime.now(UTC))
     except Rejected as error:
         raise _failure(
             "provider_answer_refused", retryable=True, outcome_known=False, detail=str(error)
@@ -104,7 +107,7 @@ def _read(reply: Reply, keys: AccountKeys) -> UnionPayResponse:
 
 
 def _evidence(fields: Mapping[str, str]) -> str:
-    """Without signature, certificate and file: base64 would leave no room for what the answer says."""
+    """The response as evidence text, without signature, certificate and file, which would fill the bounded text."""
     shown = {name: value for name, value in fields.items() if name not in _NOT_SHOWN}
     return evidence("&".join(f"{name}={shown[name]}" for name in sorted(shown)))
 
@@ -121,11 +124,13 @@ def _failure(
     )
 
 
-def refused(answer: UnionPayResponse) -> OutsideError:
-    """The error for an answer that says nothing about the transaction."""
-    if answer.code in UNKNOWN_YET:
-        return _failure("provider_error", retryable=True, outcome_known=False, detail=answer.words)
-    if answer.code in BUSY:
-        return _failure("provider_busy", retryable=True, detail=answer.words)
-    misconfigured = answer.code in MISCONFIGURED
-    return _failure("provider_misconfigured" if misconfigured else "provider_refused", detail=answer.words)
+def refusal_error(response: UnionPayResponse) -> OutsideError:
+    """The error for a refusal that the caller does not handle by its code."""
+    if response.code in UNKNOWN_YET:
+        return _failure("provider_error", retryable=True, outcome_known=False, detail=response.message)
+    if response.code in BUSY:
+        return _failure("provider_busy", retryable=True, detail=response.message)
+    misconfigured = response.code in MISCONFIGURED
+    return _failure(
+        "provider_misconfigured" if misconfigured else "provider_refused", detail=response.message
+    )

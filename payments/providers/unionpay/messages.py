@@ -1,4 +1,4 @@
-"""UnionPay's messages (全渠道 ACP, version 5.1.0, signMethod 01): signed by us, and believed when they come from there.
+"""Signs our messages to UnionPay and verifies UnionPay's (全渠道 ACP, version 5.1.0, signMethod 01).
 
 The signed text is all fields but `signature` that are not empty, sorted, `k=v` joined by `&`, in the message's own
 character set; what is signed with SHA256withRSA is the lower-case hex of its SHA-256. The signer's certificate travels
@@ -15,13 +15,13 @@ from functools import lru_cache
 
 from ordersite.lib.crypto import strict_base64
 from payments.providers.certificates import (
-    Trusted,
-    Untrusted,
+    TrustedKey,
+    UntrustedCertificate,
     common_name,
-    follow_chain,
     may_sign_certificates,
     read_certificate,
     read_certificates,
+    verify_chain,
 )
 from payments.providers.errors import Rejected
 from payments.providers.form_body import CODECS, MAX_FIELDS, decode_form
@@ -37,8 +37,8 @@ _SIGNED_CERTIFICATE = b"signPubKeyCert"
 _MARKS = re.compile(rb"\{[^{}]*\}|&")
 
 
-def digest(fields: Mapping[bytes, bytes]) -> bytes:
-    """What is signed: the hex of the SHA-256, as text."""
+def signed_digest(fields: Mapping[bytes, bytes]) -> bytes:
+    """The bytes that are signed: the lower-case hex of the SHA-256 over the fields."""
     text = b"&".join(
         name + b"=" + fields[name] for name in sorted(fields) if name != b"signature" and fields[name]
     )
@@ -46,7 +46,7 @@ def digest(fields: Mapping[bytes, bytes]) -> bytes:
 
 
 def signed_fields(fields: Mapping[str, str], keys: AccountKeys) -> dict[str, str]:
-    """A request's fields with what every request carries and its signature. ValueError when our keys are unusable."""
+    """A request's fields with the common fields and the signature. Raises ValueError when our keys are unusable."""
     common = {
         "version": VERSION,
         "encoding": "utf-8",
@@ -57,14 +57,14 @@ def signed_fields(fields: Mapping[str, str], keys: AccountKeys) -> dict[str, str
     }
     whole = {name: value for name, value in {**common, **fields}.items() if value}
     raw = {name.encode(): value.encode() for name, value in whole.items()}
-    return whole | {"signature": sign(private_key(keys.secret("sign_key")), digest(raw))}
+    return whole | {"signature": sign(private_key(keys.secret("sign_key")), signed_digest(raw))}
 
 
-def split_answer(body: bytes) -> dict[bytes, bytes]:
-    """An answer to a call of ours: pairs as in a form, but not percent-encoded, with `{…}` around lists of pairs.
+def split_response(body: bytes) -> dict[bytes, bytes]:
+    """Parse a response: pairs as in a form, but not percent-encoded, with `{…}` around lists of pairs.
 
-    Raises `Rejected`. How long it may be is the gateway's business: a file comes this way. Source: acp_sdk,
-    parseQString without decoding.
+    Raises `Rejected`. The length is not bounded here, since a file arrives this way; the HTTP gateway bounds it.
+    Source: acp_sdk, parseQString without decoding.
     """
     breaks = [found.start() for found in _MARKS.finditer(body) if found[0] == b"&"]
     if len(breaks) >= MAX_FIELDS:
@@ -80,10 +80,10 @@ def split_answer(body: bytes) -> dict[bytes, bytes]:
     return pairs
 
 
-def believed(form: Mapping[bytes, bytes], keys: AccountKeys, *, at: datetime) -> dict[str, str]:
-    """The fields of a message that UnionPay has signed, empty ones left out: nobody signed them. Raises `Rejected`.
+def verified_fields(form: Mapping[bytes, bytes], keys: AccountKeys, *, at: datetime) -> dict[str, str]:
+    """The fields of a message that UnionPay has signed, without empty ones, which are not signed. Raises `Rejected`.
 
-    `at` (UTC) is the time at which the signer's certificates must be in force.
+    `at` (UTC) is the time at which the signer's certificates must be valid.
     """
     filled = {name: value for name, value in form.items() if value}
     codec = CODECS.get(filled.get(b"encoding", b"utf-8").decode("ascii", "replace").lower())
@@ -92,7 +92,7 @@ def believed(form: Mapping[bytes, bytes], keys: AccountKeys, *, at: datetime) ->
     for name in (b"signature", _SIGNED_CERTIFICATE, b"signMethod", b"version"):
         if name not in filled:
             raise Rejected("missing_field", name.decode())
-    # Bound by us, never chosen by the message: version 5.0.0 would be SHA-1.
+    # The method is fixed here, never chosen by the message: version 5.0.0 would be SHA-1.
     if (filled[b"signMethod"], filled[b"version"]) != (SIGN_METHOD.encode(), VERSION.encode()):
         raise Rejected("wrong_sign_type", "signMethod or version")
     _check_signature(filled, keys, at)
@@ -103,15 +103,15 @@ def _check_signature(filled: Mapping[bytes, bytes], keys: AccountKeys, at: datet
     try:
         signature = strict_base64(filled[b"signature"])
         key = _signer(filled[_SIGNED_CERTIFICATE].decode("ascii"), keys).at(at)
-    except Untrusted as error:
+    except UntrustedCertificate as error:
         raise Rejected("bad_signature", f"signPubKeyCert: {error}") from error
     except ValueError as error:
         raise Rejected("bad_signature", str(error)[:100]) from error
-    if not is_signed(key, digest(filled), signature):
+    if not is_signed(key, signed_digest(filled), signature):
         raise Rejected("bad_signature")
 
 
-def _signer(certificate: str, keys: AccountKeys) -> Trusted:
+def _signer(certificate: str, keys: AccountKeys) -> TrustedKey:
     return trusted_signer(
         certificate,
         keys.secret("root_cert"),
@@ -120,23 +120,26 @@ def _signer(certificate: str, keys: AccountKeys) -> Trusted:
     )
 
 
-# Keyed by all that it rests on, so that a changed account is judged anew; a refusal is not kept.
+# The cache key holds every input, so that a changed account is verified anew; failures are not cached.
 @lru_cache(maxsize=128)
-def trusted_signer(certificate: str, root: str, middle: str, *, expected: str) -> Trusted:
-    """The key of a certificate under this root, issued to UnionPay; raises `Untrusted`. The clock is left to `at`."""
+def trusted_signer(certificate: str, root: str, middle: str, *, expected: str) -> TrustedKey:
+    """The key of a certificate that was issued to `expected` under this root. Raises `UntrustedCertificate`.
+
+    The validity period is compared in `TrustedKey.at`.
+    """
     try:
         chain = read_certificates(certificate)
         roots, between = read_certificates(root), read_certificates(middle)
     except ValueError as error:
-        raise Untrusted("unreadable") from error
+        raise UntrustedCertificate("unreadable") from error
     if signer_name(common_name(chain[0])) != expected:
-        raise Untrusted("wrong_name")
-    # Only the first certificate is UnionPay's word; others in the message would be a stranger's help.
+        raise UntrustedCertificate("wrong_name")
+    # Only the message's first certificate counts: intermediates are taken from the account, never from the message.
     roots = tuple(one for one in roots if may_sign_certificates(one))
-    return follow_chain(chain[:1], roots=roots, middle=between)
+    return verify_chain(chain[:1], roots=roots, middle=between)
 
 
 def signer_name(name: str) -> str:
-    """The part of a CN that names the owner; the whole CN where it has no parts."""
+    """The part of a common name that names the owner; the whole name where it has no parts."""
     parts = name.split("@")
     return parts[2] if len(parts) > 2 else name

@@ -1,8 +1,8 @@
-"""UnionPay's notification: from the raw form to a `ParsedNotification`.
+"""Verifies and parses UnionPay's notification.
 
-A payment (txnType 01) is ours by `orderId`. A refund (04) and a void (31) have an `orderId` of their own and name the
-payment by `origQryId`, some by `origOrderId`; our refunds carry our reference in `reqReserved` as well, which UnionPay
-hands back unchanged. Where none of them is there, the caller finds the payment by `origQryId`.
+A payment (txnType 01) has our reference in `orderId`. A refund (04) and a void (31) have an `orderId` of their own and
+name the payment by `origQryId`, some by `origOrderId`; our refunds also carry our reference in `reqReserved`, which
+UnionPay returns unchanged. Where neither of the last two is present, the caller finds the payment by `origQryId`.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from ordersite.lib.china_time import BEIJING, read_beijing
 from payments.providers.errors import Rejected
 from payments.providers.form_body import split_form
 from payments.providers.types import AccountKeys, ParsedNotification, RawNotification, UpdateKind
-from payments.providers.unionpay.messages import believed
+from payments.providers.unionpay.messages import verified_fields
 from payments.providers.values import CURRENCY, MAX_BODY, MAX_REFERENCE, MAX_STATE, event_id
 
 PAY, VOID, REFUND = "01", "31", "04"
 # A6 is «done, with something left over that concerns UnionPay and the banks only» (acp_sdk, sample of the back notice).
 DONE = frozenset(("00", "A6"))
-# Under way: what comes of it is told later, or has to be asked for. See unionpay_calls for the other codes.
+# In progress: a notification or a query brings the result. `gateway` lists the other codes.
 UNKNOWN_YET = frozenset(("03", "04", "05"))
 _FEN = re.compile(r"[0-9]{1,12}", re.ASCII)
 _REFERENCE = re.compile(r"[0-9A-Z]{16,32}", re.ASCII)
@@ -44,7 +44,10 @@ def read_currency(code: str) -> str:
 
 
 def traded_at(fields: Mapping[str, str]) -> datetime | None:
-    """When the transaction went through, UTC: traceTime has month to second only, the year stands in txnTime."""
+    """When the transaction was carried out, UTC.
+
+    traceTime holds month to second only, so the year is that of txnTime, or the next one around New Year.
+    """
     ordered, traced = _compact(fields.get("txnTime", "")), fields.get("traceTime", "")
     if ordered is None:
         return None
@@ -67,10 +70,10 @@ def write_compact(at: datetime) -> str:
 
 
 def parse_notification(call: RawNotification, keys: AccountKeys) -> ParsedNotification:
-    """Raises `Rejected`."""
+    """Verify and parse a notification. Raises `Rejected`."""
     if len(call.body) > MAX_BODY:
         raise Rejected("too_large")
-    fields = believed(split_form(call.body), keys, at=call.received_at)
+    fields = verified_fields(split_form(call.body), keys, at=call.received_at)
     for name in ("txnType", "orderId", "respCode"):
         if name not in fields:
             raise Rejected("missing_field", name)

@@ -1,4 +1,4 @@
-"""What is wrong with a UnionPay account, in words, as far as can be seen without asking UnionPay."""
+"""Finds the problems of a UnionPay account without calling UnionPay."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _CERTIFICATES = ("sign_cert", "root_cert", "middle_cert")
 
 
 def check_account(keys: AccountKeys) -> list[str]:
-    """The required keys are there. Problems in the reader's language, none when the account fits together."""
+    """The account's problems in the reader's language, none when it is consistent. All required keys are present."""
     kinds = [
         problem for name in _CERTIFICATES for problem in kind_problems(name, keys.secret(name), rsa_key_of)
     ]
@@ -68,7 +68,7 @@ def _check_times(keys: AccountKeys) -> list[str]:
 
 
 def _check_roots(keys: AccountKeys) -> list[str]:
-    """The commonest fault: root and middle the wrong way round, or another environment's."""
+    """Problems of the roots. The most common mistake: root and intermediate swapped, or of another environment."""
     roots = read_certificates(keys.secret("root_cert"))
     problems = []
     if not all(one.subject == one.issuer and may_sign_certificates(one) for one in roots):

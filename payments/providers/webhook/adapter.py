@@ -1,7 +1,7 @@
-"""The documented provider for everyone else: Standard Webhooks 1.0.0, HMAC-SHA256, JSON.
+"""The adapter of the documented webhook form: Standard Webhooks 1.0.0, HMAC-SHA256, JSON.
 
-Our own calls to the provider are signed in the same way with the account's first secret. Its answers need not
-be signed, so the addresses must be https. See docs/adding-a-provider.md.
+Any provider that follows docs/adding-a-provider.md needs no code of its own. Our calls to it are signed in the same way
+with the account's current secret. Its responses need not be signed, so its URLs must be https.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from payments.providers.types import (
     ParsedNotification,
     PaymentPage,
     RawNotification,
-    RefundOrder,
+    RefundInstruction,
     RefundResult,
     RefundState,
     TradeResult,
@@ -68,7 +68,7 @@ class Webhook(Provider):
     optional_secret_keys = ("previous_secrets",)
 
     def check(self, keys: AccountKeys) -> list[str]:
-        """What is wrong with the account, as far as can be seen without asking the provider."""
+        """The account's problems, as far as they can be found without calling the provider."""
         problems = missing_keys(self, keys)
         for secret in filter(None, account_secrets(keys)):
             try:
@@ -84,7 +84,7 @@ class Webhook(Provider):
         return problems
 
     def verify(self, call: RawNotification, keys: AccountKeys) -> ParsedNotification:
-        """Raises `Rejected`."""
+        """Check and parse a notification. Raises `Rejected`."""
         return parse_notification(call, keys)
 
     def success(self) -> NotificationResponse:
@@ -105,10 +105,13 @@ class Webhook(Provider):
         return bool(keys.config.get("refund_url"))
 
     def start(self, attempt: Attempt, keys: AccountKeys, gateway: Gateway) -> PaymentPage:
-        """Without a `pay_url` in the account there is nothing to call and no address to give."""
+        """Request a payment page at `pay_url`. Raises `OutsideError`.
+
+        The result is empty where the account has no `pay_url`.
+        """
         if not keys.config.get("pay_url"):
             return PaymentPage()
-        order = {
+        body = {
             "reference": attempt.reference,
             "amount": write_amount(attempt.amount),
             "currency": attempt.currency,
@@ -117,36 +120,43 @@ class Webhook(Provider):
             "notify_url": attempt.notify_url,
             "return_url": attempt.return_url,
         }
-        answer, raw = _ask("pay_url", order, keys, gateway)
-        pay_url = answer.get("pay_url")
+        response, raw = _send("pay_url", body, keys, gateway)
+        pay_url = response.get("pay_url")
         if not isinstance(pay_url, str) or not is_private_enough(pay_url):
             raise _unusable("pay_url is not an https address")
         return PaymentPage(pay_url=pay_url, raw=raw)
 
     def query(self, attempt: Attempt, keys: AccountKeys, gateway: Gateway) -> TradeResult:
-        """Raises `OutsideError`; only where `can_query`."""
-        return _trade(*_ask("query_url", {"reference": attempt.reference}, keys, gateway), attempt.reference)
+        """Query a payment, where `can_query`. Raises `OutsideError`."""
+        return _trade_result(
+            *_send("query_url", {"reference": attempt.reference}, keys, gateway), attempt.reference
+        )
 
     def close(self, attempt: Attempt, keys: AccountKeys, gateway: Gateway) -> TradeResult:
-        """Raises `OutsideError`; only where `can_close`."""
-        return _trade(*_ask("close_url", {"reference": attempt.reference}, keys, gateway), attempt.reference)
+        """Close a payment, where `can_close`. Raises `OutsideError`."""
+        return _trade_result(
+            *_send("close_url", {"reference": attempt.reference}, keys, gateway), attempt.reference
+        )
 
-    def refund(self, order: RefundOrder, keys: AccountKeys, gateway: Gateway) -> RefundResult:
-        """Raises `OutsideError`; the provider must treat a repeated `refund_reference` as the same refund."""
-        body = {
-            "reference": order.reference,
-            "refund_reference": order.refund_reference,
-            "amount": write_amount(order.amount),
-            "reason": order.reason,
-        }
-        return _refund(*_ask("refund_url", body, keys, gateway), order)
+    def refund(self, refund: RefundInstruction, keys: AccountKeys, gateway: Gateway) -> RefundResult:
+        """Request a refund, where `can_refund`. Raises `OutsideError`.
 
-    def query_refund(self, order: RefundOrder, keys: AccountKeys, gateway: Gateway) -> RefundResult:
-        """There is no such call in this form.
-
-        Ordering again with the same number gives the state and moves nothing.
+        The provider must treat a repeated `refund_reference` as the same refund.
         """
-        return self.refund(order, keys, gateway)
+        body = {
+            "reference": refund.reference,
+            "refund_reference": refund.refund_reference,
+            "amount": write_amount(refund.amount),
+            "reason": refund.reason,
+        }
+        return _refund_result(*_send("refund_url", body, keys, gateway), refund)
+
+    def query_refund(self, refund: RefundInstruction, keys: AccountKeys, gateway: Gateway) -> RefundResult:
+        """Repeat the refund request, which returns the state and moves no money again. Raises `OutsideError`.
+
+        The webhook form has no query for refunds.
+        """
+        return self.refund(refund, keys, gateway)
 
 
 def _unusable(detail: str) -> OutsideError:
@@ -159,12 +169,12 @@ def _unusable(detail: str) -> OutsideError:
     )
 
 
-def _ask(
-    url_key: str, order: Mapping[str, str], keys: AccountKeys, gateway: Gateway
+def _send(
+    url_key: str, content: Mapping[str, str], keys: AccountKeys, gateway: Gateway
 ) -> tuple[dict[str, Any], str]:
-    """Send a signed call; the parsed answer and its text as evidence. Raises `OutsideError`."""
+    """Send a signed request; the parsed response and its text as evidence. Raises `OutsideError`."""
     url = keys.config.get(url_key, "")
-    body = json.dumps(order, ensure_ascii=False, separators=(",", ":")).encode()
+    body = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
     try:
         key = secret_bytes(keys.secret("secret"))
     except ValueError as error:
@@ -178,7 +188,7 @@ def _ask(
 
 
 def _check_answer(reply: Reply, keys: AccountKeys) -> None:
-    """An answer need not be signed; one that is must be signed well."""
+    """Raises `OutsideError` for a bad signature; a response without one is accepted."""
     if "webhook-signature" not in reply.headers:
         return
     try:
@@ -203,21 +213,21 @@ def _read(reply: Reply) -> tuple[dict[str, Any], str]:
         raise _unusable(str(error)) from error
 
 
-def _trade(answer: Mapping[str, Any], raw: str, reference: str) -> TradeResult:
+def _trade_result(response: Mapping[str, Any], raw: str, reference: str) -> TradeResult:
     try:
-        state = _STATES.get(read_text(answer, "status"), TradeState.UNKNOWN)
-        amount = read_money(answer, "amount")
-        refunded = read_money(answer, "refunded_amount")
-        if read_text(answer, "reference") != reference:
+        state = _STATES.get(read_text(response, "status"), TradeState.UNKNOWN)
+        amount = read_money(response, "amount")
+        refunded = read_money(response, "refunded_amount")
+        if read_text(response, "reference") != reference:
             raise ValueError("reference is another one")
         if state in (TradeState.PAID, TradeState.REFUNDED) and amount is None:
             raise ValueError("amount is missing")
         return TradeResult(
             state=state,
-            provider_reference=read_text(answer, "provider_reference"),
+            provider_reference=read_text(response, "provider_reference"),
             amount=amount,
-            currency=read_text(answer, "currency", longest=3) or CURRENCY,
-            paid_at=read_time(answer, "paid_at"),
+            currency=read_text(response, "currency", longest=3) or CURRENCY,
+            paid_at=read_time(response, "paid_at"),
             refunded_total=amount if refunded is None and state is TradeState.REFUNDED else refunded,
             raw=raw,
         )
@@ -225,17 +235,17 @@ def _trade(answer: Mapping[str, Any], raw: str, reference: str) -> TradeResult:
         raise _unusable(str(error)) from error
 
 
-def _refund(answer: Mapping[str, Any], raw: str, order: RefundOrder) -> RefundResult:
+def _refund_result(response: Mapping[str, Any], raw: str, refund: RefundInstruction) -> RefundResult:
     try:
-        state = _REFUND_STATES.get(read_text(answer, "status"))
-        if state is None or read_text(answer, "refund_reference") != order.refund_reference:
+        state = _REFUND_STATES.get(read_text(response, "status"))
+        if state is None or read_text(response, "refund_reference") != refund.refund_reference:
             raise ValueError("status or refund_reference")
         return RefundResult(
             state=state,
-            refund_reference=order.refund_reference,
-            amount=read_money(answer, "amount"),
-            refunded_total=read_money(answer, "refunded_amount"),
-            detail=read_text(answer, "detail", longest=200),
+            refund_reference=refund.refund_reference,
+            amount=read_money(response, "amount"),
+            refunded_total=read_money(response, "refunded_amount"),
+            detail=read_text(response, "detail", longest=200),
             raw=raw,
         )
     except ValueError as error:

@@ -1,7 +1,4 @@
-"""The signed notification of the documented webhook provider, and its JSON members.
-
-Facts of the form are ours: docs/adding-a-provider.md.
-"""
+"""Verifies and parses the notification of the webhook form, which docs/adding-a-provider.md defines."""
 
 from __future__ import annotations
 
@@ -24,11 +21,12 @@ _KINDS = {
 
 
 def account_secrets(keys: AccountKeys) -> list[str]:
+    """The current secret and the previous ones, which are accepted while a secret is being changed."""
     return [keys.secret("secret"), *keys.secret_list("previous_secrets")]
 
 
 def read_text(data: Mapping[str, Any], name: str, *, longest: int = MAX_REFERENCE) -> str:
-    """A text member, empty when absent or null; ValueError when it is anything else or too long."""
+    """A text member; empty when absent or null. Raises ValueError when it is of another type or too long."""
     value = data.get(name)
     if value is None:
         return ""
@@ -38,7 +36,7 @@ def read_text(data: Mapping[str, Any], name: str, *, longest: int = MAX_REFERENC
 
 
 def read_time(data: Mapping[str, Any], name: str) -> datetime | None:
-    """UTC from ISO 8601 with a zone; ValueError without one."""
+    """A time as UTC, from ISO 8601 with a zone; None when absent. Raises ValueError for any other text."""
     text = read_text(data, name)
     if not text:
         return None
@@ -56,7 +54,7 @@ def read_money(data: Mapping[str, Any], name: str) -> Decimal | None:
 
 
 def parse_notification(call: RawNotification, keys: AccountKeys) -> ParsedNotification:
-    """Raises `Rejected`."""
+    """Verify and parse a notification. Raises `Rejected`."""
     try:
         message_id = check_signature(call, account_secrets(keys))
         payload = loads_object(call.body)
@@ -69,7 +67,7 @@ def parse_notification(call: RawNotification, keys: AccountKeys) -> ParsedNotifi
 
 
 def _occurred_at(payload: Mapping[str, Any], data: Mapping[str, Any], kind: UpdateKind) -> datetime | None:
-    """paid_at is the payment's time in every message; of anything else the message's own time tells."""
+    """The time of the event: `paid_at` for a payment, the message's own `timestamp` for everything else."""
     paid_at, sent_at = read_time(data, "paid_at"), read_time(payload, "timestamp")
     return (paid_at or sent_at) if kind is UpdateKind.PAYMENT else sent_at
 
@@ -80,7 +78,7 @@ def _parsed(message_id: str, payload: Mapping[str, Any], data: Mapping[str, Any]
     if not event:
         raise Rejected("missing_field", "type")
     if kind is UpdateKind.OTHER:
-        # A type of a later version: kept and accepted, its data is none of our business.
+        # A type of a later version of the form: accepted and stored without reading its data.
         return ParsedNotification(
             event_id=event_id(message_id), kind=kind, reference="", state=event[:MAX_STATE]
         )
@@ -88,7 +86,7 @@ def _parsed(message_id: str, payload: Mapping[str, Any], data: Mapping[str, Any]
     if not reference:
         raise Rejected("missing_field", "data.reference")
     amount, refund = read_money(data, "amount"), kind is UpdateKind.REFUND
-    # A sender that does not keep the sum says only what this refund is; the sum is then ours to add up.
+    # A provider that keeps no sum sends only the amount of this refund; the caller then adds the sum up.
     refunded = read_money(data, "refunded_amount") if refund else None
     return ParsedNotification(
         event_id=event_id(message_id),

@@ -1,6 +1,6 @@
-"""Standard Webhooks 1.0.0: HMAC-SHA256 over `{webhook-id}.{webhook-timestamp}.{raw body}`, both directions.
+"""Signs and verifies Standard Webhooks 1.0.0: HMAC-SHA256 over `{webhook-id}.{webhook-timestamp}.{raw body}`.
 
-The signature header is a list of `v1,<base64>` items with blanks between, several while a key rotates.
+The signature header is a list of `v1,<base64>` items separated by blanks; it has several while a key rotates.
 Source: standard-webhooks/standard-webhooks, spec/standard-webhooks.md.
 """
 
@@ -28,7 +28,7 @@ _TIMESTAMP = re.compile(r"[0-9]{1,11}", re.ASCII)
 
 @lru_cache(maxsize=512)
 def secret_bytes(secret: str) -> bytes:
-    """The key in `whsec_` + base64, 24 to 64 bytes; ValueError never shows it."""
+    """The key of a secret (`whsec_` and the base64 of 24 to 64 bytes). Raises ValueError, which never shows it."""
     try:
         key = strict_base64(secret.removeprefix(_PREFIX))
     except ValueError:
@@ -45,9 +45,9 @@ def signature(key: bytes, *, message_id: str, timestamp: str, body: bytes) -> st
 
 
 def signed_headers(key: bytes, body: bytes, *, message_id: str, at: datetime) -> dict[str, str]:
-    """The headers of a call of ours, content type included.
+    """The headers of a signed request, content type included.
 
-    `message_id` stays the same over retries of one call.
+    `message_id` must be the same for all retries of one request; `at` is an aware time.
     """
     timestamp = str(int(at.timestamp()))
     return {
@@ -59,10 +59,9 @@ def signed_headers(key: bytes, body: bytes, *, message_id: str, at: datetime) ->
 
 
 def check_signature(call: RawNotification, secrets: list[str]) -> str:
-    """The webhook-id of a genuine, fresh call; for anything in the Standard Webhooks form. Raises `Rejected`.
+    """The webhook-id of a genuine message that is not stale, signed with one of `secrets`. Raises `Rejected`.
 
-    Staleness is judged last, so that `stale_timestamp` always means a genuine message that came too late or
-    too early.
+    The age is checked last, so that `stale_timestamp` always means a genuine message that was too late or too early.
     """
     if len(call.body) > MAX_BODY:
         raise Rejected("too_large")
@@ -84,7 +83,7 @@ def check_signature(call: RawNotification, secrets: list[str]) -> str:
 
 
 def _usable_keys(secrets: list[str]) -> Iterator[bytes]:
-    # A spoilt old secret must not stop the calls that the new one signs.
+    # An unusable old secret must not reject messages that the new one signs.
     for secret in secrets:
         with suppress(ValueError):
             yield secret_bytes(secret)

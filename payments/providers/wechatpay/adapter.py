@@ -1,4 +1,4 @@
-"""WeChat Pay (微信支付), APIv3: native orders (a text for a QR code), JSAPI where the account asks for it."""
+"""The adapter of WeChat Pay (微信支付), APIv3: native orders (a text for a QR code), JSAPI by `trade_type`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from payments.providers.types import (
     ParsedNotification,
     PaymentPage,
     RawNotification,
-    RefundOrder,
+    RefundInstruction,
     RefundResult,
     RefundState,
     TradeResult,
@@ -42,8 +42,8 @@ from payments.providers.wechatpay.gateway import (
     failure,
     get,
     post,
+    refusal_error,
     refusal_text,
-    refused,
     signature_of,
     unreadable,
 )
@@ -58,16 +58,16 @@ from payments.providers.wechatpay.notification import (
 )
 from payments.providers.wechatpay.self_check import JSAPI, check_config, check_keys
 
-# Longest texts that the platform takes, in bytes of UTF-8.
+# The longest texts that the platform accepts, in bytes of UTF-8.
 _DESCRIPTION_BYTES, _REASON_BYTES = 127, 80
 _MOST_CODE_URL = 500
 _TRADES, _REFUNDS = "/v3/pay/transactions", "/v3/refund/domestic/refunds"
 _NOT_FOUND = frozenset(("ORDERNOTEXIST", "ORDERNOTEXISTS", "RESOURCENOTEXIST", "RESOURCENOTEXISTS"))
-# Closing came too late, or was done before: the query says which.
-_ASK_AFTER_CLOSE = frozenset(("ORDERPAID", "ORDERCLOSED", "INVALIDREQUEST", "TRADEERROR"))
+# Closing was too late, or was done before: a query tells which.
+_QUERY_AFTER_CLOSE = frozenset(("ORDERPAID", "ORDERCLOSED", "INVALIDREQUEST", "TRADEERROR"))
 _STATES = {
     "SUCCESS": TradeState.PAID,
-    # At least one refund exists, not necessarily of all the money: it was paid, the refunds are asked for one by one.
+    # At least one refund exists, not necessarily of all the money: it was paid, the refunds are queried one by one.
     "REFUND": TradeState.PAID,
     "NOTPAY": TradeState.PENDING,
     "ACCEPT": TradeState.PENDING,
@@ -90,15 +90,15 @@ class WechatPay(Provider):
     config_keys = ("mchid", "appid", "gateway_url", "merchant_serial")
     secret_keys = ("api_v3_key", "merchant_private_key", "platform_keys")
     optional_config_keys = ("trade_type",)
-    # WeChat Pay takes refunds of one order no closer together (merchant documentation, 4012556457).
+    # WeChat Pay's shortest interval between two refunds of one order (merchant documentation, 4012556457).
     refund_gap = timedelta(minutes=1)
 
     def check(self, keys: AccountKeys) -> list[str]:
-        """What is wrong with the account, as far as can be seen without asking WeChat Pay."""
+        """The account's problems, as far as they can be found without calling WeChat Pay."""
         return missing_keys(self, keys) or check_config(keys.config) + check_keys(keys)
 
     def verify(self, call: RawNotification, keys: AccountKeys) -> ParsedNotification:
-        """Raises `Rejected`."""
+        """Check and parse a notification. Raises `Rejected`."""
         return parse_notification(call, keys)
 
     def decrypted_content(self, body: bytes, keys: AccountKeys) -> Mapping[str, Any]:
@@ -108,7 +108,7 @@ class WechatPay(Provider):
         return NotificationResponse(204, "application/json", b"")
 
     def failure(self, code: str) -> NotificationResponse:
-        # Any 2xx counts as taken, whatever the body says; only the status brings the message again.
+        # The platform reads only the status: any 2xx counts as received, anything else is retried.
         body = {"code": "FAIL", "message": str(REJECTIONS.get(code, code))}
         text = json.dumps(body, ensure_ascii=False)
         return NotificationResponse(FAILURE_STATUS.get(code, 400), "application/json", text.encode())
@@ -123,24 +123,24 @@ class WechatPay(Provider):
         return True
 
     def start(self, attempt: Attempt, keys: AccountKeys, gateway: Gateway) -> PaymentPage:
-        """A native order: the answer's text is shown as a QR code. Raises `OutsideError`.
+        """Place a native order, whose `code_url` is shown as a QR code. Raises `OutsideError`.
 
-        Ordering again with the same number and content gives the same order.
+        A repeat with the same number and content returns the same order.
         """
-        answer = _order("native", _order_content(attempt, keys), keys, gateway)
-        code_url = read_text(answer.fields, "code_url")
+        response = _order("native", _order_content(attempt, keys), keys, gateway)
+        code_url = read_text(response.fields, "code_url")
         if not code_url or len(code_url) > _MOST_CODE_URL:
             raise unreadable("code_url is missing or too long")
-        return PaymentPage(code_url=code_url, raw=answer.raw)
+        return PaymentPage(code_url=code_url, raw=response.raw)
 
     def pays_in_app(self, keys: AccountKeys) -> bool:
         return keys.config.get("trade_type") == JSAPI
 
     def start_in_app(self, attempt: Attempt, keys: AccountKeys, gateway: Gateway) -> Mapping[str, str]:
-        """A JSAPI order for a page inside WeChat: the signed parameters of WeixinJSBridge's getBrandWCPayRequest.
+        """Place a JSAPI order; the signed parameters of WeixinJSBridge's getBrandWCPayRequest.
 
-        For accounts with `trade_type` jsapi and buyers whose openid is known. One number is for one kind of order: a
-        native one of the same attempt must not exist. Raises `OutsideError`.
+        Needs an account with `trade_type` jsapi and the buyer's openid. A number is for one kind of order: a native
+        order of the same attempt must not exist. Raises `OutsideError`.
         """
         if not self.pays_in_app(keys) or not attempt.openid:
             raise failure("provider_misconfigured", "no openid, or trade_type is not jsapi")
@@ -151,58 +151,59 @@ class WechatPay(Provider):
         return _client_parameters(prepay_id, keys)
 
     def query(self, attempt: Attempt, keys: AccountKeys, gateway: Gateway) -> TradeResult:
-        """Raises `OutsideError`."""
+        """Query an order. Raises `OutsideError`."""
         mchid = quote(keys.config.get("mchid", ""), safe="")
-        answer = get(f"{_trade_path(attempt.reference)}?mchid={mchid}", keys, gateway)
-        if answer.code in _NOT_FOUND:
-            return TradeResult(state=TradeState.NOT_FOUND, raw=answer.raw)
-        if not answer.ok:
-            raise refused(answer)
-        return _trade(answer, attempt.reference, keys)
+        response = get(f"{_trade_path(attempt.reference)}?mchid={mchid}", keys, gateway)
+        if response.code in _NOT_FOUND:
+            return TradeResult(state=TradeState.NOT_FOUND, raw=response.raw)
+        if not response.ok:
+            raise refusal_error(response)
+        return _trade_result(response, attempt.reference, keys)
 
     def close(self, attempt: Attempt, keys: AccountKeys, gateway: Gateway) -> TradeResult:
-        """Asks when the platform says that there is nothing left to close. Raises `OutsideError`."""
+        """Close an order; queries it when the platform reports nothing left to close. Raises `OutsideError`."""
         content = {"mchid": keys.config.get("mchid", "")}
-        answer = post(f"{_trade_path(attempt.reference)}/close", content, keys, gateway)
-        if answer.ok:
-            return TradeResult(state=TradeState.CLOSED, raw=answer.raw)
-        if answer.code in _NOT_FOUND:
-            return TradeResult(state=TradeState.NOT_FOUND, raw=answer.raw)
-        if answer.code not in _ASK_AFTER_CLOSE:
-            raise refused(answer)
-        asked = self.query(attempt, keys, gateway)
-        if asked.state is TradeState.PENDING:
-            raise refused(answer)
-        return asked
+        response = post(f"{_trade_path(attempt.reference)}/close", content, keys, gateway)
+        if response.ok:
+            return TradeResult(state=TradeState.CLOSED, raw=response.raw)
+        if response.code in _NOT_FOUND:
+            return TradeResult(state=TradeState.NOT_FOUND, raw=response.raw)
+        if response.code not in _QUERY_AFTER_CLOSE:
+            raise refusal_error(response)
+        queried = self.query(attempt, keys, gateway)
+        if queried.state is TradeState.PENDING:
+            raise refusal_error(response)
+        return queried
 
-    def refund(self, order: RefundOrder, keys: AccountKeys, gateway: Gateway) -> RefundResult:
-        """An answer is an acceptance; money has moved only where the state says so. Raises `OutsideError`.
+    def refund(self, refund: RefundInstruction, keys: AccountKeys, gateway: Gateway) -> RefundResult:
+        """Request a refund; a success means acceptance, and only the state tells whether money moved.
 
-        After a refusal we ask: an order of the same number, whose answer was lost, may have been accepted.
+        After a refusal the refund is queried: an earlier request of the same number, whose response was lost, may have
+        been accepted. Raises `OutsideError`.
         """
-        answer = post(_REFUNDS, _refund_content(order), keys, gateway)
-        if answer.ok:
-            return _refund(answer, order)
-        failed = _refund_refused(answer, order)
-        known = self.query_refund(order, keys, gateway)
+        response = post(_REFUNDS, _refund_content(refund), keys, gateway)
+        if response.ok:
+            return _refund_result(response, refund)
+        failed = _refused_refund_result(response, refund)
+        known = self.query_refund(refund, keys, gateway)
         return failed if known.state is RefundState.NOT_DONE else known
 
-    def query_refund(self, order: RefundOrder, keys: AccountKeys, gateway: Gateway) -> RefundResult:
-        """Raises `OutsideError`."""
-        answer = get(f"{_REFUNDS}/{quote(order.refund_reference, safe='')}", keys, gateway)
-        if answer.code in _NOT_FOUND:
+    def query_refund(self, refund: RefundInstruction, keys: AccountKeys, gateway: Gateway) -> RefundResult:
+        """Query a refund. Raises `OutsideError`."""
+        response = get(f"{_REFUNDS}/{quote(refund.refund_reference, safe='')}", keys, gateway)
+        if response.code in _NOT_FOUND:
             return RefundResult(
-                state=RefundState.NOT_DONE, refund_reference=order.refund_reference, raw=answer.raw
+                state=RefundState.NOT_DONE, refund_reference=refund.refund_reference, raw=response.raw
             )
-        if not answer.ok:
-            raise refused(answer)
-        return _refund(answer, order)
+        if not response.ok:
+            raise refusal_error(response)
+        return _refund_result(response, refund)
 
     def can_bill(self, keys: AccountKeys) -> bool:
         return True
 
     def fetch_bill(self, day: date, keys: AccountKeys, gateway: Gateway, target: Path) -> BillResult:
-        """The trades and refunds of that day as CSV, in yuan. Raises `OutsideError`."""
+        """Fetch the trades and refunds of that day as CSV, in yuan. Raises `OutsideError`."""
         return bill.fetch_bill(day, keys, gateway, target)
 
 
@@ -211,7 +212,7 @@ def _trade_path(reference: str) -> str:
 
 
 def _cut(text: str, longest: int) -> str:
-    """The beginning of a text that fits into so many bytes of UTF-8."""
+    """The text cut to at most `longest` bytes of UTF-8, at a character's end."""
     return text.encode()[:longest].decode("utf-8", "ignore")
 
 
@@ -233,14 +234,14 @@ def _write_time(at: datetime) -> str:
 
 
 def _order(kind: str, content: Mapping[str, Any], keys: AccountKeys, gateway: Gateway) -> WeChatPayResponse:
-    answer = post(f"{_TRADES}/{kind}", content, keys, gateway)
-    if not answer.ok:
-        raise refused(answer)
-    return answer
+    response = post(f"{_TRADES}/{kind}", content, keys, gateway)
+    if not response.ok:
+        raise refusal_error(response)
+    return response
 
 
 def _client_parameters(prepay_id: str, keys: AccountKeys) -> dict[str, str]:
-    """Signed are appId, timeStamp, nonceStr and package, a line each."""
+    """The parameters for WeixinJSBridge; the signature covers appId, timeStamp, nonceStr and package, a line each."""
     appid, package = keys.config.get("appid", ""), f"prepay_id={prepay_id}"
     timestamp, nonce = str(int(time.time())), secrets.token_hex(16).upper()
     return {
@@ -257,72 +258,72 @@ def _mismatch(name: str) -> OutsideError:
     return unreadable(f"the answer is about something else: {name} does not fit")
 
 
-def _trade(answer: WeChatPayResponse, reference: str, keys: AccountKeys) -> TradeResult:
-    if read_text(answer.fields, "out_trade_no") != reference:
+def _trade_result(response: WeChatPayResponse, reference: str, keys: AccountKeys) -> TradeResult:
+    if read_text(response.fields, "out_trade_no") != reference:
         raise _mismatch("out_trade_no")
-    if problem := account_problem(answer.fields, keys.config):
+    if problem := account_problem(response.fields, keys.config):
         raise _mismatch(problem.removeprefix("wrong_"))
-    state = _STATES.get(read_text(answer.fields, "trade_state"), TradeState.UNKNOWN)
-    amount = read_object(answer.fields, "amount")
+    state = _STATES.get(read_text(response.fields, "trade_state"), TradeState.UNKNOWN)
+    amount = read_object(response.fields, "amount")
     total = read_fen(amount, "total")
     if state is TradeState.PAID and total is None:
         raise _mismatch("amount.total")
     return TradeResult(
         state=state,
-        provider_reference=read_text(answer.fields, "transaction_id"),
+        provider_reference=read_text(response.fields, "transaction_id"),
         amount=total,
         currency=read_text(amount, "currency")[:3] or CURRENCY,
-        paid_at=read_time(answer.fields, "success_time"),
-        raw=answer.raw,
+        paid_at=read_time(response.fields, "success_time"),
+        raw=response.raw,
     )
 
 
-def _refund_content(order: RefundOrder) -> dict[str, Any]:
+def _refund_content(refund: RefundInstruction) -> dict[str, Any]:
     content: dict[str, Any] = {
-        "out_trade_no": order.reference,
-        "out_refund_no": order.refund_reference,
-        "reason": _cut(order.reason, _REASON_BYTES),
-        "notify_url": order.notify_url,
+        "out_trade_no": refund.reference,
+        "out_refund_no": refund.refund_reference,
+        "reason": _cut(refund.reason, _REASON_BYTES),
+        "notify_url": refund.notify_url,
         "amount": {
-            "refund": fen(order.amount),
-            "total": fen(order.payment_amount),
-            "currency": order.currency,
+            "refund": fen(refund.amount),
+            "total": fen(refund.payment_amount),
+            "currency": refund.currency,
         },
     }
     return {name: value for name, value in content.items() if value}
 
 
-def _refund(answer: WeChatPayResponse, order: RefundOrder) -> RefundResult:
-    wanted = {"out_refund_no": order.refund_reference, "out_trade_no": order.reference}
+def _refund_result(response: WeChatPayResponse, refund: RefundInstruction) -> RefundResult:
+    wanted = {"out_refund_no": refund.refund_reference, "out_trade_no": refund.reference}
     for name, value in wanted.items():
-        if read_text(answer.fields, name) != value:
+        if read_text(response.fields, name) != value:
             raise _mismatch(name)
-    state = _REFUND_STATES.get(read_text(answer.fields, "status"))
-    amount = _refunded(answer)
-    if state is None or amount != order.amount:
+    state = _REFUND_STATES.get(read_text(response.fields, "status"))
+    amount = _refunded(response)
+    if state is None or amount != refund.amount:
         raise _mismatch("status" if state is None else "amount.refund")
     return RefundResult(
         state=state,
-        refund_reference=order.refund_reference,
+        refund_reference=refund.refund_reference,
         amount=amount,
-        detail="" if state is RefundState.SUCCEEDED else read_text(answer.fields, "status"),
-        raw=answer.raw,
+        detail="" if state is RefundState.SUCCEEDED else read_text(response.fields, "status"),
+        raw=response.raw,
     )
 
 
-def _refunded(answer: WeChatPayResponse) -> Decimal | None:
-    return read_fen(read_object(answer.fields, "amount"), "refund")
+def _refunded(response: WeChatPayResponse) -> Decimal | None:
+    return read_fen(read_object(response.fields, "amount"), "refund")
 
 
-def _refund_refused(answer: WeChatPayResponse, order: RefundOrder) -> RefundResult:
-    """A business refusal is an end that a person reads; anything else is our own configuration."""
-    error = refused(answer)
+def _refused_refund_result(response: WeChatPayResponse, refund: RefundInstruction) -> RefundResult:
+    """The FAILED result of a business refusal. Raises `OutsideError` for any other refusal."""
+    error = refusal_error(response)
     if error.code != "provider_refused":
         raise error
     return RefundResult(
         state=RefundState.FAILED,
-        refund_reference=order.refund_reference,
-        amount=order.amount,
-        detail=refusal_text(answer),
-        raw=answer.raw,
+        refund_reference=refund.refund_reference,
+        amount=refund.amount,
+        detail=refusal_text(response),
+        raw=response.raw,
     )

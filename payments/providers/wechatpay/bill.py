@@ -1,7 +1,7 @@
-"""The daily trade bill: asked for, fetched at once, unpacked and checked against its hash before anybody sees it.
+"""Fetches WeChat Pay's daily trade bill, unpacks it and compares it with its hash before it is used.
 
-Facts: pay.weixin.qq.com/doc/v3/merchant/4012556654; the hash covers the unpacked bytes (wechatpay-java,
-DigestBillEntity.java); the address lives for 30 seconds to five minutes and its answer is not signed.
+Source: pay.weixin.qq.com/doc/v3/merchant/4012556654; the hash covers the unpacked bytes (wechatpay-java,
+DigestBillEntity.java). The download URL lives for 30 seconds to five minutes and its response is not signed.
 """
 
 from __future__ import annotations
@@ -23,37 +23,37 @@ from payments.providers.types import AccountKeys, BillResult, BillState
 from payments.providers.wechatpay.gateway import (
     WeChatPayResponse,
     get,
+    refusal_error,
     refusal_text,
-    refused,
     request_headers,
     unreadable,
 )
 from payments.providers.wechatpay.notification import read_text
 
-# A trade is about 400 bytes: room for more than two million of them in a day.
+# Bytes; a trade is about 400, so there is room for more than two million of them in a day.
 MAX_PACKED, MAX_BILL = 256 * 1024 * 1024, 1024 * 1024 * 1024
-# "Ready from about ten o'clock of the next day": an empty answer before that says nothing.
+# Beijing time: "ready from about ten o'clock of the next day"; «no bill» before that hour is not final.
 READY_AT = time(10, 0)
 _NO_BILL = frozenset(("NOSTATEMENTEXIST", "NOSTATEMENTEXISTS", "NOBILLEXIST", "NOBILLEXISTS"))
 _IN_THE_MAKING = frozenset(("STATEMENTCREATING", "BILLCREATING"))
 _GZIP = b"\x1f\x8b"
 _BLOCK = 1024 * 1024
-# Only what every client sends as it stands: the signature covers the address.
+# Only characters that every HTTP client sends unchanged: the signature covers the URL.
 _PLAIN_URL = re.compile(r"https?://[!$&-;=?-Z_a-z~%]+", re.ASCII)
 
 
 def fetch_bill(day: date, keys: AccountKeys, gateway: Gateway, target: Path) -> BillResult:
     """Write the bill of all trades of that day, unpacked, to `target`. Raises `OutsideError`."""
     path = f"/v3/bill/tradebill?bill_date={day.isoformat()}&bill_type=ALL&tar_type=GZIP"
-    answer = get(path, keys, gateway)
-    if not answer.ok:
-        return _no_bill(answer, day)
-    url, expected = read_text(answer.fields, "download_url"), read_text(answer.fields, "hash_value")
-    if read_text(answer.fields, "hash_type").upper() != "SHA1" or not expected:
+    response = get(path, keys, gateway)
+    if not response.ok:
+        return _no_bill(response, day)
+    url, expected = read_text(response.fields, "download_url"), read_text(response.fields, "hash_value")
+    if read_text(response.fields, "hash_type").upper() != "SHA1" or not expected:
         raise unreadable("the bill's hash is missing or of a kind that is not known")
     if not _PLAIN_URL.fullmatch(url) or not is_private_enough(url):
         raise unreadable("download_url is not a plain https address")
-    with _beside(target, "packed") as packed, _beside(target, "checked") as checked:
+    with _temporary_file(target, "packed") as packed, _temporary_file(target, "checked") as checked:
         _download(url, keys, gateway, packed)
         if not same(_unpack(packed, checked), expected.lower()):
             raise unreadable("the bill's hash does not fit")
@@ -63,23 +63,23 @@ def fetch_bill(day: date, keys: AccountKeys, gateway: Gateway, target: Path) -> 
     )
 
 
-def _no_bill(answer: WeChatPayResponse, day: date) -> BillResult:
-    """Whether there will never be one, or not yet."""
+def _no_bill(response: WeChatPayResponse, day: date) -> BillResult:
+    """The result of a refusal: EMPTY or NOT_READY. Raises `OutsideError` for any other refusal."""
     ready_at = datetime.combine(day + timedelta(days=1), READY_AT, BEIJING)
     is_early = datetime.now(UTC) < ready_at
-    if answer.code in _IN_THE_MAKING or (is_early and answer.code in _NO_BILL):
-        return BillResult(state=BillState.NOT_READY, detail=refusal_text(answer))
-    if answer.code in _NO_BILL:
-        return BillResult(state=BillState.EMPTY, detail=refusal_text(answer))
-    if datetime.now(BEIJING).date() <= day and answer.code in ("PARAMERROR", "INVALIDREQUEST"):
-        # Of a day that is not over the platform says only that the date is wrong.
-        return BillResult(state=BillState.NOT_READY, detail=refusal_text(answer))
-    raise refused(answer)
+    if response.code in _IN_THE_MAKING or (is_early and response.code in _NO_BILL):
+        return BillResult(state=BillState.NOT_READY, detail=refusal_text(response))
+    if response.code in _NO_BILL:
+        return BillResult(state=BillState.EMPTY, detail=refusal_text(response))
+    if datetime.now(BEIJING).date() <= day and response.code in ("PARAMERROR", "INVALIDREQUEST"):
+        # For a day that is not over, the platform reports only that the date is wrong.
+        return BillResult(state=BillState.NOT_READY, detail=refusal_text(response))
+    raise refusal_error(response)
 
 
 @contextmanager
-def _beside(target: Path, ending: str) -> Iterator[Path]:
-    """A name beside the target, free now and free again afterwards."""
+def _temporary_file(target: Path, ending: str) -> Iterator[Path]:
+    """A path beside the target; what is there is removed before and after."""
     path = target.with_name(f".{target.name}.{os.getpid()}.{ending}")
     path.unlink(missing_ok=True)
     try:
@@ -96,7 +96,7 @@ def _download(url: str, keys: AccountKeys, gateway: Gateway, packed: Path) -> No
 
 
 def _unpack(packed: Path, checked: Path) -> str:
-    """Write the bill as it is read by people, bounded; its SHA-1 in lower-case hex."""
+    """Write the unpacked bill, at most MAX_BILL bytes; its SHA-1 in lower-case hex. Raises `OutsideError`."""
     digest, size = hashlib.sha1(usedforsecurity=False), 0
     try:
         with open(os.open(checked, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
@@ -112,7 +112,7 @@ def _unpack(packed: Path, checked: Path) -> str:
 
 
 def _blocks(packed: Path) -> Iterator[bytes]:
-    """By its first bytes: what was asked for as GZIP may come as it is."""
+    """The blocks of the unpacked file; a file requested as GZIP may arrive uncompressed, which its first bytes tell."""
     with packed.open("rb") as raw:
         is_packed = raw.read(2) == _GZIP
         raw.seek(0)

@@ -1,6 +1,6 @@
-"""Our calls to WeChat Pay's APIv3: signed requests, and answers that are believed only with the platform's signature.
+"""Calls WeChat Pay's APIv3: signs requests and accepts only responses with the platform's signature.
 
-Signed are five lines: method, path with query, timestamp, nonce and body as sent, a line feed after each
+A request's signature covers five lines: method, path with query, timestamp, nonce and body as sent, each with a line feed
 (pay.weixin.qq.com/wiki/doc/api_external/ch/wechatpay/wechatpay4_0.shtml).
 """
 
@@ -27,7 +27,7 @@ from payments.providers.values import evidence
 from payments.providers.wechatpay.keys import SIGN_TYPE, public_key_id
 from payments.providers.wechatpay.signature import check_signature
 
-# Refusals that nothing but a change of the account or of this program heals.
+# Refusals that only a change of the account's settings, or of this program, can end.
 _MISCONFIGURED = frozenset(
     (
         "SIGNERROR",
@@ -41,13 +41,16 @@ _MISCONFIGURED = frozenset(
     )
 )
 _TOO_OFTEN = frozenset(("FREQUENCYLIMITED", "FREQUENCYLIMITEXCEED", "RATELIMITEXCEED", "RATELIMITEXCEEDED"))
-# The platform does not know whether it has acted; by the book these come with a 5xx status.
+# The platform does not know whether it has acted; by its documentation these have a 5xx status.
 _UNKNOWN = frozenset(("SYSTEMERROR", "BANKERROR"))
 
 
 @dataclass(frozen=True, slots=True)
 class WeChatPayResponse:
-    """`ok`: carried out. Otherwise `code` says why not, without the underscores that come and go in its spelling."""
+    """The response to a call: `ok` when it was carried out, otherwise `code` is the reason.
+
+    `code` is upper case and without underscores, since the platform spells its codes both ways.
+    """
 
     ok: bool
     fields: Mapping[str, Any]
@@ -66,23 +69,23 @@ def failure(code: str, detail: str, *, retryable: bool = False, outcome_known: b
 
 
 def unreadable(detail: str) -> OutsideError:
-    """Whatever this answer was, it says nothing about what was done."""
+    """The error for a response that leaves open whether the call was carried out."""
     return failure("provider_answer_refused", detail, retryable=True, outcome_known=False)
 
 
-def refused(answer: WeChatPayResponse) -> OutsideError:
-    """The error for a definite no that has no meaning of its own for the caller."""
-    misconfigured = answer.code in _MISCONFIGURED
-    return failure("provider_misconfigured" if misconfigured else "provider_refused", refusal_text(answer))
+def refusal_error(response: WeChatPayResponse) -> OutsideError:
+    """The error for a definite refusal that the caller does not handle by its code."""
+    misconfigured = response.code in _MISCONFIGURED
+    return failure("provider_misconfigured" if misconfigured else "provider_refused", refusal_text(response))
 
 
-def refusal_text(answer: WeChatPayResponse) -> str:
-    message = answer.fields.get("message")
-    return f"{answer.fields.get('code', '')} {message if isinstance(message, str) else ''}".strip()[:200]
+def refusal_text(response: WeChatPayResponse) -> str:
+    message = response.fields.get("message")
+    return f"{response.fields.get('code', '')} {message if isinstance(message, str) else ''}".strip()[:200]
 
 
 def signature_of(keys: AccountKeys, *lines: str) -> str:
-    """Our signature over these lines; OutsideError (misconfigured) when our key is unusable."""
+    """Our signature over these lines. Raises `OutsideError` (provider_misconfigured) when our key is unusable."""
     try:
         key = private_key(keys.secret("merchant_private_key"))
     except ValueError as error:
@@ -91,7 +94,7 @@ def signature_of(keys: AccountKeys, *lines: str) -> str:
 
 
 def authorization(method: str, url: str, body: str, keys: AccountKeys) -> str:
-    """The Authorization header of one call; it holds for five minutes."""
+    """The Authorization header of one call; it is valid for five minutes."""
     parts = urlsplit(url)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     timestamp, nonce = str(int(time.time())), secrets.token_hex(16).upper()
@@ -112,19 +115,22 @@ def request_headers(method: str, url: str, body: str, keys: AccountKeys) -> dict
         "authorization": authorization(method, url, body, keys),
     }
     if wanted := public_key_id(keys):
-        # Without it the platform signs with a certificate for as long as the merchant still has one.
+        # Without this header the platform signs with a certificate while the merchant still has one.
         headers["wechatpay-serial"] = wanted
     return headers | ({"content-type": "application/json"} if body else {})
 
 
 def get(path: str, keys: AccountKeys, gateway: Gateway) -> WeChatPayResponse:
-    """Ask; raises `OutsideError` unless there is a definite answer in the platform's words."""
+    """Send a GET request. Raises `OutsideError` unless the platform gives a definite response."""
     url = _url(path, keys)
     return _read(gateway.get(url, headers=request_headers("GET", url, "", keys)), keys)
 
 
 def post(path: str, content: Mapping[str, Any], keys: AccountKeys, gateway: Gateway) -> WeChatPayResponse:
-    """Like `get`, with a JSON body: signed is exactly the text that is sent."""
+    """Send a POST request with a JSON body; the signature covers exactly the text that is sent.
+
+    Raises `OutsideError` unless the platform gives a definite response.
+    """
     url, body = _url(path, keys), json.dumps(content, ensure_ascii=False, separators=(",", ":"))
     headers = request_headers("POST", url, body, keys)
     return _read(gateway.post(url, content=body.encode(), headers=headers), keys)
@@ -136,7 +142,7 @@ def _url(path: str, keys: AccountKeys) -> str:
 
 def _read(reply: Reply, keys: AccountKeys) -> WeChatPayResponse:
     is_good = 200 <= reply.status < 300
-    # An answer that says no may come without a signature, from a gateway on the way; one that is there must be good.
+    # A refusal may be unsigned, from a gateway on the way; a signature that is present must be good.
     if is_good or "wechatpay-signature" in reply.headers:
         _check_signature(reply, keys)
     if not is_good:
@@ -154,7 +160,7 @@ def _check_signature(reply: Reply, keys: AccountKeys) -> None:
 
 
 def _refusal(reply: Reply) -> WeChatPayResponse:
-    """A 4xx with a code is a plain no. Behind anything else the call may have been carried out all the same."""
+    """The response of a definite refusal: a 4xx with a code. Raises `OutsideError` for any other status."""
     status = reply.status
     try:
         fields = loads_object(reply.body)

@@ -1,7 +1,8 @@
-"""WeChat Pay's keys: the platform's keyring by serial number, our own key, and the AES key of the notifications.
+"""WeChat Pay's keys: the platform's keys by serial number, our own key, and the AES key of the notifications.
 
 During a change from platform certificates to the platform's public key, notifications carry either kind at random for
-about a week (developers.weixin.qq.com/community/develop/doc/0004e8c40b09182972936db6d69400): so a ring, not one key.
+about a week (developers.weixin.qq.com/community/develop/doc/0004e8c40b09182972936db6d69400), so an account holds
+several keys.
 """
 
 from __future__ import annotations
@@ -29,23 +30,27 @@ _SERIAL = re.compile(r"[0-9A-Fa-f]{1,64}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class PlatformKey:
-    """One key of the ring. `serial` is the certificate's own, empty for a bare public key, which never expires."""
+    """One of the platform's keys.
+
+    `serial` is the certificate's serial number in hex, empty for a bare public key, which never expires. `begins_at`
+    and `ends_at` are UTC.
+    """
 
     key: RSAPublicKey
     serial: str = ""
     begins_at: datetime | None = None
     ends_at: datetime | None = None
 
-    def holds_at(self, moment: datetime) -> bool:
+    def is_valid_at(self, moment: datetime) -> bool:
         if self.begins_at is None or self.ends_at is None:
             return True
         return self.begins_at <= moment <= self.ends_at
 
 
-# Keyed by the text itself: a changed key can never be answered with the old object.
+# The cache key is the text itself: a changed key can never yield the old object.
 @lru_cache(maxsize=512)
 def platform_key(text: str) -> PlatformKey:
-    """A public key or a certificate in PEM; ValueError otherwise."""
+    """Parse a public key or a certificate in PEM. Raises ValueError."""
     if not is_certificate(text):
         return PlatformKey(public_key(text))
     certificate = read_certificate(text)
@@ -67,14 +72,15 @@ def is_serial(name: str) -> bool:
 
 
 def plain_serial(name: str) -> str:
-    """One form for each serial number: upper case, no leading zeros. An id of a public key stays as it is."""
+    """The normal form of a serial number: upper case, no leading zeros. A public key's id is returned unchanged."""
     return name.upper().lstrip("0") if is_serial(name) else name
 
 
 def find_key(keys: AccountKeys, serial: str, *, at: datetime) -> RSAPublicKey:
-    """The platform's key of that serial number or id; LookupError, with the reason, when there is none in use.
+    """The platform's key of that serial number or id, valid at `at` (UTC).
 
-    Nothing is ever fetched: whoever sends us an unknown number would decide when we call the outside.
+    Raises LookupError with the reason when there is none. An unknown key is never fetched, because then any sender of
+    an invented serial number could make us call the provider.
     """
     wanted = plain_serial(serial)
     for name, text in keys.secret_map("platform_keys").items():
@@ -84,14 +90,14 @@ def find_key(keys: AccountKeys, serial: str, *, at: datetime) -> RSAPublicKey:
             found = platform_key(text)
         except ValueError as error:
             raise LookupError(f"platform key {serial[:80]}: {error}") from error
-        if not found.holds_at(at):
+        if not found.is_valid_at(at):
             raise LookupError(f"the certificate {serial[:80]} is out of its time")
         return found.key
     raise LookupError(f"no platform key {serial[:80]}")
 
 
 def public_key_id(keys: AccountKeys) -> str:
-    """The id to ask for in `Wechatpay-Serial`; empty where the account has certificates alone."""
+    """The id to request in `Wechatpay-Serial`; empty where the account has only certificates."""
     return next(filter(is_public_key_id, keys.secret_map("platform_keys")), "")
 
 
@@ -101,7 +107,7 @@ def _cipher(api_v3_key: str) -> AESGCM:
 
 
 def aes_key(text: str) -> bytes:
-    """The APIv3 key: its 32 ASCII characters are the key's bytes. ValueError never shows it."""
+    """The bytes of the APIv3 key, which are its 32 ASCII characters. Raises ValueError, which never shows the key."""
     try:
         key = text.encode("ascii")
     except UnicodeEncodeError:
@@ -112,7 +118,7 @@ def aes_key(text: str) -> bytes:
 
 
 def decrypt(api_v3_key: str, *, nonce: str, ciphertext: str, associated_data: str) -> bytes:
-    """AEAD_AES_256_GCM, the tag being the last 16 bytes of the base64 text. Raises ValueError."""
+    """Decrypt AEAD_AES_256_GCM; the tag is the last 16 bytes of the decoded base64. Raises ValueError."""
     try:
         nonce_bytes = nonce.encode("ascii")
         if len(nonce_bytes) != NONCE_BYTES:

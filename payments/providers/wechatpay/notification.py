@@ -1,8 +1,8 @@
-"""WeChat Pay's notification: from headers and raw body to a `ParsedNotification`.
+"""Verifies, decrypts and parses WeChat Pay's notification.
 
 That the content can be decrypted proves nothing about its sender: the key is shared and old content can be sent
-again. The signature and its time stamp come first. Facts: pay.weixin.qq.com/docs/partner/apis/partner-h5-payment/
-payment-notice.html, pay.weixin.qq.com/wiki/doc/apiv3/apis/chapter3_1_11.shtml (refunds).
+again. So the signature and its time stamp are checked first. Source: pay.weixin.qq.com/docs/partner/apis/
+partner-h5-payment/payment-notice.html, pay.weixin.qq.com/wiki/doc/apiv3/apis/chapter3_1_11.shtml (refunds).
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from payments.providers.wechatpay.keys import decrypt
 from payments.providers.wechatpay.signature import check_signature
 
 ALGORITHM = "AEAD_AES_256_GCM"
-# REFUND says that at least one refund exists: the order was paid, even when we hear of it for the first time.
+# REFUND means that at least one refund exists: the order was paid, even if this is its first notification.
 PAID_STATES = ("SUCCESS", "REFUND")
-# What each pair of resource.original_type and event_type says, and the states of the content that agree with it.
-# Payments and refunds may share one address, so one of the two alone decides nothing.
+# The kind of each pair of resource.original_type and event_type, and the content's states that agree with it.
+# Payments and refunds may share one URL, so neither of the pair decides alone.
 _KINDS: Mapping[tuple[str, str], tuple[UpdateKind, tuple[str, ...]]] = {
     ("transaction", "TRANSACTION.SUCCESS"): (UpdateKind.PAYMENT, PAID_STATES),
     ("refund", "REFUND.SUCCESS"): (UpdateKind.REFUND, ("SUCCESS",)),
     ("refund", "REFUND.ABNORMAL"): (UpdateKind.REFUND_ABNORMAL, ("ABNORMAL",)),
     ("refund", "REFUND.CLOSED"): (UpdateKind.REFUND_FAILED, ("CLOSED",)),
 }
-# The account facts that a content must name: a refund's has no appid, and of events that are new to us we know nothing.
+# The account settings that a content must name: a refund's has no appid, and nothing is known of unknown events.
 _NAMED: Mapping[UpdateKind, tuple[str, ...]] = {
     UpdateKind.PAYMENT: ("appid", "mchid"),
     UpdateKind.REFUND: ("mchid",),
@@ -44,26 +44,26 @@ _SHOWN = ("trade_type", "bank_type", "trade_state_desc", "refund_id")
 
 
 def read_text(values: Mapping[str, Any], name: str) -> str:
-    """A field as text; empty where it is absent or something else."""
+    """A field that is a text; empty where it is absent or of another type."""
     value = values.get(name)
     return value if isinstance(value, str) else ""
 
 
 def read_fen(values: Mapping[str, Any], name: str) -> Decimal | None:
-    """An amount in whole fen as yuan; None for anything else (a fraction, a text, less than nothing)."""
+    """An amount of whole fen as yuan; None for anything else (a fraction, a text, a negative number)."""
     value = values.get(name)
     fits = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST_FEN
     return yuan(value) if fits and isinstance(value, int) else None
 
 
 def read_object(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """A member that is an object; empty where it is absent or something else."""
+    """A member that is an object; empty where it is absent or of another type."""
     value = values.get(name)
     return value if isinstance(value, dict) else {}
 
 
 def read_time(values: Mapping[str, Any], name: str) -> datetime | None:
-    """A time in RFC 3339 as UTC; None without a zone, or where it is no time."""
+    """A time in RFC 3339 as UTC; None where it is not a time or has no zone."""
     try:
         at = datetime.fromisoformat(read_text(values, name))
         return at.astimezone(UTC) if at.tzinfo else None
@@ -79,7 +79,7 @@ def _object(raw: bytes) -> dict[str, Any]:
 
 
 def _content(resource: Mapping[str, Any], keys: AccountKeys) -> dict[str, Any]:
-    """The decrypted content. A key that does not fit is a fault of the account, so the call is to come again."""
+    """The decrypted content. Raises `Rejected`: cannot_decrypt where the account's key is the wrong one."""
     if resource.get("algorithm") != ALGORITHM:
         raise Rejected("malformed", "resource.algorithm")
     nonce, ciphertext = read_text(resource, "nonce"), read_text(resource, "ciphertext")
@@ -100,9 +100,9 @@ def _content(resource: Mapping[str, Any], keys: AccountKeys) -> dict[str, Any]:
 def account_problem(
     values: Mapping[str, Any], config: Mapping[str, str], *, required: tuple[str, ...] = ("appid", "mchid")
 ) -> str:
-    """Empty, or which account fact does not fit.
+    """A code for the account setting that does not match the message, empty when all match.
 
-    A message of partner mode has `sp_` and `sub_` numbers instead; each that is there must be ours.
+    A message of partner mode has `sp_` and `sub_` numbers instead; each that is present must be ours.
     """
     for name in ("appid", "mchid"):
         given = [values[prefix + name] for prefix in ("", "sp_", "sub_") if prefix + name in values]
@@ -118,12 +118,12 @@ def _kind(envelope: Mapping[str, Any], original_type: str, state: str) -> Update
 
 
 def decrypt_content(body: bytes, keys: AccountKeys) -> Mapping[str, Any]:
-    """The decrypted content of a stored call, whoever signed it. Raises `Rejected`."""
+    """The decrypted content of a stored notification; its signature is not checked. Raises `Rejected`."""
     return _content(read_object(_object(body), "resource"), keys)
 
 
 def parse_notification(call: RawNotification, keys: AccountKeys) -> ParsedNotification:
-    """Raises `Rejected`."""
+    """Verify, decrypt and parse a notification. Raises `Rejected`."""
     if len(call.body) > MAX_BODY:
         raise Rejected("too_large")
     check_signature(call.headers, call.body, keys, at=call.received_at)

@@ -1,4 +1,4 @@
-"""The self-check of a WeChat Pay account: which fact or key is in the wrong place, in words."""
+"""Finds the problems of a WeChat Pay account without calling WeChat Pay."""
 
 from __future__ import annotations
 
@@ -65,34 +65,34 @@ def check_keys(keys: AccountKeys) -> list[str]:
 
 
 def _check_platform_key(name: str, text: str, keys: AccountKeys, own: RSAPublicNumbers | None) -> list[str]:
-    """The commonest fault in the field: the merchant's own certificate where the platform's key belongs."""
-    said = {"name": name}
+    """Problems of one platform key. The most common mistake: the merchant's own certificate instead of it."""
+    params = {"name": name}
     if not is_public_key_id(name) and not is_serial(name):
-        return [_("Platform key %(name)s: the name must be PUB_KEY_ID_… or a serial number in hex.") % said]
+        return [_("Platform key %(name)s: the name must be PUB_KEY_ID_… or a serial number in hex.") % params]
     if "PRIVATE KEY" in text:
-        return [_("Platform key %(name)s is a private key.") % said]
+        return [_("Platform key %(name)s is a private key.") % params]
     try:
         found = platform_key(text)
     except ValueError:
         return [
             _("Platform key %(name)s is neither an RSA public key of 2048 bits or more nor a certificate.")
-            % said
+            % params
         ]
     serials = (plain_serial(name), plain_serial(found.serial))
     if found.key.public_numbers() == own or plain_serial(keys.config.get("merchant_serial", "")) in serials:
-        return [_("Platform key %(name)s is the merchant's own: it must be the one of WeChat Pay.") % said]
+        return [_("Platform key %(name)s is the merchant's own: it must be the one of WeChat Pay.") % params]
     if found.serial and is_public_key_id(name):
-        return [_("Platform key %(name)s is a certificate, and that name belongs to a public key.") % said]
+        return [_("Platform key %(name)s is a certificate, and that name belongs to a public key.") % params]
     if found.serial and serials[0] != serials[1]:
         return [
             _("Platform key %(name)s is the certificate with serial number %(serial)s.")
-            % {**said, "serial": found.serial}
+            % {**params, "serial": found.serial}
         ]
     return []
 
 
 def _check_times(ring: Mapping[str, str]) -> list[str]:
     now = datetime.now(UTC)
-    if any(platform_key(text).holds_at(now) for text in ring.values()):
+    if any(platform_key(text).is_valid_at(now) for text in ring.values()):
         return []
     return [_("All certificates in platform_keys have expired or are not valid yet.")]

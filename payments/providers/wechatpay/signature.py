@@ -1,6 +1,6 @@
-"""The signature on everything that WeChat Pay sends: notifications and answers to our calls alike.
+"""Verifies WeChat Pay's signature, on notifications and on responses to our calls.
 
-Signed are three lines, the last line feed included: `timestamp LF nonce LF body LF`, SHA256withRSA
+The signature covers three lines, each with its line feed: `timestamp LF nonce LF body LF`, SHA256withRSA
 (pay.weixin.qq.com/docs/merchant/development/interface-rules/signature-verification.html).
 """
 
@@ -15,20 +15,22 @@ from payments.providers.rsa_keys import is_signed_text
 from payments.providers.types import AccountKeys
 from payments.providers.wechatpay.keys import SIGN_TYPE, find_key
 
-# wechatpay-go, core/auth/validators/wechat_pay_validator.go: five minutes, both directions, exactly five is too much.
+# Seconds, in both directions; exactly five minutes is too much (wechatpay-go,
+# core/auth/validators/wechat_pay_validator.go).
 TOLERANCE_SECONDS = 300
-# Sent now and then with real content to see who does not check (notification-considerations.html).
+# WeChat Pay sometimes sends real content with such a signature, to find merchants that do not verify
+# (notification-considerations.html).
 PROBE_PREFIX = "WECHATPAY/SIGNTEST/"
 _TIMESTAMP = re.compile(r"[0-9]{1,11}", re.ASCII)
 _NONCE = re.compile(r"[!-~]{1,200}", re.ASCII)
 
 
 def check_signature(headers: Mapping[str, str], body: bytes, keys: AccountKeys, *, at: datetime) -> None:
-    """Raises `Rejected` unless the platform signed exactly these bytes within five minutes of `at`.
+    """Raises `Rejected` unless the platform signed exactly these bytes within five minutes of `at` (UTC).
 
-    Staleness is judged last, so that `stale_timestamp` always means a genuine message.
+    The age is checked last, so that `stale_timestamp` always means a genuine message.
     """
-    # The header is missing from some genuine calls; it can only ever name the one method that we take.
+    # Some genuine notifications lack the header; where it is present it must name the one method that we accept.
     given = headers.get("wechatpay-signature-type", SIGN_TYPE)
     if given != SIGN_TYPE:
         raise Rejected("wrong_sign_type", given[:40])

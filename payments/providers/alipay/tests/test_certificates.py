@@ -25,7 +25,7 @@ from payments.accounts.keys import keys_of
 from payments.accounts.save import change_account
 from payments.models import PaymentAccount
 from payments.providers.alipay.adapter import Alipay
-from payments.providers.alipay.certificates import new_certificates, root_serial, serial
+from payments.providers.alipay.certificates import downloaded_certificates, root_serial, serial
 from payments.providers.alipay.tests.messages import APP_ID, PAYMENT, account, call, form, signed_text
 from payments.providers.alipay.tests.test_gateway import ATTEMPT, PAID, QUERY, no
 from payments.providers.errors import Rejected
@@ -170,7 +170,7 @@ def test_other_signers_are_refused(body: bytes, keys: AccountKeys) -> None:
 @pytest.fixture
 def gate(server: HTTPServer) -> HTTPServer:
     server.clear()
-    new_certificates.forget()
+    downloaded_certificates.forget()
     return server
 
 
@@ -240,7 +240,7 @@ def test_a_certificate_that_cannot_be_believed_is_not_used(
     with pytest.raises(OutsideError) as caught:
         ask(gate)
     assert (caught.value.code, caught.value.outcome_known) == ("provider_answer_refused", False)
-    assert new_certificates.all(certified(), at=datetime.now(UTC)) == []
+    assert downloaded_certificates.all(certified(), at=datetime.now(UTC)) == []
 
 
 @pytest.mark.parametrize("number", ["../x", "f" * 33, "F" * 32, "ｆ" * 32])
@@ -260,16 +260,18 @@ def test_a_plain_no_needs_no_certificate(gate: HTTPServer) -> None:
 
 
 def test_certificates_handed_out_stay_with_their_account() -> None:
-    new_certificates.forget()
+    downloaded_certificates.forget()
     now, number = datetime.now(UTC), serial(NEW.certificate)
-    new_certificates.accept(certified(), number, NEW.pem, at=now)
-    assert new_certificates.get(certified(), number, at=now) == rsa_key("ant-new").public_key()
-    assert new_certificates.get(certified(), number, at=ENDS + timedelta(days=1)) is None
-    assert new_certificates.get(certified(app_cert="x", alipay_cert=ALIPAY.pem), number, at=now) is None
+    downloaded_certificates.accept(certified(), number, NEW.pem, at=now)
+    assert downloaded_certificates.get(certified(), number, at=now) == rsa_key("ant-new").public_key()
+    assert downloaded_certificates.get(certified(), number, at=ENDS + timedelta(days=1)) is None
+    assert (
+        downloaded_certificates.get(certified(app_cert="x", alipay_cert=ALIPAY.pem), number, at=now) is None
+    )
     for position in range(70):
         other = certified(alipay_root_cert=f"{ROOTS}\n{position}")
-        new_certificates.accept(other, number, NEW.pem, at=now)
-    assert new_certificates.get(certified(), number, at=now) is None
+        downloaded_certificates.accept(other, number, NEW.pem, at=now)
+    assert downloaded_certificates.get(certified(), number, at=now) is None
 
 
 # The account's self-check

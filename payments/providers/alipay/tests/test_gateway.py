@@ -20,7 +20,7 @@ from payments.providers.alipay.tests.messages import account, answer, key_pair, 
 from payments.providers.types import (
     AccountKeys,
     Attempt,
-    RefundOrder,
+    RefundInstruction,
     RefundResult,
     RefundState,
     TradeResult,
@@ -40,7 +40,7 @@ ATTEMPT = Attempt(
     notify_url="https://shop.example/notify/alipay/demo-alipay/",
     return_url="https://shop.example/pay/return/7F3K2026112200420001/?a=b&c=d",
 )
-ORDER = RefundOrder(
+ORDER = RefundInstruction(
     reference=REFERENCE,
     refund_reference="R1",
     amount=Decimal("88.80"),

@@ -15,7 +15,7 @@ from ordersite.lib.china_time import BEIJING
 from ordersite.lib.http import gateway
 from payments.accounts.keys import keys_of
 from payments.models import PaymentStatus
-from payments.providers.alipay.certificates import new_certificates
+from payments.providers.alipay.certificates import downloaded_certificates
 from payments.providers.registry import get_provider
 from payments.providers.types import BillState, RefundState
 from payments.tests.sandbox_accounts import (
@@ -40,7 +40,7 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 
 def test_certificate_changes_during_a_payment(box: Running, tmp_path: Path) -> None:
-    new_certificates.forget()
+    downloaded_certificates.forget()
     account = sandbox_account(box, "alipay", "alipay_cert")
     payment = start_sandbox_attempt(account)
     open_cashier(box, payment)

@@ -24,7 +24,7 @@ from payments.providers.types import (
     Attempt,
     BillResult,
     BillState,
-    RefundOrder,
+    RefundInstruction,
     RefundState,
     TradeResult,
     TradeState,
@@ -43,7 +43,7 @@ ATTEMPT = Attempt(
     notify_url="https://shop.example/notify/unionpay/demo-unionpay/",
     return_url="https://shop.example/pay/return/7F3K2026112200420001/",
 )
-ORDER = RefundOrder(
+ORDER = RefundInstruction(
     reference=REFERENCE,
     refund_reference="R2026112200000001",
     amount=Decimal("88.80"),

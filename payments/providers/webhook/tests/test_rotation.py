@@ -51,7 +51,7 @@ def signed_by(*secrets: str) -> RawNotification:
     return RawNotification(headers, BODY.encode(), now)
 
 
-def is_taken(call: RawNotification, held: AccountKeys) -> bool:
+def is_accepted(call: RawNotification, held: AccountKeys) -> bool:
     try:
         return Webhook().verify(call, held).reference == "R1"
     except Rejected:
@@ -62,12 +62,12 @@ def test_every_step_takes_exactly_what_it_should() -> None:
     for number, (held, _senders) in enumerate(STEPS):
         known = [held["secret"], *held.get("previous_secrets", [])]
         for secret in (OLD, NEW, NEWER):
-            assert is_taken(signed_by(secret), keys(held, number)) == (secret in known)
+            assert is_accepted(signed_by(secret), keys(held, number)) == (secret in known)
 
 
 def test_a_sender_that_signs_with_both_is_taken_before_and_after() -> None:
     both = signed_by(OLD, NEW)
-    assert [is_taken(both, keys(held, 0)) for held, _senders in STEPS[:3]] == [True, True, True]
+    assert [is_accepted(both, keys(held, 0)) for held, _senders in STEPS[:3]] == [True, True, True]
 
 
 def test_changing_the_secret_under_load_refuses_no_genuine_call() -> None:
@@ -89,7 +89,7 @@ def _lost(held: Sequence[Held]) -> int:
             for secret in STEPS[step][1]:
                 call = signed_by(secret)
                 # The account may have moved on since the call was signed: then this one proves nothing.
-                if current[0] == step and not is_taken(call, keys(held[step], step)):
+                if current[0] == step and not is_accepted(call, keys(held[step], step)):
                     next(lost)
             seen[step] = next(checked[step])
 

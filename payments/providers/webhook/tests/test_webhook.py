@@ -25,7 +25,7 @@ from payments.providers.types import (
     ParsedNotification,
     PaymentPage,
     RawNotification,
-    RefundOrder,
+    RefundInstruction,
     RefundResult,
     RefundState,
     TradeResult,
@@ -279,7 +279,7 @@ ATTEMPT = Attempt(
     notify_url="https://shop.example/notify/webhook/demo-webhook/",
     return_url="https://shop.example/pay/return/1/",
 )
-ORDER = RefundOrder(
+ORDER = RefundInstruction(
     reference=REFERENCE,
     refund_reference="R1",
     amount=Decimal("88.80"),

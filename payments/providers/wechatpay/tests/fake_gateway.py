@@ -16,7 +16,7 @@ from werkzeug import Request
 from werkzeug import Response as HttpResponse
 
 from ordersite.lib.errors import OutsideError
-from payments.providers.types import AccountKeys, Attempt, RefundOrder
+from payments.providers.types import AccountKeys, Attempt, RefundInstruction
 from payments.providers.wechatpay.tests.messages import (
     CERTIFICATE,
     MCHID,
@@ -42,7 +42,7 @@ ATTEMPT = Attempt(
     expires_at=datetime(2026, 11, 22, 6, 31, 40, 999, tzinfo=UTC),
     notify_url="https://shop.example/notify/wechatpay/demo-wechatpay/",
 )
-ORDER = RefundOrder(
+ORDER = RefundInstruction(
     reference=REFERENCE,
     refund_reference="R20261122000001",
     amount=Decimal("88.80"),

@@ -22,7 +22,7 @@ from payments.accounts.save import save_account
 from payments.models import Payment, PaymentAccount, PaymentStatus
 from payments.notifications.apply import drain_notifications
 from payments.polling.call import attempt_of
-from payments.providers.types import BillState, RefundOrder, RefundState, TradeState
+from payments.providers.types import BillState, RefundInstruction, RefundState, TradeState
 from payments.providers.wechatpay.adapter import WechatPay
 from payments.tests.sandbox_accounts import start_sandbox_attempt
 from payments.tests.steps import fresh, poll_now
@@ -62,8 +62,8 @@ def pass_on(ear: HTTPServer, number: int) -> int:
     return Client(headers=headers).post(request.path, data=request.get_data(), content_type=kind).status_code
 
 
-def refund_of(payment: Payment, account: PaymentAccount, amount: str) -> RefundOrder:
-    return RefundOrder(
+def refund_of(payment: Payment, account: PaymentAccount, amount: str) -> RefundInstruction:
+    return RefundInstruction(
         reference=payment.reference,
         refund_reference=f"R{payment.reference[:20]}",
         amount=Decimal(amount),
