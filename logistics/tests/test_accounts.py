@@ -33,10 +33,12 @@ def run_command(path: Path, data: dict[str, Any] | str, *, slug: str = "k100") -
     return out.getvalue()
 
 
-def test_the_command_makes_an_account_and_prints_its_push_address(tmp_path: Path, settings: Any) -> None:
+def test_command_saves_and_prints_the_push_url(tmp_path: Path, settings: Any) -> None:
     settings.PUBLIC_BASE_URL = "https://shop.example.com"
     build_merchant()
+
     printed = run_command(tmp_path / "k.json", FILE)
+
     assert printed.startswith("https://shop.example.com/push/kuaidi100/")
     account = CarrierAccount.objects.get()
     assert account.config == {
@@ -44,7 +46,9 @@ def test_the_command_makes_an_account_and_prints_its_push_address(tmp_path: Path
     }  # fmt: skip
     assert not any(secret in account.sealed_secrets for secret in ("KEY-SECRET-1", "LABEL-SECRET", "SALT"))
     assert keys_of(account).secrets == {"key": "KEY-SECRET-1", "secret": "LABEL-SECRET", "salt": "SALT"}
+
     again = run_command(tmp_path / "k.json", {**FILE, "key": "KEY-SECRET-2"})
+
     assert again == printed
     assert keys_of(CarrierAccount.objects.get()).secrets["key"] == "KEY-SECRET-2"
 
@@ -60,14 +64,14 @@ def test_the_command_makes_an_account_and_prints_its_push_address(tmp_path: Path
         ("[]", "object"),
     ],
 )
-def test_a_bad_file_is_refused_and_nothing_is_kept(tmp_path: Path, data: Any, said: str) -> None:
+def test_invalid_file_is_refused(tmp_path: Path, data: Any, said: str) -> None:
     build_merchant()
     with pytest.raises(CommandError, match=said):
         run_command(tmp_path / "k.json", data)
     assert not CarrierAccount.objects.exists()
 
 
-def test_an_account_cannot_change_hands(tmp_path: Path) -> None:
+def test_slug_of_another_merchant_is_refused(tmp_path: Path) -> None:
     build_merchant()
     run_command(tmp_path / "k.json", FILE)
     with pytest.raises(DomainError, match="account_of_another"):
@@ -75,7 +79,7 @@ def test_an_account_cannot_change_hands(tmp_path: Path) -> None:
     assert CarrierAccount.objects.get().merchant.slug == "demo"
 
 
-def test_a_sealed_text_opens_in_its_own_row_only() -> None:
+def test_sealed_text_opens_in_its_own_row_only() -> None:
     merchant = build_merchant()
     one = save_account("one", carrier="kuaidi100", merchant=merchant, data=FILE).account
     two = save_account("two", carrier="kuaidi100", merchant=merchant, data=FILE).account
@@ -84,7 +88,7 @@ def test_a_sealed_text_opens_in_its_own_row_only() -> None:
         keys_of(two)
 
 
-def test_a_carrier_without_an_account_of_its_own_is_asked_for_through_kuaidi100() -> None:
+def test_kuaidi100_polls_the_other_carriers() -> None:
     merchant = build_merchant()
     assert lane_for(merchant.pk, "yto") is None
     account = save_account("one", carrier="kuaidi100", merchant=merchant, data=FILE).account

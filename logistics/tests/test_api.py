@@ -41,7 +41,7 @@ def row(order: Order, **more: Any) -> dict[str, Any]:
     }
 
 
-def test_a_confirmation_is_answered_row_by_row_in_order() -> None:
+def test_each_row_has_a_result_in_order() -> None:
     order = build_paid(cups=2)
     rows = [
         row(
@@ -54,7 +54,9 @@ def test_a_confirmation_is_answered_row_by_row_in_order() -> None:
         row(order, carrier="pigeon"),
         row(order),
     ]
+
     answer = post({"confirmations": rows})
+
     assert answer.status_code == 200
     results = answer.json()["results"]
     ids = list(Shipment.objects.order_by("pk").values_list("pk", flat=True))
@@ -72,7 +74,7 @@ def test_a_confirmation_is_answered_row_by_row_in_order() -> None:
 
 
 @pytest.mark.parametrize("scopes", [("orders:write",), ("orders:read",)])
-def test_the_scope_is_needed(scopes: tuple[str, ...]) -> None:
+def test_scope_is_required(scopes: tuple[str, ...]) -> None:
     order = build_paid()
     answer = post({"confirmations": [row(order)]}, bearer=token(*scopes))
     assert answer.status_code == 403
@@ -80,7 +82,7 @@ def test_the_scope_is_needed(scopes: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize("bearer", ["", "nobody"])
-def test_a_token_is_needed(bearer: str) -> None:
+def test_token_is_required(bearer: str) -> None:
     headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
     answer = Client().post(PATH, "{}", content_type="application/json", headers=headers)
     assert answer.status_code == 401
@@ -111,9 +113,7 @@ def test_a_token_is_needed(bearer: str) -> None:
         ({"lines": [{"product_id": "cup-1", "quantity": 1, "price": "1.00"}]}, "lines"),
     ],
 )
-def test_a_malformed_row_is_refused_with_its_field_and_nothing_is_done(
-    change: dict[str, Any], field: str
-) -> None:
+def test_malformed_row_refuses_the_whole_call(change: dict[str, Any], field: str) -> None:
     order = build_paid()
     answer = post({"confirmations": [row(order), {**row(order), **change}]})
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid")
@@ -125,24 +125,24 @@ def test_a_malformed_row_is_refused_with_its_field_and_nothing_is_done(
 @pytest.mark.parametrize(
     "body", ["", "[]", "{", '{"confirmations": []}', '{"confirmations": 1}', "{}", b"\xff"]
 )
-def test_a_malformed_body_is_refused(body: str | bytes) -> None:
+def test_malformed_body_is_refused(body: str | bytes) -> None:
     assert post(body).status_code == 400
 
 
 @pytest.mark.parametrize("given", ["2999-01-01T00:00:00Z", "9999-12-31T23:59:59-12:00"])
-def test_a_fast_clock_counts_as_now(given: str) -> None:
+def test_future_time_counts_as_now(given: str) -> None:
     answer = post({"confirmations": [row(build_paid(), shipped_at=given)]})
     assert answer.json()["results"][0]["code"] == "ok"
     assert timezone.now() - Shipment.objects.get().shipped_at < timedelta(minutes=1)
 
 
-def test_the_first_day_of_the_calendar_is_no_fault() -> None:
+def test_first_day_of_the_calendar_is_clamped() -> None:
     answer = post({"confirmations": [row(build_paid(), shipped_at="0001-01-01T00:00:00+08:00")]})
     assert answer.json()["results"][0]["code"] == "ok"
     assert Shipment.objects.get().shipped_at == datetime(2000, 1, 1, tzinfo=UTC)
 
 
-def test_more_than_five_hundred_are_refused_and_five_hundred_are_not() -> None:
+def test_at_most_500_rows() -> None:
     order = build_paid()
     rows = [row(order) for _ in range(501)]
     assert post({"confirmations": rows}).status_code == 400

@@ -60,11 +60,11 @@ def travelling(order: Order | None = None) -> Shipment:
         ("refunded", "The order is refunded"),
     ],
 )
-def test_before_it_ships_the_page_says_what_happens_next(status: str, said: str) -> None:
+def test_order_without_parcels(status: str, said: str) -> None:
     assert said in page(build_order_in(status))
 
 
-def test_a_parcel_on_its_way_shows_its_route_newest_first() -> None:
+def test_route_is_shown_newest_first() -> None:
     parcel = travelling()
     Shipment.objects.update(insured_value="500.00")
     html = page(parcel.order)
@@ -74,19 +74,19 @@ def test_a_parcel_on_its_way_shows_its_route_newest_first() -> None:
     assert way.index("快件离开深圳转运中心") < way.index("快件已被揽收")
 
 
-def test_the_page_tells_nothing_personal() -> None:
+def test_nothing_personal_is_shown() -> None:
     html = page(travelling().order)
     for secret in ("13800138000", "8000", "王小明", "文三路"):
         assert secret not in html
 
 
-def test_a_partly_shipped_order_says_that_more_comes() -> None:
+def test_partly_shipped_order_announces_more() -> None:
     order = build_paid(cups=2)
     confirm(order.merchant, parcel_of(order, cups=1))
     assert "another parcel" in page(order)
 
 
-def test_text_from_a_carrier_is_no_markup() -> None:
+def test_text_of_a_carrier_is_escaped() -> None:
     parcel = build_shipment()
     way = route_of(event(0, T.IN_TRANSIT, "<script>alert(1)</script>"))
     apply_route(parcel, way, next_check_in=timedelta(hours=2))
@@ -95,21 +95,22 @@ def test_text_from_a_carrier_is_no_markup() -> None:
 
 @pytest.mark.parametrize("token", ["A" * 24, "short", "../../etc/passwd", "x" * 400])
 @pytest.mark.parametrize("tail", ["", "qr.svg"])
-def test_an_unknown_token_is_404(token: str, tail: str) -> None:
+def test_unknown_token_is_404(token: str, tail: str) -> None:
     build_shipment()
     assert Client().get(f"/track/{token}/{tail}").status_code == 404
     assert Client().post(f"/track/{token}/").status_code == 404
 
 
-def test_the_page_is_not_cached_indexed_or_passed_on() -> None:
+def test_not_cached_indexed_or_referred() -> None:
     answer = Client().get(f"/track/{build_paid().tracking_token}/")
     assert answer.headers["Cache-Control"] == "private, no-store"
     assert answer.headers["X-Robots-Tag"] == "noindex, nofollow"
     assert answer.headers["Referrer-Policy"] == "no-referrer"
 
 
-def test_the_page_costs_the_same_whatever_the_parcels() -> None:
+def test_constant_number_of_queries() -> None:
     counted = []
+
     for parcels in (1, 4):
         order = build_paid(cups=4)
         for _ in range(parcels):
@@ -117,11 +118,12 @@ def test_the_page_costs_the_same_whatever_the_parcels() -> None:
         with CaptureQueriesContext(connection) as queries:
             page(order)
         counted.append(len(queries))
+
     assert counted[0] == counted[1]
     assert counted[0] <= 6
 
 
-def test_the_qr_code_is_a_picture_of_the_address(settings: Any) -> None:
+def test_qr_code_depends_on_the_address(settings: Any) -> None:
     order = build_paid()
     answer = Client().get(f"/track/{order.tracking_token}/qr.svg")
     assert (answer.status_code, answer.headers["Content-Type"]) == (200, "image/svg+xml")
@@ -129,19 +131,26 @@ def test_the_qr_code_is_a_picture_of_the_address(settings: Any) -> None:
     assert Client().get(f"/track/{order.tracking_token}/qr.svg").content != answer.content
 
 
-def test_refresh_moves_the_parcel_forward_within_the_floor() -> None:
+def test_refresh_keeps_the_minimum_interval() -> None:
     build_account(URL)
     parcel = travelling()
     later = timezone.now() + timedelta(hours=2)
     Shipment.objects.update(next_check_at=later, last_asked_at=timezone.now() - timedelta(minutes=29))
+
     assert "Refresh</button>" not in page(parcel.order)
     assert Client().post(f"/track/{parcel.order.tracking_token}/").status_code == 302
     assert Shipment.objects.get().next_check_at == later
+
     Shipment.objects.update(last_asked_at=timezone.now() - timedelta(minutes=31))
+
     assert "Refresh</button>" in page(parcel.order)
+
     client = Client(enforce_csrf_checks=True)
+
     assert client.post(f"/track/{parcel.order.tracking_token}/").status_code == 403
+
     Client().post(f"/track/{parcel.order.tracking_token}/")
+
     moved = Shipment.objects.get().next_check_at
     assert moved is not None
     assert moved <= timezone.now()
@@ -152,7 +161,7 @@ def test_refresh_moves_the_parcel_forward_within_the_floor() -> None:
     ("wanted", "goes"),
     [("/shop/orders/", "/shop/orders/"), ("https://evil.example/", None), ("//evil.example", None)],
 )
-def test_refresh_leads_back_to_our_own_pages_only(wanted: str, goes: str | None) -> None:
+def test_refresh_redirects_to_own_pages_only(wanted: str, goes: str | None) -> None:
     order = build_paid()
     path = f"/track/{order.tracking_token}/"
     assert Client().post(path, {"next": wanted}).headers["Location"] == (goes or path)
@@ -161,7 +170,7 @@ def test_refresh_leads_back_to_our_own_pages_only(wanted: str, goes: str | None)
 # --- about.py -----------------------------------------------------------------------------------------------------
 
 
-def test_find_knows_waybill_numbers_and_their_beginnings() -> None:
+def test_find_by_waybill_number_or_prefix() -> None:
     parcel = travelling()
     assert about.find("YT1234567890123") == [parcel.order_id]
     assert about.find(" yt12345678 90123") == [parcel.order_id]
@@ -169,10 +178,12 @@ def test_find_knows_waybill_numbers_and_their_beginnings() -> None:
     assert [about.find(term) for term in ("YT9999999", "", "YT1", "%", "王小明", "A" * 60)] == [[]] * 6
 
 
-def test_parts_are_the_apis_shipments_in_two_queries() -> None:
+def test_parts_take_two_queries() -> None:
     parcel, other = travelling(), build_paid()
+
     with CaptureQueriesContext(connection) as queries:
         parts = about.parts([parcel.order, other])
+
     assert len(queries) == 2
     assert parts[other.pk] == []
     assert parts[parcel.order_id] == [
@@ -200,7 +211,7 @@ def test_parts_are_the_apis_shipments_in_two_queries() -> None:
     ]
 
 
-def test_panel_and_timeline_say_the_same_story() -> None:
+def test_panel_and_timeline_agree() -> None:
     parcel = travelling()
     item = about.panel(parcel.order).items[0]
     assert item.title.endswith("YT1234567890123")
@@ -222,12 +233,17 @@ def test_explain_without_parcels(status: str, states: list[str]) -> None:
 
 def test_explain_names_the_first_broken_link() -> None:
     parcel = travelling()
+
     assert [link.state for link in about.explain(parcel.order)] == ["good", "good", "waiting"]
+
     Shipment.objects.update(last_problem="misconfigured: 503 验证签名失败")
     broken = about.explain(parcel.order)[1]
+
     assert (broken.state, broken.cause_code) == ("broken", "misconfigured")
+
     signed = event(900, T.DELIVERED, "已签收")
     apply_route(parcel, route_of(signed), next_check_in=timedelta(hours=2))
+
     assert [link.state for link in about.explain(Order.objects.get(pk=parcel.order_id))] == [
         "good",
         "good",

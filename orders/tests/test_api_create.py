@@ -22,10 +22,13 @@ from ordersite.queue.models import OutboxEntry
 pytestmark = pytest.mark.django_db
 
 
-def test_the_answer_is_the_whole_order() -> None:
+def test_response_is_the_whole_order() -> None:
     body = order_body(shipping_fee="10.00", discount="6.40", note="晚上送\n谢谢", client_ip="203.0.113.9")
+
     answer = post_order(build_caller(), body)
+
     order = Order.objects.get()
+
     assert answer.status_code == 201
     found = answer.json()
     assert is_number(found["number"])
@@ -60,9 +63,11 @@ def test_the_answer_is_the_whole_order() -> None:
     assert order.close_due_at - order.created_at == timedelta(minutes=30)
 
 
-def test_what_is_written_is_whole() -> None:
+def test_written_rows() -> None:
     caller = build_caller()
+
     post_order(caller, order_body(), key="k-1")
+
     order = Order.objects.get()
     line, event = OrderLine.objects.get(), OrderEvent.objects.get()
     assert (line.position, line.quantity, line.unit_price, line.amount) == (
@@ -92,7 +97,7 @@ def test_what_is_written_is_whole() -> None:
 
 
 @pytest.mark.postgres
-def test_a_creation_costs_two_round_trips() -> None:
+def test_common_case_takes_two_round_trips() -> None:
     caller, body = build_caller(), order_body()
     with CaptureQueriesContext(connection) as queries:
         assert post_order(caller, body).status_code == 201
@@ -101,10 +106,12 @@ def test_a_creation_costs_two_round_trips() -> None:
 
 
 @pytest.mark.postgres
-def test_what_does_not_fit_one_statement_costs_six_round_trips_more() -> None:
+def test_uncommon_case_takes_six_more() -> None:
     caller, body = build_caller(), order_body(confirm_duplicate=True)
+
     with CaptureQueriesContext(connection) as queries:
         assert post_order(caller, body).status_code == 201
+
     sent = [query["sql"] for query in queries if "SAVEPOINT" not in query["sql"]]
     assert [" ".join(sql.split()[:3]) for sql in sent] == [
         "SELECT c.id, c.name,",
@@ -119,12 +126,13 @@ def test_what_does_not_fit_one_statement_costs_six_round_trips_more() -> None:
         assert table in sent[-1]
 
 
-def test_a_known_buyer_is_kept_up_to_date_and_keeps_what_is_not_said() -> None:
+def test_known_buyer_is_updated() -> None:
     caller, body = build_caller(), order_body()
     buyer = {**body["buyer"], "tier": "important", "openid": "o-1", "email": "w@example.com"}
     post_order(caller, {**body, "buyer": buyer})
     changed = {"id": buyer["id"], "name": "王大明", "phone": "13900139000"}
     lines = [{**body["lines"][0], "product_id": "cup-2"}]
+
     assert post_order(caller, {**body, "buyer": changed, "lines": lines}).status_code == 201
     row = Buyer.objects.get()
     assert (row.name, row.phone, row.openid, row.email, row.tier) == (
@@ -178,7 +186,7 @@ BAD: list[tuple[str, dict[str, Any], list[Any]]] = [
 
 
 @pytest.mark.parametrize(("changes", "path"), [row[1:] for row in BAD], ids=[row[0] for row in BAD])
-def test_a_wrong_field_is_named_and_nothing_is_written(changes: dict[str, Any], path: list[str]) -> None:
+def test_wrong_field_is_named(changes: dict[str, Any], path: list[str]) -> None:
     answer = post_order(build_caller(), order_body(**changes))
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid")
     place: Any = answer.json()["details"]
@@ -189,7 +197,7 @@ def test_a_wrong_field_is_named_and_nothing_is_written(changes: dict[str, Any], 
 
 
 @pytest.mark.parametrize("name", ["buyer", "lines", "address"])
-def test_a_missing_field_is_named(name: str) -> None:
+def test_missing_field_is_named(name: str) -> None:
     body = order_body()
     del body[name]
     answer = post_order(build_caller(), body)
@@ -209,7 +217,7 @@ def test_a_missing_field_is_named(name: str) -> None:
         (b" " * 300_000, 413, "body_too_large"),
     ],
 )
-def test_a_body_that_is_no_order_is_refused(raw: bytes, status: int, code: str) -> None:
+def test_body_that_is_no_order_is_refused(raw: bytes, status: int, code: str) -> None:
     answer = post_order(build_caller(), raw)
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert Order.objects.count() == 0
@@ -221,14 +229,14 @@ def test_another_content_type_is_refused() -> None:
 
 
 @pytest.mark.parametrize("key", ["", "k" * 256, "键"])
-def test_the_key_is_required_and_printable(key: str) -> None:
+def test_key_is_required_and_printable(key: str) -> None:
     headers = {"idempotency-key": key} if key else {}
     answer = post_json(build_caller(), "/api/v1/orders/", order_body(), **headers)
     assert (answer.status_code, answer.json()["code"]) == (400, "idempotency_key_missing")
     assert Order.objects.count() == 0
 
 
-def test_without_a_known_token_nobody_gets_in() -> None:
+def test_unknown_token_is_401() -> None:
     for caller in (
         Client(),
         Client(headers={"authorization": "Bearer nope"}),
@@ -240,9 +248,10 @@ def test_without_a_known_token_nobody_gets_in() -> None:
     assert Order.objects.count() == 0
 
 
-def test_a_scope_is_needed_for_each_call() -> None:
+def test_scope_is_required_for_each_call() -> None:
     reader = build_caller(scopes=("orders:read",))
     writer = build_caller(scopes=("orders:write",))
+
     assert post_order(reader, order_body()).status_code == 403
     number = post_order(writer, order_body()).json()["number"]
     assert writer.get("/api/v1/orders/").status_code == 403

@@ -29,7 +29,7 @@ def _made(caller: Client, count: int) -> list[str]:
     return [post_order(caller, order_body()).json()["number"] for _ in range(count)]
 
 
-def test_another_shops_orders_are_not_there() -> None:
+def test_orders_of_other_merchants_are_hidden() -> None:
     mine, theirs = build_caller("demo"), build_caller("other")
     number = _made(mine, 1)[0]
     assert theirs.get(f"{LIST}{number}/").status_code == 404
@@ -42,20 +42,22 @@ def test_another_shops_orders_are_not_there() -> None:
 @pytest.mark.parametrize(
     "number", ["20261122-0000-0000", "nope", "x%00y", "20261122-0000-0000'--", "%E8%AE%A2"]
 )
-def test_an_unknown_number_is_404(number: str) -> None:
+def test_unknown_number_is_404(number: str) -> None:
     answer = build_caller().get(f"{LIST}{number}/")
     assert (answer.status_code, answer.json()["code"]) == (404, "unknown_order")
 
 
-def test_pages_hold_every_order_once_newest_first() -> None:
+def test_every_order_is_on_one_page() -> None:
     caller = build_caller()
     made = _made(caller, 5)
     Order.objects.update(created_at=timezone.now())  # the primary key decides between equals
     seen, url = [], f"{LIST}?page_size=2"
+
     while url:
         answer = caller.get(url)
         seen.append(_numbers(answer))
         url = answer.json()["next"]
+
     assert seen == [[made[4], made[3]], [made[2], made[1]], [made[0]]]
 
 
@@ -66,7 +68,9 @@ def test_filters_by_state_and_time() -> None:
     for hours, number in ((3, first), (2, second), (1, third)):
         Order.objects.filter(number=number).update(created_at=now - timedelta(hours=hours))
     move(Order.objects.get(number=second), "pay", machine.NOTIFICATION)
+
     at = (now - timedelta(hours=2)).isoformat()
+
     assert _numbers(caller.get(LIST, {"status": "paid"})) == [second]
     assert _numbers(caller.get(LIST, {"status": "refunded"})) == []
     assert _numbers(caller.get(LIST, {"created_after": at})) == [third, second]
@@ -91,14 +95,15 @@ def test_filters_by_state_and_time() -> None:
         ("status__in", "paid"),
     ],
 )
-def test_a_wrong_filter_is_named(name: str, value: str) -> None:
+def test_wrong_filter_is_named(name: str, value: str) -> None:
     answer = build_caller().get(LIST, {name: value})
     assert (answer.status_code, list(answer.json()["details"])) == (400, [name])
 
 
-def test_a_page_costs_the_same_for_one_order_and_for_ten() -> None:
+def test_constant_number_of_queries() -> None:
     caller = build_caller()
     counts = []
+
     for more in (1, 9):
         _made(caller, more)
         with CaptureQueriesContext(connection) as queries:
@@ -108,7 +113,7 @@ def test_a_page_costs_the_same_for_one_order_and_for_ten() -> None:
     assert counts[1] - counts[0] <= 1
 
 
-def test_cancelling_closes_with_its_reason_and_again_changes_nothing() -> None:
+def test_cancel_twice_closes_once() -> None:
     caller = build_caller()
     number = _made(caller, 1)[0]
     for _twice in range(2):
@@ -119,20 +124,22 @@ def test_cancelling_closes_with_its_reason_and_again_changes_nothing() -> None:
     assert OrderEventText.objects.get().text == "买错了"
 
 
-def test_cancelling_a_tried_order_waits_for_the_provider() -> None:
+def test_cancel_with_attempt_asks_the_provider() -> None:
     caller = build_caller()
     number = _made(caller, 1)[0]
     with transaction.atomic():
         order = lifecycle.lock([Order.objects.get().pk]).popitem()[1]
         assert lifecycle.start_payment(order, at=timezone.now()) == ""
+
     for _twice in range(2):
         answer = post_json(caller, f"{LIST}{number}/cancel/", {"reason": "x"})
         assert (answer.status_code, answer.json()["status"]) == (202, "pending")
+
     asked = OutboxEntry.objects.get(name="order.close_requested")
     assert asked.payload["trigger"] == "buyer_cancel"
 
 
-def test_a_paid_order_cannot_be_cancelled() -> None:
+def test_cancel_refuses_a_paid_order() -> None:
     caller = build_caller()
     number = _made(caller, 1)[0]
     move(Order.objects.get(), "pay", machine.NOTIFICATION)
@@ -142,7 +149,7 @@ def test_a_paid_order_cannot_be_cancelled() -> None:
     assert (Order.objects.get().status, Order.objects.get().history_hash) == ("paid", before)
 
 
-def test_a_switched_off_trigger_refuses_the_cancel() -> None:
+def test_cancel_refused_by_a_disabled_rule() -> None:
     caller = build_caller()
     number = _made(caller, 1)[0]
     lifecycle.TransitionRule.objects.filter(trigger=machine.BUYER_CANCEL).update(is_enabled=False)
@@ -151,10 +158,12 @@ def test_a_switched_off_trigger_refuses_the_cancel() -> None:
     assert Order.objects.get().status == "pending"
 
 
-def test_more_requests_than_the_client_may_make_are_429() -> None:
+def test_rate_limit_is_429() -> None:
     row, token = clients.add_client(build_merchant(), name="slow", scopes=["orders:read"])
     ApiClient.objects.filter(pk=row.pk).update(requests_per_second=3)
+
     caller = Client(headers={"authorization": f"Bearer {token}"})
+
     answers = [caller.get(LIST) for _ in range(8)]
     refused = [answer for answer in answers if answer.status_code == 429]
     assert len(refused) >= 2  # at most two seconds of the clock were touched
@@ -163,13 +172,13 @@ def test_more_requests_than_the_client_may_make_are_429() -> None:
     assert refused[0].json()["code"] == "throttled"
 
 
-def test_a_switched_off_client_is_out_at_once() -> None:
+def test_disabled_client_is_401_at_once() -> None:
     caller = build_caller()
     assert caller.get(LIST).status_code == 200
     ApiClient.objects.update(is_active=False)
     assert caller.get(LIST).status_code == 401
 
 
-def test_what_is_no_address_is_said_in_json() -> None:
+def test_unknown_path_is_404_in_json() -> None:
     answer = Client().get("/api/v1/nothing/")
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")

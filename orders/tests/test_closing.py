@@ -34,9 +34,11 @@ def _state(order: Order) -> tuple[str, bool]:
     return found.status, found.closing_at is not None
 
 
-def test_untried_orders_close_and_tried_ones_are_handed_over() -> None:
+def test_attempts_are_left_to_payments() -> None:
     untried, tried, early = build_order(due_in=OVERDUE), build_order(due_in=OVERDUE), build_order()
+
     _start_payment(tried)
+
     assert closing.close_overdue() == 2
     assert (_state(untried), _state(tried), _state(early)) == (
         ("closed", False),
@@ -56,7 +58,7 @@ def test_untried_orders_close_and_tried_ones_are_handed_over() -> None:
     assert verify_history().lines == 5
 
 
-def test_each_merchant_has_its_own_timeout() -> None:
+def test_order_closes_at_its_due_time() -> None:
     order = build_order(due_in=timedelta(minutes=90))
     assert closing.close_overdue(now=timezone.now() + timedelta(minutes=89)) == 0
     assert closing.close_overdue(now=timezone.now() + timedelta(minutes=91)) == 1
@@ -64,18 +66,19 @@ def test_each_merchant_has_its_own_timeout() -> None:
 
 
 @pytest.mark.parametrize("status", ["paid", "shipped", "completed", "refunded", "closed"])
-def test_what_is_not_pending_is_left_alone(status: str) -> None:
+def test_other_statuses_are_left_alone(status: str) -> None:
     order = build_order_in(status)
     Order.objects.update(close_due_at=timezone.now() - timedelta(days=1))
     assert closing.close_overdue() == 0
     assert Order.objects.get().history_hash == order.history_hash
 
 
-def test_a_backlog_of_several_batches_is_drained_with_the_same_statements_a_batch() -> None:
+def test_backlog_takes_constant_queries_a_batch() -> None:
     merchant = build_merchant()
     buyer = build_buyer(merchant)
     template = build_order(merchant=merchant, due_in=OVERDUE)
     _copy_orders(template, buyer.pk, 2_499)
+
     with CaptureQueriesContext(connection) as queries:
         assert closing.close_overdue() == 2_500
     assert Order.objects.filter(status="closed").count() == 2_500
@@ -99,7 +102,7 @@ def _copy_orders(template: Order, buyer_id: int, count: int) -> None:
         )
 
 
-def test_a_switched_off_timeout_leaves_the_orders_and_ends() -> None:
+def test_disabled_timeout_closes_nothing() -> None:
     order = build_order(due_in=OVERDUE)
     TransitionRule.objects.filter(trigger=machine.TIMEOUT).update(is_enabled=False)
     assert closing.close_overdue() == 0
@@ -108,7 +111,7 @@ def test_a_switched_off_timeout_leaves_the_orders_and_ends() -> None:
 
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
-def test_two_closers_at_once_close_each_order_once() -> None:
+def test_race_closes_each_order_once() -> None:
     orders = [build_order(due_in=OVERDUE) for _ in range(30)]
     counts = at_once([closing.close_overdue] * 4)
     assert sum(count for count in counts if isinstance(count, int)) == 30
@@ -118,7 +121,7 @@ def test_two_closers_at_once_close_each_order_once() -> None:
 
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
-def test_an_order_that_somebody_holds_is_skipped_and_the_others_close() -> None:
+def test_locked_order_is_skipped() -> None:
     held, free = build_order(due_in=OVERDUE), build_order(due_in=OVERDUE)
     with transaction.atomic():
         lifecycle.lock([held.pk])
@@ -129,7 +132,7 @@ def test_an_order_that_somebody_holds_is_skipped_and_the_others_close() -> None:
 
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
-def test_a_payment_that_begins_while_the_closer_runs_keeps_the_order_open() -> None:
+def test_race_with_a_starting_payment() -> None:
     """Locking and judging apart: the attempt that committed first is seen, whoever came first to the row."""
     for _round in range(20):
         order = build_order(due_in=OVERDUE)
@@ -148,10 +151,11 @@ def test_a_payment_that_begins_while_the_closer_runs_keeps_the_order_open() -> N
         assert _state(order) == expected[str(started)]
 
 
-def test_cancel_names_what_it_did_and_what_it_refuses() -> None:
+def test_cancel() -> None:
     untried, tried, paid = build_order(), build_order(), build_order_in("paid")
     _start_payment(tried)
     cancel = closing.cancel
+
     assert cancel(untried.number, reason="x", actor=STAFF, trigger=machine.STAFF_CANCEL) == closing.CLOSED
     assert cancel(tried.number, reason="x", actor=STAFF, trigger=machine.STAFF_CANCEL) == closing.ASKING
     for number, code in ((paid.number, "already_paid"), ("nope", "unknown_order")):
@@ -169,22 +173,27 @@ def test_cancel_names_what_it_did_and_what_it_refuses() -> None:
     assert Order.objects.get(pk=paid.pk).status == "paid"
 
 
-def test_the_lane_says_how_long_it_will_take() -> None:
+def test_estimate() -> None:
     assert closing.lane_estimate() == closing.Estimate(0, None, 0)
+
     for _ in range(30):
         order = build_order(due_in=OVERDUE)
         _start_payment(order)
     closing.close_overdue()
+
     found = closing.lane_estimate()
+
     assert (found.waiting, found.seconds) == (30, 2)
     assert found.oldest_at == Order.objects.order_by("closing_at").values_list("closing_at", flat=True)[0]
+
     move(Order.objects.earliest("id"), "close", machine.TIMEOUT)
+
     assert closing.lane_estimate().waiting == 29
 
 
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
-def test_a_backlog_is_walked_by_two_and_each_order_closes_once() -> None:
+def test_two_threads_close_each_order_once() -> None:
     template = build_order(due_in=OVERDUE)
     _copy_orders(template, template.buyer_id, 4_999)
     assert closing.close_overdue() == 5_000

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.django_db
     "written", ["13912345678", "+8613912345678", "8613912345678", "139-1234-5678", "+86-13912345678"]
 )
 @pytest.mark.parametrize("read_out", ["13912345678", "+8613912345678", "139 1234 5678", "86-139-1234-5678"])
-def test_a_mobile_number_is_found_in_every_spelling(written: str, read_out: str) -> None:
+def test_mobile_number_in_every_spelling(written: str, read_out: str) -> None:
     order = build_order()
     Order.objects.filter(pk=order.pk).update(buyer_phone=written)
     assert about.find(read_out) == [order.pk]

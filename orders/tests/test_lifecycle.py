@@ -29,7 +29,7 @@ ALL = [
 
 
 @pytest.mark.parametrize(("status", "action", "trigger"), ALL)
-def test_an_edge_is_in_the_table_or_refused(status: str, action: Action, trigger: str) -> None:
+def test_every_edge_is_in_the_table_or_refused(status: str, action: Action, trigger: str) -> None:
     order = build_order_in(status)
     lines_before = OrderEvent.objects.filter(order=order).count()
     outcome = move(order, action, trigger)
@@ -43,7 +43,7 @@ def test_an_edge_is_in_the_table_or_refused(status: str, action: Action, trigger
         assert OrderEvent.objects.filter(order=order).count() == lines_before
 
 
-def test_a_move_leaves_one_line_one_event_and_one_audit_row() -> None:
+def test_move_writes_line_event_and_audit_row() -> None:
     order = build_order()
     wish = Move(
         order.pk,
@@ -52,6 +52,7 @@ def test_a_move_leaves_one_line_one_event_and_one_audit_row() -> None:
         Actor("provider", "demo"),
         Evidence("notification", "7", "ff"),
     )
+
     assert apply_changes(wish)[0].result is Result.DONE
     line = OrderEvent.objects.get(order=order, seq=2)
     assert (line.from_status, line.to_status, line.trigger) == ("pending", "paid", "notification")
@@ -62,8 +63,9 @@ def test_a_move_leaves_one_line_one_event_and_one_audit_row() -> None:
     verify_history()
 
 
-def test_a_batch_costs_a_constant_number_of_statements() -> None:
+def test_constant_number_of_queries() -> None:
     counts = []
+
     for size in (2, 40):
         orders = [build_order() for _ in range(size)]
         wishes = [Move(o.pk, Action.PAY, machine.NOTIFICATION, Actor("provider")) for o in orders]
@@ -74,7 +76,7 @@ def test_a_batch_costs_a_constant_number_of_statements() -> None:
     assert counts[0] == counts[1]
 
 
-def test_a_trigger_that_is_switched_off_refuses_at_once() -> None:
+def test_disabled_rule_refuses_at_once() -> None:
     TransitionRule.objects.filter(action="pay", trigger=machine.NOTIFICATION).update(is_enabled=False)
     order = build_order()
     outcome = move(order, "pay", machine.NOTIFICATION)
@@ -82,11 +84,15 @@ def test_a_trigger_that_is_switched_off_refuses_at_once() -> None:
     assert Order.objects.get(pk=order.pk).status == "pending"
 
 
-def test_a_held_order_does_not_ship_until_released() -> None:
+def test_held_order_does_not_ship() -> None:
     order = build_order_in("paid")
+
     apply_changes(Hold(order.pk, Actor("staff", "1"), "疑似刷单"))
+
     assert move(order, "ship", machine.WAREHOUSE).code == "held"
+
     apply_changes(ReleaseHold(order.pk, Actor("staff", "2"), "已核实"))
+
     assert move(order, "ship", machine.WAREHOUSE).result is Result.DONE
     assert [e.kind for e in OrderEvent.objects.filter(order=order)] == [
         "created", "transition", "hold", "release", "transition",
@@ -94,12 +100,14 @@ def test_a_held_order_does_not_ship_until_released() -> None:
     verify_history()
 
 
-def test_an_order_with_an_attempt_closes_only_after_the_provider_was_asked() -> None:
+def test_attempt_delays_closing_until_requested() -> None:
     order = build_order()
+
     with transaction.atomic():
         assert lifecycle.start_payment(lifecycle.lock([order.pk])[order.pk], at=order.created_at) == ""
     assert move(order, "close", machine.TIMEOUT).code == "provider_not_asked"
     assert apply_changes(RequestClose(order.pk, machine.TIMEOUT, SYSTEM))[0].result is Result.DONE
+
     with transaction.atomic():
         assert (
             lifecycle.start_payment(lifecycle.lock([order.pk])[order.pk], at=order.created_at)
@@ -109,7 +117,7 @@ def test_an_order_with_an_attempt_closes_only_after_the_provider_was_asked() -> 
     assert OutboxEntry.objects.filter(name="order.close_requested").count() == 1
 
 
-def test_refunds_only_grow_and_never_beyond_the_total() -> None:
+def test_refunds_only_grow_up_to_the_total() -> None:
     order = build_order_in("paid")
     for total in ("50.00", "30.00"):
         proof = Evidence("refund", "r1")
@@ -119,13 +127,13 @@ def test_refunds_only_grow_and_never_beyond_the_total() -> None:
         Order.objects.filter(pk=order.pk).update(refunded_amount=Decimal("199.01"))
 
 
-def test_the_status_cannot_be_assigned() -> None:
+def test_status_cannot_be_assigned() -> None:
     order = build_order_in("paid")
     with pytest.raises(AttributeError):
         order.status = "completed"
 
 
-def test_a_failed_refresh_does_not_lift_the_protection() -> None:
+def test_failed_refresh_keeps_the_protection() -> None:
     order = build_order()
     ghost = Order.objects.get(pk=order.pk)
     ghost.pk = 10**9

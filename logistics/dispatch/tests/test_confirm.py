@@ -41,7 +41,7 @@ def lines_of(order: Order) -> list[tuple[str, str, str]]:
 
 
 @pytest.mark.django_db
-def test_one_parcel_with_everything_ships_the_order() -> None:
+def test_parcel_with_everything_ships_the_order() -> None:
     order = build_paid(cups=3)
     row = Confirmation(
         order=order.number,
@@ -52,7 +52,9 @@ def test_one_parcel_with_everything_ships_the_order() -> None:
         insured_value=Decimal("500.00"),
     )
     answer = confirm(order.merchant, row)[0]
+
     parcel = parcel_in(answer)
+
     assert (answer.order, answer.ok, answer.code) == (order.number, True, "ok")
     assert (parcel.carrier, parcel.tracking_number, parcel.insured_value) == (
         "sf",
@@ -76,13 +78,15 @@ def test_one_parcel_with_everything_ships_the_order() -> None:
 
 
 @pytest.mark.django_db
-def test_several_parcels_of_one_order_in_one_call() -> None:
+def test_several_parcels_of_one_order() -> None:
     order = build_paid(cups=3, lids=2)
     first = Confirmation(
         order=order.number, warehouse="main", carrier="yto", tracking_number=new_number(),
         lines=(ProductQuantity("cup-1", 2), ProductQuantity("lid-1", 1)),
     )  # fmt: skip
+
     answers = confirm(order.merchant, first, parcel_of(order, cups=1))
+
     assert [answer.code for answer in answers] == ["ok", "ok"]
     assert Order.objects.get(pk=order.pk).status == "paid"
     assert confirm(order.merchant, parcel_of(order))[0].code == "ok"
@@ -98,9 +102,11 @@ def test_several_parcels_of_one_order_in_one_call() -> None:
 
 
 @pytest.mark.django_db
-def test_a_product_on_two_lines_of_the_order_is_taken_from_both() -> None:
+def test_product_on_two_lines_is_taken_from_both() -> None:
     order = build_paid(cups=2, lids=3)
+
     order.lines.filter(product_id="lid-1").update(product_id="cup-1")
+
     assert confirm(order.merchant, parcel_of(order, cups=4))[0].code == "ok"
     assert list(ShipmentLine.objects.order_by("order_line__position").values_list("quantity", flat=True)) == [
         2,
@@ -112,7 +118,7 @@ def test_a_product_on_two_lines_of_the_order_is_taken_from_both() -> None:
 
 
 @pytest.mark.django_db
-def test_the_same_again_changes_nothing() -> None:
+def test_repeating_changes_nothing() -> None:
     order = build_paid()
     row = parcel_of(order)
     first = confirm(order.merchant, row)[0]
@@ -215,9 +221,7 @@ REFUSALS: list[tuple[Callable[[Order], Confirmation], str]] = [
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(("arrange", "code"), REFUSALS)
-def test_a_refusal_names_its_reason_and_changes_nothing(
-    arrange: Callable[[Order], Confirmation], code: str
-) -> None:
+def test_refusal_changes_nothing(arrange: Callable[[Order], Confirmation], code: str) -> None:
     order = build_paid(cups=2)
     row = arrange(order)
     before = (
@@ -227,6 +231,7 @@ def test_a_refusal_names_its_reason_and_changes_nothing(
         OutboxEntry.objects.count(),
     )
     answer = confirm(order.merchant, row)[0]
+
     assert (answer.code, answer.ok, answer.shipment) == (code, False, None)
     assert answer.message
     after = (
@@ -239,9 +244,10 @@ def test_a_refusal_names_its_reason_and_changes_nothing(
 
 
 @pytest.mark.django_db
-def test_bad_rows_leave_the_good_ones_alone() -> None:
+def test_refused_rows_leave_the_others_alone() -> None:
     merchant = build_merchant()
     good, unpaid, other = build_paid(), build_order(), build_paid()
+
     answers = confirm(
         merchant,
         parcel_of(unpaid),
@@ -250,12 +256,13 @@ def test_bad_rows_leave_the_good_ones_alone() -> None:
         parcel_of(good),
         parcel_of(other),
     )
+
     assert [answer.code for answer in answers] == ["not_paid", "ok", "unknown_carrier", "over_shipped", "ok"]
     assert set(Order.objects.filter(status="shipped")) == {good, other}
 
 
 @pytest.mark.django_db
-def test_a_batch_costs_a_constant_number_of_statements() -> None:
+def test_constant_number_of_queries() -> None:
     merchant, counted = build_merchant(), []
     for size in (2, 40):
         rows = [parcel_of(build_paid(cups=2), cups=n % 2) for n in range(size)]
@@ -267,7 +274,7 @@ def test_a_batch_costs_a_constant_number_of_statements() -> None:
 
 
 @pytest.mark.django_db
-def test_more_than_the_bound_is_refused_whole() -> None:
+def test_too_many_rows_are_refused() -> None:
     order = build_paid()
     with pytest.raises(ValueError, match="500"):
         confirm_shipments(order.merchant, [parcel_of(order)] * 501, actor=ERP)
@@ -278,11 +285,13 @@ def test_more_than_the_bound_is_refused_whole() -> None:
 def test_raw_sql_on_a_waybill_is_audited() -> None:
     order = build_paid()
     parcel = parcel_in(confirm(order.merchant, parcel_of(order, number="YT1000000000099"))[0])
+
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE logistics_shipment SET tracking_number = 'YT2', carrier = 'sf', insured_value = 5000 WHERE id = %s",
             [parcel.pk],
         )
+
     entries = AuditEntry.objects.filter(table_name="logistics_shipment", row_id=parcel.pk).order_by(
         "column_name"
     )
@@ -302,7 +311,7 @@ def confirm_code(order: Order, row: Confirmation) -> str:
 
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
-def test_two_parcels_at_once_ship_too_much_without_the_lock() -> None:
+def test_race_without_the_lock_ships_too_much() -> None:
     """The race itself: both read what is left before either writes."""
     order = build_paid(cups=2)
     read = threading.Barrier(2)
@@ -319,13 +328,14 @@ def test_two_parcels_at_once_ship_too_much_without_the_lock() -> None:
             ShipmentLine.objects.create(shipment=parcel, order_line_id=line_id, quantity=quantity)
 
     at_once(ship_unguarded, ship_unguarded)
+
     assert ShipmentLine.objects.aggregate(Sum("quantity"))["quantity__sum"] == 4  # of 2 ordered
 
 
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("_round", range(5))
-def test_two_parcels_at_once_never_ship_too_much(_round: int) -> None:
+def test_race_never_ships_too_much(_round: int) -> None:
     order = build_paid(cups=2)
     rows = [parcel_of(order, cups=2) for _ in range(4)]
     answers = at_once(*[partial(confirm_code, order, row) for row in rows])
@@ -337,7 +347,7 @@ def test_two_parcels_at_once_never_ship_too_much(_round: int) -> None:
 
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
-def test_one_parcel_confirmed_by_many_at_once_is_one_parcel() -> None:
+def test_race_for_one_parcel_inserts_one() -> None:
     order = build_paid(cups=2)
     row = parcel_of(order)
     answers = at_once(*[lambda: confirm(order.merchant, row)[0].code for _ in range(6)])
@@ -348,13 +358,15 @@ def test_one_parcel_confirmed_by_many_at_once_is_one_parcel() -> None:
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("_round", range(5))
-def test_one_waybill_for_two_orders_at_once_goes_to_one(_round: int) -> None:
+def test_race_for_one_waybill_has_one_winner(_round: int) -> None:
     one, two = build_paid(), build_paid()
     number = new_number()
+
     answers = at_once(
         lambda: confirm(one.merchant, parcel_of(one, number=number))[0].code,
         lambda: confirm(two.merchant, parcel_of(two, number=number))[0].code,
     )
+
     assert sorted(map(str, answers)) == ["ok", "tracking_number_used"]
     assert sorted(Order.objects.values_list("status", flat=True)) == ["paid", "shipped"]
     verify_history()

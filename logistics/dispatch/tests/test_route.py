@@ -40,9 +40,10 @@ def reload(parcel: Shipment) -> Shipment:
     return Shipment.objects.select_related("order").get(pk=parcel.pk)
 
 
-def test_events_are_kept_once_and_in_the_order_of_their_own_time() -> None:
+def test_events_are_stored_once_in_their_order() -> None:
     parcel = build_shipment()
     strip = CityStrip(origin="深圳市", current="杭州市", destination="北京市")
+
     assert apply_route(parcel, route_of(MOVING, cities=strip), next_check_in=HOURS) == Applied(1)
     assert apply_route(parcel, route_of(PICKED, MOVING), next_check_in=HOURS) == Applied(1)
     assert apply_route(parcel, route_of(PICKED, MOVING), next_check_in=HOURS) == Applied(0)
@@ -56,7 +57,7 @@ def test_events_are_kept_once_and_in_the_order_of_their_own_time() -> None:
     assert after.next_check_at - after.last_checked_at == HOURS
 
 
-def test_a_late_event_does_not_turn_the_parcel_back() -> None:
+def test_late_event_does_not_set_the_status_back() -> None:
     parcel = build_shipment()
     out = event(300, T.OUT_FOR_DELIVERY, "正在派送")
     apply_route(parcel, route_of(out), next_check_in=HOURS)
@@ -64,7 +65,7 @@ def test_a_late_event_does_not_turn_the_parcel_back() -> None:
     assert (reload(parcel).tracking_status, reload(parcel).last_event_at) == ("out_for_delivery", out.at)
 
 
-def test_an_unknown_code_is_kept_and_does_not_hide_what_is_known() -> None:
+def test_unknown_code_keeps_the_known_status() -> None:
     parcel = build_shipment()
     apply_route(parcel, route_of(PICKED, event(90, T.UNKNOWN, "新状态", code="777")), next_check_in=HOURS)
     after = reload(parcel)
@@ -73,15 +74,17 @@ def test_an_unknown_code_is_kept_and_does_not_hide_what_is_known() -> None:
     assert (newest.status, newest.provider_code) == ("unknown", "777")
 
 
-def test_only_unknown_codes_mean_that_it_moves() -> None:
+def test_only_unknown_codes_mean_in_transit() -> None:
     parcel = build_shipment()
     apply_route(parcel, route_of(event(90, T.UNKNOWN, "新状态", code="777")), next_check_in=HOURS)
     assert (reload(parcel).tracking_status, reload(parcel).status) == ("in_transit", "moving")
 
 
-def test_the_signature_completes_the_order() -> None:
+def test_delivery_completes_the_order() -> None:
     parcel = build_shipment()
+
     applied = apply_route(parcel, route_of(PICKED, MOVING, SIGNED), next_check_in=HOURS)
+
     assert applied == Applied(3, delivered=True, completed=True)
     after = reload(parcel)
     assert (after.status, after.delivered_at, after.next_check_at) == ("delivered", SIGNED.at, None)
@@ -96,22 +99,29 @@ def test_the_signature_completes_the_order() -> None:
     verify_history()
 
 
-def test_the_order_completes_with_its_last_parcel() -> None:
+def test_last_parcel_completes_the_order() -> None:
     order = build_paid(cups=2)
+
     one = parcel_in(confirm(order.merchant, parcel_of(order, cups=1))[0])
+
     assert apply_route(one, route_of(SIGNED), next_check_in=HOURS) == Applied(1, delivered=True)
     assert reload(one).order.status == "paid"
     assert not ShipmentException.objects.exists()
+
     two = parcel_in(confirm(order.merchant, parcel_of(order))[0])
+
     assert reload(two).order.status == "shipped"
+
     late = event(700, T.DELIVERED, "已签收")
+
     assert apply_route(two, route_of(late), next_check_in=HOURS) == Applied(1, delivered=True, completed=True)
     assert (reload(two).order.status, reload(two).order.completed_at) == ("completed", late.at)
 
 
-def test_a_signature_on_a_refunded_order_is_a_case_for_a_person() -> None:
+def test_refunded_order_opens_a_case() -> None:
     parcel = build_shipment()
     move(parcel.order, "refund", machine.REFUND_CONFIRMED)
+
     assert apply_route(parcel, route_of(SIGNED), next_check_in=HOURS) == Applied(1, delivered=True)
     case = ShipmentException.objects.get()
     assert (case.kind, case.detail) == (
@@ -122,16 +132,20 @@ def test_a_signature_on_a_refunded_order_is_a_case_for_a_person() -> None:
     assert OutboxEntry.objects.filter(name="shipment.exception_raised", subject_id=case.pk).count() == 1
 
 
-def test_a_switched_off_edge_is_a_case_that_settles_itself_later() -> None:
+def test_disabled_rule_opens_a_case_for_now() -> None:
     parcel = build_shipment()
     TransitionRule.objects.filter(trigger="carrier").update(is_enabled=False)
+
     apply_route(parcel, route_of(SIGNED), next_check_in=HOURS)
+
     assert (reload(parcel).order.status, ShipmentException.objects.get().detail["code"]) == (
         "shipped",
         "trigger_off",
     )
     assert find_stalled().completed == 0
+
     TransitionRule.objects.filter(trigger="carrier").update(is_enabled=True)
+
     assert find_stalled().completed == 1
     assert (reload(parcel).order.status, ShipmentException.objects.get().resolved_at is None) == (
         "completed",
@@ -139,7 +153,7 @@ def test_a_switched_off_edge_is_a_case_that_settles_itself_later() -> None:
     )
 
 
-def test_a_parcel_that_comes_back_is_a_case_and_completes_nothing() -> None:
+def test_returned_parcel_opens_a_case() -> None:
     parcel = build_shipment()
     back = [event(300, T.RETURNING, "退回中"), event(900, T.RETURNED, "退回签收")]
     apply_route(parcel, route_of(PICKED, *back), next_check_in=HOURS)
@@ -148,7 +162,7 @@ def test_a_parcel_that_comes_back_is_a_case_and_completes_nothing() -> None:
     assert ShipmentException.objects.get().kind == "returned"
 
 
-def test_after_the_signature_only_the_way_back_counts() -> None:
+def test_delivered_parcel_can_only_be_returned() -> None:
     parcel = build_shipment()
     apply_route(parcel, route_of(SIGNED), next_check_in=HOURS)
     apply_route(parcel, route_of(SIGNED, event(660, T.IN_TRANSIT, "扫描")), next_check_in=HOURS)
@@ -161,14 +175,16 @@ def test_after_the_signature_only_the_way_back_counts() -> None:
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("_round", range(5))
-def test_two_last_signatures_at_once_complete_the_order_once(_round: int) -> None:
+def test_race_of_last_parcels_completes_once(_round: int) -> None:
     order = build_paid(cups=2)
     parcels = [
         parcel_in(answer) for answer in confirm(order.merchant, parcel_of(order, cups=1), parcel_of(order))
     ]
+
     applied = at_once(
         *[partial(apply_route, parcel, route_of(SIGNED), next_check_in=HOURS) for parcel in parcels]
     )
+
     assert sorted(found.completed for found in applied if isinstance(found, Applied)) == [False, True]
     assert OrderEvent.objects.filter(order=order, to_status="completed").count() == 1
     verify_history()

@@ -28,12 +28,14 @@ def kinds() -> list[str]:
     return list(ShipmentException.objects.order_by("kind").values_list("kind", flat=True))
 
 
-def test_ten_days_without_a_signature_is_a_case_once() -> None:
+def test_ten_days_without_delivery_open_one_case() -> None:
     late, fresh, signed = build_shipment(), build_shipment(), build_shipment()
     for parcel, days in ((late, 11), (fresh, 9), (signed, 20)):
         age(parcel, days * DAY)
         hear(parcel)
+
     hear(signed, TrackingStatus.DELIVERED)
+
     assert find_stalled() == StalledCounts(not_signed=1)
     case = ShipmentException.objects.get()
     assert (case.shipment_id, case.order_id, case.kind) == (late.pk, late.order_id, "not_signed")
@@ -43,21 +45,25 @@ def test_ten_days_without_a_signature_is_a_case_once() -> None:
     assert ShipmentException.objects.count() == 1
 
 
-def test_a_resolved_case_comes_back_only_after_the_same_time_again() -> None:
+def test_resolved_case_opens_again_later() -> None:
     parcel = build_shipment()
     age(parcel, 11 * DAY)
     hear(parcel)
+
     find_stalled()
+
     case = ShipmentException.objects.get()
     assert resolve(case, user=None, note="已联系承运商")
     assert not resolve(case, user=None, note="again")
     assert find_stalled() == StalledCounts()
+
     ShipmentException.objects.update(resolved_at=timezone.now() - 11 * DAY)
+
     assert find_stalled() == StalledCounts(not_signed=1)
     assert ShipmentException.objects.count() == 2
 
 
-def test_a_carrier_that_does_not_answer_for_a_day_is_a_case() -> None:
+def test_silent_carrier_opens_a_case() -> None:
     silent, heard = build_shipment(), build_shipment()
     age(silent, 25 * DAY / 24)
     age(heard, 25 * DAY / 24)
@@ -66,7 +72,7 @@ def test_a_carrier_that_does_not_answer_for_a_day_is_a_case() -> None:
     assert ShipmentException.objects.get().shipment_id == silent.pk
 
 
-def test_a_carrier_that_knows_nothing_after_two_days_is_a_case() -> None:
+def test_unknown_waybill_opens_a_case() -> None:
     parcel = build_shipment()
     age(parcel, 3 * DAY)
     Shipment.objects.update(last_checked_at=timezone.now(), last_problem="nothing_found: 500")
@@ -74,9 +80,10 @@ def test_a_carrier_that_knows_nothing_after_two_days_is_a_case() -> None:
     assert ShipmentException.objects.get().detail["problem"] == "nothing_found: 500"
 
 
-def test_more_parcels_than_one_batch_are_all_found() -> None:
+def test_more_parcels_than_one_batch() -> None:
     model = build_shipment()
     then = timezone.now() - 11 * DAY
+
     Shipment.objects.bulk_create(
         Shipment(
             order_id=model.order_id, merchant_id=model.merchant_id, warehouse_id=model.warehouse_id, carrier="yto",
@@ -85,4 +92,5 @@ def test_more_parcels_than_one_batch_are_all_found() -> None:
         )
         for n in range(1100)
     )  # fmt: skip
+
     assert find_stalled() == StalledCounts(not_signed=1100)

@@ -40,9 +40,11 @@ def run_past_triggers(sql: str) -> None:
         "UPDATE rails_auditentry SET new_value = 'x'",
     ],
 )
-def test_the_database_refuses_changes(sql: str) -> None:
+def test_database_refuses_changes(sql: str) -> None:
     build_order_in("paid")
+
     seals.seal_history()
+
     before = list(OrderEvent.objects.values_list("hash", flat=True))
     with (
         pytest.raises(DatabaseError, match="append-only"),
@@ -54,7 +56,7 @@ def test_the_database_refuses_changes(sql: str) -> None:
 
 
 @pytest.mark.postgres
-def test_the_database_refuses_truncate() -> None:
+def test_database_refuses_truncate() -> None:
     build_order()
     with (
         pytest.raises(DatabaseError, match="append-only"),
@@ -65,7 +67,7 @@ def test_the_database_refuses_truncate() -> None:
     assert OrderEvent.objects.count() == 1
 
 
-def test_a_whole_history_is_proven_and_sealed() -> None:
+def test_intact_history_verifies_and_is_sealed() -> None:
     for status in ("pending", "paid", "completed", "closed", "refunded"):
         build_order_in(status)
     assert verify_history().unsealed == OrderEvent.objects.count()
@@ -85,7 +87,7 @@ def test_a_whole_history_is_proven_and_sealed() -> None:
         ("UPDATE orders_historyseal SET lines = 2", "seal"),
     ],
 )
-def test_what_was_changed_anyway_is_found(sql: str, words: str) -> None:
+def test_changed_rows_are_found(sql: str, words: str) -> None:
     build_order_in("shipped")
     seals.seal_history()
     verify_history()
@@ -94,34 +96,42 @@ def test_what_was_changed_anyway_is_found(sql: str, words: str) -> None:
         verify_history()
 
 
-def test_lines_deleted_from_the_end_of_a_chain_with_its_head_are_found_by_the_seal() -> None:
+def test_seal_reveals_a_cut_off_end() -> None:
     order = build_order_in("paid")
     first = OrderEvent.objects.get(order=order, seq=1)
     seals.seal_history()
     run_past_triggers("DELETE FROM orders_orderevent WHERE seq = 2")
+
     run_past_triggers(
         f"UPDATE orders_order SET history_seq = 1, status = 'pending', history_hash = '{first.hash}'"
     )
+
     with pytest.raises(Broken, match="not those that were sealed"):
         verify_history()
 
 
-def test_a_missing_trigger_is_found() -> None:
+def test_missing_trigger_is_found() -> None:
     build_order()
     triggers.remove(database_triggers.GUARDS[:1])
     with pytest.raises(Broken, match="is missing"):
         verify_history()
 
 
-def test_words_can_be_erased_but_not_changed() -> None:
+def test_text_can_be_erased_but_not_changed() -> None:
     order = build_order_in("paid")
+
     move_with_reason(order)
+
     text = OrderEventText.objects.get()
     assert text.text == "买家要求"
+
     OrderEventText.objects.update(text="别的")
+
     with pytest.raises(Broken, match="words"):
         verify_history()
+
     OrderEventText.objects.all().delete()
+
     verify_history()
 
 
@@ -129,22 +139,27 @@ def move_with_reason(order: Order) -> None:
     apply_changes(Hold(order.pk, SYSTEM, "买家要求"))
 
 
-def test_rewritten_seals_are_found_by_the_anchor(settings: Any) -> None:
+def test_anchor_reveals_rewritten_seals(settings: Any) -> None:
     build_order_in("paid")
     seals.seal_history()
+
     path = seals.write_anchor()
+
     assert isinstance(path, Path)
     assert json.loads(path.read_text())["mac"] == HistorySeal.objects.get().mac
     verify_history()
+
     run_past_triggers("DELETE FROM orders_historyseal")
     build_order()
+
     seals.seal_history()
+
     with pytest.raises(Broken, match="anchor"):
         verify_history()
 
 
 @pytest.mark.postgres
-def test_the_sealer_waits_for_a_line_whose_transaction_is_still_open() -> None:
+def test_sealer_waits_for_open_transactions() -> None:
     """Id 1 is taken but not committed while id 2 is: a sealer that seals up to 2 would leave 1 out for ever."""
     slow, quick = build_order(), build_order()
     seals.seal_history()
@@ -161,17 +176,22 @@ def test_the_sealer_waits_for_a_line_whose_transaction_is_still_open() -> None:
     thread.start()
     holding.wait(10)
     move(quick, "close", "timeout")
+
     assert seals.seal_history(patience=0.3) == 0
+
     go_on.set()
+
     thread.join()
+
     assert seals.seal_history() == 2
     assert verify_history().unsealed == 0
 
 
 @pytest.mark.postgres
-def test_the_applications_own_role_may_only_add_to_and_read_the_history() -> None:
+def test_application_role_may_only_add_and_read() -> None:
     """Where migrations run as the owner of the tables: the triggers are gone, the rights still refuse."""
     build_order_in("paid")
+
     with connection.cursor() as cursor:
         cursor.execute("DROP ROLE IF EXISTS shop_application")
         cursor.execute("CREATE ROLE shop_application")

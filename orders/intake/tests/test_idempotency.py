@@ -42,7 +42,7 @@ def make_order(client: ApiClient) -> int:
 
 
 @one_database
-def test_a_repeated_call_is_answered_with_the_order_as_it_is_now() -> None:
+def test_repeated_call_returns_the_current_order() -> None:
     caller, body = build_caller(), order_body()
     first = post_order(caller, body, key="k")
     Order.objects.update(note="changed meanwhile")
@@ -54,7 +54,7 @@ def test_a_repeated_call_is_answered_with_the_order_as_it_is_now() -> None:
 
 
 @one_database
-def test_the_same_key_with_another_body_is_422() -> None:
+def test_used_key_with_another_body_is_422() -> None:
     caller = build_caller()
     post_order(caller, order_body(), key="k")
     answer = post_order(caller, order_body(), key="k")
@@ -70,7 +70,7 @@ def test_two_clients_may_use_the_same_key() -> None:
 
 
 @one_database
-def test_a_refused_create_frees_its_key() -> None:
+def test_refused_create_frees_its_key() -> None:
     caller, body = build_caller(), order_body()
     refused = post_order(caller, {**body, "discount": "999.00"}, key="k")
     assert (refused.status_code, IdempotencyKey.objects.count()) == (400, 0)
@@ -78,21 +78,24 @@ def test_a_refused_create_frees_its_key() -> None:
 
 
 @one_database
-def test_a_key_is_forgotten_after_a_day() -> None:
+def test_key_expires_after_a_day() -> None:
     caller, body = build_caller(), order_body()
     post_order(caller, body, key="old")
     post_order(caller, order_body(), key="young")
     day_ago = timezone.now() - timedelta(hours=24, seconds=1)
     IdempotencyKey.objects.filter(key="old").update(created_at=day_ago)
+
     assert post_order(caller, order_body(), key="old").status_code == 201
+
     IdempotencyKey.objects.filter(key="old").update(created_at=day_ago)
+
     assert idempotency.forget_idempotency_keys() == 1
     assert list(IdempotencyKey.objects.values_list("key", flat=True)) == ["young"]
 
 
 @pytest.mark.postgres
 @real_commits
-def test_look_then_insert_makes_many_where_the_claim_makes_one() -> None:
+def test_race_of_claims_creates_one_order() -> None:
     client, _token = build_client()
     gate = threading.Barrier(10)
 
@@ -107,10 +110,13 @@ def test_look_then_insert_makes_many_where_the_claim_makes_one() -> None:
                 )
 
     at_once([naive] * 10)
+
     assert Order.objects.count() == 10
 
     Order.objects.all()
+
     outcomes = at_once([partial(idempotency.run, client, "claimed", "d", lambda: make_order(client))] * 10)
+
     assert Order.objects.count() == 11
     answers = [outcome for outcome in outcomes if isinstance(outcome, idempotency.Created)]
     assert Counter(answer.replayed for answer in answers)[False] == 1
@@ -134,9 +140,10 @@ def _call(url: str, token: str, key: str, body: bytes) -> tuple[int, str]:
 
 @pytest.mark.postgres
 @real_commits
-def test_a_hundred_parallel_creates_with_one_key_make_one_order() -> None:
+def test_hundred_parallel_calls_over_http() -> None:
     _client, token = build_client()
     body, other = json.dumps(order_body()).encode(), json.dumps(order_body()).encode()
+
     with web_server() as url:
         outcomes = at_once([partial(_call, url, token, "one", body)] * 100)
         counts = Counter(outcome for outcome in outcomes if isinstance(outcome, tuple))
@@ -166,22 +173,26 @@ idempotency.run(client, "killed", "d", make)
 
 @pytest.mark.postgres
 @real_commits
-def test_a_process_killed_in_the_middle_leaves_nothing_in_the_way() -> None:
+def test_killed_process_leaves_the_key_free() -> None:
     client, _token = build_client()
+
     died = subprocess.run(
         [sys.executable, "-c", _DIE, str(client.pk)], cwd=settings.BASE_DIR, env=environment(), check=False
     )
+
     assert died.returncode == -signal.SIGKILL
     assert (Order.objects.count(), IdempotencyKey.objects.count()) == (0, 0)
+
     answer = idempotency.run(
         client, "killed", "d", lambda: create.place(build_draft("victim"), merchant=client.merchant).pk
     )
+
     assert (answer.replayed, Order.objects.get().pk) == (False, answer.subject_id)
 
 
 @pytest.mark.postgres
 @real_commits
-def test_a_call_waits_two_seconds_for_the_first_and_the_third_waiter_not_at_all() -> None:
+def test_two_calls_wait_and_a_third_does_not() -> None:
     client, _token = build_client()
     inside, done = threading.Event(), threading.Event()
 
@@ -202,9 +213,13 @@ def test_a_call_waits_two_seconds_for_the_first_and_the_third_waiter_not_at_all(
         done.set()
 
     first = partial(idempotency.run, client, "slow", "d", slow)
+
     outcomes = at_once([first, timed, timed, timed, timed, release])
+
     assert isinstance(outcomes[0], idempotency.Created), outcomes
+
     waits = sorted(outcome[1] for outcome in outcomes[1:5] if isinstance(outcome, tuple))
+
     assert len(waits) == 4
     assert max(waits[:2]) < 1.0
     assert 1.8 < min(waits[2:]) <= max(waits[2:]) < 3.8
@@ -213,7 +228,7 @@ def test_a_call_waits_two_seconds_for_the_first_and_the_third_waiter_not_at_all(
 
 @pytest.mark.postgres
 @real_commits
-def test_a_waiter_takes_over_when_the_first_one_fails() -> None:
+def test_waiter_takes_over_after_a_failure() -> None:
     client, _token = build_client()
     inside = threading.Event()
 
@@ -227,6 +242,7 @@ def test_a_waiter_takes_over_when_the_first_one_fails() -> None:
         return idempotency.run(client, "k", "d", lambda: make_order(client))
 
     outcomes = at_once([partial(idempotency.run, client, "k", "d", failing), waiting])
+
     assert isinstance(outcomes[0], DomainError)
     assert isinstance(outcomes[1], idempotency.Created)
     assert (outcomes[1].replayed, Order.objects.get().pk) == (False, outcomes[1].subject_id)
@@ -234,11 +250,11 @@ def test_a_waiter_takes_over_when_the_first_one_fails() -> None:
 
 @one_database
 @pytest.mark.parametrize("key", ["a", "k" * 255, " a ~"])
-def test_printable_keys_are_taken(key: str) -> None:
+def test_printable_keys_are_accepted(key: str) -> None:
     assert idempotency.check_key(key) == key
 
 
-def test_a_digest_covers_address_and_body() -> None:
+def test_digest_covers_path_and_body() -> None:
     body = secrets.token_bytes(8)
     found = {
         idempotency.digest("/a/", body),

@@ -67,7 +67,7 @@ def _rows() -> dict[str, list[dict[str, Any]]]:
 
 @pytest.mark.postgres
 @pytest.mark.django_db
-def test_it_writes_the_rows_that_step_by_step_writes() -> None:
+def test_same_rows_as_step_by_step() -> None:
     client, now = build_client(), timezone.now()
     with transaction.atomic():
         order = one_statement.place(_draft(), merchant=client.merchant, claim=_claim(client, "k", now))
@@ -78,21 +78,25 @@ def test_it_writes_the_rows_that_step_by_step_writes() -> None:
         assert IdempotencyKey.objects.get().subject_id == order.pk
         transaction.set_rollback(True)
     slow = create.create_order(_draft(), merchant=client.merchant, now=now)
+
     IdempotencyKey.objects.create(
         client=client, key="k", body_digest="digest", created_at=now, subject_id=slow.pk
     )
+
     assert (fast, whole) == (_rows(), 1)
     assert [len(rows) for rows in fast.values()] == [1, 1, 3, 1, 1, 1]
 
 
 @pytest.mark.postgres
 @pytest.mark.django_db
-def test_a_known_buyer_keeps_tier_and_openid_and_makes_the_order_important() -> None:
+def test_known_buyer_keeps_tier_and_openid() -> None:
     merchant = build_merchant()
     Buyer.objects.create(
         merchant=merchant, outside_id="b", name="old", phone="1", tier="important", openid="o"
     )
+
     order = one_statement.place(_draft(), merchant=merchant, claim=_claim(build_client(), "k"))
+
     assert order is not None
     assert (order.is_important, order.buyer.tier, order.buyer.openid) == (True, "important", "o")
     assert Order.objects.get().is_important
@@ -111,7 +115,7 @@ def test_a_known_buyer_keeps_tier_and_openid_and_makes_the_order_important() -> 
     ],
     ids=["twin", "taken key", "confirmed", "wrong draft"],
 )
-def test_what_is_not_common_writes_nothing(draft: OrderDraft, key: str) -> None:
+def test_uncommon_cases_write_nothing(draft: OrderDraft, key: str) -> None:
     client = build_client()
     now = timezone.now()
     assert one_statement.place(_draft(), merchant=client.merchant, claim=_claim(client, "taken", now))
@@ -121,7 +125,7 @@ def test_what_is_not_common_writes_nothing(draft: OrderDraft, key: str) -> None:
 
 
 @pytest.mark.django_db
-def test_a_known_key_is_recognised_before_a_wrong_draft() -> None:
+def test_used_key_is_reported_before_a_bad_draft() -> None:
     caller, body = build_caller(), order_body()
     post_order(caller, body, key="k")
     answer = post_order(caller, {**body, "discount": "266.40"}, key="k")
@@ -131,7 +135,7 @@ def test_a_known_key_is_recognised_before_a_wrong_draft() -> None:
 
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
-def test_a_key_that_is_done_is_replayed_to_any_number_at_once() -> None:
+def test_used_key_is_replayed_to_many_at_once() -> None:
     client = build_client()
 
     def call() -> idempotency.Created:
@@ -145,7 +149,9 @@ def test_a_key_that_is_done_is_replayed_to_any_number_at_once() -> None:
         )
 
     first = call()
+
     again = all_at_once([call] * 10)
+
     assert [first.replayed, *again] == [False, *[idempotency.Created(first.subject_id, replayed=True)] * 10]
     assert Order.objects.count() == 1
 
@@ -174,7 +180,7 @@ print(json.dumps([*found, idempotency.run(client, "k", "d", lambda: 7).subject_i
 """
 
 
-def test_on_sqlite_a_call_waits_two_seconds_for_the_one_writer(tmp_path: Path) -> None:
+def test_sqlite_waits_two_seconds_for_the_writer(tmp_path: Path) -> None:
     path = tmp_path / "own.sqlite3"
     env = {**os.environ, "DATABASE_URL": f"sqlite:///{path}", "DJANGO_SETTINGS_MODULE": "ordersite.settings"}
     run = partial(subprocess.run, capture_output=True, text=True, check=False, cwd=settings.BASE_DIR)

@@ -29,20 +29,22 @@ def _create(
 
 
 @in_transaction
-def test_a_twin_is_409_with_the_first_orders_number_and_writes_nothing() -> None:
+def test_twin_is_409_and_writes_nothing() -> None:
     caller, body = build_caller(), order_body()
     first = post_order(caller, body)
     counts = (OrderEvent.objects.count(), OutboxEntry.objects.count(), Buyer.objects.get().name)
     body["buyer"]["name"] = "somebody else"
     body["lines"][0]["quantity"] = 1
+
     second = post_order(caller, body)
+
     assert (second.status_code, second.json()["code"]) == (409, "duplicate_suspected")
     assert second.json()["details"] == {"order_number": first.json()["number"]}
     assert (OrderEvent.objects.count(), OutboxEntry.objects.count(), Buyer.objects.get().name) == counts
 
 
 @in_transaction
-def test_a_confirmed_twin_gets_the_next_number_each_time() -> None:
+def test_confirmed_twin_gets_the_next_number() -> None:
     caller, body = build_caller(), order_body()
     for _time in range(3):
         assert post_order(caller, {**body, "confirm_duplicate": True}).status_code == 201
@@ -50,7 +52,7 @@ def test_a_confirmed_twin_gets_the_next_number_each_time() -> None:
 
 
 @in_transaction
-def test_the_order_of_the_products_does_not_matter_and_another_product_does() -> None:
+def test_set_of_products_decides() -> None:
     _create("b", products=("x", "y"))
     with pytest.raises(DomainError) as refused, transaction.atomic():
         _create("b", products=("y", "x"))
@@ -61,7 +63,7 @@ def test_the_order_of_the_products_does_not_matter_and_another_product_does() ->
 
 
 @in_transaction
-def test_the_next_minute_is_another_one() -> None:
+def test_next_minute_is_no_twin() -> None:
     _create("b", at=NOON.replace(second=59))
     with pytest.raises(DomainError), transaction.atomic():
         _create("b", at=NOON.replace(second=0))
@@ -70,7 +72,7 @@ def test_the_next_minute_is_another_one() -> None:
 
 
 @in_transaction
-def test_a_closed_first_order_lets_one_more_in_and_stays_covered() -> None:
+def test_closed_order_lets_one_more_in() -> None:
     first = _create("b")
     move(first, "close", machine.BUYER_CANCEL)
     second = _create("b")
@@ -82,14 +84,14 @@ def test_a_closed_first_order_lets_one_more_in_and_stays_covered() -> None:
 
 
 @in_transaction
-def test_the_same_buyer_id_in_another_shop_is_another_buyer() -> None:
+def test_buyer_id_of_another_merchant_is_no_twin() -> None:
     _create("b")
     create_order(build_draft("b"), merchant=build_merchant("other"), now=NOON)
     assert Order.objects.count() == 2
 
 
 @in_transaction
-def test_raw_sql_cannot_make_a_twin_either() -> None:
+def test_constraint_refuses_a_copy() -> None:
     order = _create("b")
     Order.objects.filter(pk=order.pk).update(number="copy")
     copy = Order.objects.get(pk=order.pk)
@@ -105,7 +107,7 @@ def _constraint() -> object:
 
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
-def test_parallel_twins_are_one_order_and_without_the_constraint_many() -> None:
+def test_race_creates_one_order() -> None:
     build_merchant()
     works = [partial(_create, "twin")] * 8
     with connection.schema_editor() as editor:
@@ -118,7 +120,9 @@ def test_parallel_twins_are_one_order_and_without_the_constraint_many() -> None:
             cursor.execute("UPDATE orders_order SET twin_number = id - (SELECT min(id) FROM orders_order)")
         with connection.schema_editor() as editor:
             editor.add_constraint(Order, _constraint())  # type: ignore[arg-type]
+
     outcomes = at_once([partial(_create, "guarded")] * 8)
+
     made = [outcome for outcome in outcomes if isinstance(outcome, Order)]
     refused = [outcome for outcome in outcomes if isinstance(outcome, DomainError)]
     assert (len(made), len(refused)) == (1, 7)
@@ -128,7 +132,7 @@ def test_parallel_twins_are_one_order_and_without_the_constraint_many() -> None:
 
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
-def test_two_confirmations_at_once_read_the_same_number_and_one_gets_in() -> None:
+def test_race_of_confirmations() -> None:
     build_merchant()
     first = _create("b")
     outcomes = at_once([partial(_create, "b", confirm=True)] * 2)
