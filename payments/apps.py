@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.core import checks
 from django.db.models.signals import post_migrate
 from django.utils.translation import gettext_lazy as _
 
@@ -11,10 +12,10 @@ class PaymentsConfig(AppConfig):
     def ready(self) -> None:
         from orders.approvals import kinds  # settings and models exist only from here on
         from payments import database_triggers
-        from payments.accounts import checks
+        from payments.accounts.checks import check_gateways
         from payments.manual import revive, settle
         from payments.refunds import approval
 
-        assert checks.check_gateways  # importing it registers it
+        checks.register(check_gateways, checks.Tags.database)
         kinds.register(settle.SETTLEMENT, revive.REVIVAL, approval.REFUND)
         post_migrate.connect(database_triggers.prepare_database, sender=self)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from decimal import Decimal
 
 import pytest
@@ -56,7 +57,7 @@ def kinds(order: Order) -> list[str]:
     return list(OrderEvent.objects.filter(order=order).order_by("seq").values_list("kind", flat=True))
 
 
-def row(order: Order) -> dict[str, object]:
+def row(order: Order) -> Mapping[str, object]:
     return Order.objects.filter(pk=order.pk).values().get()
 
 

@@ -19,7 +19,8 @@ from orders import about as orders_about
 from orders import closing, errors, machine
 from orders.clients import client_of
 from orders.history.lines import Actor, Evidence
-from orders.intake import create, idempotency, numbers, one_statement
+from orders.intake import idempotency, numbers
+from orders.intake.once import Replayed, create_once
 from orders.models import ApiClient, Order
 from orders.serializers import CancelForm, ListQuery, OrderForm, order_json
 from ordersite.api import schema
@@ -92,26 +93,15 @@ class OrderList(APIView):
             actor=Actor("client", str(client.pk)),
             evidence=Evidence("request", key[:100], digest),
         )
-        made: list[Order] = []
-
-        def make() -> int:
-            made.append(create.place(draft, merchant=client.merchant))
-            return made[-1].pk
-
-        def make_at_once(claim: idempotency.Claim) -> int | None:
-            order = one_statement.place(draft, merchant=client.merchant, claim=claim)
-            made.extend([order] if order else [])
-            return order.pk if order else None
-
-        done = idempotency.run(client, key, digest, make, make_at_once)
-        if done.replayed:
+        order = create_once(draft, client=client, key=key, digest=digest)
+        if isinstance(order, Replayed):
             return Response(
-                compose([orders_of(client).get(pk=done.subject_id)])[0],
+                compose([orders_of(client).get(pk=order.pk)])[0],
                 headers={"Idempotent-Replayed": "true"},
             )
         # Nobody else knows this order yet: it has no payments and no shipments to look for.
         lines = orders_about.line_views(draft.lines)
-        return Response(order_json(made[-1], lines=lines, payments=[], shipments=[]), status=201)
+        return Response(order_json(order, lines=lines, payments=[], shipments=[]), status=201)
 
 
 class OrderDetail(APIView):

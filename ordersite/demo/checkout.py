@@ -25,7 +25,8 @@ from django.views.decorators.http import require_http_methods
 
 from orders.history.lines import Actor, Evidence
 from orders.intake import idempotency
-from orders.intake.create import AddressDraft, BuyerDraft, LineDraft, OrderDraft, place
+from orders.intake.create import AddressDraft, BuyerDraft, LineDraft, OrderDraft
+from orders.intake.once import create_once
 from orders.models import ApiClient, Merchant, Order
 from ordersite.demo.seed import CHECKOUT_CLIENT, SLUG
 from ordersite.lib.errors import DomainError
@@ -155,13 +156,9 @@ def submit(request: HttpRequest, client: ApiClient, form: Form) -> str:
     key = idempotency.check_key(request.headers.get("Idempotency-Key") or request.POST.get("idempotency_key"))
     body = json.dumps(asdict(form), sort_keys=True).encode()
     draft = draft_of(request, form, key)
-    made = idempotency.run(
-        client,
-        key,
-        idempotency.digest(request.path, body),
-        lambda: place(draft, merchant=client.merchant).pk,
-    )
-    order = Order.objects.get(pk=made.subject_id)
+    digest = idempotency.digest(request.path, body)
+    created = create_once(draft, client=client, key=key, digest=digest)
+    order = Order.objects.get(pk=created.pk)
     return collect(order, client, form.account)
 
 

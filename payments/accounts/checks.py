@@ -21,7 +21,6 @@ def is_playground(address: str) -> bool:
     return any(host == known or host.endswith(f".{known}") for known in PLAYGROUNDS)
 
 
-@checks.register(checks.Tags.database)
 def check_gateways(
     app_configs: Any, databases: Sequence[str] | None = None, **_kwargs: Any
 ) -> list[checks.CheckMessage]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Model
 from django.utils.functional import Promise
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
@@ -46,7 +45,7 @@ class MoneyProposalAdmin(ReviewButtonsMixin, ReviewColumnsMixin, ShapeSearchMixi
     order_link = columns.order()
     sum = columns.amount()
 
-    def facts_of(self, row: Model) -> SafeString:
+    def facts_of(self, row: Any) -> SafeString:
         return badges.facts(self.facts_before_deciding(row))
 
     def facts_before_deciding(self, proposal: Any) -> list[tuple[str | Promise, object]]:

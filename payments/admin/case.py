@@ -295,8 +295,7 @@ class PaymentExceptionAdmin(CaseAdmin):
         resolve_action(RESOLVE, _resolve),
     )
 
-    def facts_of(self, row: Model) -> SafeString:
-        assert isinstance(row, PaymentException)
+    def facts_of(self, row: PaymentException) -> SafeString:
         return badges.facts(
             [
                 (_("order"), row.order.number if row.order else ""),

@@ -103,8 +103,7 @@ class PaymentAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnlyAdmin):
     )  # fmt: skip
     readonly_fields = ("answer",)
 
-    def facts_of(self, row: Model) -> SafeString:
-        assert isinstance(row, Payment)
+    def facts_of(self, row: Payment) -> SafeString:
         return badges.facts(refund_facts(row))
 
     def after_action(self, row: Model) -> str:

@@ -183,8 +183,7 @@ class RefundRequestAdmin(ReviewButtonsMixin, ShapeSearchMixin, ReadOnlyAdmin):
     kind = REFUND
     confirmed = ACTIONS
 
-    def facts_of(self, row: Model) -> SafeString:
-        assert isinstance(row, RefundRequest)
+    def facts_of(self, row: RefundRequest) -> SafeString:
         facts = [(_("refund"), _yuan(row.amount)), (_("reason"), row.reason)]
         return badges.facts([*facts, (_("proposer"), self.proposed_by(row)), *refund_facts(row.payment)])
 

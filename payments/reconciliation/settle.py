@@ -27,7 +27,7 @@ from ordersite.queue import wakeups
 from payments.cases.open import Case, fact_key, open_cases
 from payments.lifecycle import apply
 from payments.lifecycle.updates import Outcome, PaymentUpdate, UpdateResult
-from payments.models import PaymentException, Statement, StatementLine, StatementStatus
+from payments.models import Payment, PaymentException, Statement, StatementLine, StatementStatus
 from payments.providers.types import UpdateKind
 
 TASK = "payments.settle_statements"
@@ -114,35 +114,38 @@ def settle(statement: Statement, *, report: Callable[[int], None] | None = None)
     return done
 
 
-def _chunks(lines: QuerySet[StatementLine]) -> Iterator[list[StatementLine]]:
+_Settleable = tuple[StatementLine, Payment]
+
+
+def _chunks(lines: QuerySet[StatementLine]) -> Iterator[list[_Settleable]]:
     after = 0
-    rows = lines.select_related("payment").order_by("id")
+    rows = lines.filter(payment__isnull=False).select_related("payment").order_by("id")
     while chunk := list(rows.filter(id__gt=after)[:CHUNK]):
-        yield chunk
+        yield [(line, line.payment) for line in chunk if line.payment is not None]
         after = chunk[-1].pk
 
 
-def _settle_chunk(statement: Statement, lines: Sequence[StatementLine]) -> int:
+def _settle_chunk(statement: Statement, pairs: Sequence[_Settleable]) -> int:
     """All in one transaction; one that raises is halved until the culprit stands alone, and keeps that on its line."""
+    lines = [line for line, _payment in pairs]
     try:
         with transaction.atomic():
-            verdicts = apply.apply_updates([_update(statement, line) for line in lines])
+            verdicts = apply.apply_updates([_update(statement, *pair) for pair in pairs])
             return _record(lines, verdicts)
     except Exception:  # the edge: one bad line stops nobody else
         if len(lines) == 1:
             logger.exception("statement line not settled", extra={"line": lines[0].pk})
             return _record(lines, [UpdateResult(Outcome.POISON)])
-    middle = len(lines) // 2
-    return _settle_chunk(statement, lines[:middle]) + _settle_chunk(statement, lines[middle:])
+    middle = len(pairs) // 2
+    return _settle_chunk(statement, pairs[:middle]) + _settle_chunk(statement, pairs[middle:])
 
 
-def _update(statement: Statement, line: StatementLine) -> PaymentUpdate:
-    assert line.payment
+def _update(statement: Statement, line: StatementLine, payment: Payment) -> PaymentUpdate:
     is_refund = line.kind == K.REFUND
     return PaymentUpdate(
         account_id=statement.account_id,
         kind=UpdateKind.REFUND if is_refund else UpdateKind.PAYMENT,
-        reference=line.payment.reference,
+        reference=payment.reference,
         provider_reference=line.provider_reference,
         evidence=Evidence("statement_line", str(line.pk), line.sha256),
         seen_at=statement.created_at,

@@ -14,7 +14,7 @@ from orders.models.merchant import LatePayments
 from ordersite.lib.errors import DomainError
 from ordersite.queue.relay import Answer, Delivered
 from payments.cases import desk
-from payments.models import PaymentException, PaymentExceptionStep, RefundRequest
+from payments.models import Payment, PaymentException, PaymentExceptionStep, RefundRequest
 from payments.refunds.amounts import left_of
 from payments.refunds.request import request_refund
 
@@ -30,7 +30,8 @@ def handle_exception_raised(events: Sequence[Delivered]) -> Sequence[Answer]:
     lifecycle.lock(case.order_id for case in _cases_by_rule(ids) if case.order_id is not None)
     # Read again: while we waited two persons may have revived an order, and its money is surplus no more.
     for case in _cases_by_rule(ids):
-        _refund(case)
+        if case.payment is not None:
+            _refund(case, case.payment)
     return [None] * len(events)
 
 
@@ -46,9 +47,7 @@ def _cases_by_rule(ids: Sequence[int]) -> list[PaymentException]:
     return list(cases.select_related("payment").order_by("order_id", "pk"))
 
 
-def _refund(case: PaymentException) -> None:
-    payment = case.payment
-    assert payment
+def _refund(case: PaymentException, payment: Payment) -> None:
     amount = left_of(payment)
     # The rule asks once: what became of its request is a person's matter.
     if not amount or RefundRequest.objects.filter(payment=payment, proposer__isnull=True).exists():

@@ -110,7 +110,6 @@ def _case(request: RefundRequest) -> Case:
 
 
 def _words(tried: Tried) -> str:
-    if tried.error:
+    if tried.answer is None:
         return str(tried.error)[:200]
-    assert tried.answer
     return f"{tried.answer.state} {tried.answer.detail}".strip()[:200]

@@ -110,7 +110,7 @@ class ConfirmedActionsMixin:
         context = {"confirmed_actions": self.buttons(request, row) if row else [], **(extra_context or {})}
         return super().change_view(request, object_id, form_url, context)  # type: ignore[misc]
 
-    def buttons(self, request: HttpRequest, row: models.Model) -> list[dict[str, Any]]:
+    def buttons(self, request: HttpRequest, row: Any) -> list[dict[str, Any]]:
         """What this person may do with this row now."""
         may = request.user.has_perm
         leads = [one for one in self.leads if may(one.permission) and one.fits(row)]
@@ -157,7 +157,7 @@ class ConfirmedActionsMixin:
             log_action(request, row, f"{action.code}: {data.get('reason', '')}".rstrip(": "))
         return HttpResponseRedirect(self.after_action(row))
 
-    def facts_of(self, row: models.Model) -> SafeString | str:
+    def facts_of(self, row: Any) -> SafeString | str:
         """What a person sees beside the question, so that nobody confirms blindly."""
         return ""
 
