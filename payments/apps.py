@@ -13,9 +13,11 @@ class PaymentsConfig(AppConfig):
         from orders.approvals import kinds  # settings and models exist only from here on
         from payments import database_triggers
         from payments.accounts.checks import check_gateways
-        from payments.manual import revive, settle
-        from payments.refunds import approval
+        from payments.manual.revive import REVIVAL
+        from payments.manual.settle import SETTLEMENT
+        from payments.reconciliation.approval import STATEMENT
+        from payments.refunds.approval import REFUND
 
         checks.register(check_gateways, checks.Tags.database)
-        kinds.register(settle.SETTLEMENT, revive.REVIVAL, approval.REFUND)
+        kinds.register(SETTLEMENT, REVIVAL, REFUND, STATEMENT)
         post_migrate.connect(database_triggers.prepare_database, sender=self)

@@ -48,6 +48,10 @@ def not_the_proposer() -> DomainError:
     return DomainError("not_the_proposer", _("Only the person who proposed it can withdraw it."))
 
 
+def not_refusable() -> DomainError:
+    return DomainError("not_refusable", _("Such a request is approved, or left as it is."))
+
+
 def proposal_waiting(subject: str | Promise) -> DomainError:
     return DomainError(
         "proposal_waiting", _("A request for %(subject)s waits for review already."), subject=subject

@@ -76,8 +76,8 @@ class Kind(ABC, Generic[R]):
 
     # Of evidence in the history: settlement_request.
     name: ClassVar[str]
-    # Published with the request's id when it was proposed: settlement.proposed.
-    event: ClassVar[str]
+    # Published with the request's id when it was proposed: settlement.proposed; empty: nobody is notified.
+    event: ClassVar[str] = ""
     model: ClassVar[type[Any]]
     may_propose: ClassVar[str]
     may_approve: ClassVar[str]
@@ -96,6 +96,9 @@ class Kind(ABC, Generic[R]):
     )
     waiting_guard: ClassVar[Mapping[str, Any]] = {"status": ProposalStatus.PROPOSED}
     longest_words: ClassVar[int] = 500
+    needs_note: ClassVar[bool] = True
+    # Whether a request can end without an approval.
+    is_refusable: ClassVar[bool] = True
 
     @abstractmethod
     def lock(self, request_id: int) -> R:
@@ -165,9 +168,9 @@ _REGISTERED: dict[str, Kind[Any]] = {}
 def register(*kinds: Kind[Any]) -> None:
     """Make kinds known to mail and home page; call it in the `ready` of the app that has them."""
     for kind in kinds:
-        known = _REGISTERED.setdefault(kind.event, kind)
+        known = _REGISTERED.setdefault(kind.name, kind)
         if known is not kind:
-            raise ValueError(f"two kinds publish {kind.event}")
+            raise ValueError(f"two kinds are called {kind.name}")
 
 
 def registered() -> tuple[Kind[Any], ...]:
@@ -175,4 +178,4 @@ def registered() -> tuple[Kind[Any], ...]:
 
 
 def kind_of_event(event: str) -> Kind[Any] | None:
-    return _REGISTERED.get(event)
+    return next((kind for kind in registered() if kind.event == event), None)

@@ -71,9 +71,9 @@ def approve(kind: Kind[R], request_id: int, *, user: AbstractUser, note: str) ->
 def refuse(kind: Kind[R], request_id: int, *, user: AbstractUser, note: str) -> R:
     """End a request with a reason; the subject stays as it is. One's own is withdrawn instead.
 
-    Raises `DomainError`: unknown_request, reason_missing, already_decided, not_allowed, own_proposal.
+    Raises `DomainError`: not_refusable, unknown_request, reason_missing, already_decided, not_allowed, own_proposal.
     """
-    words = words_of(kind, note)
+    words = _last_words(kind, note)
     with transaction.atomic():
         request = kind.lock(request_id)
         _check_right(kind, request, user)
@@ -85,9 +85,11 @@ def refuse(kind: Kind[R], request_id: int, *, user: AbstractUser, note: str) -> 
 
 
 def withdraw(kind: Kind[R], request_id: int, *, user: AbstractUser, note: str) -> R:
-    """The proposer takes a request back. Raises `DomainError`: unknown_request, reason_missing, already_decided,
-    not_the_proposer."""
-    words = words_of(kind, note)
+    """The proposer takes a request back.
+
+    Raises `DomainError`: not_refusable, unknown_request, reason_missing, already_decided, not_the_proposer.
+    """
+    words = _last_words(kind, note)
     with transaction.atomic():
         request = kind.lock(request_id)
         _check_waiting(request)
@@ -101,9 +103,15 @@ def withdraw(kind: Kind[R], request_id: int, *, user: AbstractUser, note: str) -
 def words_of(kind: Kind[Any], text: str) -> str:
     """What a person wrote, cut to its column. Raises `DomainError` reason_missing."""
     words = text.strip()[: kind.longest_words]
-    if not words:
+    if not words and kind.needs_note:
         raise errors.reason_missing()
     return words
+
+
+def _last_words(kind: Kind[Any], text: str) -> str:
+    if not kind.is_refusable:
+        raise errors.not_refusable()
+    return words_of(kind, text)
 
 
 def check_approver(kind: Kind[R], request: R, user: AbstractUser, *, now: datetime) -> None:

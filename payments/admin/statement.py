@@ -27,6 +27,7 @@ from django.utils.translation import gettext, ngettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminFileFieldWidget
 
+from orders.approvals.workflow import approve
 from ordersite.lib.adminkit import badges, columns, fields
 from ordersite.lib.adminkit.add_form import AddByFormMixin
 from ordersite.lib.adminkit.confirmed import Confirmed, ConfirmedActionsMixin, log_action, person
@@ -34,9 +35,9 @@ from ordersite.lib.adminkit.read_only import ReadOnlyAdmin
 from ordersite.lib.errors import DomainError
 from payments.models import PaymentAccount, Statement, StatementLine, StatementMapping, StatementStatus
 from payments.reconciliation import export, importing, settle
+from payments.reconciliation.approval import STATEMENT
 from payments.reconciliation.refusals import words
 
-IMPORT, SETTLE = "payments.import_statement", "payments.settle_statement"
 S, R = StatementStatus, StatementLine.Result
 STATUS_TONES = {S.UPLOADED: "waiting", S.READING: "moving", S.MATCHED: "good", S.REFUSED: "bad"}
 RESULT_TONES = {
@@ -100,7 +101,7 @@ def _may_settle(statement: Statement) -> bool:
 
 
 def _settle(request: HttpRequest, statement: Statement, _data: Mapping[str, Any]) -> Promise:
-    settle.want_settlement(statement, user=person(request))
+    approve(STATEMENT, statement.pk, user=person(request), note="")
     return _("The settlement is under way. This page shows how far it is; you may leave it.")
 
 
@@ -144,7 +145,7 @@ class StatementAdmin(AddByFormMixin, ConfirmedActionsMixin, ReadOnlyAdmin):
         Confirmed(
             "settle",
             _("Settle what is paid there"),
-            SETTLE,
+            STATEMENT.may_approve,
             _(
                 "Every order whose money the file shows and that is not paid here is settled, line by line. Its buyer is"
                 " told as after any payment. What has been settled meanwhile is left alone."
@@ -157,7 +158,7 @@ class StatementAdmin(AddByFormMixin, ConfirmedActionsMixin, ReadOnlyAdmin):
         Confirmed(
             "raise",
             _("Give the rest to a person"),
-            SETTLE,
+            STATEMENT.may_approve,
             _(
                 "Differences that no machine can settle (unknown orders, other amounts, payments that the file lacks for"
                 " more than a day) become cases in the queue of payment exceptions, one for each."
@@ -177,7 +178,7 @@ class StatementAdmin(AddByFormMixin, ConfirmedActionsMixin, ReadOnlyAdmin):
         ]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return bool(request.user.has_perm(IMPORT))
+        return bool(request.user.has_perm(STATEMENT.may_propose))
 
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None

@@ -18,11 +18,12 @@ from ordersite.lib.adminkit.confirmed import Confirmed, ConfirmedActionsMixin
 from ordersite.lib.adminkit.read_only import DeskAdmin, ReadOnlyAdmin
 from ordersite.lib.adminkit.search import ShapeSearchMixin, column, row_id, row_number
 from payments.admin.notification import TONES
-from payments.admin.statement import IMPORT, RESULT_TONES
+from payments.admin.statement import RESULT_TONES
 from payments.lifecycle.updates import Outcome
 from payments.models import BillFetch, StatementLine, StatementMapping
 from payments.reconciliation import fetch as daily
 from payments.reconciliation import settle
+from payments.reconciliation.approval import STATEMENT
 
 R = StatementLine.Result
 FETCH_TONES = {
@@ -170,7 +171,7 @@ class BillFetchAdmin(ConfirmedActionsMixin, ReadOnlyAdmin):
         Confirmed(
             "fetch",
             _("Fetch now"),
-            IMPORT,
+            STATEMENT.may_propose,
             _(
                 "The provider is asked for this day's bill. What it gives is matched; nothing is settled by it."
             ),

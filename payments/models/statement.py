@@ -6,12 +6,15 @@ read stands nowhere until the whole file is matched in one transaction.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth.models import AbstractUser
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 from django_fsm import FSMField, transition
@@ -123,6 +126,32 @@ class Statement(GuardedStatus, QueueRow):
 
     def __str__(self) -> str:
         return f"#{self.pk} {self.file_name}"
+
+    @property
+    def proposer_id(self) -> int | None:
+        """Who imported the file; none for a bill that was fetched."""
+        return self.created_by_id
+
+    @property
+    def proposed_at(self) -> datetime:
+        return self.created_at
+
+    @property
+    def is_waiting(self) -> bool:
+        """No approved settlement is under way."""
+        return self.settle_wanted_at is None
+
+    @property
+    def is_single_operator(self) -> bool:
+        return self.settle_wanted_by_id is not None and self.settle_wanted_by_id == self.created_by_id
+
+    @property
+    def status_label(self) -> str | Promise:
+        return _("the settlement is under way") if self.settle_wanted_at else S(self.status).label
+
+    def approve(self, by: AbstractUser, at: datetime, note: str) -> None:
+        """Mark the settlement as approved; a worker does it."""
+        self.settle_wanted_by_id, self.settle_wanted_at = by.pk, at
 
     @transition(field=status, source=[S.UPLOADED.value, S.READING.value], target=S.READING.value)
     def begin(self) -> None:

@@ -1,33 +1,27 @@
 """Settling what a statement proves: money at the provider for an attempt of ours that does not know of it yet.
 
-Every line goes through the payment door as a finding with its own evidence; what became of it stands on the line. A
-confirmed settlement is a mark on the statement: whoever dies over it is replaced, and nothing is applied twice.
+Every line goes through the payment door as a payment update with its own evidence; the outcome stands on the line. An
+approved settlement is a mark on the statement: another worker goes on after a crash, and nothing is applied twice.
 """
 
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 
-from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
-from django.utils.translation import gettext_lazy as _
 
 from orders import machine
-from orders.approvals.errors import too_early
 from orders.approvals.order_kind import staff
 from orders.history.lines import Evidence
 from ordersite.database import bulk
-from ordersite.lib.errors import DomainError
-from ordersite.queue import wakeups
 from payments.cases.open import Case, fact_key, open_cases
 from payments.lifecycle import apply
 from payments.lifecycle.updates import Outcome, PaymentUpdate, UpdateResult
-from payments.models import Payment, PaymentException, Statement, StatementLine, StatementStatus
+from payments.models import Payment, PaymentException, Statement, StatementLine
 from payments.providers.types import UpdateKind
 
 TASK = "payments.settle_statements"
@@ -65,34 +59,8 @@ def _open_lines(lines: QuerySet[StatementLine]) -> QuerySet[StatementLine]:
     )
 
 
-def want_settlement(statement: Statement, *, user: User | None) -> None:
-    """Note that a person has confirmed; the work is done by whoever comes by. Without a user a command has confirmed.
-
-    No file that a person hands in is signed, a provider's own bill neither: what somebody made up would pay orders by
-    one person alone. So a second one confirms, unless the shop allows that, and then after its wait. Bills that were
-    fetched come from the provider itself. Raises `DomainError`: not_matched, own_statement, too_early.
-    """
-    if user is not None and statement.created_by_id == user.pk:
-        _check_alone(statement)
-    marked = Statement.objects.filter(pk=statement.pk, status=StatementStatus.MATCHED).update(
-        settle_wanted_at=timezone.now(), settle_wanted_by=user
-    )
-    if not marked:
-        raise DomainError("not_matched", _("This statement is not matched; nothing can be settled from it."))
-    transaction.on_commit(lambda: wakeups.hint(TASK))
-
-
-def _check_alone(statement: Statement) -> None:
-    merchant = statement.account.merchant
-    if not merchant.allows_single_operator:
-        raise DomainError("own_statement", _("Somebody else has to confirm a file that you have uploaded."))
-    left = statement.created_at + timedelta(minutes=merchant.single_operator_wait_minutes) - timezone.now()
-    if left > timedelta(0):
-        raise too_early(math.ceil(left / timedelta(minutes=1)))
-
-
 def settle_statements() -> None:
-    """Do every settlement that was confirmed."""
+    """Settle from every statement whose settlement was approved, see `approval`."""
     wanted = Statement.objects.filter(settle_wanted_at__isnull=False)
     for statement in wanted.select_related("settle_wanted_by").order_by("id"):
         settle(statement)

@@ -30,6 +30,7 @@ from payments.models import (
 )
 from payments.reconciliation import importing
 from payments.reconciliation import settle as settle_statement
+from payments.reconciliation.approval import STATEMENT
 from payments.refunds import request as refunds
 from payments.refunds.approval import REFUND
 from payments.refunds.execute import order_refunds
@@ -129,7 +130,7 @@ class People:
         def work() -> None:
             taken = importing.take_in(payee, stream, origin)
             importing.import_statements()
-            settle_statement.want_settlement(taken.statement, user=self.anna)
+            approve(STATEMENT, taken.statement.pk, user=self.anna, note="")
             settle_statement.settle_statements()
 
         self.world.ours(work, death=death)

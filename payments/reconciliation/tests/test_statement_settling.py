@@ -6,14 +6,16 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from django.contrib.auth.models import User
 from django.utils import timezone
 
+from orders.approvals.workflow import approve
 from orders.models import Merchant, Order, OrderEvent
 from orders.tests.builders import build_order_in
 from ordersite.lib.errors import DomainError
+from payments.manual.tests.proposals import person
 from payments.models import Payment, PaymentException, Refund, Statement, StatementLine
 from payments.reconciliation import settle
+from payments.reconciliation.approval import STATEMENT
 from payments.reconciliation.tests import bills
 from payments.reconciliation.tests.bills import Row
 from payments.reconciliation.tests.shop import AT, account_at, attempt, paid, refund, row_of, take
@@ -114,7 +116,7 @@ def test_a_confirmed_settlement_is_done_by_whoever_comes_by() -> None:
     account = account_at("alipay")
     stuck = attempt(account)
     statement = take(account, bills.alipay_csv([row_of(stuck)]))
-    settle.want_settlement(statement, user=None)
+    approve(STATEMENT, statement.pk, user=person("gu"), note="")
     settle.settle_statements()
     assert status(stuck) == ("paid", "paid")
     assert Statement.objects.get(pk=statement.pk).settle_wanted_at is None
@@ -135,7 +137,7 @@ def test_a_refused_file_settles_nothing() -> None:
     account = account_at("alipay")
     statement = take(account, bills.wechat_csv([row_of(attempt(account))]))
     with pytest.raises(DomainError) as refused:
-        settle.want_settlement(statement, user=None)
+        approve(STATEMENT, statement.pk, user=person("gu"), note="")
     assert refused.value.code == "not_matched"
     assert settle.settle(statement) == 0
 
@@ -197,35 +199,35 @@ def test_a_refund_that_we_know_is_no_finding() -> None:
 
 @pytest.mark.parametrize("form", ["mapped", "wechatpay"])
 def test_nobody_pays_orders_alone_with_a_file_of_their_own(form: str) -> None:
-    account, user = account_at("wechatpay"), User.objects.create_user("fin")
-    other = User.objects.create_user("gu")
+    account, user = account_at("wechatpay"), person("fin")
+    other = person("gu")
     statement = take(account, bills.wechat_csv([row_of(attempt(account))]), user=user)
     Statement.objects.filter(pk=statement.pk).update(form=form)
     own = Statement.objects.get(pk=statement.pk)
     with pytest.raises(DomainError) as refused:
-        settle.want_settlement(own, user=user)
-    assert refused.value.code == "own_statement"
+        approve(STATEMENT, own.pk, user=user, note="")
+    assert refused.value.code == "own_proposal"
     assert Statement.objects.get(pk=statement.pk).settle_wanted_at is None
-    settle.want_settlement(own, user=other)
+    approve(STATEMENT, own.pk, user=other, note="")
     assert Statement.objects.get(pk=statement.pk).settle_wanted_by == other
 
 
 def test_a_fetched_bill_needs_one_person() -> None:
-    account, user = account_at("wechatpay"), User.objects.create_user("fin")
+    account, user = account_at("wechatpay"), person("fin")
     content = bills.wechat_csv([row_of(attempt(account))])
     statement = take(account, content, source=Statement.Source.FETCH)
-    settle.want_settlement(statement, user=user)
+    approve(STATEMENT, statement.pk, user=user, note="")
     assert Statement.objects.get().settle_wanted_by == user
 
 
 def test_a_shop_of_one_person_confirms_its_own_file_after_the_wait() -> None:
-    account, user = account_at("wechatpay"), User.objects.create_user("fin")
+    account, user = account_at("wechatpay"), person("fin")
     Merchant.objects.filter(pk=account.merchant_id).update(allows_single_operator=True)
     statement = take(account, bills.wechat_csv([row_of(attempt(account))]), user=user)
     with pytest.raises(DomainError) as refused:
-        settle.want_settlement(Statement.objects.get(), user=user)
+        approve(STATEMENT, statement.pk, user=user, note="")
     assert refused.value.code == "too_early"
     assert Statement.objects.get().settle_wanted_at is None
     Statement.objects.update(created_at=timezone.now() - timedelta(minutes=30))
-    settle.want_settlement(Statement.objects.get(pk=statement.pk), user=user)
+    approve(STATEMENT, statement.pk, user=user, note="")
     assert Statement.objects.get().settle_wanted_by == user
