@@ -14,9 +14,10 @@ from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from logistics import accounts, labels
+from logistics import labels
 from logistics.models import Shipment, TrackingEvent
 from logistics.tracking import poll
+from logistics.tracking.coverage import floors_by_carrier
 from orders.models import Order, OrderStatus
 
 Text = str | Promise
@@ -142,7 +143,7 @@ def parcels_of(order: Order) -> list[Shipment]:
 def card(order: Order) -> Card:
     """Build the card of an order. At most three queries, however many parcels it has."""
     parcels = parcels_of(order)
-    floors = accounts.floors(order.merchant_id) if parcels else {}
+    floors = floors_by_carrier(order.merchant_id) if parcels else {}
     placeholder = None if parcels else _PLACEHOLDERS.get(str(order.status), _NO_PARCEL)
     reached = placeholder.reached if placeholder else None
     return Card(

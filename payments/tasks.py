@@ -18,8 +18,8 @@ def drain_notifications() -> None:
 
 
 @shared_task(name="payments.ask_providers")
-def ask_providers() -> None:
-    poll.ask_providers()
+def poll_providers() -> None:
+    poll.poll_providers()
 
 
 @shared_task(name="payments.finish_closing")

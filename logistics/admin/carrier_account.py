@@ -17,8 +17,8 @@ from orders.models import Merchant
 from ordersite.lib.adminkit import fields
 from ordersite.lib.adminkit.add_form import AddByFormMixin
 from ordersite.lib.adminkit.confirmed import Confirmed, ConfirmedActionsMixin
-from ordersite.lib.adminkit.outside_accounts import AccountColumnsMixin, self_check, switches
 from ordersite.lib.adminkit.read_only import ReadOnlyAdmin
+from ordersite.outside_accounts.account_pages import AccountColumnsMixin, self_check, switches
 
 CHANGE = "logistics.change_carrieraccount"
 
@@ -52,8 +52,8 @@ class CarrierAccountAdmin(AccountColumnsMixin, AddByFormMixin, ConfirmedActionsM
     list_display = ("slug", "connector", "merchant", "state", "changed")
     list_filter = ("is_active", "merchant")
     list_select_related = ("merchant",)
-    fields = ("slug", "connector", "merchant", "config", "is_active", "changed_at", "resting_until")
-    readonly_fields = ("connector",)
+    fields = ("slug", "connector", "merchant", "config", "is_active", "changed_at", "circuit")
+    readonly_fields = ("connector", "circuit")
     add_by = AddAccountForm
     add_title = _("Add carrier account")
     confirmed = (

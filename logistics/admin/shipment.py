@@ -33,7 +33,7 @@ REFRESH_REFUSALS: Mapping[str, Promise] = {
     "too_soon": _("The carrier was asked a moment ago; its limit allows the next question later."),
     "arrived": _("The parcel has arrived; nothing is left to ask."),
     "no_account": _("There is no carrier account through which this parcel can be asked for."),
-    "resting": _("The carrier account failed often and rests for a while."),
+    "circuit_open": _("Circuit open: the carrier account failed often and is not called for a while."),
     "failed": _("The carrier did not answer."),
 }
 

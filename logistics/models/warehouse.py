@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+
+from ordersite.outside_accounts.circuit import CircuitBreaker
+from ordersite.outside_accounts.model import OutsideAccount
 
 
 class Warehouse(models.Model):
@@ -25,24 +30,20 @@ class Warehouse(models.Model):
         return self.name
 
 
-class CarrierAccount(models.Model):
-    """A merchant's account at a carrier or aggregator; secrets sealed like those of a payment account.
+class CarrierAccount(OutsideAccount):
+    """A merchant's account at a carrier or aggregator.
 
-    `lane_leased_until` (UTC): one poller at a time asks through an account; `resting_until` is its open breaker.
-    The token of the push address is one of the sealed secrets; only its SHA-256 can be looked up.
+    One poller at a time has its lease, apart from `next_call_at`, so that a person may have one parcel checked while
+    a poller has it. The token of the push address is one of the sealed secrets; only its SHA-256 can be looked up.
     """
 
-    slug = models.SlugField(_("slug"), max_length=40, unique=True)
+    breaker = CircuitBreaker(longest_backoff=timedelta(minutes=30))
+    lease_column = "leased_until"
+
     carrier = models.CharField(_("carrier"), max_length=20)
     merchant = models.ForeignKey("orders.Merchant", models.PROTECT, verbose_name=_("merchant"))
-    config = models.JSONField(_("settings"), default=dict)
-    sealed_secrets = models.TextField(editable=False)
-    is_active = models.BooleanField(_("active"), default=True)
-    changed_at = models.DateTimeField(_("changed at"), editable=False)
-    failures_in_a_row = models.PositiveIntegerField(default=0, editable=False)
-    lane_leased_until = models.DateTimeField(null=True, editable=False)
+    leased_until = models.DateTimeField(null=True, editable=False, db_column="lane_leased_until")
     push_token_digest = models.CharField(max_length=64, editable=False)
-    resting_until = models.DateTimeField(_("resting until"), null=True, editable=False)
 
     class Meta:
         verbose_name = _("carrier account")
@@ -50,6 +51,3 @@ class CarrierAccount(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["push_token_digest"], name="carrier_account_push_token")
         ]
-
-    def __str__(self) -> str:
-        return self.slug

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from logistics.accounts import keys_of, lane_for, save_account
+from logistics.accounts import keys_of, save_account
 from logistics.models import CarrierAccount
+from logistics.tracking.coverage import coverage_of
 from orders.tests.builders import build_merchant
 from ordersite.lib.crypto import CannotDecrypt
 from ordersite.lib.errors import DomainError
@@ -90,9 +91,9 @@ def test_sealed_text_opens_in_its_own_row_only() -> None:
 
 def test_kuaidi100_polls_the_other_carriers() -> None:
     merchant = build_merchant()
-    assert lane_for(merchant.pk, "yto") is None
+    assert coverage_of(merchant.pk, "yto") is None
     account = save_account("one", carrier="kuaidi100", merchant=merchant, data=FILE).account
     save_account("two", carrier="kuaidi100", merchant=merchant, data=FILE)
-    lane = lane_for(merchant.pk, "yto")
-    assert lane is not None
-    assert lane.account == account
+    coverage = coverage_of(merchant.pk, "yto")
+    assert coverage is not None
+    assert coverage.account == account

@@ -16,20 +16,26 @@ from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
-from logistics import accounts
-from logistics.accounts import Lane
+from logistics.accounts import keys_of
 from logistics.carriers import registry
 from logistics.carriers.types import CarrierError, CarrierKeys, TrackingQuery
 from logistics.dispatch import route
-from logistics.models import Shipment
-from logistics.tracking import throttle
+from logistics.models import CarrierAccount, Shipment
+from logistics.tracking.coverage import (
+    Coverage,
+    coverage_of,
+    coverages_with_due,
+    floor_of,
+    floors_by_carrier,
+)
+from logistics.tracking.throttle import CARRIERS, MISCONFIGURED_BACKOFF, claim_next, claim_this
 from ordersite.lib.crypto import CannotDecrypt
 from ordersite.lib.http import gateway
 from ordersite.queue import wakeups
 from ordersite.queue.claims import SQLITE_PAUSE_SECONDS
 
-PARCELS_A_TURN = 20
-SECONDS_A_TURN = 3.0
+PARCELS_A_LEASE = 20
+SECONDS_A_LEASE = 3.0
 SECONDS_A_RUN = 10.0
 # A query that the carrier rejects (unknown company, wrong phone) is repeated after this time only.
 AFTER_REFUSAL = timedelta(hours=24)
@@ -64,39 +70,37 @@ def poll_tracking(*, seconds: float = SECONDS_A_RUN) -> Counts:
     """
     counts = Counts()
     until = time.monotonic() + seconds
-    busy = accounts.busy_lanes(timezone.now())
-    while busy and time.monotonic() < until:
-        busy = [lane for lane in busy if _work(lane, counts)]
-    if busy:
+    left = coverages_with_due(timezone.now())
+    while left and time.monotonic() < until:
+        left = [coverage for coverage in left if _poll_some(coverage, counts)]
+    if left:
         wakeups.hint(HINT)
     return counts
 
 
-def _work(lane: Lane, counts: Counts) -> bool:
-    """One turn of a lane; False when it has nothing more to do in this run."""
-    if not throttle.take(lane.account):
+def _poll_some(coverage: Coverage, counts: Counts) -> bool:
+    """Poll a few parcels under a lease of the account; returns whether there may be more in this run."""
+    lease = CARRIERS.take(coverage.account)
+    if lease is None:
         return False
     try:
-        return _poll_some(lane, counts)
-    finally:
-        throttle.leave(lane.account)
-
-
-def _poll_some(lane: Lane, counts: Counts) -> bool:
-    """Poll up to PARCELS_A_TURN due parcels of an account; returns whether there may be more."""
-    poller = _poller(lane)
-    if poller is None:
-        return False
-    until = time.monotonic() + SECONDS_A_TURN
-    for _turn in range(PARCELS_A_TURN):
-        parcel = throttle.claim_next(lane, floor=poller.floor)
-        if parcel is None or not poller.poll(parcel, counts):
+        poller = _poller(coverage)
+        if poller is None:
             return False
-        if time.monotonic() > until or not throttle.keep(lane.account):
-            break
-        if connection.vendor == "sqlite":
-            time.sleep(SQLITE_PAUSE_SECONDS)
-    return True
+        until = time.monotonic() + SECONDS_A_LEASE
+        for _number in range(PARCELS_A_LEASE):
+            parcel = claim_next(coverage, floor=poller.floor)
+            if parcel is None or not poller.poll(parcel, counts):
+                return False
+            renewed = CARRIERS.renew(lease) if time.monotonic() <= until else None
+            if renewed is None:
+                break
+            lease = renewed
+            if connection.vendor == "sqlite":
+                time.sleep(SQLITE_PAUSE_SECONDS)
+        return True
+    finally:
+        CARRIERS.release(lease)
 
 
 def poll_interval(floor: timedelta) -> timedelta:
@@ -108,7 +112,7 @@ def poll_interval(floor: timedelta) -> timedelta:
 class Poller:
     """Polls parcels through one account. `floor` is the minimum interval between two queries of one parcel."""
 
-    lane: Lane
+    account: CarrierAccount
     keys: CarrierKeys
     floor: timedelta
 
@@ -124,7 +128,7 @@ class Poller:
             counts.failed += 1
             _postpone(parcel, _problem("fault", repr(error)), self._backoff(parcel))
             return True
-        throttle.note_success(self.lane.account)
+        CARRIERS.record_calls(self.account.pk, [False])
         return True
 
     def _query(self, parcel: Shipment, counts: Counts) -> None:
@@ -138,38 +142,38 @@ class Poller:
 
     def _record_error(self, parcel: Shipment, error: CarrierError, counts: Counts) -> bool:
         problem = _problem(error.code, error.detail)
-        account = self.lane.account
         if error.code == "nothing_found":
             counts.answered += 1
             _record_nothing_found(parcel, problem, poll_interval(self.floor))
-            throttle.note_success(account)
+            CARRIERS.record_calls(self.account.pk, [False])
             return True
         counts.failed += 1
         if error.ends_run:
             _postpone(parcel, problem, max(self.floor, RETRY))
-            throttle.rest(account, throttle.REST_MISCONFIGURED)
-            logger.error("carrier account unusable: %s", error.code, extra={"account": account.slug})
+            CARRIERS.open_circuit(self.account.pk, MISCONFIGURED_BACKOFF)
+            logger.error("carrier account unusable: %s", error.code, extra={"account": self.account.slug})
             return False
         if not error.retryable:
             _postpone(parcel, problem, max(self.floor, AFTER_REFUSAL))
             return True
         _postpone(parcel, problem, self._backoff(parcel))
-        return not throttle.note_failure(account)
+        return not CARRIERS.record_calls(self.account.pk, [True])
 
     def _backoff(self, parcel: Shipment) -> timedelta:
         """1, 2, 4 … minutes, at least the minimum interval."""
         return max(self.floor, min(RETRY * 2 ** min(parcel.check_failures, 10), LONGEST_RETRY))
 
 
-def _poller(lane: Lane) -> Poller | None:
-    """None when the secrets cannot be opened: the account rests, and the log says so."""
+def _poller(coverage: Coverage) -> Poller | None:
+    """None when the secrets cannot be opened: the circuit is opened, and the error is logged."""
+    account = coverage.account
     try:
-        keys = accounts.keys_of(lane.account)
+        keys = keys_of(account)
     except CannotDecrypt:
-        logger.exception("carrier account cannot be opened", extra={"account": lane.account.slug})
-        throttle.rest(lane.account, throttle.REST_MISCONFIGURED)
+        logger.exception("carrier account cannot be opened", extra={"account": account.slug})
+        CARRIERS.open_circuit(account.pk, MISCONFIGURED_BACKOFF)
         return None
-    return Poller(lane, keys, accounts.floor_of(lane.account))
+    return Poller(account, keys, floor_of(account))
 
 
 def _tracking_query(parcel: Shipment) -> TrackingQuery:
@@ -217,8 +221,8 @@ def _record_nothing_found(parcel: Shipment, problem: str, pause: timedelta) -> N
 class Refresh:
     """The result of a refresh.
 
-    `code` is refreshed, too_soon, arrived, no_account, resting, failed or a code of `CARRIER_ERRORS`; `allowed_at`
-    (UTC) is when the parcel may be refreshed again.
+    `code` is refreshed, too_soon, arrived, no_account, circuit_open, failed or a code of `CARRIER_ERRORS`.
+    `allowed_at` (UTC) is when the parcel may be refreshed again.
     """
 
     code: str
@@ -230,13 +234,13 @@ def refresh_now(shipment: Shipment, *, counts: Counts | None = None) -> Refresh:
     counts = Counts() if counts is None else counts
     if not shipment.is_polled:
         return Refresh("arrived")
-    lane = accounts.lane_for(shipment.merchant_id, shipment.carrier)
-    poller = _poller(lane) if lane else None
-    if lane is None or poller is None:
+    coverage = coverage_of(shipment.merchant_id, shipment.carrier)
+    poller = _poller(coverage) if coverage else None
+    if poller is None:
         return Refresh("no_account")
-    if accounts.rests(lane.account, timezone.now()):
-        return Refresh("resting", lane.account.resting_until)
-    parcel = throttle.claim_this(shipment, floor=poller.floor)
+    if poller.account.is_circuit_open:
+        return Refresh("circuit_open", poller.account.circuit_open_until)
+    parcel = claim_this(shipment, floor=poller.floor)
     if parcel is None:
         counts.too_soon += 1
         return Refresh("too_soon", _allowed_at(shipment, poller.floor))
@@ -258,7 +262,7 @@ def _allowed_at(shipment: Shipment, floor: timedelta) -> datetime | None:
 def refresh_allowed_at(shipment: Shipment, floors: Mapping[str, timedelta]) -> datetime | None:
     """When this parcel may be polled again (UTC, may be past); None when it has arrived or no account can poll it.
 
-    `floors` are the `accounts.floors` of its merchant.
+    `floors` are the `floors_by_carrier` of its merchant.
     """
     floor = floors.get(shipment.carrier)
     if floor is None or not shipment.is_polled:
@@ -272,7 +276,7 @@ def poll_soon(shipments: Sequence[Shipment]) -> int:
     Calls no carrier itself, so that a click on the public page never waits for one.
     """
     now = timezone.now()
-    floors = accounts.floors(shipments[0].merchant_id) if shipments else {}
+    floors = floors_by_carrier(shipments[0].merchant_id) if shipments else {}
     ready = [row.pk for row in shipments if (at := refresh_allowed_at(row, floors)) is not None and at <= now]
     if not ready:
         return 0

@@ -128,7 +128,7 @@ def nothing_waits() -> bool:
         and not RefundRequest.objects.filter(next_try_at__isnull=False).exists()
         and not Delivery.objects.filter(done_at__isnull=True).exists()
     )
-    return idle and (relay.run_relay(), poll.ask_providers(), order_refunds()) == (0, 0, 0)
+    return idle and (relay.run_relay(), poll.poll_providers(), order_refunds()) == (0, 0, 0)
 
 
 @contextmanager
@@ -155,7 +155,7 @@ def a_fault_in_the_database(message: str) -> Iterator[None]:
 
 def test_two_providers_paid_and_by_the_rule_the_second_gives_its_money_back(box: Running) -> None:
     first, second = two_paid(box, "refund")
-    PaymentAccount.objects.update(resting_until=None)
+    PaymentAccount.objects.update(next_call_at=None)
     RefundRequest.objects.update(next_try_at=timezone.now())
     assert order_refunds() == 1
     assert (state(first), state(second)) == (("paid", "paid"), ("refunded", "paid"))
@@ -244,8 +244,8 @@ def test_ten_thousand_orders_expire_in_one_minute_and_are_drained() -> None:
     assert events() == {"order.closed": ORDERS - TRIED, "order.close_requested": TRIED}
     relay.run_relay()
     Payment.objects.update(next_query_at=timezone.now())
-    while poll.ask_providers():
-        PaymentAccount.objects.update(resting_until=None)
+    while poll.poll_providers():
+        PaymentAccount.objects.update(next_call_at=None)
     assert not Order.objects.exclude(status="closed").exists()
     closings = OrderEvent.objects.filter(kind="transition", to_status="closed", trigger="timeout")
     assert (closings.count(), closings.values("order").distinct().count()) == (ORDERS, ORDERS)

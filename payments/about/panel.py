@@ -25,7 +25,7 @@ from payments.models import (
     RevivalRequest,
     SettlementRequest,
 )
-from payments.provider_calls import throttle
+from payments.provider_calls.throttle import Wait, waits_of
 from payments.providers.registry import PROVIDERS
 from payments.refunds import labels as refund_words
 
@@ -65,7 +65,7 @@ def panel(order: Order) -> Panel:
     """The open cases, what is or was asked back, and the attempts with their money; newest first."""
     attempts = list(order.payments.select_related("account").order_by("-pk"))
     cases = PaymentException.objects.filter(order_id=order.pk, resolved_at__isnull=True).order_by("-pk")
-    waits = throttle.waits([payment.account_id for payment in attempts if payment.close_wanted_at])
+    waits = waits_of([payment.account_id for payment in attempts if payment.close_wanted_at])
     requests = RefundRequest.objects.filter(order_id=order.pk).order_by("-pk")
     items = [_case_item(case) for case in cases]
     items += [_proposal_item(proposal) for proposal in _waiting_proposals(order)]
@@ -93,7 +93,7 @@ def _proposal_item(proposal: MoneyProposal) -> Item:
     )
 
 
-def _item(payment: Payment, wait: throttle.Wait | None) -> Item:
+def _item(payment: Payment, wait: Wait | None) -> Item:
     facts = [
         (_("amount"), f"¥{format_amount(payment.amount)}"),
         (_("merchant reference"), payment.reference),
@@ -122,21 +122,21 @@ def _last_answer(payment: Payment) -> str:
     return f"{_moment(payment.last_asked_at)} {words}".strip()
 
 
-def _closing_words(payment: Payment, wait: throttle.Wait | None) -> str:
-    """How long the lane will take, or why nobody asks at the moment."""
+def _closing_words(payment: Payment, wait: Wait | None) -> str:
+    """How long the account's queue will take, or why no query goes out at the moment."""
     if wait is None:
         return _("waits to be closed at the provider")
-    if wait.resting_until:
-        return _("the provider does not answer; tried again in %(time)s") % {
-            "time": timeuntil(wait.resting_until)
+    if wait.open_until:
+        return _("circuit open: the provider does not answer; tried again in %(time)s") % {
+            "time": timeuntil(wait.open_until)
         }
     if payment.next_query_at and payment.next_query_at > timezone.now():
         return _("waits to be closed at the provider; tried again in %(time)s") % {
             "time": timeuntil(payment.next_query_at)
         }
     words = ngettext(
-        "is being closed at the provider: %(waiting)d in the lane, about %(seconds)d s",
-        "is being closed at the provider: %(waiting)d in the lane, about %(seconds)d s",
+        "is being closed at the provider: %(waiting)d in the queue, about %(seconds)d s",
+        "is being closed at the provider: %(waiting)d in the queue, about %(seconds)d s",
         wait.waiting,
     )
     return words % {"waiting": wait.waiting, "seconds": wait.seconds}

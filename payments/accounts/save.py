@@ -75,7 +75,7 @@ def _write(account: PaymentAccount, keys: AccountKeys) -> None:
     account.sealed_secrets = seal(keys.secrets, table=_TABLE, slug=account.slug)
     account.changed_at = timezone.now()
     # A new key deserves a new trial.
-    account.failures_in_a_row, account.resting_until = 0, None
+    account.failures_in_a_row, account.next_call_at = 0, None
     account.save()
     known_accounts.forget(account.provider, account.slug)
     transaction.on_commit(lambda: known_accounts.forget(account.provider, account.slug))

@@ -17,14 +17,14 @@ from orders.models import Merchant
 from ordersite.lib.adminkit import badges, fields
 from ordersite.lib.adminkit.add_form import AddByFormMixin
 from ordersite.lib.adminkit.confirmed import Confirmed, ConfirmedActionsMixin
-from ordersite.lib.adminkit.outside_accounts import AccountColumnsMixin, self_check, switches
 from ordersite.lib.adminkit.read_only import ReadOnlyAdmin
 from ordersite.lib.crypto import CannotDecrypt
+from ordersite.outside_accounts.account_pages import AccountColumnsMixin, self_check, switches
 from ordersite.queue import wakeups
 from payments.accounts import keys, save
 from payments.lifecycle.closing import ASK_HINT
 from payments.models import PaymentAccount
-from payments.provider_calls import throttle
+from payments.provider_calls.throttle import PROVIDERS, waits_of
 from payments.providers import registry
 
 CHANGE = "payments.change_paymentaccount"
@@ -53,9 +53,9 @@ def _problems(account: PaymentAccount) -> list[str]:
 
 
 def _try_now(_request: HttpRequest, account: PaymentAccount, _data: Mapping[str, Any]) -> Promise:
-    throttle.try_now(account)
+    PROVIDERS.half_open(account)
     wakeups.hint(ASK_HINT)
-    return _("The next question goes out now; if it is answered, the others follow.")
+    return _("The trial query goes out now; if it is answered, the circuit closes and the others follow.")
 
 
 def notify_url(account: PaymentAccount) -> str:
@@ -65,7 +65,6 @@ def notify_url(account: PaymentAccount) -> str:
 
 @admin.register(PaymentAccount)
 class PaymentAccountAdmin(AccountColumnsMixin, AddByFormMixin, ConfirmedActionsMixin, ReadOnlyAdmin):
-    breaks_after = throttle.BREAKS_AFTER
     list_display = ("slug", "channel", "merchant", "state", "changed")
     list_filter = ("is_active", "merchant")
     list_select_related = ("merchant",)
@@ -80,8 +79,9 @@ class PaymentAccountAdmin(AccountColumnsMixin, AddByFormMixin, ConfirmedActionsM
         "created_at",
         "changed_at",
         "questions",
+        "circuit",
     )
-    readonly_fields = ("channel", "address", "questions", "serials")
+    readonly_fields = ("channel", "address", "questions", "circuit", "serials")
     add_by = AddAccountForm
     add_title = _("Add payment account")
     confirmed = (
@@ -103,10 +103,10 @@ class PaymentAccountAdmin(AccountColumnsMixin, AddByFormMixin, ConfirmedActionsM
             _("Try now"),
             CHANGE,
             _(
-                "Ends the rest after failures: one question goes out at once, and if it fails the account rests again."
+                "Half-opens the circuit: one query goes out at once, and if it fails the circuit is open again."
             ),
             _try_now,
-            fits=throttle.is_resting,
+            fits=lambda account: account.is_circuit_open,
             icon="bolt",
         ),
         *switches(
@@ -146,13 +146,11 @@ class PaymentAccountAdmin(AccountColumnsMixin, AddByFormMixin, ConfirmedActionsM
 
     @admin.display(description=_("questions to the provider"))
     def questions(self, account: PaymentAccount) -> SafeString:
-        """How the lane to this account stands: the answer to «why is nothing asked?»."""
-        wait = throttle.waits([account.pk])[account.pk]
+        """How many payments wait for a query at this account, and for how long."""
+        wait = waits_of([account.pk])[account.pk]
         return badges.facts(
             [
                 (_("payments waiting to be asked for"), f"{wait.waiting:,}"),
                 (_("takes about (seconds)"), f"{wait.seconds:,}"),
-                (_("failures in a row"), f"{wait.failures_in_a_row:,}"),
-                (_("resting until"), badges.ago(wait.resting_until) if wait.resting_until else ""),
             ]
         )

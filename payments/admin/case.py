@@ -141,8 +141,8 @@ def _replay(request: HttpRequest, case: PaymentException, _data: Mapping[str, An
 
 def _ask(request: HttpRequest, case: PaymentException, _data: Mapping[str, Any]) -> str | Promise:
     payment = _money_of(case, remedies.can_ask)
-    if not poll.ask_now(payment):
-        return _("The provider was asked a moment ago, or rests after failures. Try again in a few seconds.")
+    if not poll.query_now(payment):
+        return _("The provider was asked a moment ago, or its circuit is open. Try again in a few seconds.")
     desk.add_step(case.pk, Deed.ASKED, user_id=person(request).pk)
     label = PaymentStatus(Payment.objects.get(pk=payment.pk).status).label
     return gettext("The provider was asked. The payment is now: %(status)s") % {"status": label}

@@ -53,8 +53,8 @@ class RefundInline(ReadOnlyInline):
 
 def _ask(_request: HttpRequest, payment: Payment, _data: Mapping[str, Any]) -> str | Promise:
     """Asking changes nothing by itself; what the provider says goes through the payment door."""
-    if not poll.ask_now(payment):
-        return _("The provider was asked a moment ago, or rests after failures. Try again in a few seconds.")
+    if not poll.query_now(payment):
+        return _("The provider was asked a moment ago, or its circuit is open. Try again in a few seconds.")
     fresh = Payment.objects.get(pk=payment.pk)
     return _("The provider was asked. The payment is now: %(status)s") % {
         "status": PaymentStatus(fresh.status).label

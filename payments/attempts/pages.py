@@ -23,7 +23,7 @@ from ordersite.lib import qr
 from ordersite.lib.errors import OutsideError
 from payments.attempts.start import form_of
 from payments.models import Payment, PaymentStatus
-from payments.polling.poll import ask_now
+from payments.polling.poll import query_now
 from payments.providers.registry import get_provider
 
 logger = logging.getLogger(__name__)
@@ -132,7 +132,7 @@ def _fresh(reference: str) -> Payment:
     """The attempt after the provider was asked, if it is undecided and nobody asked within 3 s."""
     attempts = Payment.objects.select_related("account", "order__merchant")
     payment = get_object_or_404(attempts, reference=reference)
-    if state_of(payment) == "waiting" and ask_now(payment):
+    if state_of(payment) == "waiting" and query_now(payment):
         payment = attempts.get(pk=payment.pk)
     return payment
 

@@ -23,8 +23,8 @@ from payments.attempts.errors import ProviderUnavailable, openid_missing
 from payments.lifecycle.apply import open_attempt
 from payments.models import Payment, PaymentAccount, PaymentStatus
 from payments.models.payment import UNDECIDED
-from payments.polling.call import attempt_of, can_ask
-from payments.polling.poll import ask_now, close_now
+from payments.polling.call import attempt_of, is_queryable
+from payments.polling.poll import close_now, query_now
 from payments.polling.schedule import next_question_at
 from payments.providers.interface import PaysInApp
 from payments.providers.registry import get_provider
@@ -72,7 +72,7 @@ def close_others(order: Order, account: PaymentAccount) -> None:
     others = Payment.objects.filter(order=order, status__in=UNDECIDED, close_wanted_at__isnull=True)
     for payment in others.exclude(account=account).select_related("account"):
         answered = close_now(payment)
-        if answered is None or answered.outage:
+        if answered is None or answered.is_outage:
             raise ProviderUnavailable(payment.reference)
 
 
@@ -118,7 +118,7 @@ def _insert(order: Order, account: PaymentAccount, now: datetime) -> Payment:
         created_at=now,
         expires_at=order.close_due_at,
     )
-    payment.next_query_at = next_question_at(payment, now=now) if can_ask(keys_of(account)) else None
+    payment.next_query_at = next_question_at(payment, now=now) if is_queryable(keys_of(account)) else None
     payment.save(force_insert=True)
     return payment
 
@@ -133,7 +133,7 @@ def _lead_to_provider(started: Started) -> Started:
     in_app = pays_in_app(payment.account) and not payment.code_url
     if payment.status == PaymentStatus.OPEN and not in_app:
         return started
-    if not started.is_new and ask_now(payment):
+    if not started.is_new and query_now(payment):
         payment = Payment.objects.select_related("account", "order").get(pk=payment.pk)
         if payment.status not in UNDECIDED:
             raise order_not_payable(payment.order.number, str(payment.status))

@@ -20,7 +20,7 @@ from payments.lifecycle.decide import RETRY_AFTER, Decision, Effect, RaiseRefund
 from payments.lifecycle.refunds import KnownRefunds, RequestAction
 from payments.lifecycle.updates import Outcome, PaymentUpdate, UpdateResult
 from payments.models import Payment, Refund
-from payments.provider_calls.throttle import TURN_LEASE
+from payments.provider_calls.throttle import PROVIDERS
 from payments.providers.types import UpdateKind
 
 
@@ -109,7 +109,7 @@ class MatchedUpdate:
     def _query_at_once(self, now: datetime) -> bool:
         """Not while somebody queries at this moment: `next_query_at` is that query's lease then."""
         asked_at = self.payment.last_asked_at
-        if asked_at is not None and now - asked_at <= TURN_LEASE:
+        if asked_at is not None and now - asked_at <= PROVIDERS.lease:
             return False
         self.payment.next_query_at = now
         return True

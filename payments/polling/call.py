@@ -1,4 +1,4 @@
-"""One question to a provider: what became of the attempt, and, where wanted, close it. No database: runs in threads."""
+"""Queries a provider about an attempt and closes it there where wanted. No database: runs in threads."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.urls import reverse
 from ordersite.lib.http import Gateway
 from payments.accounts.keys import notify_url
 from payments.models import Payment
-from payments.provider_calls.result import Called, opened, outcome
+from payments.provider_calls.result import CallResult, answer_or_error, usable_keys
 from payments.providers.registry import get_provider
 from payments.providers.types import AccountKeys, Attempt, TradeResult, TradeState
 
@@ -19,10 +19,11 @@ ENDED = frozenset((TradeState.PAID, TradeState.REFUNDED, TradeState.CLOSED))
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """`close`: the provider shall take no more money. `lease`: what the claim wrote into next_query_at, if any.
+class StatusQuery:
+    """A query about one attempt.
 
-    `keys` None: the account's secrets cannot be read.
+    `keys` None: the account's secrets cannot be read. `close`: the provider shall take no more money. `lease` (UTC):
+    what the claim wrote into `next_query_at`; None where nothing was claimed.
     """
 
     payment: Payment
@@ -32,14 +33,14 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Answered(Called[TradeResult]):
-    """`answer` and `error` both empty: this account can neither be asked nor told."""
+class QueryResult(CallResult[TradeResult]):
+    """`answer` and `error` are both empty where this account's provider can neither query nor close."""
 
-    question: Question
+    query: StatusQuery
 
 
 def attempt_of(payment: Payment, *, subject: str = "", openid: str = "") -> Attempt:
-    """The payment in the adapters' words; addresses are absolute.
+    """The payment as an adapter takes it; addresses are absolute.
 
     `openid`: the buyer's, where the payment shall be made inside WeChat.
     """
@@ -57,25 +58,25 @@ def attempt_of(payment: Payment, *, subject: str = "", openid: str = "") -> Atte
     )
 
 
-def can_ask(keys: AccountKeys) -> bool:
-    """Whether this account's provider can be asked about an attempt or told to close it."""
+def is_queryable(keys: AccountKeys) -> bool:
+    """Whether this account's provider can be queried about an attempt or can close it."""
     provider = get_provider(keys.provider)
     return provider.can_query(keys) or provider.can_close(keys)
 
 
-def ask(question: Question, gateway: Gateway) -> Answered:
-    """Up to three calls to the provider; never raises."""
-    answer, error = outcome(lambda: _exchange(question, gateway), reference=question.payment.reference)
-    return Answered(question, answer=answer, error=error)
+def query_provider(query: StatusQuery, gateway: Gateway) -> QueryResult:
+    """Make up to three calls to the provider; never raises."""
+    answer, error = answer_or_error(lambda: _exchange(query, gateway), reference=query.payment.reference)
+    return QueryResult(query, answer=answer, error=error)
 
 
-def _exchange(question: Question, gateway: Gateway) -> TradeResult | None:
-    """Ask first, then close: an answer «paid» is a payment, whatever we wanted."""
-    keys, attempt = opened(question.keys), attempt_of(question.payment)
+def _exchange(query: StatusQuery, gateway: Gateway) -> TradeResult | None:
+    """Query first, then close: an answer «paid» is a payment, also where closing was wanted."""
+    keys, attempt = usable_keys(query.keys), attempt_of(query.payment)
     provider = get_provider(keys.provider)
     answer = provider.query(attempt, keys, gateway) if provider.can_query(keys) else None
     if answer is not None and answer.state in ENDED:
         return answer
-    if question.close and provider.can_close(keys):
+    if query.close and provider.can_close(keys):
         return provider.close(attempt, keys, gateway)
     return answer

@@ -1,7 +1,7 @@
-"""Active query: pending attempts are asked for on a widening schedule, and asked and closed where closing is wanted.
+"""Queries providers about undecided attempts on a widening schedule, and closes those that shall be closed.
 
-Nothing here calls the outside inside a transaction. What a provider answers goes through the payment door as a
-finding; whatever is left undecided is asked for again.
+Nothing here calls the outside inside a transaction. What a provider answers goes through the payment door as a payment
+update; an attempt that stays undecided is queried again.
 """
 
 from __future__ import annotations
@@ -12,82 +12,81 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from ordersite.lib.http import Gateway
+from ordersite.outside_accounts.throttle import Lease
 from payments.models import Payment, PaymentAccount
 from payments.models.payment import UNDECIDED
-from payments.polling.call import Answered, Question, ask
+from payments.polling.call import QueryResult, StatusQuery, query_provider
 from payments.polling.record import record_answer
-from payments.provider_calls import throttle
-from payments.provider_calls.runner import Work, readable_keys, run
+from payments.provider_calls.runner import CallKind, readable_keys, run
+from payments.provider_calls.throttle import PROVIDERS, accounts_to_query, claim_payments
 
-ASK_AT_MOST_EVERY = timedelta(seconds=3)
+LEAST_INTERVAL = timedelta(seconds=3)
 
-# Somebody is looking at the page: better «not known yet» soon than the answer late.
+# For a person who waits at a page: better «not known yet» soon than the answer late.
 _PAGE_GATEWAY = Gateway(connect=1.0, read=3.0, write=2.0, pool=1.0)
 
 
-def ask_providers() -> int:
-    """Ask for what is due, for about 2.5 seconds; returns how many payments were asked for."""
-    return run(ASKING)
+def poll_providers() -> int:
+    """Query what is due, for about 2.5 seconds; returns the number of queried payments."""
+    return run(QUERIES)
 
 
 def _accounts(before: datetime) -> list[PaymentAccount]:
-    return throttle.due_accounts(before=before)
+    return accounts_to_query(before=before)
 
 
-def _questions(held: throttle.Hold) -> list[Question]:
-    payments, keys = throttle.claim(held), readable_keys(held.account)
+def _claim(lease: Lease[PaymentAccount]) -> list[StatusQuery]:
+    payments, keys = claim_payments(lease), readable_keys(lease.account)
     return [
-        Question(payment, keys, close=payment.close_wanted_at is not None, lease=held.lease)
+        StatusQuery(payment, keys, close=payment.close_wanted_at is not None, lease=lease.until)
         for payment in payments
     ]
 
 
-def _payment(answered: Answered) -> Payment:
-    return answered.question.payment
+def _payment(result: QueryResult) -> Payment:
+    return result.query.payment
 
 
-ASKING = Work("lane", _accounts, _questions, ask, record_answer, _payment)
+QUERIES = CallKind("queries", _accounts, _claim, query_provider, record_answer, _payment)
 
 
-def ask_now(payment: Payment) -> bool:
-    """Ask for one undecided attempt at once, whoever looks; at most every 3 s, and not while its account rests.
+def query_now(payment: Payment) -> bool:
+    """Query one undecided attempt at once; at most every 3 s, and not while the account's circuit is open.
 
-    Returns whether it was asked for. The payment instance is not refreshed.
+    Returns whether it was queried. The payment instance is not refreshed.
     """
-    if throttle.is_resting(payment.account) or not _may_ask_again(payment):
+    if payment.account.is_circuit_open or not _may_query_again(payment):
         return False
-    _ask_one(Question(payment, readable_keys(payment.account), close=False))
+    _query(StatusQuery(payment, readable_keys(payment.account), close=False))
     return True
 
 
-def close_now(payment: Payment) -> Answered | None:
-    """Mark an attempt as to be closed, ask for it and close it at once; None when its account rests.
+def close_now(payment: Payment) -> QueryResult | None:
+    """Mark an attempt as to be closed, query it and close it at once; None while the account's circuit is open.
 
-    Whatever comes of it, even our own death, the lane goes on from the mark.
+    The mark is committed first, so that polling finishes the work if this process dies.
     """
-    now, rests = timezone.now(), throttle.is_resting(payment.account)
-    lease = now if rests else now + throttle.TURN_LEASE
+    now, is_open = timezone.now(), payment.account.is_circuit_open
+    lease = now if is_open else now + PROVIDERS.lease
     undecided = Payment.objects.filter(pk=payment.pk, status__in=UNDECIDED)
     undecided.update(close_wanted_at=now, next_query_at=lease, last_asked_at=now, queries=F("queries") + 1)
     payment.close_wanted_at = now
-    return (
-        None
-        if rests
-        else _ask_one(Question(payment, readable_keys(payment.account), close=True, lease=lease))
-    )
+    if is_open:
+        return None
+    return _query(StatusQuery(payment, readable_keys(payment.account), close=True, lease=lease))
 
 
-def _ask_one(question: Question) -> Answered:
-    answered = ask(question, _PAGE_GATEWAY)
-    record_answer(answered)
-    failures = throttle.note_calls(question.payment.account_id, [answered.outage])
-    throttle.rest_if_failing(question.payment.account_id, failures)
-    return answered
+def _query(query: StatusQuery) -> QueryResult:
+    """Call outside the account's lease; the result counts for its circuit breaker all the same."""
+    result = query_provider(query, _PAGE_GATEWAY)
+    record_answer(result)
+    PROVIDERS.record_calls(query.payment.account_id, [result.is_outage])
+    return result
 
 
-def _may_ask_again(payment: Payment) -> bool:
-    """One of all who look at the same moment may ask: a guarded UPDATE decides."""
+def _may_query_again(payment: Payment) -> bool:
+    """Claim the next query by a guarded UPDATE: one of all who look at the same moment gets it."""
     now = timezone.now()
-    rested = Q(last_asked_at__isnull=True) | Q(last_asked_at__lte=now - ASK_AT_MOST_EVERY)
-    undecided = Payment.objects.filter(rested, pk=payment.pk, status__in=UNDECIDED)
+    is_over = Q(last_asked_at__isnull=True) | Q(last_asked_at__lte=now - LEAST_INTERVAL)
+    undecided = Payment.objects.filter(is_over, pk=payment.pk, status__in=UNDECIDED)
     return undecided.update(last_asked_at=now, queries=F("queries") + 1) == 1

@@ -15,7 +15,7 @@ from payments.lifecycle.apply import apply_updates
 from payments.lifecycle.updates import PaymentUpdate
 from payments.models import Payment, PaymentException
 from payments.models.payment import UNDECIDED
-from payments.polling.call import Answered
+from payments.polling.call import QueryResult
 from payments.polling.schedule import EXPIRY_GRACE, next_question_at
 from payments.providers.types import TradeResult, TradeState, UpdateKind
 
@@ -23,47 +23,45 @@ from payments.providers.types import TradeResult, TradeState, UpdateKind
 SILENCE = timedelta(hours=24)
 
 
-def record_answer(answered: Answered) -> None:
+def record_answer(result: QueryResult) -> None:
     """Apply what the provider said and set the next time to ask. Call outside of transactions.
 
     One finding a batch: money that came and went back is two facts about one order.
     """
-    payment, now = answered.question.payment, timezone.now()
-    for update in _updates(answered, now):
+    payment, now = result.query.payment, timezone.now()
+    for update in _updates(result, now):
         apply_updates([update])
-    _ask_again(answered, now)
-    if answered.outage and payment.close_wanted_at and now - payment.close_wanted_at >= SILENCE:
-        _tell_a_person(answered)
+    _ask_again(result, now)
+    if result.is_outage and payment.close_wanted_at and now - payment.close_wanted_at >= SILENCE:
+        _tell_a_person(result)
 
 
-def _updates(answered: Answered, now: datetime) -> list[PaymentUpdate]:
-    if answered.error:
+def _updates(result: QueryResult, now: datetime) -> list[PaymentUpdate]:
+    if result.error:
         return []
-    answer = answered.answer or TradeResult(state=TradeState.NOT_FOUND, raw="not_applicable")
+    answer = result.answer or TradeResult(state=TradeState.NOT_FOUND, raw="not_applicable")
     if answer.state in (TradeState.PAID, TradeState.REFUNDED):
-        return _money_updates(answered, answer, now)
-    if answer.state is TradeState.CLOSED or (
-        answer.state is TradeState.NOT_FOUND and _is_final(answered, now)
-    ):
-        return [_update(answered, answer, UpdateKind.CLOSED, now)]
+        return _money_updates(result, answer, now)
+    if answer.state is TradeState.CLOSED or (answer.state is TradeState.NOT_FOUND and _is_final(result, now)):
+        return [_update(result, answer, UpdateKind.CLOSED, now)]
     return []
 
 
-def _is_final(answered: Answered, now: datetime) -> bool:
+def _is_final(result: QueryResult, now: datetime) -> bool:
     """«Not known» proves nothing while the provider still takes money: a buyer may have its page open."""
-    payment = answered.question.payment
+    payment = result.query.payment
     return payment.close_wanted_at is not None and now >= payment.expires_at + EXPIRY_GRACE
 
 
-def _money_updates(answered: Answered, answer: TradeResult, now: datetime) -> list[PaymentUpdate]:
-    paid = _update(answered, answer, UpdateKind.PAYMENT, now)
+def _money_updates(result: QueryResult, answer: TradeResult, now: datetime) -> list[PaymentUpdate]:
+    paid = _update(result, answer, UpdateKind.PAYMENT, now)
     if answer.state is TradeState.PAID:
         return [paid]
     return [paid, replace(paid, kind=UpdateKind.REFUND, occurred_at=None, full_refund=True)]
 
 
-def _update(answered: Answered, answer: TradeResult, kind: UpdateKind, now: datetime) -> PaymentUpdate:
-    payment = answered.question.payment
+def _update(result: QueryResult, answer: TradeResult, kind: UpdateKind, now: datetime) -> PaymentUpdate:
+    payment = result.query.payment
     return PaymentUpdate(
         account_id=payment.account_id,
         kind=kind,
@@ -78,8 +76,8 @@ def _update(answered: Answered, answer: TradeResult, kind: UpdateKind, now: date
     )
 
 
-def _tell_a_person(answered: Answered) -> None:
-    payment = answered.question.payment
+def _tell_a_person(result: QueryResult) -> None:
+    payment = result.query.payment
     case = Case(
         kind=PaymentException.Kind.PROVIDER_SILENT,
         dedup_key=payment.reference,
@@ -87,32 +85,32 @@ def _tell_a_person(answered: Answered) -> None:
         order_id=payment.order_id,
         payment_id=payment.pk,
         amount=payment.amount,
-        detail={"last_answer": _words(answered)},
+        detail={"last_answer": _words(result)},
     )
     with transaction.atomic():
         open_cases([case])
 
 
-def _ask_again(answered: Answered, now: datetime) -> None:
+def _ask_again(result: QueryResult, now: datetime) -> None:
     """Write what was heard; the next time only where our claim still stands: a newer wish to close goes first."""
-    attempt = Payment.objects.filter(pk=answered.question.payment.pk)
-    attempt.update(last_answer=_words(answered))
-    if answered.question.lease:
-        claimed = attempt.filter(next_query_at=answered.question.lease)
-        claimed.filter(status__in=UNDECIDED).update(next_query_at=_next_time(answered, now))
+    attempt = Payment.objects.filter(pk=result.query.payment.pk)
+    attempt.update(last_answer=_words(result))
+    if result.query.lease:
+        claimed = attempt.filter(next_query_at=result.query.lease)
+        claimed.filter(status__in=UNDECIDED).update(next_query_at=_next_time(result, now))
         # A decided one is asked for once, because a refund of money that we never saw came up.
         claimed.exclude(status__in=UNDECIDED).update(next_query_at=None)
 
 
-def _next_time(answered: Answered, now: datetime) -> datetime | None:
+def _next_time(result: QueryResult, now: datetime) -> datetime | None:
     """None: nobody can be asked, and nobody wants it closed."""
-    payment = answered.question.payment
-    if answered.answer or answered.error:
+    payment = result.query.payment
+    if result.answer or result.error:
         return next_question_at(payment, now=now)
     return payment.expires_at + EXPIRY_GRACE if payment.close_wanted_at else None
 
 
-def _words(answered: Answered) -> str:
-    if answered.error:
-        return str(answered.error)[:200]
-    return str(answered.answer.state) if answered.answer else "not_applicable"
+def _words(result: QueryResult) -> str:
+    if result.error:
+        return str(result.error)[:200]
+    return str(result.answer.state) if result.answer else "not_applicable"

@@ -1,4 +1,4 @@
-"""What comes of a call to a provider: an answer or an error. No database: runs in threads.
+"""Turns a call to a provider into a result: an answer or an error. No database: runs in threads.
 
 A time-out is an error here and never an answer: it says nothing about the money.
 """
@@ -21,30 +21,32 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Called(Generic[Answer]):
+class CallResult(Generic[Answer]):
     """An answer or an error; neither where there was nothing to call."""
 
     answer: Answer | None = None
     error: OutsideError | None = None
 
     @property
-    def outage(self) -> bool:
-        """The other side did not do its part; a plain business refusal is an answer like any other."""
+    def is_outage(self) -> bool:
+        """Whether the provider failed to answer; a business refusal is an answer like any other."""
         return self.error is not None and self.error.code != "provider_refused"
 
 
-def outcome(exchange: Callable[[], Answer], *, reference: str) -> tuple[Answer | None, OutsideError | None]:
-    """What the exchange brings, as answer and error; never raises. `reference` is for the log."""
+def answer_or_error(
+    exchange: Callable[[], Answer], *, reference: str
+) -> tuple[Answer | None, OutsideError | None]:
+    """Run the exchange and return its answer or its error; never raises. `reference` is for the log."""
     try:
         return exchange(), None
     except OutsideError as error:
         return None, error
-    except Exception as error:  # the edge of a thread: the error is kept with the row by whoever records it
+    except Exception as error:  # the edge of a thread: the error is recorded on the row
         logger.exception("call failed", extra={"reference": reference})
-        return None, _broken(error)
+        return None, _adapter_error(error)
 
 
-def _broken(error: Exception) -> OutsideError:
+def _adapter_error(error: Exception) -> OutsideError:
     return OutsideError(
         "adapter_failed",
         _("The answer could not be worked on: %(detail)s"),
@@ -54,7 +56,7 @@ def _broken(error: Exception) -> OutsideError:
     )
 
 
-def opened(keys: AccountKeys | None) -> AccountKeys:
+def usable_keys(keys: AccountKeys | None) -> AccountKeys:
     """The keys of an account; raises `OutsideError` where they could not be read."""
     if keys is None:
         raise OutsideError(

@@ -1,7 +1,7 @@
-"""Turns at the provider accounts: begun while workers are free, called in threads, recorded, and given back.
+"""Runs the calls to providers: leases accounts while workers are free, calls in threads, records, releases.
 
-What is called at an account, be it about a payment or a refund, holds the account's turn first: they share its rate
-and its rest. Nothing here calls the outside inside a transaction.
+Queries and refunds of an account share its lease, and with it its rate limit and its circuit breaker. Nothing here
+calls the outside inside a transaction.
 """
 
 from __future__ import annotations
@@ -18,106 +18,109 @@ from django.utils import timezone
 
 from ordersite.lib.crypto import CannotDecrypt
 from ordersite.lib.http import Gateway
+from ordersite.outside_accounts.throttle import Lease
 from payments.accounts.keys import keys_of
 from payments.models import Payment, PaymentAccount, RefundRequest
-from payments.provider_calls import throttle
-from payments.provider_calls.result import Called
+from payments.provider_calls.result import CallResult
+from payments.provider_calls.throttle import PROVIDERS, WORKERS
 from payments.providers.types import AccountKeys
 
-# One run of a lane; the next one comes 3 s later, so that at most one worker is kept busy by it.
-SLICE_SECONDS = 2.5
-# Turns are paced in fractions of a second: for so long a run waits for the next turn instead of ending.
-PACE_SECONDS = 0.3
+# How long one run lasts; the next one begins 3 s after its start, so that at most one worker is kept busy by it.
+RUN_SECONDS = 2.5
+# The rate limit pauses for fractions of a second: a run waits so long for an account instead of ending.
+PAUSE_SECONDS = 0.3
 IDLE_SECONDS = 0.05
 
 _GATEWAY = Gateway()
 
-One = TypeVar("One")
-Came = TypeVar("Came", bound=Called[Any])
+Request = TypeVar("Request")
+Result = TypeVar("Result", bound=CallResult[Any])
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Work(Generic[One, Came]):
-    """What is done in a turn.
+class CallKind(Generic[Request, Result]):
+    """A kind of call and the steps around it.
 
-    `accounts`: those that may be called before a time (UTC) and have something due. `claim`: what goes out in a turn.
-    `call` runs in a thread and never raises. `row`: the record that a call is about.
+    `accounts`: those that may be called before a time (UTC) and have something due. `claim`: the requests that go out
+    under a lease. `call` runs in a thread and never raises. `row`: the record that a call is about.
     """
 
     name: str
     accounts: Callable[[datetime], list[PaymentAccount]]
-    claim: Callable[[throttle.Hold], list[One]]
-    call: Callable[[One, Gateway], Came]
-    record: Callable[[Came], None]
-    row: Callable[[Came], Payment | RefundRequest]
+    claim: Callable[[Lease[PaymentAccount]], list[Request]]
+    call: Callable[[Request, Gateway], Result]
+    record: Callable[[Result], None]
+    row: Callable[[Result], Payment | RefundRequest]
 
 
 @dataclass(slots=True)
-class Running(Generic[Came]):
-    """An account's turn whose calls are out."""
+class CallsInProgress(Generic[Result]):
+    """The calls that were sent under one lease."""
 
-    held: throttle.Hold
-    futures: list[Future[Came]]
+    lease: Lease[PaymentAccount]
+    futures: list[Future[Result]]
 
     @property
-    def is_done(self) -> bool:
+    def are_done(self) -> bool:
         return all(future.done() for future in self.futures)
 
 
-def run(work: Work[One, Came]) -> int:
-    """Call for what is due, account by account, for about SLICE_SECONDS; returns how many rows that were."""
-    until = time.monotonic() + SLICE_SECONDS
-    called, running = 0, list[Running[Came]]()
-    with ThreadPoolExecutor(throttle.WORKERS, thread_name_prefix=work.name) as pool:
+def run(kind: CallKind[Request, Result]) -> int:
+    """Call for what is due, account by account, for about RUN_SECONDS; returns the number of calls."""
+    until = time.monotonic() + RUN_SECONDS
+    called, running = 0, list[CallsInProgress[Result]]()
+    with ThreadPoolExecutor(WORKERS, thread_name_prefix=kind.name) as pool:
         while True:
-            waiting = _begin(work, pool, running) if time.monotonic() < until else False
+            waiting = _send(kind, pool, running) if time.monotonic() < until else False
             if not running and not waiting:
                 return called
-            called += _collect(work, running)
+            called += _collect(kind, running)
 
 
-def _begin(work: Work[One, Came], pool: ThreadPoolExecutor, running: list[Running[Came]]) -> bool:
-    """Begin turns while workers are free; returns whether an account has work that may begin in a moment."""
-    accounts = work.accounts(timezone.now() + timedelta(seconds=PACE_SECONDS))
+def _send(
+    kind: CallKind[Request, Result], pool: ThreadPoolExecutor, running: list[CallsInProgress[Result]]
+) -> bool:
+    """Lease accounts while workers are free; returns whether one has something due that may go out in a moment."""
+    accounts = kind.accounts(timezone.now() + timedelta(seconds=PAUSE_SECONDS))
     for account in accounts:
-        busy = sum(len(one.futures) for one in running)
-        if busy + throttle.TURN_SIZE <= throttle.WORKERS and (held := throttle.hold(account)):
-            futures = [pool.submit(work.call, one, _GATEWAY) for one in work.claim(held)]
-            running.append(Running(held, futures))
+        busy = sum(len(calls.futures) for calls in running)
+        if busy + PROVIDERS.calls_at_once <= WORKERS and (lease := PROVIDERS.take(account)):
+            futures = [pool.submit(kind.call, request, _GATEWAY) for request in kind.claim(lease)]
+            running.append(CallsInProgress(lease, futures))
     return bool(accounts)
 
 
-def _collect(work: Work[One, Came], running: list[Running[Came]]) -> int:
-    """Wait a moment, record the turns that are done and give them back; returns how many calls that were."""
-    open_calls = [future for one in running for future in one.futures if not future.done()]
-    if open_calls:
-        wait(open_calls, timeout=IDLE_SECONDS, return_when=FIRST_COMPLETED)
+def _collect(kind: CallKind[Request, Result], running: list[CallsInProgress[Result]]) -> int:
+    """Wait a moment, record finished calls and release their accounts; returns the number of finished calls."""
+    unanswered = [future for calls in running for future in calls.futures if not future.done()]
+    if unanswered:
+        wait(unanswered, timeout=IDLE_SECONDS, return_when=FIRST_COMPLETED)
     elif not running:
         time.sleep(IDLE_SECONDS)
-    finished = [one for one in running if one.is_done]
-    for one in finished:
-        running.remove(one)
-        results = [future.result() for future in one.futures]
-        for came in results:
-            _record(work, came)
-        throttle.give_back(one.held, [came.outage for came in results])
-    return sum(len(one.futures) for one in finished)
+    finished = [calls for calls in running if calls.are_done]
+    for calls in finished:
+        running.remove(calls)
+        results = [future.result() for future in calls.futures]
+        for result in results:
+            _record(kind, result)
+        PROVIDERS.release(calls.lease, [result.is_outage for result in results])
+    return sum(len(calls.futures) for calls in finished)
 
 
-def _record(work: Work[One, Came], came: Came) -> None:
-    """The edge: an answer that cannot be recorded is kept as an error on its row and does not stop the others."""
+def _record(kind: CallKind[Request, Result], result: Result) -> None:
+    """Record a result; an error in doing so is kept on the result's row and does not stop the others."""
     try:
-        work.record(came)
+        kind.record(result)
     except Exception as error:
-        row = work.row(came)
+        row = kind.row(result)
         logger.exception("answer not recorded", extra={"reference": row.reference})
         type(row)._default_manager.filter(pk=row.pk).update(last_answer=repr(error)[:200])
 
 
 def readable_keys(account: PaymentAccount) -> AccountKeys | None:
-    """None where the secrets cannot be opened: that is this account's trouble, and nobody else's."""
+    """The account's keys; None where its secrets cannot be opened, which must not stop other accounts."""
     try:
         return keys_of(account)
     except (CannotDecrypt, ValueError):

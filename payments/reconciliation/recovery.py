@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from ordersite.lib.china_time import BEIJING
 from payments.models import BillFetch, Payment, PaymentAccount, PaymentStatus
-from payments.polling.poll import ask_providers
+from payments.polling.poll import poll_providers
 from payments.reconciliation.fetch import fetch_days
 
 UNSETTLED = (PaymentStatus.CREATED, PaymentStatus.OPEN, PaymentStatus.CLOSED)
@@ -93,7 +93,7 @@ def _ask_all(
         told(left)
         if time.monotonic() >= until:
             return left
-        if not ask_providers():
+        if not poll_providers():
             time.sleep(REST_SECONDS)
     told(0)
     return 0

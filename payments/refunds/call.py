@@ -1,4 +1,4 @@
-"""One try of a refund at its provider: order it, or ask what became of it. No database: runs in threads."""
+"""Orders a refund at its provider or queries its state. No database: runs in threads."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from datetime import datetime
 from ordersite.lib.http import Gateway
 from payments.accounts.keys import notify_url
 from payments.models import RefundRequest
-from payments.provider_calls.result import Called, opened, outcome
+from payments.provider_calls.result import CallResult, answer_or_error, usable_keys
 from payments.providers.registry import get_provider
 from payments.providers.types import AccountKeys, RefundInstruction, RefundResult, RefundState
 
 
 @dataclass(frozen=True, slots=True)
-class Try:
-    """`is_order`: tell the provider to give the money back, else ask. `lease` is what the claim wrote.
+class RefundCall:
+    """A call about one refund: an order to give the money back where `is_order`, else a query.
 
-    `keys` None: the account's secrets cannot be read. The request comes with its payment and account.
+    `lease` is what the claim wrote into `next_try_at`. `keys` None: the account's secrets cannot be read. The request
+    comes with its payment and account.
     """
 
     request: RefundRequest
@@ -27,21 +28,21 @@ class Try:
 
 
 @dataclass(frozen=True, slots=True)
-class Tried(Called[RefundResult]):
-    """What came of a try: an answer or an error."""
+class RefundCallResult(CallResult[RefundResult]):
+    """The answer or the error of a call about a refund."""
 
-    one: Try
+    call: RefundCall
 
     @property
     def is_nothing_there(self) -> bool:
         """Whether the provider has no such refund for sure, so that the next try orders it."""
         if self.error:
-            return self.one.is_order and self.error.outcome_known
+            return self.call.is_order and self.error.outcome_known
         return self.answer is not None and self.answer.state is RefundState.NOT_DONE
 
 
 def order_of(request: RefundRequest) -> RefundInstruction:
-    """The request in the adapters' words: the same in every try, so that all tries are one refund."""
+    """The request as an adapter takes it; the same in every call, so that all calls are one refund."""
     payment = request.payment
     return RefundInstruction(
         reference=payment.reference,
@@ -58,14 +59,14 @@ def order_of(request: RefundRequest) -> RefundInstruction:
     )
 
 
-def attempt(one: Try, gateway: Gateway) -> Tried:
-    """One call to the provider (two where its answer alone says nothing); never raises."""
-    answer, error = outcome(lambda: _exchange(one, gateway), reference=one.request.reference)
-    return Tried(one, answer=answer, error=error)
+def call_provider(call: RefundCall, gateway: Gateway) -> RefundCallResult:
+    """Make the call to the provider (two where the first answer is not enough); never raises."""
+    answer, error = answer_or_error(lambda: _exchange(call, gateway), reference=call.request.reference)
+    return RefundCallResult(call, answer=answer, error=error)
 
 
-def _exchange(one: Try, gateway: Gateway) -> RefundResult:
-    keys = opened(one.keys)
+def _exchange(call: RefundCall, gateway: Gateway) -> RefundResult:
+    keys = usable_keys(call.keys)
     provider = get_provider(keys.provider)
-    call = provider.refund if one.is_order else provider.query_refund
-    return call(order_of(one.request), keys, gateway)
+    method = provider.refund if call.is_order else provider.query_refund
+    return method(order_of(call.request), keys, gateway)

@@ -16,7 +16,7 @@ from payments.models import PaymentException, RefundRequest, RefundStatus
 from payments.models.refund_request import AT_WORK
 from payments.providers.registry import get_provider
 from payments.providers.types import RefundResult, RefundState, UpdateKind
-from payments.refunds.call import Tried
+from payments.refunds.call import RefundCallResult
 
 # A refund takes from seconds to days (WeChat: poll five times a minute apart, then wider).
 _PAUSES = ((5, timedelta(minutes=1)), (8, timedelta(minutes=5)), (12, timedelta(minutes=15)))
@@ -33,15 +33,15 @@ _KINDS = {
 }
 
 
-def record_try(tried: Tried) -> None:
+def record_try(result: RefundCallResult) -> None:
     """Apply what the provider said and set the next time to try. Call outside of transactions."""
     now = timezone.now()
-    if tried.answer and tried.answer.state in _KINDS:
-        apply_updates([_update(tried.one.request, tried.answer, now)])
+    if result.answer and result.answer.state in _KINDS:
+        apply_updates([_update(result.call.request, result.answer, now)])
     with transaction.atomic():
-        request = RefundRequest.objects.select_for_update(no_key=True).get(pk=tried.one.request.pk)
-        _go_on(request, tried, now)
-        if request.status in AT_WORK and _is_stuck(request, tried, now):
+        request = RefundRequest.objects.select_for_update(no_key=True).get(pk=result.call.request.pk)
+        _go_on(request, result, now)
+        if request.status in AT_WORK and _is_stuck(request, result, now):
             open_cases([_case(request)])
 
 
@@ -60,40 +60,40 @@ def _update(request: RefundRequest, answer: RefundResult, now: datetime) -> Paym
     )
 
 
-def _go_on(request: RefundRequest, tried: Tried, now: datetime) -> None:
+def _go_on(request: RefundRequest, result: RefundCallResult, now: datetime) -> None:
     """Keep what was heard; plan the next try only where our claim still stands and nothing has ended it."""
-    request.last_answer = _words(tried)
-    if request.next_try_at == tried.one.lease and request.status in AT_WORK:
-        if _is_under_way(request, tried):
+    request.last_answer = _words(result)
+    if request.next_try_at == result.call.lease and request.status in AT_WORK:
+        if _is_under_way(request, result):
             request.order_out()
-        request.to_order = tried.is_nothing_there
-        request.next_try_at = next_try_at(request, tried, now=now)
+        request.to_order = result.is_nothing_there
+        request.next_try_at = next_try_at(request, result, now=now)
     request.save(update_fields=["status", "last_answer", "to_order", "next_try_at"])
 
 
-def _is_under_way(request: RefundRequest, tried: Tried) -> bool:
+def _is_under_way(request: RefundRequest, result: RefundCallResult) -> bool:
     """The provider has the order, or may have it: after an order without a usable answer nobody knows."""
     if request.status == RefundStatus.ABNORMAL:
-        return tried.answer is not None and tried.answer.state is RefundState.PROCESSING
-    return request.status == RefundStatus.APPROVED and not tried.is_nothing_there
+        return result.answer is not None and result.answer.state is RefundState.PROCESSING
+    return request.status == RefundStatus.APPROVED and not result.is_nothing_there
 
 
-def next_try_at(request: RefundRequest, tried: Tried, *, now: datetime) -> datetime:
+def next_try_at(request: RefundRequest, result: RefundCallResult, *, now: datetime) -> datetime:
     """UTC. `request.attempts` counts the try that was just made."""
     pause = next((pause for most, pause in _PAUSES if request.attempts <= most), _LONGEST_PAUSE)
     if request.status == RefundStatus.ABNORMAL:
         return now + _LONGEST_PAUSE
-    if tried.error and tried.one.is_order and not tried.error.outcome_known:
+    if result.error and result.call.is_order and not result.error.outcome_known:
         return now + min(pause, _ASK_AFTER)
-    if tried.answer and tried.answer.state is RefundState.NOT_DONE and request.attempts <= 2:
-        gap = get_provider(tried.one.request.account.provider).refund_gap
+    if result.answer and result.answer.state is RefundState.NOT_DONE and request.attempts <= 2:
+        gap = get_provider(result.call.request.account.provider).refund_gap
         return max(now, (request.ordered_at or now) + gap)
     return now + pause
 
 
-def _is_stuck(request: RefundRequest, tried: Tried, now: datetime) -> bool:
+def _is_stuck(request: RefundRequest, result: RefundCallResult, now: datetime) -> bool:
     waited = now - (request.decided_at or request.created_at)
-    patience = NOT_TAKEN if request.status == RefundStatus.APPROVED and tried.error else TAKES_LONG
+    patience = NOT_TAKEN if request.status == RefundStatus.APPROVED and result.error else TAKES_LONG
     return waited >= patience
 
 
@@ -109,7 +109,7 @@ def _case(request: RefundRequest) -> Case:
     )
 
 
-def _words(tried: Tried) -> str:
-    if tried.answer is None:
-        return str(tried.error)[:200]
-    return f"{tried.answer.state} {tried.answer.detail}".strip()[:200]
+def _words(result: RefundCallResult) -> str:
+    if result.answer is None:
+        return str(result.error)[:200]
+    return f"{result.answer.state} {result.answer.detail}".strip()[:200]

@@ -31,14 +31,14 @@ def request_close(order: Order, *, trigger: str = machine.TIMEOUT) -> None:
 
 def make_due(payment: Payment, **columns: Any) -> None:
     """Make the attempt due for a poll; `columns` change its other columns, such as its times."""
-    PaymentAccount.objects.update(resting_until=None)
+    PaymentAccount.objects.update(next_call_at=None)
     Payment.objects.filter(pk=payment.pk).update(next_query_at=timezone.now(), **columns)
 
 
 def poll_now(payment: Payment, **columns: Any) -> Payment:
     """The attempt after it was made due and polled."""
     make_due(payment, **columns)
-    poll.ask_providers()
+    poll.poll_providers()
     return fresh(payment)
 
 

@@ -10,12 +10,12 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from logistics.accounts import lanes as all_lanes
 from logistics.models import CarrierAccount, Shipment
 from logistics.tests.builders import build_account, build_shipment
-from logistics.tracking import throttle
+from logistics.tracking.coverage import coverages
 from logistics.tracking.poll import Counts, poll_tracking
 from logistics.tracking.tests.fake_kuaidi100 import FakeKuaidi100
+from logistics.tracking.throttle import CARRIERS, claim_next
 
 
 @pytest.mark.postgres
@@ -35,7 +35,7 @@ def test_claim_uses_the_index(carrier: FakeKuaidi100) -> None:
         cursor.execute("ANALYZE logistics_shipment")
 
     with CaptureQueriesContext(connection) as queries:
-        assert throttle.claim_next(all_lanes()[0], floor=timedelta(0)) == model
+        assert claim_next(coverages()[0], floor=timedelta(0)) == model
 
     claims = [query["sql"] for query in queries if query["sql"].startswith("WITH picked")]
     assert len(claims) == 2
@@ -109,15 +109,16 @@ def test_race_without_the_claim_polls_twice(carrier: FakeKuaidi100) -> None:
 def test_expired_leases_are_taken_over(carrier: FakeKuaidi100) -> None:
     build_account(carrier.url)
     parcel = build_shipment()
-    lane = all_lanes()[0]
+    coverage = coverages()[0]
 
-    assert throttle.take(lane.account)
-    assert throttle.claim_next(lane, floor=timedelta(0)) == parcel
+    lease = CARRIERS.take(coverage.account)
+    assert lease is not None
+    assert claim_next(coverage, floor=timedelta(0)) == parcel
     assert poll_tracking() == Counts()
 
     past = timezone.now() - timedelta(seconds=1)
-    CarrierAccount.objects.update(lane_leased_until=past)
+    CarrierAccount.objects.update(leased_until=past)
     Shipment.objects.update(leased_until=past)
 
     assert poll_tracking() == Counts(asked=1, answered=1, new_events=1)
-    assert not throttle.keep(lane.account)
+    assert CARRIERS.renew(lease) is None

@@ -16,6 +16,7 @@ from logistics.tracking.poll import Counts, Refresh, poll_soon, poll_tracking, r
 from logistics.tracking.tests.fake_kuaidi100 import FakeKuaidi100, error_response, route_response
 from orders.models import Order
 from orders.tests.builders import build_merchant
+from ordersite.outside_accounts.circuit import CircuitState
 
 BUSY = error_response("502")
 
@@ -133,18 +134,17 @@ def test_five_failures_open_the_breaker(carrier: FakeKuaidi100) -> None:
     assert poll_tracking() == Counts(asked=5, failed=5)
     account.refresh_from_db()
     assert account.failures_in_a_row == 5
-    assert account.resting_until is not None
-    assert account.resting_until > timezone.now()
+    assert account.is_circuit_open
     assert poll_tracking() == Counts()
-    assert refresh_now(parcels[6]).code == "resting"
+    assert refresh_now(parcels[6]).code == "circuit_open"
     assert len(carrier.queries) == 5
 
-    CarrierAccount.objects.update(resting_until=timezone.now())
+    CarrierAccount.objects.update(next_call_at=timezone.now())
     carrier.responses.clear()
 
     assert poll_tracking() == Counts(asked=2, answered=2, new_events=2)
-    awake = CarrierAccount.objects.get()
-    assert (awake.failures_in_a_row, awake.resting_until) == (0, None)
+    recovered = CarrierAccount.objects.get()
+    assert (recovered.failures_in_a_row, recovered.circuit) == (0, CircuitState.CLOSED)
 
 
 @pytest.mark.django_db
@@ -155,8 +155,8 @@ def test_unusable_account_ends_the_run(carrier: FakeKuaidi100, code: str, proble
     carrier.responses.update({parcel.tracking_number: error_response(code) for parcel in parcels})
     assert poll_tracking() == Counts(asked=1, failed=1)
     account.refresh_from_db()
-    assert account.resting_until is not None
-    assert account.resting_until > timezone.now() + timedelta(minutes=9)
+    assert account.next_call_at is not None
+    assert account.next_call_at > timezone.now() + timedelta(minutes=9)
     assert [reload(parcel).last_problem.partition(":")[0] for parcel in parcels] == [problem, "", ""]
 
 

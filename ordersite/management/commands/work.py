@@ -17,7 +17,7 @@ from ordersite.queue.loops import Loop, run_for_ever
 from ordersite.relay import run_relay
 from payments.lifecycle.closing import finish_closing
 from payments.notifications.apply import drain_notifications
-from payments.polling.poll import ask_providers
+from payments.polling.poll import poll_providers
 from payments.reconciliation.fetch import fetch_bills
 from payments.reconciliation.importing import import_statements
 from payments.reconciliation.settle import settle_statements
@@ -39,7 +39,7 @@ class Command(BaseCommand):
             [
                 *drainers,
                 Loop("relay", run_relay, 0.5),
-                Loop("ask", ask_providers, 1),
+                Loop("ask", poll_providers, 1),
                 Loop("close", close_overdue, 10),
                 Loop("finish closing", finish_closing, 60),
                 Loop("refund", order_refunds, 1),

@@ -107,11 +107,11 @@ class World:
 
     def forgive(self) -> None:
         """Accounts that rest after failures are called again."""
-        PaymentAccount.objects.update(resting_until=None, failures_in_a_row=0)
+        PaymentAccount.objects.update(next_call_at=None, failures_in_a_row=0)
 
     def ask(self, payment: Payment, *, death: int | None = None) -> None:
         """The buyer has come back from the cashier and looks at the page."""
-        self.ours(lambda: poll.ask_now(payment), death=death)
+        self.ours(lambda: poll.query_now(payment), death=death)
 
     def close_at_bank(self, payment: Payment, *, death: int | None = None) -> None:
         self.ours(lambda: poll.close_now(payment), death=death)

@@ -85,7 +85,7 @@ def test_timeline_tells_attempt_notification_and_case() -> None:
     assert entries == sorted(entries, key=lambda entry: entry.at)
 
 
-def test_panel_shows_open_cases_first_and_the_wait_of_the_lane() -> None:
+def test_open_cases_first_and_the_wait() -> None:
     account = build_webhook(query_url="http://127.0.0.1:9/")
     now = timezone.now()
     payment = build_payment(account, close_wanted_at=now, next_query_at=now - timedelta(seconds=1))
@@ -98,7 +98,7 @@ def test_panel_shows_open_cases_first_and_the_wait_of_the_lane() -> None:
     ]
     facts = dict(panel.items[1].facts)
     assert facts["amount"] == "¥199.00"
-    assert facts["closing"] == "is being closed at the provider: 1 in the lane, about 1 s"
+    assert facts["closing"] == "is being closed at the provider: 1 in the queue, about 1 s"
 
 
 def test_panel_of_an_order_nobody_tried_to_pay() -> None:

@@ -1,4 +1,4 @@
-"""The page of a payment account: how its lane stands, what is wrong with its keys, and a try without waiting."""
+"""The page of a payment account: its circuit breaker, what is wrong with its keys, and a try without waiting."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.test import Client
 from django.utils import timezone
 
 from payments.models import PaymentAccount
-from payments.provider_calls import throttle
+from payments.provider_calls.throttle import PROVIDERS, claim_payments
 from payments.tests import builders as build
 from payments.tests.fake_provider import due_payment
 
@@ -29,33 +29,33 @@ def address(account: PaymentAccount, action: str = "") -> str:
     return f"{page}do/{action}/" if action else f"{page}change/"
 
 
-def test_a_resting_account_says_so_and_may_be_tried_at_once(staff: Client) -> None:
+def test_open_circuit_may_be_half_opened(staff: Client) -> None:
     account = build.build_webhook(query_url="http://127.0.0.1:9/query")
     for _ in range(3):
         due_payment(account)
     until = timezone.now() + timedelta(minutes=5)
-    PaymentAccount.objects.update(failures_in_a_row=7, resting_until=until)
+    PaymentAccount.objects.update(failures_in_a_row=7, next_call_at=until)
     page = staff.get(address(account)).content.decode()
     assert "<dd>3</dd>" in page
     assert "<dd>7</dd>" in page
     assert address(account, "try") in page
     assert staff.post(address(account, "try")).status_code == 302
     account.refresh_from_db()
-    assert (throttle.is_resting(account), account.failures_in_a_row) == (False, 7)
-    held = throttle.hold(account)
-    assert held
-    assert len(throttle.claim(held)) == 1
+    assert (account.is_circuit_open, account.failures_in_a_row) == (False, 7)
+    lease = PROVIDERS.take(account)
+    assert lease
+    assert len(claim_payments(lease)) == 1
 
 
-def test_an_account_that_works_is_not_shown_as_resting_between_two_turns(staff: Client) -> None:
+def test_rate_limit_is_no_open_circuit(staff: Client) -> None:
     account = build.build_webhook()
-    PaymentAccount.objects.update(resting_until=timezone.now() + timedelta(seconds=30))
+    PaymentAccount.objects.update(next_call_at=timezone.now() + timedelta(seconds=30))
     assert address(account, "try") not in staff.get(address(account)).content.decode()
     account.refresh_from_db()
-    until = account.resting_until
-    throttle.try_now(account)
+    until = account.next_call_at
+    PROVIDERS.half_open(account)
     account.refresh_from_db()
-    assert account.resting_until == until
+    assert account.next_call_at == until
 
 
 def test_the_wrong_kind_of_key_is_said_when_it_is_saved(staff: Client) -> None:

@@ -49,8 +49,8 @@ def run_the_closer() -> None:
     """Everything that the machines do with an overdue order, one after another."""
     order_closing.close_overdue()
     relay.run_relay()
-    PaymentAccount.objects.update(resting_until=None)
-    poll.ask_providers()
+    PaymentAccount.objects.update(next_call_at=None)
+    poll.poll_providers()
 
 
 def notify_paid(payment: Payment) -> None:
@@ -120,8 +120,8 @@ def test_payment_at_the_very_moment_of_closing(provider: HTTPServer) -> None:
         request_close(Order.objects.get(pk=payment.order_id))
         body, headers = webhook_call(payment)
         assert post_webhook(body, headers).status_code == 204
-        PaymentAccount.objects.update(resting_until=None)
-        run_together(poll.ask_providers, apply.drain_notifications)
+        PaymentAccount.objects.update(next_call_at=None)
+        run_together(poll.poll_providers, apply.drain_notifications)
         apply.drain_notifications()
         end = end_of(payment)
         assert end in HONEST, f"round {number}"
@@ -145,10 +145,10 @@ def test_answer_and_notification_at_once_pay_once(provider: HTTPServer) -> None:
     account = askable(provider)
     for number in range(20):
         payment = build_payment(account, next_query_at=timezone.now())
-        PaymentAccount.objects.update(resting_until=None)
+        PaymentAccount.objects.update(next_call_at=None)
         body, headers = webhook_call(payment, provider_reference=f"p-{payment.reference}")
         assert post_webhook(body, headers).status_code == 204
-        run_together(poll.ask_providers, apply.drain_notifications)
+        run_together(poll.poll_providers, apply.drain_notifications)
         apply.drain_notifications()
         assert end_of(payment) == ("paid", "paid", ()), f"round {number}"
         assert _transitions(payment) == ["paid"]

@@ -24,7 +24,7 @@ from payments.manual.revive import REVIVAL
 from payments.manual.settle import SETTLEMENT
 from payments.manual.tests.proposals import NUMBER, person, wish_for
 from payments.models import Payment, PaymentException, RefundRequest
-from payments.polling.call import Answered, Question
+from payments.polling.call import QueryResult, StatusQuery
 from payments.polling.record import record_answer
 from payments.providers.types import TradeResult, TradeState, UpdateKind
 from payments.tests.builders import build_alipay, build_payment, build_webhook
@@ -49,10 +49,10 @@ def told(*updates: PaymentUpdate) -> list[str]:
 
 def asked(payment: Payment, state: TradeState, **said: Any) -> None:
     """The provider was asked, and this was its answer."""
-    question = Question(Payment.objects.select_related("account").get(pk=payment.pk), None, close=True)
+    query = StatusQuery(Payment.objects.select_related("account").get(pk=payment.pk), None, close=True)
     number = f"T{payment.pk:06d}"
     record_answer(
-        Answered(question, answer=TradeResult(state=state, raw=state, provider_reference=number, **said))
+        QueryResult(query, answer=TradeResult(state=state, raw=state, provider_reference=number, **said))
     )
 
 

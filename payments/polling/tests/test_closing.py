@@ -17,9 +17,9 @@ from ordersite.lib.http import gateway
 from payments.accounts.keys import keys_of
 from payments.models import PaymentException, PaymentStatus
 from payments.polling import poll
-from payments.polling.call import Question, ask
+from payments.polling.call import StatusQuery, query_provider
 from payments.polling.record import record_answer
-from payments.provider_calls import throttle
+from payments.provider_calls.throttle import PROVIDERS, claim_payments
 from payments.tests.builders import build_payment, build_webhook
 from payments.tests.sandbox_accounts import (
     open_cashier,
@@ -55,7 +55,7 @@ def test_overdue_order_closes_at_the_provider_and_then_here(box: Running) -> Non
 
     relay.run_relay()
     assert fresh(payment).close_wanted_at is not None
-    assert poll.ask_providers() == 1
+    assert poll.poll_providers() == 1
     assert box.trade(payment.reference)["state"] == "closed"
     order = Order.objects.get()
     assert (order.status, order.closing_at) == (OrderStatus.CLOSED, None)
@@ -76,7 +76,7 @@ def test_who_wanted_it_closed_stands_in_the_history(box: Running) -> None:
     )
     assert result == order_closing.ASKING
     relay.run_relay()
-    poll.ask_providers()
+    poll.poll_providers()
     line = OrderEvent.objects.filter(order=payment.order).latest("seq")
     assert (line.to_status, line.trigger) == ("closed", "buyer_cancel")
     assert (line.actor_kind, line.actor_id) == ("client", "7")
@@ -86,7 +86,7 @@ def test_paid_meanwhile_is_a_payment(box: Running) -> None:
     payment = start_sandbox_attempt(sandbox_alipay(box))
     pay_in_sandbox(box, payment)
     request_close(payment.order)
-    poll.ask_providers()
+    poll.poll_providers()
     order = Order.objects.get()
     assert order.status == OrderStatus.PAID
     line = OrderEvent.objects.filter(order=order).latest("seq")
@@ -99,7 +99,7 @@ def test_paid_meanwhile_is_a_payment(box: Running) -> None:
 def test_not_known_before_the_expiry_proves_nothing(box: Running) -> None:
     payment = start_sandbox_attempt(sandbox_alipay(box))
     request_close(payment.order)
-    poll.ask_providers()
+    poll.poll_providers()
     left = fresh(payment)
     assert left.status == PaymentStatus.OPEN
     assert left.last_answer == "not_found"
@@ -121,7 +121,7 @@ def test_not_known_after_the_expiry_closes(box: Running) -> None:
 def test_provider_that_cannot_be_asked_closes_two_minutes_after_the_expiry() -> None:
     payment = build_payment(build_webhook())
     request_close(payment.order)
-    poll.ask_providers()
+    poll.poll_providers()
     waiting = fresh(payment)
     assert waiting.status == PaymentStatus.OPEN
     assert waiting.next_query_at == waiting.expires_at + timedelta(minutes=2)
@@ -135,7 +135,7 @@ def test_unreachable_provider_leaves_the_order_pending(box: Running, fault: str)
     open_cashier(box, payment)
     box.control("faults", target="alipay.gateway", fault=fault, times=None)
     request_close(payment.order)
-    poll.ask_providers()
+    poll.poll_providers()
     left = fresh(payment)
     assert left.status == PaymentStatus.OPEN
     assert left.close_wanted_at is not None
@@ -171,7 +171,7 @@ def test_wrong_amount_never_pays_and_never_closes(box: Running) -> None:
     pay_in_sandbox(box, payment)
     box.control("faults", target="alipay.gateway", fault="wrong_amount", value=0.01, times=None)
     request_close(payment.order)
-    poll.ask_providers()
+    poll.poll_providers()
     assert fresh(payment).status == PaymentStatus.OPEN
     assert Order.objects.get().status == OrderStatus.PENDING
     assert PaymentException.objects.get().kind == "amount_mismatch"
@@ -182,7 +182,7 @@ def test_order_closes_only_with_its_last_attempt(box: Running) -> None:
     known = start_sandbox_attempt(sandbox_webhook(box), order=order)
     unasked = build_payment(build_webhook("silent"), order=order)
     request_close(order)
-    poll.ask_providers()
+    poll.poll_providers()
     assert fresh(known).status == PaymentStatus.CLOSED
     assert fresh(unasked).status == PaymentStatus.OPEN
     assert Order.objects.get().status == OrderStatus.PENDING
@@ -201,7 +201,7 @@ def test_money_that_a_switched_off_rule_kept_out_keeps_the_order_open(box: Runni
     TransitionRule.objects.filter(trigger=machine.QUERY).update(is_enabled=False)
     pay_in_sandbox(box, payment)
     make_due(payment)
-    poll.ask_providers()
+    poll.poll_providers()
     assert fresh(payment).status == PaymentStatus.PAID
     request_close(payment.order)
     assert Order.objects.get().status == OrderStatus.PENDING
@@ -247,15 +247,15 @@ def test_refunded_at_the_provider_before_we_knew_of_the_payment(box: Running) ->
     assert [line.to_status for line in lines] == ["paid", "refunded"]
 
 
-def test_newer_wish_to_close_is_not_slept_over(box: Running) -> None:
-    """While a question is out, the order begins to close: the answer must not put the closing off."""
+def test_newer_close_request_is_not_delayed(box: Running) -> None:
+    """While a query is out, the order begins to close: the answer must not put the closing off."""
     payment = start_sandbox_attempt(sandbox_webhook(box))
     make_due(payment)
-    held = throttle.hold(payment.account)
-    assert held is not None
-    (claimed,) = throttle.claim(held)
+    lease = PROVIDERS.take(payment.account)
+    assert lease is not None
+    (claimed,) = claim_payments(lease)
     request_close(payment.order)
     wished_at = fresh(payment).next_query_at
-    question = Question(claimed, keys_of(payment.account), close=False, lease=held.lease)
-    record_answer(ask(question, gateway()))
+    query = StatusQuery(claimed, keys_of(payment.account), close=False, lease=lease.until)
+    record_answer(query_provider(query, gateway()))
     assert fresh(payment).next_query_at == wished_at

@@ -121,7 +121,7 @@ def test_acknowledged_payments_of_a_restored_database_are_found_again(
 def test_who_cannot_be_asked_is_counted_and_stays_due(provider: HTTPServer) -> None:
     account = askable(provider)
     build.build_payment(account)
-    type(account).objects.update(resting_until=timezone.now() + timedelta(minutes=5))
+    type(account).objects.update(next_call_at=timezone.now() + timedelta(minutes=5))
     found = run("--since", timezone.now().isoformat(), "--minutes", "0")
     assert (found["asked"], found["unanswered"]) == (1, 1)
     assert Payment.objects.get().next_query_at is not None

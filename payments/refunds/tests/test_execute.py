@@ -12,10 +12,10 @@ from django.utils import timezone
 from orders.models import OrderEvent
 from ordersite.lib.http import Gateway
 from payments.models import PaymentAccount, PaymentException, Refund, RefundRequest
-from payments.provider_calls import throttle as shared_lane
+from payments.provider_calls.throttle import PROVIDERS
 from payments.providers.webhook.adapter import Webhook
 from payments.refunds import execute
-from payments.refunds.call import attempt
+from payments.refunds.call import call_provider
 from payments.refunds.tests.builders import ask_back, fresh_request, order_of, paid_payment
 from payments.refunds.tests.fake_provider import Bank, bank
 from payments.tests.steps import run_together
@@ -31,9 +31,9 @@ def provider() -> Iterator[Bank]:
         yield one
 
 
-def run_lane(*requests: RefundRequest) -> None:
-    """Have the lane try these now."""
-    PaymentAccount.objects.update(resting_until=None)
+def run_now(*requests: RefundRequest) -> None:
+    """Make these due and execute what is due."""
+    PaymentAccount.objects.update(next_call_at=None)
     RefundRequest.objects.filter(pk__in=[one.pk for one in requests], next_try_at__isnull=False).update(
         next_try_at=timezone.now()
     )
@@ -52,7 +52,7 @@ def cases() -> list[str]:
 
 def test_an_approved_refund_is_ordered_and_confirmed_by_the_answer(provider: Bank) -> None:
     request = ask_back(paid_payment(provider.account()), "60.00")
-    run_lane(request)
+    run_now(request)
     assert provider.paid_back == {request.reference: "60.00"}
     assert state(request) == ("succeeded", Decimal("60.00"), Decimal("0.00"))
     order = order_of(request.payment)
@@ -75,7 +75,7 @@ def test_many_partial_refunds_end_in_a_refunded_order(provider: Bank) -> None:
     payment = paid_payment(provider.account(), total="100.00", status="shipped")
     requests = [ask_back(payment, amount) for amount in ("33.33", "33.33", "33.34")]
     for _run in range(RUNS):
-        run_lane(*requests)
+        run_now(*requests)
     assert [state(one)[0] for one in requests] == ["succeeded"] * 3
     order = order_of(payment)
     assert (order.status, order.refunded_amount) == ("refunded", Decimal("100.00"))
@@ -86,13 +86,13 @@ def test_many_partial_refunds_end_in_a_refunded_order(provider: Bank) -> None:
 def test_after_a_lost_answer_the_same_number_is_asked_for(provider: Bank) -> None:
     provider.says = [502, "succeeded"]
     request = ask_back(paid_payment(provider.account()))
-    run_lane(request)
+    run_now(request)
     waiting = fresh_request(request)
     assert state(request) == ("ordered", Decimal("0.00"), Decimal("60.00"))
     assert (waiting.to_order, waiting.attempts) == (False, 1)
     assert waiting.next_try_at
     assert waiting.next_try_at <= timezone.now() + timedelta(seconds=10)
-    run_lane(request)
+    run_now(request)
     assert provider.numbers == [request.reference] * 2
     assert provider.paid_back == {request.reference: "60.00"}
     assert state(request) == ("succeeded", Decimal("60.00"), Decimal("0.00"))
@@ -101,8 +101,8 @@ def test_after_a_lost_answer_the_same_number_is_asked_for(provider: Bank) -> Non
 def test_unknown_at_the_provider_is_ordered_again_with_the_same_number(provider: Bank) -> None:
     provider.says = [502, "not_found", "succeeded"]
     request = ask_back(paid_payment(provider.account()))
-    run_lane(request)
-    run_lane(request)  # asks, and orders at once when it hears that there is nothing
+    run_now(request)
+    run_now(request)  # asks, and orders at once when it hears that there is nothing
     assert provider.numbers == [request.reference] * 3
     assert (state(request)[0], fresh_request(request).attempts) == ("succeeded", 3)
 
@@ -111,27 +111,27 @@ def test_a_plain_no_of_the_door_is_tried_again_as_an_order(provider: Bank) -> No
     """HTTP 4xx: the provider has not taken it, so nothing is under way."""
     provider.says = [403]
     request = ask_back(paid_payment(provider.account()))
-    run_lane(request)
+    run_now(request)
     waiting = fresh_request(request)
     assert (waiting.status, waiting.to_order, waiting.attempts) == ("approved", True, 1)
     assert cases() == []
     RefundRequest.objects.update(decided_at=timezone.now() - timedelta(hours=1))
     provider.says = [403]
-    run_lane(request)
+    run_now(request)
     assert cases() == ["refund_trouble"]
 
 
-def test_a_process_that_dies_after_the_call_leaves_its_claim_to_be_overtaken(provider: Bank) -> None:
+def test_process_dead_after_the_call_is_overtaken(provider: Bank) -> None:
     """Kill point: the money is gone back, nothing of the answer is recorded; only the claim is committed."""
     request = ask_back(paid_payment(provider.account()))
-    held = shared_lane.hold(PaymentAccount.objects.get())
-    assert held
-    [one] = execute.claim(held)
-    attempt(one, Gateway())  # and it dies here
+    lease = PROVIDERS.take(PaymentAccount.objects.get())
+    assert lease
+    [call] = execute.claim(lease)
+    call_provider(call, Gateway())  # and it dies here
     left = fresh_request(request)
-    assert (left.to_order, left.attempts, left.next_try_at) == (False, 1, held.lease)
+    assert (left.to_order, left.attempts, left.next_try_at) == (False, 1, lease.until)
     assert execute.order_refunds() == 0  # the lease stands
-    run_lane(request)
+    run_now(request)
     assert provider.numbers == [request.reference] * 2
     assert provider.paid_back == {request.reference: "60.00"}
     assert state(request) == ("succeeded", Decimal("60.00"), Decimal("0.00"))
@@ -142,7 +142,7 @@ def test_processing_is_asked_for_five_times_a_minute_apart_and_then_wider(provid
     request = ask_back(paid_payment(provider.account()))
     pauses = []
     for _try in range(6):
-        run_lane(request)
+        run_now(request)
         fresh = fresh_request(request)
         assert fresh.next_try_at
         assert fresh.last_tried_at
@@ -150,14 +150,14 @@ def test_processing_is_asked_for_five_times_a_minute_apart_and_then_wider(provid
     assert pauses == [1, 1, 1, 1, 1, 5]
     assert state(request) == ("ordered", Decimal("0.00"), Decimal("60.00"))
     RefundRequest.objects.update(decided_at=timezone.now() - timedelta(days=3))
-    run_lane(request)
+    run_now(request)
     assert (cases(), state(request)[0]) == (["refund_trouble"], "ordered")
 
 
 def test_a_failed_refund_releases_its_order_and_tells_a_person(provider: Bank) -> None:
     provider.usually = "failed"
     request = ask_back(paid_payment(provider.account()))
-    run_lane(request)
+    run_now(request)
     assert state(request) == ("failed", Decimal("0.00"), Decimal("0.00"))
     assert (order_of(request.payment).is_stopped, cases()) == (False, ["refund_trouble"])
     assert PaymentException.objects.get().detail["last_answer"] == "no such card"
@@ -173,38 +173,38 @@ def test_refunds_of_one_trade_keep_the_providers_distance(
     account = provider.account()
     payment, other = paid_payment(account), paid_payment(account)
     first, second, elsewhere = ask_back(payment, "1.00"), ask_back(payment, "2.00"), ask_back(other, "3.00")
-    run_lane(first, second, elsewhere)
+    run_now(first, second, elsewhere)
     assert sorted(provider.paid_back.values()) == ["1.00", "3.00"]
     late, early = fresh_request(second), fresh_request(first)
     assert early.ordered_at
     assert late.next_try_at == early.ordered_at + timedelta(minutes=1)
     assert late.attempts == 0
     RefundRequest.objects.filter(pk=first.pk).update(ordered_at=timezone.now() - timedelta(minutes=1))
-    run_lane(second)
+    run_now(second)
     assert state(second)[0] == "succeeded"
 
 
-def test_a_silent_provider_makes_its_account_rest_for_questions_and_refunds_alike(provider: Bank) -> None:
+def test_silent_provider_opens_the_circuit(provider: Bank) -> None:
     provider.says = [502] * 5
     account = provider.account()
     requests = [ask_back(paid_payment(account), "1.00") for _number in range(5)]
     while left := [one for one in requests if fresh_request(one).attempts == 0]:
-        run_lane(*left)
+        run_now(*left)
     account.refresh_from_db()
-    assert (account.failures_in_a_row, shared_lane.is_resting(account)) == (5, True)
-    assert shared_lane.hold(account) is None
+    assert (account.failures_in_a_row, account.is_circuit_open) == (5, True)
+    assert PROVIDERS.take(account) is None
 
 
-def test_a_resting_account_is_not_told(provider: Bank) -> None:
+def test_open_circuit_sends_no_order(provider: Bank) -> None:
     account = provider.account()
     request = ask_back(paid_payment(account))
-    PaymentAccount.objects.update(resting_until=timezone.now() + timedelta(minutes=5))
+    PaymentAccount.objects.update(next_call_at=timezone.now() + timedelta(minutes=5))
     assert (execute.order_refunds(), provider.orders, state(request)[0]) == (0, [], "approved")
 
 
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
-def test_two_lanes_at_once_order_once(provider: Bank) -> None:
+def test_two_runs_at_once_order_once(provider: Bank) -> None:
     provider.seconds = 0.2
     request = ask_back(paid_payment(provider.account()))
     run_together(execute.order_refunds, execute.order_refunds)
@@ -212,14 +212,14 @@ def test_two_lanes_at_once_order_once(provider: Bank) -> None:
     assert state(request)[0] == "succeeded"
 
 
-def test_a_person_may_have_it_tried_at_once_but_not_while_it_is_tried(provider: Bank) -> None:
+def test_try_now_but_not_during_a_call(provider: Bank) -> None:
     request = ask_back(paid_payment(provider.account()))
-    held = shared_lane.hold(PaymentAccount.objects.get())
-    assert held
-    execute.claim(held)
+    lease = PROVIDERS.take(PaymentAccount.objects.get())
+    assert lease
+    execute.claim(lease)
     assert execute.try_now(request) is False
-    assert fresh_request(request).next_try_at == held.lease
+    assert fresh_request(request).next_try_at == lease.until
     RefundRequest.objects.update(next_try_at=timezone.now() + timedelta(hours=1))
     assert execute.try_now(request) is True
-    run_lane(request)
+    run_now(request)
     assert execute.try_now(request) is False

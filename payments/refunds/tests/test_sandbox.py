@@ -56,7 +56,7 @@ def paid_at(box: Running, provider: str) -> Payment:
 
 
 def run_lane(request: RefundRequest) -> RefundRequest:
-    PaymentAccount.objects.update(resting_until=None)
+    PaymentAccount.objects.update(next_call_at=None)
     RefundRequest.objects.update(ordered_at=None)  # the providers' distance is another test's matter
     waiting = RefundRequest.objects.filter(pk=request.pk, next_try_at__isnull=False)
     waiting.update(next_try_at=timezone.now())

@@ -170,7 +170,7 @@ def asked(gate: HTTPServer, payment: Payment, **fields: str) -> Payment:
         bank.answer({"orderId": payment.reference, "respCode": "00", **fields})
     )
     make_due(payment)
-    poll.ask_providers()
+    poll.poll_providers()
     return fresh(payment)
 
 

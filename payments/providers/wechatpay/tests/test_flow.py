@@ -21,7 +21,7 @@ from payments.attempts.start import start_attempt
 from payments.models import Payment, PaymentAccount, PaymentException, PaymentNotification
 from payments.notifications.apply import drain_notifications
 from payments.polling.call import attempt_of
-from payments.polling.poll import ask_now
+from payments.polling.poll import query_now
 from payments.providers.wechatpay.tests import fake_gateway as standin
 from payments.providers.wechatpay.tests.fake_gateway import NATIVE, says, signed, trade
 from payments.providers.wechatpay.tests.messages import (
@@ -190,7 +190,7 @@ def test_a_trade_first_seen_when_it_is_partly_refunded_was_paid(gate: HTTPServer
     payment = build_payment(build_wechatpay(gateway_url=gate.url_for("")))
     path = f"/v3/pay/transactions/out-trade-no/{payment.reference}"
     says(gate, path, signed(trade(**about(payment, trade_state="REFUND"))))
-    ask_now(payment)
+    query_now(payment)
     assert (fresh(payment).status, fresh(payment).order.status) == ("paid", "paid")
 
 

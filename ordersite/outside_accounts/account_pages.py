@@ -1,14 +1,12 @@
-"""What the pages of accounts at providers and carriers share: secrets go in and never come out, switches, a self-check."""
+"""What the admin pages of outside accounts share: columns, switches, a self-check. Secrets are never shown."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
-from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
@@ -17,6 +15,8 @@ from ordersite.lib.adminkit import badges
 from ordersite.lib.adminkit.confirmed import Confirmed
 from ordersite.lib.crypto import CannotDecrypt
 from ordersite.lib.errors import DomainError
+from ordersite.outside_accounts.circuit import CircuitState
+from ordersite.outside_accounts.model import OutsideAccount
 
 Run = Callable[[HttpRequest, Any, Mapping[str, Any]], str | Promise]
 
@@ -67,25 +67,31 @@ def _switch_on(_request: HttpRequest, account: Any, _data: Mapping[str, Any]) ->
     return _("The account is on.")
 
 
-def rests_until(account: Any, *, after_failures: int) -> datetime | None:
-    """Until when nobody calls because calls failed in a row; the same column also paces an account that works."""
-    is_over = account.resting_until is None or account.resting_until <= timezone.now()
-    return None if is_over or account.failures_in_a_row < after_failures else account.resting_until
+_TONES = {CircuitState.CLOSED: "good", CircuitState.HALF_OPEN: "waiting", CircuitState.OPEN: "bad"}
 
 
 class AccountColumnsMixin:
-    """The columns `state` and `changed`."""
-
-    breaks_after = 0
+    """The columns `state`, `circuit` and `changed`."""
 
     @admin.display(description=_("status"))
-    def state(self, account: Any) -> SafeString:
+    def state(self, account: OutsideAccount) -> SafeString:
         if not account.is_active:
             return badges.badge(_("off"))
-        if rests_until(account, after_failures=self.breaks_after):
-            return badges.badge(_("resting"), tone="bad")
-        return badges.badge(_("on"), tone="good")
+        if account.circuit is CircuitState.CLOSED:
+            return badges.badge(_("on"), tone="good")
+        return badges.badge(account.circuit.label, tone=_TONES[account.circuit])
+
+    @admin.display(description=_("circuit breaker"))
+    def circuit(self, account: OutsideAccount) -> SafeString:
+        """The state of the circuit breaker, and until when no call goes out."""
+        state, until = account.circuit, account.circuit_open_until
+        facts: list[tuple[str | Promise, object]] = [
+            (_("circuit breaker"), badges.badge(state.label, tone=_TONES[state])),
+            (_("failures in a row"), f"{account.failures_in_a_row:,}"),
+            (_("circuit open until"), badges.ago(until) if until else ""),
+        ]
+        return badges.facts(facts)
 
     @admin.display(description=_("changed at"))
-    def changed(self, account: Any) -> SafeString:
+    def changed(self, account: OutsideAccount) -> SafeString:
         return badges.ago(account.changed_at)
