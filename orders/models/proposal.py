@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Self, TypeVar
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser
@@ -25,6 +26,25 @@ class ProposalStatus(models.TextChoices):
 
 
 S = ProposalStatus
+# Waiting or approved: what it is about is spoken for.
+LIVE = (S.PROPOSED, S.APPROVED)
+M = TypeVar("M", bound=models.Model)
+
+
+class ProposalQuerySet(models.QuerySet[M]):
+    """Queries that all kinds of proposals share."""
+
+    def waiting(self) -> Self:
+        """Proposals that wait for review."""
+        return self.filter(status=S.PROPOSED)
+
+    def live(self) -> Self:
+        """Proposals that wait for review or were approved."""
+        return self.filter(status__in=LIVE)
+
+    def lock(self, pk: int) -> M:
+        """Lock one proposal for the rest of the transaction. Lock its order and payments first."""
+        return self.select_for_update(no_key=True).get(pk=pk)
 
 
 def one_waiting(name: str, *fields: str) -> models.UniqueConstraint:
@@ -79,6 +99,7 @@ class Proposal(GuardedStatus, models.Model):
 
     @property
     def is_waiting(self) -> bool:
+        """Whether it waits for review."""
         return bool(self.status == S.PROPOSED)
 
     @property

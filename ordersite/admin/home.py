@@ -64,7 +64,7 @@ def fill_home(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
 def _cases(model: type[PaymentException] | type[ShipmentException], app: str) -> list[Waiting]:
     """The open cases by kind, the oldest first."""
     rows = (
-        model._default_manager.filter(resolved_at__isnull=True)
+        model.objects.open()
         .order_by()
         .values("kind")
         .annotate(count=Count("id"), oldest=Min("created_at"))
@@ -114,7 +114,7 @@ def _lights(request: HttpRequest) -> list[Waiting]:
     """Queues of the machine: what is not done yet, with the age of the oldest."""
     lights = []
     if request.user.has_perm("payments.view_paymentnotification"):
-        waiting = PaymentNotification.objects.filter(done_at__isnull=True)
+        waiting = PaymentNotification.objects.waiting()
         lights.append(
             _light(
                 _("notifications waiting"),

@@ -195,7 +195,7 @@ def collect(order: Order, client: ApiClient, account_slug: str) -> str:
 
 def ways_to_pay(merchant: Merchant, chosen: str) -> list[Way]:
     """Those whose accounts the shop has and uses, in the order of `WAYS`; the first is chosen where none is."""
-    accounts = PaymentAccount.objects.filter(merchant=merchant, is_active=True)
+    accounts = PaymentAccount.objects.active().filter(merchant=merchant)
     slugs = set(accounts.values_list("slug", flat=True))
     ways = [way for way in WAYS if way.slug in slugs]
     known = chosen if any(way.slug == chosen for way in ways) else (ways[0].slug if ways else "")

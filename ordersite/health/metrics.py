@@ -54,7 +54,7 @@ def _queues() -> Iterator[tuple[str, int, datetime | None]]:
 
 def _open_cases() -> Metric:
     cases = GaugeMetricFamily("ordersite_open_exceptions", "Cases that wait for a person", labels=["desk"])
-    cases.add_metric(["payments"], PaymentException.objects.filter(resolved_at__isnull=True)[:_CAP].count())
+    cases.add_metric(["payments"], PaymentException.objects.open()[:_CAP].count())
     cases.add_metric(["logistics"], ShipmentException.objects.open()[:_CAP].count())
     return cases
 

@@ -15,14 +15,11 @@ from payments.models import (
     Payment,
     PaymentException,
     PaymentNotification,
-    PaymentStatus,
 )
 from payments.providers.errors import REJECTIONS
 from payments.providers.types import UpdateKind
 
 Outcome = PaymentNotification.Outcome
-Verdict = PaymentNotification.Verdict
-SETTLED = (PaymentStatus.PAID, PaymentStatus.REFUNDED)
 # Drainers need well under a second; after so long nobody is draining.
 QUEUE_PATIENCE = timedelta(minutes=1)
 # Calls with a bad signature are many when somebody plays with the address: so many of the latest are looked through.
@@ -51,13 +48,11 @@ def answer_words(last_answer: str) -> str:
 def explain_attempts(order: Order) -> list[Link]:
     """The chain of the attempt that matters: the settled one, else the latest. Four queries."""
     attempts = list(order.payments.select_related("account").order_by("-pk"))
-    payment = next((one for one in attempts if one.status in SETTLED), attempts[0])
+    payment = next((one for one in attempts if one.is_settled), attempts[0])
     calls = list(PaymentNotification.objects.filter(reference=payment.reference).order_by("pk"))
     calls = calls or _rejected(payment)
-    verified = [
-        call for call in calls if call.verdict == Verdict.VERIFIED and call.kind == UpdateKind.PAYMENT
-    ]
-    cases = list(PaymentException.objects.filter(order_id=order.pk, resolved_at__isnull=True).order_by("pk"))
+    verified = [call for call in calls if call.is_verified and call.kind == UpdateKind.PAYMENT]
+    cases = list(PaymentException.objects.open().filter(order_id=order.pk).order_by("pk"))
     return [
         _attempt(payment),
         _received(payment, calls),
@@ -69,10 +64,10 @@ def explain_attempts(order: Order) -> list[Link]:
 
 def _rejected(payment: Payment) -> list[PaymentNotification]:
     """What a rejected call says is not believed, so its row names no reference; its body shows what it was about."""
-    if payment.status in SETTLED:
+    if payment.is_settled:
         return []
-    rows = PaymentNotification.objects.filter(
-        account_id=payment.account_id, verdict=Verdict.REJECTED, received_at__gte=payment.created_at
+    rows = PaymentNotification.objects.rejected().filter(
+        account_id=payment.account_id, received_at__gte=payment.created_at
     )
     latest = rows.select_related("raw").order_by("-received_at")[:_MOST_REJECTED]
     return [row for row in latest if payment.reference.encode() in bytes(row.raw.body)][::-1]
@@ -80,7 +75,7 @@ def _rejected(payment: Payment) -> list[PaymentNotification]:
 
 def _attempt(payment: Payment) -> Link:
     name = f"{payment.account.slug} {payment.reference}"
-    if payment.close_wanted_at and payment.status not in SETTLED:
+    if payment.close_wanted_at and not payment.is_settled:
         cause = _("The attempt is being closed at the provider; its last answer: %(answer)s")
         return Link(
             "payment_attempt", "waiting", payment.created_at, name,
@@ -92,9 +87,9 @@ def _attempt(payment: Payment) -> Link:
 def _received(payment: Payment, calls: Sequence[PaymentNotification]) -> Link:
     if calls:
         return Link("notification", "good", calls[0].received_at, f"#{calls[0].pk}")
-    if payment.status in SETTLED:
+    if payment.is_settled:
         return Link("notification", "not_applicable", evidence=_("the provider was asked"))
-    if payment.status == PaymentStatus.CLOSED:
+    if payment.is_closed:
         return Link("notification", "not_applicable")
     return Link(
         "notification",
@@ -106,10 +101,10 @@ def _received(payment: Payment, calls: Sequence[PaymentNotification]) -> Link:
 
 
 def _signature(payment: Payment, calls: Sequence[PaymentNotification]) -> Link:
-    good = next((call for call in calls if call.verdict == Verdict.VERIFIED), None)
+    good = next((call for call in calls if call.is_verified), None)
     if good is not None:
         return Link("signature", "good", good.received_at, f"#{good.pk}")
-    if not calls or payment.status in SETTLED:
+    if not calls or payment.is_settled:
         return Link("signature", "not_applicable")
     last = calls[-1]
     cause = str(REJECTIONS.get(last.reject_code, last.reject_code))
@@ -127,18 +122,18 @@ def _checks(
             "business_checks", "broken", case.created_at, f"#{case.pk}",
             cause_code=case.kind, cause=str(case.get_kind_display()),
         )  # fmt: skip
-    wrong = next((call for call in verified if call.done_at and call.outcome not in _FINE), None)
-    if wrong is not None and payment.status not in SETTLED:
+    wrong = next((call for call in verified if not call.is_waiting and call.outcome not in _FINE), None)
+    if wrong is not None and not payment.is_settled:
         cause = str(Outcome(wrong.outcome).label)
         return Link("business_checks", "broken", wrong.received_at, f"#{wrong.pk}", wrong.outcome, cause)
-    state = "good" if payment.status in SETTLED else "not_applicable"
+    state = "good" if payment.is_settled else "not_applicable"
     return Link("business_checks", state, payment.paid_at)
 
 
 def _applied(payment: Payment, verified: Sequence[PaymentNotification]) -> Link:
-    if payment.status in SETTLED:
+    if payment.is_settled:
         return Link("applied", "good", payment.paid_at, payment.provider_reference)
-    queued = next((call for call in verified if call.done_at is None), None)
+    queued = next((call for call in verified if call.is_waiting), None)
     if queued is None:
         return Link("applied", "not_applicable")
     stuck = timezone.now() - queued.received_at > QUEUE_PATIENCE

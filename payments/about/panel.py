@@ -64,7 +64,7 @@ def _part(payment: Payment) -> dict[str, Any]:
 def panel(order: Order) -> Panel:
     """The open cases, what is or was asked back, and the attempts with their money; newest first."""
     attempts = list(order.payments.select_related("account").order_by("-pk"))
-    cases = PaymentException.objects.filter(order_id=order.pk, resolved_at__isnull=True).order_by("-pk")
+    cases = PaymentException.objects.open().filter(order_id=order.pk).order_by("-pk")
     waits = waits_of([payment.account_id for payment in attempts if payment.close_wanted_at])
     requests = RefundRequest.objects.filter(order_id=order.pk).order_by("-pk")
     items = [_case_item(case) for case in cases]
@@ -75,8 +75,9 @@ def panel(order: Order) -> Panel:
 
 
 def _waiting_proposals(order: Order) -> list[MoneyProposal]:
-    waiting = {"order_id": order.pk, "status": ProposalStatus.PROPOSED}
-    return [*SettlementRequest.objects.filter(**waiting), *RevivalRequest.objects.filter(**waiting)]
+    settlements = SettlementRequest.objects.waiting().filter(order_id=order.pk)
+    revivals = RevivalRequest.objects.waiting().filter(order_id=order.pk)
+    return [*settlements, *revivals]
 
 
 def _proposal_item(proposal: MoneyProposal) -> Item:

@@ -73,13 +73,13 @@ def _notification_entry(row: PaymentNotification) -> Entry:
     verdict = PaymentNotification.Verdict(row.verdict).label
     rejected = REJECTIONS.get(row.reject_code, row.reject_code)
     outcome = rejected or PaymentNotification.Outcome(row.outcome).label
-    bad = row.verdict == PaymentNotification.Verdict.REJECTED or row.outcome in _BAD
+    bad = row.is_rejected or row.outcome in _BAD
     return Entry(
         at=row.received_at,
         lane="payment",
         title=_("Payment notification: %(verdict)s") % {"verdict": verdict},
         detail=" · ".join(filter(None, [row.account.slug, row.provider_state, str(outcome)])),
-        tone="bad" if bad else "waiting" if row.done_at is None else "good",
+        tone="bad" if bad else "waiting" if row.is_waiting else "good",
         evidence=f"#{row.pk}",
         url_name="payments_paymentnotification_change",
         url_id=row.pk,
@@ -102,7 +102,7 @@ def _order_entry(request: RefundRequest) -> Entry:
 
 def _case_entries(case: PaymentException) -> list[Entry]:
     raised = _case_entry(case, case.created_at, case.get_kind_display())
-    if not case.resolved_at:
+    if case.resolved_at is None:
         return [raised]
     title = _("Resolved: %(kind)s") % {"kind": case.get_kind_display()}
     by = f"{case.resolved_by}: " if case.resolved_by else ""

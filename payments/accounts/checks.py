@@ -29,7 +29,7 @@ def check_gateways(
         return []
     if PaymentAccount._meta.db_table not in connections["default"].introspection.table_names():
         return []
-    rows = PaymentAccount.objects.filter(is_active=True).order_by("slug").values_list("slug", "config")
+    rows = PaymentAccount.objects.active().order_by("slug").values_list("slug", "config")
     return [
         checks.Warning(
             f"The payment account {slug} is active and speaks to a provider's playground.",

@@ -36,7 +36,6 @@ from payments.manual.settle import SETTLEMENT
 from payments.models import Payment, PaymentException, PaymentExceptionStep, PaymentStatus
 from payments.notifications.replay import replay
 from payments.polling import poll
-from payments.refunds.amounts import left_of
 from payments.refunds.approval import REFUND
 from payments.refunds.request import request_refund
 
@@ -114,7 +113,7 @@ def _money_of(case: PaymentException, fits: Callable[[PaymentException], bool]) 
 
 def _refund(request: HttpRequest, case: PaymentException, data: Mapping[str, Any]) -> Promise:
     user, payment = person(request), _money_of(case, remedies.can_refund)
-    made = request_refund(payment.pk, left_of(payment), actor_user=user, reason=data["reason"])
+    made = request_refund(payment.pk, payment.refundable_amount, actor_user=user, reason=data["reason"])
     desk.add_step(case.pk, Deed.REFUND_REQUESTED, user_id=user.pk, words=made.reference)
     return _("The refund is asked for. The case ends by itself when the provider has confirmed it.")
 

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import TextFilter
 
 from payments.models import Payment, PaymentAccount, PaymentNotification
+from payments.models.notification import PaymentNotificationQuerySet
 from payments.providers.registry import provider_choices
 from payments.providers.values import read_amount
 
@@ -47,10 +48,11 @@ class OutcomeFilter(SimpleListFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         return [(value or self.waiting, label) for value, label in _OUTCOME.choices]
 
-    def queryset(self, request: HttpRequest, queryset: Rows) -> Rows:
+    def queryset(self, request: HttpRequest, queryset: Any) -> PaymentNotificationQuerySet:
+        rows: PaymentNotificationQuerySet = queryset
         if self.value() == self.waiting:
-            return queryset.filter(outcome=_OUTCOME.WAITING, done_at__isnull=True)
-        return queryset.filter(outcome=self.value()) if self.value() else queryset
+            return rows.waiting().filter(outcome=_OUTCOME.WAITING)
+        return rows.filter(outcome=self.value()) if self.value() else rows
 
 
 class AmountFilter(TextFilter):

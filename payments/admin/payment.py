@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Model, QuerySet
+from django.db.models import Model
 from django.http import HttpRequest
 from django.utils.functional import Promise
 from django.utils.safestring import SafeString
@@ -19,6 +19,7 @@ from ordersite.lib.adminkit.search import ShapeSearchMixin, column, order_number
 from payments.about.diagnosis import answer_words
 from payments.admin.refund import REFUND_BUTTON, refund_facts
 from payments.models import Payment, PaymentStatus, Refund
+from payments.models.payment import PaymentQuerySet
 from payments.polling import poll
 
 TONES = {
@@ -30,9 +31,6 @@ TONES = {
 }
 
 
-UNDECIDED = (PaymentStatus.CREATED, PaymentStatus.OPEN)
-
-
 class UndecidedFilter(admin.SimpleListFilter):
     """What is still to be decided stands in a small index; the other states have none, and are found by number."""
 
@@ -42,8 +40,9 @@ class UndecidedFilter(admin.SimpleListFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         return [("undecided", _("not decided yet"))]
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Model]) -> QuerySet[Model]:
-        return queryset.filter(status__in=UNDECIDED) if self.value() else queryset
+    def queryset(self, request: HttpRequest, queryset: Any) -> PaymentQuerySet:
+        rows: PaymentQuerySet = queryset
+        return rows.undecided() if self.value() else rows
 
 
 class RefundInline(ReadOnlyInline):
@@ -91,7 +90,7 @@ class PaymentAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnlyAdmin):
             "payments.replay_paymentnotification",
             _("The provider is asked what became of this payment. If the money is there, the order is paid."),
             _ask,
-            fits=lambda payment: payment.status in UNDECIDED,
+            fits=lambda payment: payment.is_undecided,
             icon="contact_support",
         ),
         REFUND_BUTTON,

@@ -8,7 +8,6 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils.functional import Promise
 from django.utils.safestring import SafeString
@@ -22,10 +21,9 @@ from ordersite.lib.adminkit.queues import QueueFilter
 from ordersite.lib.adminkit.read_only import ReadOnlyAdmin
 from ordersite.lib.adminkit.search import ShapeSearchMixin, column, order_number, row_id
 from ordersite.lib.money import CENT, format_amount
-from payments.models import Payment, PaymentStatus, RefundRequest, RefundStatus
-from payments.models.refund_request import AT_WORK, LIVE
+from payments.models import Payment, RefundRequest, RefundStatus
+from payments.models.refund_request import RefundRequestQuerySet
 from payments.refunds import execute, labels, request
-from payments.refunds.amounts import left_of, live_amount
 from payments.refunds.approval import REFUND
 
 S = RefundStatus
@@ -56,7 +54,7 @@ def _ask_back(http: HttpRequest, payment: Payment, data: Mapping[str, Any]) -> P
 
 
 def what_is_left(payment: Payment) -> dict[str, Any]:
-    return {"amount": left_of(payment)}
+    return {"amount": payment.refundable_amount}
 
 
 REFUND_BUTTON = Confirmed(
@@ -66,7 +64,7 @@ REFUND_BUTTON = Confirmed(
     _("The money goes back to the buyer the way it came. Until that has ended the order does not ship."),
     _ask_back,
     form=RefundForm,
-    fits=lambda payment: payment.status == PaymentStatus.PAID,
+    fits=lambda payment: payment.is_paid,
     tone="bad",
     icon="undo",
     initial=what_is_left,
@@ -80,8 +78,8 @@ def refund_facts(payment: Payment) -> list[tuple[str | Promise, object]]:
         (_("payment account"), payment.account),
         (_("amount"), _yuan(payment.amount)),
         (_("refunded"), _yuan(payment.refunded_amount)),
-        (_("asked back"), _yuan(live_amount(payment.pk))),
-        (_("can be given back"), _yuan(left_of(payment))),
+        (_("asked back"), _yuan(payment.refund_requests.live_amount())),
+        (_("can be given back"), _yuan(payment.refundable_amount)),
     ]
 
 
@@ -107,20 +105,17 @@ class RefundStateFilter(QueueFilter):
             ("all", _("all of them")),
         ]
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Model]) -> QuerySet[Model]:
-        waiting = queryset.filter(status=S.PROPOSED)
+    def queryset(self, request: HttpRequest, queryset: Any) -> RefundRequestQuerySet:
+        rows: RefundRequestQuerySet = queryset
+        waiting = rows.waiting()
         return {
             "waiting": waiting,
             "for_me": waiting.exclude(proposer_id=request.user.pk),
             "under_way": queryset.filter(status__in=(S.APPROVED, S.ORDERED)),
             "stuck": queryset.filter(status=S.ABNORMAL),
-            "ended": queryset.exclude(status__in=LIVE),
+            "ended": queryset.ended(),
             "all": queryset,
-        }.get(self.chosen, queryset.filter(status__in=LIVE))
-
-
-def _is_at_work(row: RefundRequest) -> bool:
-    return row.status in AT_WORK
+        }.get(self.chosen, queryset.live())
 
 
 def _try_now(_http: HttpRequest, row: RefundRequest, _data: Mapping[str, Any]) -> Promise:
@@ -154,7 +149,7 @@ ACTIONS = (
         REFUND.may_propose,
         _("The provider is asked what became of this refund; an order that it does not know is repeated."),
         _try_now,
-        fits=_is_at_work,
+        fits=lambda row: row.is_at_work,
         icon="contact_support",
     ),
 )

@@ -172,6 +172,4 @@ def _case(request: HttpRequest) -> PaymentException | None:
     number = row_number(request.GET.get("case", ""))
     if number is None:
         return None
-    return (
-        PaymentException.objects.filter(pk=number, resolved_at__isnull=True).select_related("order").first()
-    )
+    return PaymentException.objects.open().filter(pk=number).select_related("order").first()

@@ -109,11 +109,11 @@ def line_words(line: StatementLine) -> str:
 
 def fitting_lines(order: Order, term: str) -> list[StatementLine]:
     """Payments that no order has, newest first: by number where one is given, else those of the order's sum."""
-    lines = StatementLine.objects.filter(
-        account__merchant_id=order.merchant_id,
-        kind=StatementLine.Kind.PAYMENT,
-        result__in=[Result.MISSING_HERE, Result.AMOUNT_DIFFERS],
-    ).select_related("account")
+    lines = (
+        StatementLine.objects.unexplained_payments()
+        .filter(account__merchant_id=order.merchant_id)
+        .select_related("account")
+    )
     lines = lines.exclude(pk__in=proving_lines())
     if term:
         return list(lines.filter(Q(provider_reference=term) | Q(reference=term)).order_by("-pk")[:MOST_LINES])

@@ -325,7 +325,7 @@ def _page(statement: Statement) -> dict[str, Any]:
         "period": _period(statement),
         "steps": _steps(_step(statement, number, bool(outcomes))),
         "refusal": words(statement.refusal),
-        "is_busy": statement.done_at is None or statement.settle_wanted_at is not None,
+        "is_busy": statement.is_busy,
         "tiles": _tiles(statement) if is_matched else [],
         "to_settle": number,
         "to_settle_amount": total,

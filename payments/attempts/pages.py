@@ -152,6 +152,6 @@ def shown(payment: Payment) -> Shown:
 
 
 def state_of(payment: Payment) -> str:
-    if payment.status == PaymentStatus.PAID:
+    if payment.is_paid:
         return "late" if payment.order.status == OrderStatus.CLOSED else "paid"
     return {PaymentStatus.REFUNDED: "refunded", PaymentStatus.CLOSED: "closed"}.get(payment.status, "waiting")

@@ -22,7 +22,6 @@ from payments.accounts.keys import keys_of
 from payments.attempts.errors import ProviderUnavailable, openid_missing
 from payments.lifecycle.apply import open_attempt
 from payments.models import Payment, PaymentAccount, PaymentStatus
-from payments.models.payment import UNDECIDED
 from payments.polling.call import attempt_of, is_queryable
 from payments.polling.poll import close_now, query_now
 from payments.polling.schedule import next_question_at
@@ -69,7 +68,7 @@ def close_others(order: Order, account: PaymentAccount) -> None:
     One that its provider does not know yet cannot be closed: it stays marked, the lane goes on closing it. A provider
     that does not answer at all raises provider_unavailable: the buyer could be paying there right now.
     """
-    others = Payment.objects.filter(order=order, status__in=UNDECIDED, close_wanted_at__isnull=True)
+    others = order.payments.undecided().not_closing()
     for payment in others.exclude(account=account).select_related("account"):
         answered = close_now(payment)
         if answered is None or answered.is_outage:
@@ -82,8 +81,7 @@ def _put_on_record(order_id: int, account: PaymentAccount) -> Started | None:
     with transaction.atomic():
         order = lifecycle.lock([order_id])[order_id]
         _check_payable(order, now)
-        undecided = Payment.objects.select_for_update(no_key=True).filter(order=order, status__in=UNDECIDED)
-        open_ones = list(undecided.order_by("pk"))
+        open_ones = Payment.objects.undecided().lock_of_order(order.pk)
         if any(one.account_id != account.pk and not one.close_wanted_at for one in open_ones):
             return None
         for one in open_ones:
@@ -135,7 +133,7 @@ def _lead_to_provider(started: Started) -> Started:
         return started
     if not started.is_new and query_now(payment):
         payment = Payment.objects.select_related("account", "order").get(pk=payment.pk)
-        if payment.status not in UNDECIDED:
+        if not payment.is_undecided:
             raise order_not_payable(payment.order.number, str(payment.status))
     try:
         begun = _begin_in_app(payment) if in_app else _begin(payment)
@@ -182,7 +180,7 @@ def form_of(payment: Payment) -> PaymentPage | None:
 
     Raises `OutsideError` when the account's keys have become unusable.
     """
-    payable = payment.status in UNDECIDED and not payment.close_wanted_at
+    payable = payment.is_undecided and not payment.close_wanted_at
     if not payable or payment.expires_at <= timezone.now() or payment.pay_url != form_page(payment):
         return None
     begun = _begin(payment)

@@ -17,8 +17,6 @@ from payments.cases.errors import already_resolved, note_missing
 from payments.models import PaymentException, PaymentExceptionStep
 
 Deed = PaymentExceptionStep.Deed
-# Money that no order needs.
-LATE = (PaymentException.Kind.ORDER_CLOSED, PaymentException.Kind.ALREADY_PAID)
 REFUNDED, REPLAYED = gettext_noop("refunded in full"), gettext_noop("replayed")
 # What the product notes by itself: stored in English, shown in the reader's language.
 OWN_WORDS = frozenset({REFUNDED, REPLAYED})
@@ -36,7 +34,7 @@ def assign(case: PaymentException, *, user: AbstractUser, to: AbstractUser) -> N
 
 def _give(case: PaymentException, owner: AbstractUser, step: PaymentExceptionStep) -> None:
     with transaction.atomic():
-        still_open = PaymentException.objects.filter(pk=case.pk, resolved_at__isnull=True)
+        still_open = PaymentException.objects.open().filter(pk=case.pk)
         if not still_open.update(owner_id=owner.pk):
             raise already_resolved()
         step.save(force_insert=True)
@@ -73,7 +71,7 @@ def resolve_all(case_ids: Iterable[int], *, user: AbstractUser | None, note: str
     Locks their orders, then the cases: call it where their locks may be taken, or are held already.
     """
     with transaction.atomic():
-        known = PaymentException.objects.filter(pk__in=sorted(set(case_ids)), resolved_at__isnull=True)
+        known = PaymentException.objects.open().filter(pk__in=sorted(set(case_ids)))
         orders = lifecycle.lock(pk for pk in known.values_list("order_id", flat=True) if pk is not None)
         cases = _close(known, user, note)
         lifecycle.apply(orders, _notes(cases, user, note))
@@ -86,11 +84,9 @@ def resolve_refunded(payment_ids: Iterable[int]) -> list[Note]:
     Call under the locks of their orders. Returns the notes for the orders' history: the caller takes them along on
     its visit to the orders' door.
     """
-    settled = PaymentException.objects.filter(
-        payment_id__in=sorted(payment_ids), payment__is_surplus=True, kind__in=LATE, resolved_at__isnull=True
-    )
-    known = PaymentException.objects.filter(pk__in=list(settled.values_list("pk", flat=True)))
-    cases = _close(known.filter(resolved_at__isnull=True), user=None, note=REFUNDED)
+    settled = PaymentException.objects.open().about_surplus().filter(payment_id__in=sorted(payment_ids))
+    known = PaymentException.objects.open().filter(pk__in=list(settled.values_list("pk", flat=True)))
+    cases = _close(known, user=None, note=REFUNDED)
     return _notes(cases, None, REFUNDED)
 
 

@@ -81,7 +81,7 @@ def _without_dealt_with(cases: Sequence[Case]) -> Sequence[Case]:
     old = [case.dedup_key for case in cases if not case.is_news]
     if not old:
         return cases
-    resolved = PaymentException.objects.filter(dedup_key__in=old, resolved_at__isnull=False)
+    resolved = PaymentException.objects.resolved().filter(dedup_key__in=old)
     known = set(resolved.values_list("kind", "dedup_key"))
     return [case for case in cases if case.is_news or (case.kind, case.dedup_key) not in known]
 

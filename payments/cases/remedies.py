@@ -8,8 +8,8 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from ordersite.lib.money import ZERO
-from payments.models import Payment, PaymentException, PaymentStatus
-from payments.refunds.amounts import left_of
+from payments.models import PaymentException
+from payments.models.case import SURPLUS_KINDS
 
 Kind = PaymentException.Kind
 WHAT_TO_DO: Mapping[str, Promise] = {
@@ -70,7 +70,6 @@ WHAT_TO_DO: Mapping[str, Promise] = {
         "right, replay it."
     ),
 }
-_REFUNDABLE = (Kind.ORDER_CLOSED, Kind.ALREADY_PAID)
 _REPLAYABLE = (
     Kind.UNKNOWN_ORDER, Kind.AMOUNT_MISMATCH, Kind.WRONG_ACCOUNT, Kind.REFERENCE_CONFLICT, Kind.ORDER_REFUSED,
     Kind.REFUND_EVENT, Kind.POISON,
@@ -79,7 +78,6 @@ _SETTLEABLE = (
     Kind.UNKNOWN_ORDER, Kind.AMOUNT_MISMATCH, Kind.WRONG_ACCOUNT, Kind.REFERENCE_CONFLICT, Kind.STATEMENT_DIFFERENCE,
     Kind.PROVIDER_SILENT,
 )  # fmt: skip
-_UNDECIDED = (PaymentStatus.CREATED, PaymentStatus.OPEN)
 
 
 def what_to_do(case: PaymentException) -> str | Promise:
@@ -87,31 +85,30 @@ def what_to_do(case: PaymentException) -> str | Promise:
 
 
 def can_refund(case: PaymentException) -> bool:
-    """Surplus money, or money that the order refused; never the money that a living order stands on."""
-    payment = _open(case) and case.payment
-    if not payment or payment.status != PaymentStatus.PAID or not left_of(payment) > ZERO:
+    """Whether the case is about surplus money, or money that the order refused; never about a living order's money."""
+    payment = case.payment
+    if not case.is_open or payment is None or not payment.refundable_amount > ZERO:
         return False
-    return payment.is_surplus if case.kind in _REFUNDABLE else case.kind == Kind.ORDER_REFUSED
+    return payment.is_surplus if case.kind in SURPLUS_KINDS else case.kind == Kind.ORDER_REFUSED
 
 
 def can_revive(case: PaymentException) -> bool:
-    payment: Payment | None = case.payment
-    is_late = case.kind == Kind.ORDER_CLOSED and payment is not None and payment.is_surplus
-    return _open(case) and is_late and bool(payment and payment.status == PaymentStatus.PAID)
+    """Whether the case is about money that came after its order was closed, and is still here."""
+    payment = case.payment
+    is_late = (
+        case.kind == Kind.ORDER_CLOSED and payment is not None and payment.is_surplus and payment.is_paid
+    )
+    return case.is_open and is_late
 
 
 def can_settle(case: PaymentException) -> bool:
-    return _open(case) and case.kind in _SETTLEABLE
+    return case.is_open and case.kind in _SETTLEABLE
 
 
 def can_replay(case: PaymentException) -> bool:
-    return _open(case) and case.kind in _REPLAYABLE and case.notification_id is not None
+    return case.is_open and case.kind in _REPLAYABLE and case.notification_id is not None
 
 
 def can_ask(case: PaymentException) -> bool:
-    payment: Payment | None = case.payment
-    return _open(case) and payment is not None and payment.status in _UNDECIDED
-
-
-def _open(case: PaymentException) -> bool:
-    return case.resolved_at is None
+    """Whether the case is about an attempt that the provider can still be polled about."""
+    return case.is_open and case.payment is not None and case.payment.is_undecided

@@ -216,7 +216,7 @@ def open_attempt(payment_id: int, *, pay_url: str = "", code_url: str = "") -> P
     Returns the attempt as it is now, with its order and account.
     """
     with transaction.atomic():
-        payment = Payment.objects.select_for_update(no_key=True).get(pk=payment_id)
+        payment = Payment.objects.lock(payment_id)
         if payment.status == PaymentStatus.CREATED:
             payment.open()
             payment.pay_url = pay_url or payment.pay_url

@@ -20,14 +20,12 @@ from orders.machine import Action
 from orders.models import Order, OrderEvent, OrderStatus
 from ordersite.queue.relay import Answer, Delivered
 from ordersite.queue.wakeups import hint
-from payments.models import Payment, PaymentStatus
-from payments.models.payment import UNDECIDED
+from payments.models import Payment
 
 WAITS_LONG = timedelta(minutes=2)
 SWEEP_BATCH = 500
 ASK_HINT = "payments.ask_providers"
 # An order stays open for an attempt that may still be paid, or for money that a switched-off rule kept out.
-_HOLDS_UP = (*UNDECIDED, PaymentStatus.PAID)
 
 
 def handle_close_requested(events: Sequence[Delivered]) -> Sequence[Answer]:
@@ -54,9 +52,7 @@ def handle_order_closed(events: Sequence[Delivered]) -> Sequence[Answer]:
 def want_closed(order_ids: Iterable[int]) -> int:
     """Mark the undecided attempts of these orders to be closed, and query them now; return how many are new."""
     now = timezone.now()
-    attempts = Payment.objects.filter(
-        order_id__in=sorted(set(order_ids)), status__in=UNDECIDED, close_wanted_at__isnull=True
-    )
+    attempts = Payment.objects.of_orders(order_ids).undecided().not_closing()
     marked = attempts.update(close_wanted_at=now, next_query_at=now)
     if marked:
         transaction.on_commit(partial(hint, ASK_HINT))
@@ -89,7 +85,7 @@ def close_moves(orders: Mapping[int, Order], *, without: Sequence[int] = ()) -> 
     closing = [pk for pk, order in orders.items() if order.status == OrderStatus.PENDING and order.closing_at]
     if not closing:
         return []
-    attempts = Payment.objects.filter(order_id__in=closing, status__in=_HOLDS_UP).exclude(pk__in=without)
+    attempts = Payment.objects.of_orders(closing).blocking_close().exclude(pk__in=without)
     held_up = set(attempts.values_list("order_id", flat=True))
     free = [pk for pk in closing if pk not in held_up]
     lines = OrderEvent.objects.filter(order_id__in=free, kind=OrderEvent.Kind.CLOSE_REQUESTED).order_by("seq")

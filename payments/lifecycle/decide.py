@@ -13,9 +13,7 @@ from orders.models import Order, OrderStatus
 from ordersite.lib.money import ZERO
 from payments.lifecycle.refunds import NO_REFUNDS, KnownRefunds, RequestAction, RequestEffect
 from payments.lifecycle.updates import Outcome, PaymentUpdate
-from payments.models import Payment, PaymentStatus, RefundStatus
-from payments.models.payment import SETTLED
-from payments.models.refund_request import AT_WORK
+from payments.models import Payment, RefundStatus
 from payments.providers.types import UpdateKind
 
 # A notification may overtake the commit of its attempt, and a refund the payment: wait so long for it.
@@ -143,12 +141,12 @@ def _decide_payment(update: PaymentUpdate, context: PaymentContext) -> Decision:
         return _case(Outcome.AMOUNT_MISMATCH)
     if context.conflict:
         return _case(Outcome.REFERENCE_CONFLICT)
-    if payment.status not in SETTLED:
+    if not payment.is_settled:
         return _SETTLED
     if _is_other_trade(update, payment):
         return _case(Outcome.ALREADY_PAID)
     # The payment is settled, but its order refused the money then: try the order again.
-    if order.status == OrderStatus.PENDING and payment.status == PaymentStatus.PAID:
+    if order.status == OrderStatus.PENDING and payment.is_paid:
         return Decision(Outcome.APPLIED, Effect.PAY_ORDER)
     return _DUPLICATE
 
@@ -160,7 +158,7 @@ def _is_other_trade(update: PaymentUpdate, payment: Payment) -> bool:
 
 def _decide_refund(update: PaymentUpdate, context: PaymentContext, *, now: datetime) -> Decision:
     payment = context.payment
-    if payment.status not in SETTLED:
+    if not payment.is_settled:
         if update.full_refund and update.trigger == machine.QUERY:
             return _decide_paid_and_refunded(payment)
         # A refund of money that we never saw arrive: query the provider, its answer settles, then try this again.
@@ -187,8 +185,7 @@ def _decide_paid_and_refunded(payment: Payment) -> Decision:
     All the money is with the buyer again and the trade takes no more: the attempt may close, and an order that waits
     for it.
     """
-    is_open = payment.status in (PaymentStatus.CREATED, PaymentStatus.OPEN)
-    return Decision(Outcome.CLOSED_NOTED, Effect.CLOSE) if is_open else _NOTED
+    return Decision(Outcome.CLOSED_NOTED, Effect.CLOSE) if payment.is_undecided else _NOTED
 
 
 def _is_requested_amount(update: PaymentUpdate, refunds: KnownRefunds) -> bool:
@@ -209,7 +206,7 @@ def _with_request(
         decision, outcome=Outcome.REFUND_APPLIED, request=RequestEffect(named, RequestAction.SUCCEED)
     )
     # Money that went back for a request that had failed, or was never sent out, needs a person too.
-    return succeeded if named.status in AT_WORK else succeeded._and_case(Outcome.REFUND_EVENT)
+    return succeeded if named.is_at_work else succeeded._and_case(Outcome.REFUND_EVENT)
 
 
 def _refunded_total(update: PaymentUpdate, context: PaymentContext) -> Decimal | None:
@@ -232,7 +229,7 @@ def _decide_refund_trouble(update: PaymentUpdate, refunds: KnownRefunds) -> Deci
     named, failed = refunds.named, update.kind is UpdateKind.REFUND_FAILED
     if named is None:
         return _NOTED
-    if named.status not in AT_WORK:
+    if not named.is_at_work:
         # Late or repeated. A failure after we saw the money go back needs a person, and changes nothing.
         contradicts = failed and named.status == RefundStatus.SUCCEEDED
         return _case(Outcome.REFUND_TROUBLE) if contradicts else _DUPLICATE
@@ -255,10 +252,10 @@ def _decide_closed(update: PaymentUpdate, context: PaymentContext) -> Decision:
     While the money is fresh the answer to a query may be older than it: then the provider is queried again.
     """
     payment = context.payment
-    if payment.status in (PaymentStatus.CREATED, PaymentStatus.OPEN):
+    if payment.is_undecided:
         return Decision(Outcome.CLOSED_NOTED, Effect.CLOSE)
-    if payment.status == PaymentStatus.PAID and not payment.refunded_amount and not context.refunds.live:
+    if payment.is_paid and not payment.refunded_amount and not context.refunds.live:
         return (
             Decision(Outcome.NOTED, Effect.QUERY) if _is_stale(update, payment) else _case(Outcome.REVERSED)
         )
-    return _DUPLICATE if payment.status == PaymentStatus.CLOSED else _NOTED
+    return _DUPLICATE if payment.is_closed else _NOTED

@@ -18,7 +18,7 @@ from orders.history.lines import Actor, Evidence
 from ordersite.database import bulk
 from ordersite.lib.money import ZERO
 from payments.lifecycle.updates import PaymentUpdate
-from payments.models import Payment, PaymentStatus, Refund, RefundRequest
+from payments.models import Payment, Refund, RefundRequest
 from payments.models.refund_request import LIVE
 from payments.providers.types import UpdateKind
 
@@ -44,7 +44,7 @@ class RequestEffect:
     @property
     def ends(self) -> bool:
         """Whether the order stops waiting for this request. Ask before the transition is made."""
-        return self.action is not RequestAction.HANG and self.request.status in LIVE
+        return self.action is not RequestAction.HANG and self.request.is_live
 
     def make(self, at: datetime) -> None:
         """Call the transition on the instance; `at` is UTC."""
@@ -57,8 +57,8 @@ class RequestEffect:
 
     def release(self, actor: Actor, evidence: Evidence) -> ReleaseRefund:
         """The order's change that ends its waiting for this request."""
-        amount = self.request.amount if self.request.is_reserved else ZERO
-        return ReleaseRefund(self.request.order_id, amount, actor, evidence, self.request.reference)
+        request = self.request
+        return ReleaseRefund(request.order_id, request.reserved_amount, actor, evidence, request.reference)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class RefundRecords:
         number = update.refund_reference
         return KnownRefunds(
             named=next((request for request in mine if number and request.reference == number), None),
-            live=sum((request.amount for request in mine if request.status in LIVE), ZERO),
+            live=sum((request.amount for request in mine if request.is_live), ZERO),
             recorded=self.recorded.get(payment.pk, {}),
         )
 
@@ -119,7 +119,7 @@ def load(updates: Sequence[PaymentUpdate], payments: Mapping[str, Payment]) -> R
 
 def _is_about_refunds(update: PaymentUpdate, payment: Payment) -> bool:
     """The closing of a paid payment counts too: it is a reversal, unless a refund of it is under way."""
-    closed = update.kind is UpdateKind.CLOSED and payment.status == PaymentStatus.PAID
+    closed = update.kind is UpdateKind.CLOSED and payment.is_paid
     return closed or update.kind in _ABOUT_REFUNDS
 
 

@@ -20,7 +20,7 @@ from orders.approvals.order_kind import OrderKind, staff
 from orders.changes import Move, Result
 from orders.errors import refused
 from orders.machine import Action
-from orders.models import MoneyLimit, Order, OrderStatus, ProposalStatus
+from orders.models import MoneyLimit, Order, OrderStatus
 from ordersite.database import bulk
 from ordersite.lib.money import ZERO
 from payments.cases import desk
@@ -35,10 +35,8 @@ from payments.models import (
     PaymentException,
     PaymentExceptionStep,
     PaymentStatus,
-    RefundRequest,
     RevivalRequest,
 )
-from payments.models.refund_request import LIVE
 
 
 def propose(
@@ -77,22 +75,22 @@ def propose(
 def _lock_money(payment_id: int) -> tuple[Order, Payment]:
     order_id = Payment.objects.values_list("order_id", flat=True).get(pk=payment_id)
     order = lifecycle.lock([order_id])[order_id]
-    return order, Payment.objects.select_for_update(no_key=True).get(pk=payment_id)
+    return order, Payment.objects.lock(payment_id)
 
 
 def _check_proposal(order: Order, payment: Payment) -> None:
     _check_revivable(order, payment)
-    if RevivalRequest.objects.filter(order=order, status=ProposalStatus.PROPOSED).exists():
+    if RevivalRequest.objects.waiting().filter(order=order).exists():
         raise proposal_waiting(gettext("order %(number)s") % {"number": order.number})
 
 
 def _check_revivable(order: Order, payment: Payment) -> None:
-    is_there = payment.status == PaymentStatus.PAID and payment.is_surplus and payment.refunded_amount == ZERO
+    is_there = payment.is_paid and payment.is_surplus and payment.refunded_amount == ZERO
     if order.status != OrderStatus.CLOSED or not is_there:
         raise not_a_late_payment()
     if payment.amount != order.total_amount:
         raise amount_is_not_the_order(payment.amount, order.total_amount)
-    if RefundRequest.objects.filter(payment=payment, status__in=LIVE).exists():
+    if payment.refund_requests.live().exists():
         raise refund_under_way()
 
 
@@ -109,9 +107,7 @@ def _revive(order: Order, payment: Payment, approval: Approval) -> None:
 
 
 def _open_cases(payment: Payment) -> list[int]:
-    late = PaymentException.objects.filter(
-        payment=payment, kind=PaymentException.Kind.ORDER_CLOSED, resolved_at__isnull=True
-    )
+    late = PaymentException.objects.open().filter(payment=payment, kind=PaymentException.Kind.ORDER_CLOSED)
     return list(late.order_by("pk").values_list("pk", flat=True))
 
 
@@ -132,7 +128,7 @@ class Revival(OrderKind[RevivalRequest]):
         if payment_id is None:
             raise unknown_request(request_id)
         order, payment = _lock_money(payment_id)
-        request = RevivalRequest.objects.select_for_update(no_key=True).get(pk=request_id)
+        request = RevivalRequest.objects.lock(request_id)
         request.order, request.payment = order, payment
         return request
 

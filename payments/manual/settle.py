@@ -26,7 +26,7 @@ from orders.approvals.errors import proposal_waiting, unknown_request
 from orders.approvals.kinds import Approval
 from orders.approvals.order_kind import OrderKind, staff
 from orders.errors import already_paid, unknown_order
-from orders.models import MoneyLimit, Order, OrderStatus, ProposalStatus
+from orders.models import MoneyLimit, Order, OrderStatus
 from payments.cases import desk, remedies
 from payments.cases.errors import remedy_gone
 from payments.lifecycle.apply import apply_updates
@@ -57,8 +57,6 @@ from payments.references import new_reference
 
 # What a search for a provider's number finds, see payments.about.panel.
 _REFERENCE = re.compile(r"[0-9A-Za-z_-]{6,64}", re.ASCII)
-_OPEN = (PaymentStatus.CREATED, PaymentStatus.OPEN)
-_LIVE = (ProposalStatus.PROPOSED, ProposalStatus.APPROVED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +128,7 @@ def _check_order(order: Order, wish: Wish) -> None:
         # Locked, so that of two orders at once one finds the other's request.
         lines = StatementLine.objects.select_for_update(no_key=True)
         _check_line(lines.get(pk=wish.statement_line_id), order, wish)
-    if SettlementRequest.objects.filter(order=order, status=ProposalStatus.PROPOSED).exists():
+    if SettlementRequest.objects.waiting().filter(order=order).exists():
         raise proposal_waiting(gettext("order %(number)s") % {"number": order.number})
     _check_reference(order, wish)
 
@@ -154,7 +152,7 @@ def check_payable(order: Order) -> None:
 
 def _check_line(line: StatementLine, order: Order, wish: Wish) -> None:
     # A bank's line may have no number that could be compared: it proves one order's money all the same.
-    proving = SettlementRequest.objects.filter(statement_line=line, status__in=_LIVE).select_related("order")
+    proving = SettlementRequest.objects.live().filter(statement_line=line).select_related("order")
     if taken := proving.first():
         raise line_taken(taken.order.number)
     is_same = (line.account_id, line.amount) == (wish.account_id, wish.amount)
@@ -166,7 +164,7 @@ def _check_line(line: StatementLine, order: Order, wish: Wish) -> None:
 
 def proving_lines() -> QuerySet[SettlementRequest, int]:
     """Numbers of the statement lines that are evidence for an order already."""
-    requests = SettlementRequest.objects.filter(statement_line__isnull=False, status__in=_LIVE)
+    requests = SettlementRequest.objects.live().filter(statement_line__isnull=False)
     return requests.order_by().values_list("statement_line_id", flat=True)
 
 
@@ -174,7 +172,7 @@ def _check_reference(order: Order, wish: Wish) -> None:
     """One trade pays one order: neither an attempt of another order nor another request may have the number."""
     same = {"account_id": wish.account_id, "provider_reference": wish.provider_reference}
     holder = Payment.objects.filter(**same).exclude(order=order).select_related("order").first()
-    request = SettlementRequest.objects.filter(**same, status__in=_LIVE).select_related("order").first()
+    request = SettlementRequest.objects.live().filter(**same).select_related("order").first()
     taken = holder or request
     if taken is not None:
         raise reference_taken(wish.provider_reference, taken.order.number)
@@ -216,14 +214,14 @@ def _fitting_attempt(request: SettlementRequest) -> Payment | None:
     known = [one for one in fitting.order_by("-pk") if _may_take(one, request)]
     return min(
         known,
-        key=lambda one: (one.pk != of_line, not one.provider_reference, one.status not in _OPEN),
+        key=lambda one: (one.pk != of_line, not one.provider_reference, not one.is_undecided),
         default=None,
     )
 
 
 def _may_take(payment: Payment, request: SettlementRequest) -> bool:
     """Money that the order once refused (a rule was switched off) is told by its number alone."""
-    return payment.status != PaymentStatus.PAID or payment.provider_reference == request.provider_reference
+    return not payment.is_paid or payment.provider_reference == request.provider_reference
 
 
 def _new_attempt(order: Order, request: SettlementRequest) -> Payment:
@@ -286,9 +284,8 @@ class Settlement(OrderKind[SettlementRequest]):
             raise unknown_request(request_id)
         # Two trades on one number: the case may be another order's, which is locked now and not behind the attempts.
         order = lifecycle.lock(pk for pk in ids if pk is not None)[ids[0]]
-        attempts = Payment.objects.select_for_update(no_key=True).filter(order=order)
-        list(attempts.order_by("pk").values_list("pk"))
-        request = SettlementRequest.objects.select_for_update(no_key=True).get(pk=request_id)
+        Payment.objects.lock_of_order(order.pk)
+        request = SettlementRequest.objects.lock(request_id)
         request.order = order
         return request
 

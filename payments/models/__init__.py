@@ -11,10 +11,10 @@ from payments.models.settlement_request import SettlementFile, SettlementRequest
 from payments.models.statement import (
     BillFetch,
     Statement,
-    StatementLine,
     StatementMapping,
     StatementStatus,
 )
+from payments.models.statement_line import StatementLine
 
 __all__ = [
     "BillFetch",

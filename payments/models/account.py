@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from ordersite.outside_accounts.model import OutsideAccount
+
+
+class PaymentAccountQuerySet(models.QuerySet["PaymentAccount"]):
+    """Queries of payment accounts."""
+
+    def active(self) -> Self:
+        """Accounts that take new payments."""
+        return self.filter(is_active=True)
 
 
 class PaymentAccount(OutsideAccount):
@@ -20,6 +30,8 @@ class PaymentAccount(OutsideAccount):
         "orders.Merchant", models.PROTECT, related_name="payment_accounts", verbose_name=_("merchant")
     )
     created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
+
+    objects = PaymentAccountQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("payment account")

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from ordersite.lib.models.case_queryset import CaseQuerySet
 from ordersite.lib.money import MoneyField
+
+
+class PaymentExceptionQuerySet(CaseQuerySet["PaymentException"]):
+    """Queries of the cases of payments."""
+
+    def about_surplus(self) -> Self:
+        """Cases about money that no order needs: a second payment, or one for a closed order."""
+        return self.filter(kind__in=SURPLUS_KINDS, payment__is_surplus=True)
 
 
 class PaymentException(models.Model):
@@ -68,6 +79,8 @@ class PaymentException(models.Model):
     )
     resolution = models.CharField(_("resolution"), max_length=500, default="", blank=True)
 
+    objects = PaymentExceptionQuerySet.as_manager()
+
     class Meta:
         verbose_name = _("payment exception")
         verbose_name_plural = _("payment exceptions")
@@ -92,3 +105,12 @@ class PaymentException(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} #{self.pk}"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nobody has resolved it."""
+        return self.resolved_at is None
+
+
+# A late or second payment: its money belongs to the buyer again unless a person revives the order.
+SURPLUS_KINDS = (PaymentException.Kind.ORDER_CLOSED, PaymentException.Kind.ALREADY_PAID)

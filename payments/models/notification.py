@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
@@ -9,6 +11,22 @@ from django.utils.translation import gettext_lazy as _
 
 from ordersite.lib.money import MoneyField
 from ordersite.queue.models import QueueRow
+
+
+class PaymentNotificationQuerySet(models.QuerySet["PaymentNotification"]):
+    """Queries of stored notifications."""
+
+    def verified(self) -> Self:
+        """Notifications whose signature was good."""
+        return self.filter(verdict=PaymentNotification.Verdict.VERIFIED)
+
+    def rejected(self) -> Self:
+        """Notifications that failed a check of the call itself: signature, time, account."""
+        return self.filter(verdict=PaymentNotification.Verdict.REJECTED)
+
+    def waiting(self) -> Self:
+        """Notifications that have not been applied yet."""
+        return self.filter(done_at__isnull=True)
 
 
 class PaymentNotification(QueueRow):
@@ -73,6 +91,8 @@ class PaymentNotification(QueueRow):
         _("outcome"), max_length=20, choices=Outcome.choices, default=Outcome.WAITING, blank=True
     )
 
+    objects = PaymentNotificationQuerySet.as_manager()
+
     class Meta:
         verbose_name = _("payment notification")
         verbose_name_plural = _("payment notifications")
@@ -108,6 +128,21 @@ class PaymentNotification(QueueRow):
 
     def __str__(self) -> str:
         return f"#{self.pk} {self.reference}"
+
+    @property
+    def is_verified(self) -> bool:
+        """Whether its signature was good."""
+        return self.verdict == self.Verdict.VERIFIED
+
+    @property
+    def is_rejected(self) -> bool:
+        """Whether it failed a check of the call itself."""
+        return self.verdict == self.Verdict.REJECTED
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it has not been applied yet."""
+        return self.done_at is None
 
 
 class NotificationBody(models.Model):

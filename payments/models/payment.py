@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
+from decimal import Decimal
+from typing import Self
 
 from django.db import models
 from django.db.models import F, Q
@@ -24,6 +27,52 @@ class PaymentStatus(models.TextChoices):
 
 
 S = PaymentStatus
+# Neither paid nor closed: the provider may still take the money.
+UNDECIDED = (S.CREATED, S.OPEN)
+# The money has not been seen.
+UNSETTLED = (*UNDECIDED, S.CLOSED)
+# The money arrived, whatever became of it later.
+SETTLED = (S.PAID, S.REFUNDED)
+
+
+class PaymentQuerySet(models.QuerySet["Payment"]):
+    """Queries of payment attempts."""
+
+    def of_orders(self, order_ids: Iterable[int]) -> Self:
+        """Attempts of these orders."""
+        return self.filter(order_id__in=sorted(set(order_ids)))
+
+    def undecided(self) -> Self:
+        """Attempts that are neither paid nor closed."""
+        return self.filter(status__in=UNDECIDED)
+
+    def decided(self) -> Self:
+        """Attempts that are paid, closed or refunded."""
+        return self.exclude(status__in=UNDECIDED)
+
+    def unsettled(self) -> Self:
+        """Attempts whose money has not been seen: undecided or closed."""
+        return self.filter(status__in=UNSETTLED)
+
+    def blocking_close(self) -> Self:
+        """Attempts that keep their order from closing: undecided or paid."""
+        return self.filter(status__in=(*UNDECIDED, S.PAID))
+
+    def not_closing(self) -> Self:
+        """Attempts whose closing nobody has requested."""
+        return self.filter(close_wanted_at__isnull=True)
+
+    def due(self, now: datetime) -> Self:
+        """Attempts that are to be queried at `now` (UTC)."""
+        return self.filter(next_query_at__lte=now)
+
+    def lock(self, pk: int) -> Payment:
+        """Lock one attempt for the rest of the transaction. Lock its order first."""
+        return self.select_for_update(no_key=True).get(pk=pk)
+
+    def lock_of_order(self, order_id: int) -> list[Payment]:
+        """Lock the attempts of a locked order by primary key, for the rest of the transaction."""
+        return list(self.select_for_update(no_key=True).filter(order_id=order_id).order_by("pk"))
 
 
 class Payment(GuardedStatus, QuickLoad, models.Model):
@@ -63,6 +112,8 @@ class Payment(GuardedStatus, QuickLoad, models.Model):
     last_answer = models.CharField(_("last answer"), max_length=200, default="", editable=False)
     close_wanted_at = models.DateTimeField(_("closing wanted since"), null=True, editable=False)
 
+    objects = PaymentQuerySet.as_manager()
+
     class Meta:
         verbose_name = _("payment")
         verbose_name_plural = _("payments")
@@ -81,7 +132,7 @@ class Payment(GuardedStatus, QuickLoad, models.Model):
             models.UniqueConstraint(
                 fields=["order", "account", "amount"],
                 name="payment_one_open_attempt",
-                condition=Q(status__in=[S.CREATED, S.OPEN]),
+                condition=Q(status__in=UNDECIDED),
             ),
             models.CheckConstraint(condition=Q(amount__gt=ZERO), name="payment_amount_positive"),
             models.CheckConstraint(condition=Q(status__in=S.values), name="payment_status_known"),
@@ -102,6 +153,38 @@ class Payment(GuardedStatus, QuickLoad, models.Model):
 
     def __str__(self) -> str:
         return self.reference
+
+    @property
+    def is_undecided(self) -> bool:
+        """Whether it is neither paid nor closed: the provider may still take the money."""
+        return self.status in UNDECIDED
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the money arrived, whatever became of it later."""
+        return self.status in SETTLED
+
+    @property
+    def is_paid(self) -> bool:
+        """Whether the money is here, perhaps refunded in part."""
+        return bool(self.status == S.PAID)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it was closed unpaid."""
+        return bool(self.status == S.CLOSED)
+
+    @property
+    def is_refunded(self) -> bool:
+        """Whether all of its money went back."""
+        return bool(self.status == S.REFUNDED)
+
+    @property
+    def refundable_amount(self) -> Decimal:
+        """How much (yuan) can still be requested back; exact while the payment is locked. One query."""
+        if not self.is_paid:
+            return ZERO
+        return self.amount - self.refunded_amount - self.refund_requests.live_amount()
 
     @transition(field=status, source=S.CREATED.value, target=S.OPEN.value)
     def open(self) -> None:
@@ -144,9 +227,3 @@ class Refund(models.Model):
 
     def __str__(self) -> str:
         return self.refund_reference
-
-
-UNDECIDED = (PaymentStatus.CREATED, PaymentStatus.OPEN)
-
-
-SETTLED = (PaymentStatus.PAID, PaymentStatus.REFUNDED)

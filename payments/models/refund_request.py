@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
+from typing import Self
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, Q, Sum
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
@@ -33,10 +34,51 @@ class RefundStatus(models.TextChoices):
 
 
 S = RefundStatus
-# What still counts against the payment: money that may go back and has not been seen to do so.
+# Not ended: the money may still go back and counts against its payment.
 LIVE = (S.PROPOSED, S.APPROVED, S.ORDERED, S.ABNORMAL)
-# What the lane works on.
+# Approved and not ended: what is sent to the provider and polled there.
 AT_WORK = (S.APPROVED, S.ORDERED, S.ABNORMAL)
+
+
+class RefundRequestQuerySet(models.QuerySet["RefundRequest"]):
+    """Queries of refund requests."""
+
+    def waiting(self) -> Self:
+        """Requests that wait for approval."""
+        return self.filter(status=S.PROPOSED)
+
+    def live(self) -> Self:
+        """Requests that have not ended."""
+        return self.filter(status__in=LIVE)
+
+    def ended(self) -> Self:
+        """Requests that succeeded, failed, were refused or withdrawn."""
+        return self.exclude(status__in=LIVE)
+
+    def at_work(self) -> Self:
+        """Requests that are approved and have not ended."""
+        return self.filter(status__in=AT_WORK)
+
+    def effective(self) -> Self:
+        """Requests whose money went back or still may."""
+        return self.filter(status__in=(*LIVE, S.SUCCEEDED))
+
+    def due(self, now: datetime) -> Self:
+        """Requests that are to be tried at `now` (UTC)."""
+        return self.filter(next_try_at__lte=now)
+
+    def total_amount(self) -> Decimal:
+        """The sum of these requests (yuan). One query."""
+        total: Decimal | None = self.aggregate(total=Sum("amount"))["total"]
+        return total or ZERO
+
+    def live_amount(self) -> Decimal:
+        """The sum of those that have not ended (yuan). One query."""
+        return self.live().total_amount()
+
+    def lock(self, pk: int) -> RefundRequest:
+        """Lock one request for the rest of the transaction. Lock its order and payment first."""
+        return self.select_for_update(no_key=True).get(pk=pk)
 
 
 class RefundRequest(GuardedStatus, QuickLoad, models.Model):
@@ -120,6 +162,8 @@ class RefundRequest(GuardedStatus, QuickLoad, models.Model):
     ordered_at = models.DateTimeField(_("ordered at"), null=True, editable=False)
     last_answer = models.CharField(_("last answer"), max_length=200, default="", editable=False)
 
+    objects = RefundRequestQuerySet.as_manager()
+
     class Meta:
         verbose_name = _("refund request")
         verbose_name_plural = _("refund requests")
@@ -161,7 +205,18 @@ class RefundRequest(GuardedStatus, QuickLoad, models.Model):
 
     @property
     def is_waiting(self) -> bool:
+        """Whether it waits for approval."""
         return bool(self.status == S.PROPOSED)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it has not ended: its money may still go back."""
+        return self.status in LIVE
+
+    @property
+    def is_at_work(self) -> bool:
+        """Whether it is approved and has not ended."""
+        return self.status in AT_WORK
 
     @property
     def reserved_amount(self) -> Decimal:

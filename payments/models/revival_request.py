@@ -7,8 +7,12 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from orders.models.proposal import ProposalStatus, one_waiting, waiting_index
+from orders.models.proposal import ProposalQuerySet, ProposalStatus, one_waiting, waiting_index
 from payments.models.proposal import MoneyProposal
+
+
+class RevivalRequestQuerySet(ProposalQuerySet["RevivalRequest"]):
+    """Queries of revivals."""
 
 
 class RevivalRequest(MoneyProposal):
@@ -26,6 +30,8 @@ class RevivalRequest(MoneyProposal):
         related_name="+",
         verbose_name=_("stock confirmed by"),
     )
+
+    objects = RevivalRequestQuerySet.as_manager()
 
     class Meta(MoneyProposal.Meta):
         abstract = False

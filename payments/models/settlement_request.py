@@ -8,8 +8,12 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from orders.models.proposal import ProposalStatus, one_waiting, waiting_index
+from orders.models.proposal import LIVE, ProposalQuerySet, one_waiting, waiting_index
 from payments.models.proposal import MoneyProposal
+
+
+class SettlementRequestQuerySet(ProposalQuerySet["SettlementRequest"]):
+    """Queries of manual settlements."""
 
 
 class SettlementRequest(MoneyProposal):
@@ -42,6 +46,8 @@ class SettlementRequest(MoneyProposal):
         verbose_name=_("payment"),
     )
 
+    objects = SettlementRequestQuerySet.as_manager()
+
     class Meta(MoneyProposal.Meta):
         abstract = False
         verbose_name = _("settlement request")
@@ -56,7 +62,7 @@ class SettlementRequest(MoneyProposal):
             models.UniqueConstraint(
                 fields=["account", "provider_reference"],
                 name="settlement_request_reference",
-                condition=Q(status__in=[ProposalStatus.PROPOSED, ProposalStatus.APPROVED]),
+                condition=Q(status__in=LIVE),
             ),
             one_waiting("settlement_request_live"),
             models.CheckConstraint(condition=~Q(provider_reference=""), name="settlement_request_has_number"),

@@ -7,7 +7,7 @@ read stands nowhere until the whole file is matched in one transaction.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser
@@ -22,7 +22,6 @@ from django_fsm import FSMField, transition
 from ordersite.lib.models.guarded_status import GuardedStatus
 from ordersite.lib.money import ZERO, MoneyField
 from ordersite.queue.models import QueueRow
-from payments.models.notification import PaymentNotification
 
 
 class StatementStatus(models.TextChoices):
@@ -33,6 +32,18 @@ class StatementStatus(models.TextChoices):
 
 
 S = StatementStatus
+
+
+class StatementQuerySet(models.QuerySet["Statement"]):
+    """Queries of statements."""
+
+    def to_settle(self) -> Self:
+        """Statements whose settlement was confirmed and is not finished."""
+        return self.filter(settle_wanted_at__isnull=False)
+
+    def claimed(self, pk: int, attempts: int) -> Self:
+        """The unfinished statement, as long as the claim with this number of attempts stands."""
+        return self.filter(pk=pk, attempts=attempts, done_at__isnull=True)
 
 
 class Statement(GuardedStatus, QueueRow):
@@ -103,6 +114,8 @@ class Statement(GuardedStatus, QueueRow):
         verbose_name=_("settlement confirmed by"),
     )
 
+    objects = StatementQuerySet.as_manager()
+
     class Meta:
         verbose_name = _("statement")
         verbose_name_plural = _("statements")
@@ -126,6 +139,16 @@ class Statement(GuardedStatus, QueueRow):
 
     def __str__(self) -> str:
         return f"#{self.pk} {self.file_name}"
+
+    @property
+    def is_matched(self) -> bool:
+        """Whether the whole file was read and compared."""
+        return bool(self.status == S.MATCHED)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether it is waiting, being read or being settled."""
+        return self.done_at is None or self.settle_wanted_at is not None
 
     @property
     def proposer_id(self) -> int | None:
@@ -165,108 +188,6 @@ class Statement(GuardedStatus, QueueRow):
     @transition(field=status, source=S.READING.value, target=S.REFUSED.value)
     def refuse(self, refusal: dict[str, Any]) -> None:
         self.refusal, self.done_at = refusal, timezone.now()
-
-
-class StatementLine(models.Model):
-    """One line of a file, or (without a `number`) a payment of ours that the file lacks.
-
-    `amount` is never negative: `kind` says which way it went. `identity` is the same wherever the same fact stands, in
-    this file or another: a second one is DUPLICATE. `outcome` is what settling it came to, `settled_at` when.
-    """
-
-    class Kind(models.TextChoices):
-        PAYMENT = "payment", pgettext_lazy("statement line", "payment")
-        REFUND = "refund", pgettext_lazy("statement line", "refund")
-        OTHER = "other", pgettext_lazy("statement line", "no money moved")
-
-    class Result(models.TextChoices):
-        MATCHED = "matched", _("matched")
-        MISSING_HERE = "missing_here", _("missing here")
-        MISSING_THERE = "missing_there", _("missing there")
-        AMOUNT_DIFFERS = "amount_differs", _("amount differs")
-        DUPLICATE = "duplicate", _("duplicate")
-
-    # No database constraints: their checks, one for each of a million lines, would cost more than the matching, and
-    # would lock the payments that notifications are waiting for. None of the rows that stand behind is ever deleted.
-    statement = models.ForeignKey(
-        Statement,
-        models.PROTECT,
-        related_name="lines",
-        db_index=False,
-        db_constraint=False,
-        verbose_name=_("statement"),
-    )
-    account = models.ForeignKey(
-        "payments.PaymentAccount",
-        models.PROTECT,
-        related_name="+",
-        db_index=False,
-        db_constraint=False,
-        verbose_name=_("payment account"),
-    )
-    number = models.PositiveIntegerField(_("line number"), null=True, blank=True)
-    kind = models.CharField(_("kind"), max_length=10, choices=Kind.choices)
-    reference = models.CharField(_("merchant reference"), max_length=64, default="", blank=True)
-    provider_reference = models.CharField(_("provider's reference"), max_length=64, default="", blank=True)
-    refund_reference = models.CharField(_("refund reference"), max_length=64, default="", blank=True)
-    amount = MoneyField(_("amount"))
-    occurred_at = models.DateTimeField(_("occurred at"), null=True, blank=True)
-    sha256 = models.CharField(max_length=64, default="", editable=False)
-    identity = models.UUIDField(editable=False)
-    result = models.CharField(_("result"), max_length=15, choices=Result.choices)
-    payment = models.ForeignKey(
-        "payments.Payment",
-        models.PROTECT,
-        null=True,
-        blank=True,
-        related_name="statement_lines",
-        db_index=False,
-        db_constraint=False,
-        verbose_name=_("payment"),
-    )
-    outcome = models.CharField(
-        _("settlement"), max_length=20, choices=PaymentNotification.Outcome.choices, default="", blank=True
-    )
-    settled_at = models.DateTimeField(_("settled at"), null=True, blank=True)
-
-    class Meta:
-        verbose_name = _("statement line")
-        verbose_name_plural = _("statement lines")
-        ordering = ["id"]
-        constraints = [
-            # Whatever the code does, a fact counts once.
-            models.UniqueConstraint(
-                fields=["account", "identity"],
-                name="statement_line_once",
-                condition=Q(number__isnull=False) & ~Q(result="duplicate"),
-            ),
-            models.CheckConstraint(condition=Q(amount__gte=ZERO), name="statement_line_not_negative"),
-        ]
-        indexes = [
-            models.Index(fields=["statement", "id"], name="statement_line_of"),
-            models.Index(
-                fields=["statement", "result", "id"],
-                name="statement_line_difference",
-                condition=~Q(result="matched"),
-            ),
-            models.Index(
-                fields=["payment"], name="statement_line_payment", condition=Q(payment__isnull=False)
-            ),
-            # For whoever looks for the money of a complaint: only what stands open is looked for.
-            models.Index(
-                fields=["reference"],
-                name="statement_line_reference",
-                condition=Q(result__in=["missing_here", "amount_differs"]),
-            ),
-            models.Index(
-                fields=["provider_reference"],
-                name="statement_line_trade",
-                condition=Q(result__in=["missing_here", "amount_differs"]),
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.statement_id}:{self.number or '–'} {self.reference or self.provider_reference}"
 
 
 class StatementMapping(models.Model):
@@ -339,6 +260,14 @@ class StatementMapping(models.Model):
         return self.name
 
 
+class BillFetchQuerySet(models.QuerySet["BillFetch"]):
+    """Queries of bills to fetch."""
+
+    def due(self, now: datetime) -> Self:
+        """Bills that are to be fetched at `now` (UTC)."""
+        return self.filter(next_at__lte=now)
+
+
 class BillFetch(models.Model):
     """One day's bill (Beijing) of one account, to be fetched from the provider at `next_at`."""
 
@@ -359,6 +288,8 @@ class BillFetch(models.Model):
     statement = models.ForeignKey(
         Statement, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("statement")
     )
+
+    objects = BillFetchQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("bill to fetch")

@@ -91,7 +91,7 @@ def apply_notifications(ids: Sequence[int]) -> None:
 
 
 def _read(ids: Sequence[int]) -> tuple[list[Waiting], list[PaymentUpdate]]:
-    found = PaymentNotification.objects.filter(pk__in=ids, done_at__isnull=True).order_by("pk")
+    found = PaymentNotification.objects.waiting().filter(pk__in=ids).order_by("pk")
     rows, updates = [], []
     for row in found.values_list("id", "due_at", "kind", "body_digest", "received_at", *_SAID):
         pk, due_at, kind, digest, received_at, *said = row
@@ -146,8 +146,10 @@ def _give_up(pk: int, why: str) -> None:
     """Park a row that cannot be processed: a person looks at it and may replay it."""
     logger.error("notification given up", extra={"notification": pk})
     with transaction.atomic():
-        changed = PaymentNotification.objects.filter(pk=pk, done_at__isnull=True).update(
-            outcome=Outcome.POISON, done_at=timezone.now(), leased_until=None, last_error=why[:500]
+        changed = (
+            PaymentNotification.objects.waiting()
+            .filter(pk=pk)
+            .update(outcome=Outcome.POISON, done_at=timezone.now(), leased_until=None, last_error=why[:500])
         )
         if changed:
             open_cases([_poison(PaymentNotification.objects.get(pk=pk))])

@@ -49,8 +49,7 @@ def has_room(account_id: int, *, now: datetime) -> bool:
 
 
 def _rejected(account_id: int) -> QuerySet[PaymentNotification]:
-    verdict = PaymentNotification.Verdict.REJECTED
-    return PaymentNotification.objects.filter(account_id=account_id, verdict=verdict).order_by()
+    return PaymentNotification.objects.rejected().filter(account_id=account_id).order_by()
 
 
 def count_refused(path: str, reason: str) -> None:

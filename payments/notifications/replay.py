@@ -62,7 +62,7 @@ def replay(ids: Sequence[int], *, actor: str, user_id: int | None = None) -> Rep
     rows = {row.pk: row for row in _rows(ids)}
     for pk in dict.fromkeys(ids):
         _replay_one(rows.get(pk), done)
-    _resolve_cases([pk for pk, row in rows.items() if row.done_at is None], user_id)
+    _resolve_cases([pk for pk, row in rows.items() if row.is_waiting], user_id)
     logger.info("notifications replayed", extra={"actor": actor, **done.as_dict()})
     if done.replayed:
         wakeups.hint(DRAIN_HINT)
@@ -83,7 +83,7 @@ def _rows(ids: Sequence[int]) -> Sequence[PaymentNotification]:
 def _replay_one(row: PaymentNotification | None, done: Replayed) -> None:
     if row is None:
         done.unknown += 1
-    elif row.verdict == PaymentNotification.Verdict.VERIFIED:
+    elif row.is_verified:
         _make_due(row, [])
         done.replayed += 1
     else:
@@ -125,7 +125,7 @@ def _save_verified(row: PaymentNotification, columns: Sequence[str], done: Repla
 
 
 def _resolve_cases(ids: Sequence[int], user_id: int | None) -> None:
-    cases = PaymentException.objects.filter(notification_id__in=ids, resolved_at__isnull=True)
+    cases = PaymentException.objects.open().filter(notification_id__in=ids)
     user = None if user_id is None else User.objects.filter(pk=user_id).first()
     for case_id in cases.order_by("pk").values_list("pk", flat=True):
         desk.resolve_all([case_id], user=user, note=desk.REPLAYED)

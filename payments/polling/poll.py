@@ -14,7 +14,6 @@ from django.utils import timezone
 from ordersite.lib.http import Gateway
 from ordersite.outside_accounts.throttle import Lease
 from payments.models import Payment, PaymentAccount
-from payments.models.payment import UNDECIDED
 from payments.polling.call import QueryResult, StatusQuery, query_provider
 from payments.polling.record import record_answer
 from payments.provider_calls.runner import CallKind, readable_keys, run
@@ -68,7 +67,7 @@ def close_now(payment: Payment) -> QueryResult | None:
     """
     now, is_open = timezone.now(), payment.account.is_circuit_open
     lease = now if is_open else now + PROVIDERS.lease
-    undecided = Payment.objects.filter(pk=payment.pk, status__in=UNDECIDED)
+    undecided = Payment.objects.undecided().filter(pk=payment.pk)
     undecided.update(close_wanted_at=now, next_query_at=lease, last_asked_at=now, queries=F("queries") + 1)
     payment.close_wanted_at = now
     if is_open:
@@ -88,5 +87,5 @@ def _may_query_again(payment: Payment) -> bool:
     """Claim the next query by a guarded UPDATE: one of all who look at the same moment gets it."""
     now = timezone.now()
     is_over = Q(last_asked_at__isnull=True) | Q(last_asked_at__lte=now - LEAST_INTERVAL)
-    undecided = Payment.objects.filter(is_over, pk=payment.pk, status__in=UNDECIDED)
+    undecided = Payment.objects.undecided().filter(is_over, pk=payment.pk)
     return undecided.update(last_asked_at=now, queries=F("queries") + 1) == 1

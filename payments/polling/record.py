@@ -14,7 +14,6 @@ from payments.cases.open import Case, open_cases
 from payments.lifecycle.apply import apply_updates
 from payments.lifecycle.updates import PaymentUpdate
 from payments.models import Payment, PaymentException
-from payments.models.payment import UNDECIDED
 from payments.polling.call import QueryResult
 from payments.polling.schedule import EXPIRY_GRACE, next_question_at
 from payments.providers.types import TradeResult, TradeState, UpdateKind
@@ -97,9 +96,9 @@ def _ask_again(result: QueryResult, now: datetime) -> None:
     attempt.update(last_answer=_words(result))
     if result.query.lease:
         claimed = attempt.filter(next_query_at=result.query.lease)
-        claimed.filter(status__in=UNDECIDED).update(next_query_at=_next_time(result, now))
+        claimed.undecided().update(next_query_at=_next_time(result, now))
         # A decided one is asked for once, because a refund of money that we never saw came up.
-        claimed.exclude(status__in=UNDECIDED).update(next_query_at=None)
+        claimed.decided().update(next_query_at=None)
 
 
 def _next_time(result: QueryResult, now: datetime) -> datetime | None:

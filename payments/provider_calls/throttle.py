@@ -44,13 +44,13 @@ def accounts_to_query(*, before: datetime) -> list[PaymentAccount]:
 
     Disabled ones too: an attempt made while the account was active may still be paid.
     """
-    due = Payment.objects.filter(account=OuterRef("pk"), next_query_at__lte=timezone.now())
+    due = Payment.objects.due(timezone.now()).filter(account=OuterRef("pk"))
     return PROVIDERS.ready(due, before=before)
 
 
 def claim_payments(lease: Lease[PaymentAccount]) -> list[Payment]:
     """Claim up to `lease.size` due payments; `next_query_at` holds the lease while the query lasts."""
-    due = Payment.objects.filter(account=lease.account, next_query_at__lte=lease.taken_at)
+    due = Payment.objects.due(lease.taken_at).filter(account=lease.account)
     claimed = claim_rows(
         due.order_by("next_query_at"),
         limit=lease.size,

@@ -52,7 +52,7 @@ class Fetched:
 def fetch_bills() -> int:
     """Note what is to be fetched today and fetch what is due; returns how many bills were asked for."""
     plan(timezone.now())
-    due = BillFetch.objects.filter(next_at__lte=timezone.now()).select_related("account")
+    due = BillFetch.objects.due(timezone.now()).select_related("account")
     return sum(_try(fetch) for fetch in due.order_by("next_at")[:50])
 
 
@@ -83,7 +83,7 @@ def plan(now: datetime) -> None:
     known = set(BillFetch.objects.filter(day__in=days).values_list("account_id", "day"))
     rows = [
         BillFetch(account=account, day=day)
-        for account in PaymentAccount.objects.filter(is_active=True).order_by("pk")
+        for account in PaymentAccount.objects.active().order_by("pk")
         for day in days
         if (account.pk, day) not in known and day >= account.created_at.astimezone(BEIJING).date()
         if _can_bill(account)

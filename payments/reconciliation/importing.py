@@ -178,7 +178,7 @@ def _postpone(statement: Statement, claim: claims.Claim, error: Exception) -> No
 
 def _lock(pk: int, attempts: int) -> Statement:
     """The row, if it is still ours. While we hold it nobody claims it. Raises `Overtaken`."""
-    rows = Statement.objects.select_for_update(no_key=True).filter(pk=pk, attempts=attempts, done_at=None)
+    rows = Statement.objects.claimed(pk, attempts).select_for_update(no_key=True)
     statement = rows.first()
     if statement is None:
         raise Overtaken
@@ -256,7 +256,7 @@ class Import:
     def _tell(self, source: Source) -> None:
         """Progress for whoever looks, and a longer lease. Raises `Overtaken`."""
         self.statement.progress = min(int(source.consumed() * 90), 90)
-        mine = Statement.objects.filter(pk=self.statement.pk, attempts=self.attempts, done_at=None)
+        mine = Statement.objects.claimed(self.statement.pk, self.attempts)
         if not mine.update(
             lines_read=self.statement.lines_read,
             progress=self.statement.progress,

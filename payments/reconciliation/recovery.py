@@ -12,15 +12,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Q
 from django.utils import timezone
 
 from ordersite.lib.china_time import BEIJING
 from payments.models import BillFetch, Payment, PaymentAccount, PaymentStatus
+from payments.models.payment import UNDECIDED, UNSETTLED, PaymentQuerySet
 from payments.polling.poll import poll_providers
 from payments.reconciliation.fetch import fetch_days
 
-UNSETTLED = (PaymentStatus.CREATED, PaymentStatus.OPEN, PaymentStatus.CLOSED)
 # Between two looks at lanes that have nothing to do now, because their accounts rest.
 REST_SECONDS = 1.0
 
@@ -62,12 +62,12 @@ def recover_payments(
         paid=after.get(PaymentStatus.PAID, 0) - before.get(PaymentStatus.PAID, 0),
         refunded=after.get(PaymentStatus.REFUNDED, 0) - before.get(PaymentStatus.REFUNDED, 0),
         closed=after.get(PaymentStatus.CLOSED, 0),
-        undecided=sum(after.get(status, 0) for status in (PaymentStatus.CREATED, PaymentStatus.OPEN)),
+        undecided=sum(after.get(status, 0) for status in UNDECIDED),
         unanswered=unanswered,
     )
 
 
-def _window(since: datetime) -> QuerySet[Payment]:
+def _window(since: datetime) -> PaymentQuerySet:
     """Attempts that could be paid at some moment since then."""
     return Payment.objects.filter(Q(created_at__gte=since) | Q(expires_at__gte=since)).order_by()
 
@@ -79,7 +79,7 @@ def _counts(since: datetime) -> dict[str, int]:
 def _mark(since: datetime) -> datetime:
     """Have all of them asked now. Whoever still bears this very moment has not been asked yet."""
     now = timezone.now()
-    _window(since).filter(status__in=UNSETTLED).update(next_query_at=now)
+    _window(since).unsettled().update(next_query_at=now)
     return now
 
 

@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 
 def settleable(statement: Statement) -> QuerySet[StatementLine]:
     """Lines of the file that a machine can settle: ours, of equal amount, not tried yet."""
-    return _open_lines(StatementLine.objects.filter(statement=statement))
+    return StatementLine.objects.settleable().filter(statement=statement)
 
 
 def settleable_earlier(statement: Statement) -> QuerySet[StatementLine]:
@@ -46,22 +46,12 @@ def settleable_earlier(statement: Statement) -> QuerySet[StatementLine]:
         return StatementLine.objects.none()
     repeated = StatementLine.objects.filter(statement=statement, result=R.DUPLICATE).values("identity")
     rows = StatementLine.objects.filter(account_id=statement.account_id, number__isnull=False)
-    return _open_lines(rows.exclude(statement=statement).filter(identity__in=repeated))
-
-
-def _open_lines(lines: QuerySet[StatementLine]) -> QuerySet[StatementLine]:
-    return lines.filter(
-        result=R.MISSING_HERE,
-        outcome="",
-        payment__isnull=False,
-        amount__gt=0,
-        kind__in=(K.PAYMENT, K.REFUND),
-    )
+    return rows.settleable().exclude(statement=statement).filter(identity__in=repeated)
 
 
 def settle_statements() -> None:
     """Settle from every statement whose settlement was approved, see `approval`."""
-    wanted = Statement.objects.filter(settle_wanted_at__isnull=False)
+    wanted = Statement.objects.to_settle()
     for statement in wanted.select_related("settle_wanted_by").order_by("id"):
         settle(statement)
 

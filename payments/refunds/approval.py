@@ -7,7 +7,6 @@ from decimal import Decimal
 
 from django.contrib.auth.models import AbstractUser
 from django.db import transaction
-from django.db.models import Sum
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -21,10 +20,8 @@ from orders.history.lines import Evidence
 from orders.models import MoneyLimit, Order
 from ordersite.lib.money import ZERO
 from ordersite.queue.wakeups import hint
-from payments.models import Payment, PaymentStatus, RefundRequest, RefundStatus
-from payments.models.refund_request import LIVE
+from payments.models import Payment, RefundRequest, RefundStatus
 from payments.refunds import errors
-from payments.refunds.amounts import left_of
 
 ORDER_HINT = "payments.order_refunds"
 How = RefundRequest.DecidedBy
@@ -44,7 +41,7 @@ def lock_money(payment_id: int) -> tuple[Order, Payment]:
         raise errors.unknown_payment(payment_id)
     order = lifecycle.lock([order_id])[order_id]
     # In a statement of its own: the account needs no lock.
-    payment = Payment.objects.select_for_update(no_key=True).get(pk=payment_id)
+    payment = Payment.objects.lock(payment_id)
     return order, payment
 
 
@@ -67,14 +64,8 @@ def _decided_at_once(request: RefundRequest) -> str:
 
 
 def _alone_before(request: RefundRequest) -> Decimal:
-    rows = RefundRequest.objects.filter(
-        payment_id=request.payment_id,
-        proposer=request.proposer,
-        decided_how=How.LIMIT,
-        status__in=[*LIVE, RefundStatus.SUCCEEDED],
-    )
-    total: Decimal | None = rows.aggregate(total=Sum("amount"))["total"]
-    return total or ZERO
+    own = RefundRequest.objects.effective().filter(payment_id=request.payment_id, proposer=request.proposer)
+    return own.filter(decided_how=How.LIMIT).total_amount()
 
 
 class RefundKind(OrderKind[RefundRequest]):
@@ -100,14 +91,14 @@ class RefundKind(OrderKind[RefundRequest]):
         if payment_id is None:
             raise unknown_request(request_id)
         order, payment = lock_money(payment_id)
-        request = RefundRequest.objects.select_for_update(no_key=True).get(pk=request_id)
+        request = RefundRequest.objects.lock(request_id)
         request.order, request.payment = order, payment
         return request
 
     def check(self, request: RefundRequest) -> None:
         """The provider may have given money back meanwhile that nobody here asked for."""
-        payment, room = request.payment, left_of(request.payment)
-        if room < ZERO or payment.status != PaymentStatus.PAID:
+        payment, room = request.payment, request.payment.refundable_amount
+        if room < ZERO or not payment.is_paid:
             raise errors.refund_exceeds(payment.reference, max(room + request.amount, ZERO))
 
     def apply(self, request: RefundRequest, approval: Approval) -> None:

@@ -14,7 +14,6 @@ from django.utils import timezone
 from ordersite.outside_accounts.throttle import Lease
 from ordersite.queue.wakeups import hint
 from payments.models import PaymentAccount, RefundRequest
-from payments.models.refund_request import AT_WORK
 from payments.provider_calls.runner import CallKind, readable_keys, run
 from payments.provider_calls.throttle import PROVIDERS
 from payments.providers.registry import get_provider
@@ -32,7 +31,7 @@ def order_refunds() -> int:
 
 
 def _accounts(before: datetime) -> list[PaymentAccount]:
-    due = RefundRequest.objects.filter(account=OuterRef("pk"), next_try_at__lte=timezone.now())
+    due = RefundRequest.objects.due(timezone.now()).filter(account=OuterRef("pk"))
     return PROVIDERS.ready(due, before=before)
 
 
@@ -40,7 +39,7 @@ def claim(lease: Lease[PaymentAccount]) -> list[RefundCall]:
     """Claim the account's due requests that may go out now, each by a committed UPDATE."""
     account, now = lease.account, lease.taken_at
     keys, gap = readable_keys(account), get_provider(account.provider).refund_gap
-    due = RefundRequest.objects.filter(account=account, next_try_at__lte=now)
+    due = RefundRequest.objects.due(now).filter(account=account)
     due = due.select_related("payment__account", "account").order_by("next_try_at", "pk")
     calls: list[RefundCall] = []
     for request in due[:_MOST_SEEN]:
@@ -84,7 +83,7 @@ REFUNDS = CallKind("refunds", _accounts, claim, call_provider, record_try, _requ
 
 def try_now(request: RefundRequest) -> bool:
     """Make a request due at once; False where it has ended, or a call about it is under way at this moment."""
-    waiting = RefundRequest.objects.filter(pk=request.pk, status__in=AT_WORK, next_try_at__isnull=False)
+    waiting = RefundRequest.objects.at_work().filter(pk=request.pk, next_try_at__isnull=False)
     # While a call lasts, `next_try_at` is its lease.
     marked = waiting.exclude(next_try_at=F("last_tried_at") + PROVIDERS.lease).update(
         next_try_at=timezone.now()

@@ -15,7 +15,7 @@ from ordersite.lib.errors import DomainError
 from ordersite.queue.relay import Answer, Delivered
 from payments.cases import desk
 from payments.models import Payment, PaymentException, PaymentExceptionStep, RefundRequest
-from payments.refunds.amounts import left_of
+from payments.models.case import SURPLUS_KINDS
 from payments.refunds.request import request_refund
 
 Deed = PaymentExceptionStep.Deed
@@ -25,7 +25,7 @@ REASON = "late payment, refunded by the merchant's rule"
 
 def handle_exception_raised(events: Sequence[Delivered]) -> Sequence[Answer]:
     """Ask for the money of these cases back. Runs in the relay's transaction; doing it again changes nothing."""
-    ids = [event.subject_id for event in events if event.payload.get("kind") in desk.LATE]
+    ids = [event.subject_id for event in events if event.payload.get("kind") in SURPLUS_KINDS]
     # All orders at once, by primary key; from here on nobody else asks for this money.
     lifecycle.lock(case.order_id for case in _cases_by_rule(ids) if case.order_id is not None)
     # Read again: while we waited two persons may have revived an order, and its money is surplus no more.
@@ -37,18 +37,13 @@ def handle_exception_raised(events: Sequence[Delivered]) -> Sequence[Answer]:
 
 def _cases_by_rule(ids: Sequence[int]) -> list[PaymentException]:
     """Only surplus money: a second trade on the attempt that paid the order would take that order's money back."""
-    cases = PaymentException.objects.filter(
-        pk__in=ids,
-        kind__in=desk.LATE,
-        resolved_at__isnull=True,
-        order__merchant__late_payments=LatePayments.REFUND,
-        payment__is_surplus=True,
-    )
+    cases = PaymentException.objects.open().about_surplus()
+    cases = cases.filter(pk__in=ids, order__merchant__late_payments=LatePayments.REFUND)
     return list(cases.select_related("payment").order_by("order_id", "pk"))
 
 
 def _refund(case: PaymentException, payment: Payment) -> None:
-    amount = left_of(payment)
+    amount = payment.refundable_amount
     # The rule asks once: what became of its request is a person's matter.
     if not amount or RefundRequest.objects.filter(payment=payment, proposer__isnull=True).exists():
         return

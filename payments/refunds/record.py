@@ -13,7 +13,6 @@ from payments.cases.open import Case, fact_key, open_cases
 from payments.lifecycle.apply import apply_updates
 from payments.lifecycle.updates import PaymentUpdate
 from payments.models import PaymentException, RefundRequest, RefundStatus
-from payments.models.refund_request import AT_WORK
 from payments.providers.registry import get_provider
 from payments.providers.types import RefundResult, RefundState, UpdateKind
 from payments.refunds.call import RefundCallResult
@@ -39,9 +38,9 @@ def record_try(result: RefundCallResult) -> None:
     if result.answer and result.answer.state in _KINDS:
         apply_updates([_update(result.call.request, result.answer, now)])
     with transaction.atomic():
-        request = RefundRequest.objects.select_for_update(no_key=True).get(pk=result.call.request.pk)
+        request = RefundRequest.objects.lock(result.call.request.pk)
         _go_on(request, result, now)
-        if request.status in AT_WORK and _is_stuck(request, result, now):
+        if request.is_at_work and _is_stuck(request, result, now):
             open_cases([_case(request)])
 
 
@@ -63,7 +62,7 @@ def _update(request: RefundRequest, answer: RefundResult, now: datetime) -> Paym
 def _go_on(request: RefundRequest, result: RefundCallResult, now: datetime) -> None:
     """Keep what was heard; plan the next try only where our claim still stands and nothing has ended it."""
     request.last_answer = _words(result)
-    if request.next_try_at == result.call.lease and request.status in AT_WORK:
+    if request.next_try_at == result.call.lease and request.is_at_work:
         if _is_under_way(request, result):
             request.order_out()
         request.to_order = result.is_nothing_there

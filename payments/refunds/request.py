@@ -17,11 +17,9 @@ from orders.models import Order
 from ordersite.lib.money import ZERO, fen
 from payments import references
 from payments.accounts.keys import keys_of
-from payments.models import Payment, PaymentStatus, RefundRequest
-from payments.models.refund_request import RefundStatus
+from payments.models import Payment, RefundRequest
 from payments.providers.registry import get_provider
 from payments.refunds import errors
-from payments.refunds.amounts import left_of
 from payments.refunds.approval import REFUND, approve_at_once, lock_money
 
 # The same person asking for the same amount of one payment again within this time has pressed a button twice.
@@ -59,9 +57,9 @@ def _check_amount(payment: Payment, amount: Decimal) -> None:
         is_money = False
     if not is_money:
         raise errors.bad_amount()
-    if payment.status != PaymentStatus.PAID:
+    if not payment.is_paid:
         raise errors.payment_not_paid(payment.reference)
-    left = left_of(payment)
+    left = payment.refundable_amount
     if amount > left:
         raise errors.refund_exceeds(payment.reference, max(left, ZERO))
     keys = keys_of(payment.account)
@@ -71,11 +69,8 @@ def _check_amount(payment: Payment, amount: Decimal) -> None:
 
 def _check_not_twice(payment_id: int, amount: Decimal, user: AbstractUser) -> None:
     """A button that is pressed twice asks for one refund."""
-    lately = RefundRequest.objects.filter(
-        payment_id=payment_id, proposer_id=user.pk, created_at__gt=timezone.now() - SAME_AGAIN
-    )
-    ended = (RefundStatus.REFUSED, RefundStatus.WITHDRAWN, RefundStatus.FAILED)
-    for request in lately.exclude(status__in=ended):
+    own = RefundRequest.objects.effective().filter(payment_id=payment_id, proposer_id=user.pk)
+    for request in own.filter(created_at__gt=timezone.now() - SAME_AGAIN):
         if request.amount == amount:
             raise errors.asked_just_now(request.reference)
 

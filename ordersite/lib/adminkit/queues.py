@@ -7,10 +7,11 @@ from typing import Any
 
 from django.contrib.admin import SimpleListFilter
 from django.contrib.admin.views.main import ChangeList
-from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
+
+from ordersite.lib.models.case_queryset import CaseQuerySet
 
 
 class QueueFilter(SimpleListFilter):
@@ -41,9 +42,10 @@ class OpenCasesFilter(QueueFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         return [("open", _("to do")), ("resolved", _("resolved")), ("all", _("all of them"))]
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Model]) -> QuerySet[Model]:
-        chosen = self.chosen
-        return queryset if chosen == "all" else queryset.filter(resolved_at__isnull=chosen == "open")
+    def queryset(self, request: HttpRequest, queryset: Any) -> CaseQuerySet[Any]:
+        if self.chosen == "all":
+            return queryset
+        return queryset.open() if self.chosen == "open" else queryset.resolved()
 
 
 def is_open(case: Any) -> bool:
@@ -52,5 +54,5 @@ def is_open(case: Any) -> bool:
 
 def take(request: HttpRequest, case: Any, _data: Mapping[str, Any]) -> Promise:
     """Make this person the owner of an open case."""
-    type(case).objects.filter(pk=case.pk, resolved_at__isnull=True).update(owner=request.user)
+    type(case).objects.open().filter(pk=case.pk).update(owner=request.user)
     return _("The case is yours.")

@@ -14,3 +14,6 @@ class CaseQuerySet(QuerySet[M]):
 
     def open(self) -> Self:
         return self.filter(resolved_at__isnull=True)
+
+    def resolved(self) -> Self:
+        return self.filter(resolved_at__isnull=False)

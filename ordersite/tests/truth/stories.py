@@ -15,7 +15,6 @@ from ordersite.tests.truth import truths
 from ordersite.tests.truth.people import People
 from ordersite.tests.truth.world import World
 from payments.models import RefundRequest
-from payments.models.refund_request import AT_WORK
 
 INDEX = st.integers(0, 1_000)
 # Half of all work on our side dies, at any of its statements.
@@ -42,7 +41,7 @@ class Stories(RuleBasedStateMachine):
         try:
             self.world.settle_down()
             self.people.decide_refunds(death=None)
-            if RefundRequest.objects.filter(order_id__in=self.world.orders, status__in=AT_WORK).exists():
+            if RefundRequest.objects.at_work().filter(order_id__in=self.world.orders).exists():
                 self.people.order_refunds(death=None)
                 self.world.wait(5)
                 self.people.order_refunds(death=None)

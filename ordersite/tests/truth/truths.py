@@ -12,7 +12,6 @@ from payments.models import Payment, PaymentException, PaymentStatus, Refund
 
 ZERO = Decimal("0.00")
 EDGES = {(row.source, row.target) for row in ROWS}
-SETTLED = (PaymentStatus.PAID, PaymentStatus.REFUNDED)
 
 
 def check_history(orders: Iterable[int]) -> None:
@@ -50,7 +49,7 @@ def check_money(bank: Bank, orders: Iterable[int]) -> None:
             _check_trade(trade, payment)
     mains: dict[int, int] = {}
     for payment in payments:
-        if payment.status in SETTLED and not payment.is_surplus:
+        if payment.is_settled and not payment.is_surplus:
             mains[payment.order_id] = mains.get(payment.order_id, 0) + 1
     for order in Order.objects.filter(pk__in=orders):
         unpaid = order.status in (OrderStatus.PENDING, OrderStatus.CLOSED)
@@ -59,14 +58,14 @@ def check_money(bank: Bank, orders: Iterable[int]) -> None:
 
 def _check_trade(trade: Trade, payment: Payment) -> None:
     if trade.paid is None:
-        assert payment.status not in SETTLED, payment.reference
+        assert not payment.is_settled, payment.reference
         return
     cases = set(PaymentException.objects.filter(payment=payment).values_list("kind", flat=True))
     if trade.paid != payment.amount:
-        assert payment.status not in SETTLED
+        assert not payment.is_settled
         assert "amount_mismatch" in cases, payment.reference
         return
-    assert payment.status in SETTLED, (payment.reference, payment.status)
+    assert payment.is_settled, (payment.reference, payment.status)
     given_back = dict(Refund.objects.filter(payment=payment).values_list("refund_reference", "amount"))
     with_a_person = {
         number: trade.refunds[number] for number in _in_the_queue(payment) if number not in given_back

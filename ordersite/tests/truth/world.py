@@ -25,7 +25,6 @@ from payments.accounts.save import save_account
 from payments.attempts import start
 from payments.lifecycle.closing import finish_closing
 from payments.models import Payment, PaymentAccount, PaymentNotification
-from payments.models.payment import UNDECIDED
 from payments.notifications.apply import drain_notifications
 from payments.polling import poll
 
@@ -143,7 +142,7 @@ class World:
             self.drain()
             self.relay()
             for payment in self.payments():
-                if payment.status in UNDECIDED:
+                if payment.is_undecided:
                     self.wait(0.1)
                     (self.close_at_bank if payment.close_wanted_at else self.ask)(payment)
             self.finish_closing()

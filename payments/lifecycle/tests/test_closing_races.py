@@ -169,7 +169,7 @@ def test_attempt_begun_while_the_order_is_handed_over(provider: HTTPServer) -> N
 
         run_together(hand_over, begin)
         relay.run_relay()
-        undecided = Payment.objects.filter(order=order, status__in=("created", "open"))
+        undecided = Payment.objects.undecided().filter(order=order)
         assert all(payment.close_wanted_at for payment in undecided)
 
 

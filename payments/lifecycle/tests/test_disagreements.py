@@ -62,16 +62,12 @@ def state(payment: Payment) -> tuple[str, str]:
 
 
 def open_cases() -> list[str]:
-    return list(
-        PaymentException.objects.filter(resolved_at__isnull=True)
-        .order_by("pk")
-        .values_list("kind", flat=True)
-    )
+    return list(PaymentException.objects.open().order_by("pk").values_list("kind", flat=True))
 
 
 def resolve_all(words: str = "done") -> None:
     user = person(f"wang{PaymentException.objects.count()}")
-    for case in PaymentException.objects.filter(resolved_at__isnull=True):
+    for case in PaymentException.objects.open():
         desk.resolve(case, user=user, note=words)
 
 

@@ -19,7 +19,6 @@ from ordersite.lib.errors import DomainError
 from payments.models import Payment, RefundRequest
 from payments.references import new_reference
 from payments.refunds import request as desk
-from payments.refunds.amounts import live_amount
 from payments.refunds.approval import REFUND
 from payments.refunds.tests.builders import ask_back, order_of, paid_payment, staff, surplus_payment
 from payments.tests.builders import build_payment, build_webhook
@@ -154,18 +153,18 @@ def test_requests_at_once_exceed_the_payment_without_the_lock_and_not_with_it() 
     both_looked = threading.Barrier(2)
 
     def unguarded() -> None:
-        live = live_amount(payment.pk)
+        live = payment.refund_requests.live_amount()
         both_looked.wait()
         if live + Decimal("60.00") <= payment.amount:
             insert_unlocked(payment)
 
     run_together(unguarded, unguarded)
-    assert live_amount(payment.pk) == Decimal("120.00")
+    assert payment.refund_requests.live_amount() == Decimal("120.00")
     RefundRequest.objects.all().delete()
 
     outcomes: list[Any] = run_together(*[lambda: ask_back(payment, "30.00")] * 6)
     refused = [one for one in outcomes if one == "refund_exceeds"]
-    assert (len(refused), live_amount(payment.pk)) == (3, Decimal("90.00"))
+    assert (len(refused), payment.refund_requests.live_amount()) == (3, Decimal("90.00"))
     assert order_of(payment).refunds_pending == Decimal("90.00")
 
 
