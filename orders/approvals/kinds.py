@@ -154,6 +154,11 @@ class Kind(ABC, Generic[R]):
         return reverse(f"{self._url_stem}_change", args=[request.pk])
 
     @property
+    def key(self) -> str:
+        """What tells kinds apart: several may share a table, and so the name of their evidence."""
+        return self.event or self.name
+
+    @property
     def list_url_name(self) -> str:
         return f"{self._url_stem}_changelist"
 
@@ -168,9 +173,9 @@ _REGISTERED: dict[str, Kind[Any]] = {}
 def register(*kinds: Kind[Any]) -> None:
     """Make kinds known to mail and home page; call it in the `ready` of the app that has them."""
     for kind in kinds:
-        known = _REGISTERED.setdefault(kind.name, kind)
+        known = _REGISTERED.setdefault(kind.key, kind)
         if known is not kind:
-            raise ValueError(f"two kinds are called {kind.name}")
+            raise ValueError(f"two kinds are called {kind.key}")
 
 
 def registered() -> tuple[Kind[Any], ...]:

@@ -1,0 +1,118 @@
+"""A case for each kind of request that two persons decide: how one is proposed, and what an approval leaves behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+from django.apps import apps
+from django.contrib.auth.models import Group, Permission, User
+from django.utils import timezone
+
+from orders.approvals.kinds import Kind
+from orders.models import Merchant, MoneyLimit, Order, OrderEvent
+from payments.manual import revive, settle
+from payments.manual.revive import REVIVAL
+from payments.manual.settle import SETTLEMENT
+from payments.manual.tests.proposals import late_payment, unpaid, wish_for
+from payments.models import (
+    Payment,
+    PaymentAccount,
+    PaymentException,
+    RefundRequest,
+    RevivalRequest,
+    SettlementRequest,
+    Statement,
+)
+from payments.reconciliation.approval import STATEMENT
+from payments.reconciliation.settle import settle_statements
+from payments.reconciliation.tests import bills
+from payments.reconciliation.tests.shop import account_at, attempt, row_of, take
+from payments.refunds.approval import REFUND
+from payments.refunds.tests.builders import ask_back, paid_payment
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalCase:
+    """`build` makes what a request is about, `propose` a request of this person that waits; `effects` counts what
+    approvals of the request have done. `is_of_a_shop`: the shop's single-operator rule counts."""
+
+    build: Callable[[], Any]
+    propose: Callable[[Any, User], Any]
+    effects: Callable[[Any], int]
+    is_of_a_shop: bool = True
+
+
+def propose_settlement(subject: tuple[Order, PaymentAccount], user: User) -> SettlementRequest:
+    return settle.propose(wish_for(*subject), user=user)
+
+
+def propose_revival(subject: tuple[Payment, PaymentException], user: User) -> RevivalRequest:
+    payment, case = subject
+    return revive.propose(payment.pk, user=user, reason="x", stock_confirmed=True, case_id=case.pk)
+
+
+def propose_refund(payment: Payment, user: User) -> RefundRequest:
+    return ask_back(payment, "60.00", user=user)
+
+
+def unsettled() -> Payment:
+    return attempt(account_at("wechatpay"))
+
+
+def propose_statement(payment: Payment, user: User) -> Statement:
+    return take(payment.account, bills.wechat_csv([row_of(payment)]), user=user)
+
+
+def times_paid(_request: Any) -> int:
+    return OrderEvent.objects.filter(to_status="paid").count()
+
+
+def times_refunded(request: RefundRequest) -> int:
+    return OrderEvent.objects.filter(order_id=request.order_id, trigger__startswith="refund_approved").count()
+
+
+def times_settled(_request: Statement) -> int:
+    settle_statements()
+    return OrderEvent.objects.filter(to_status="paid", trigger="statement").count()
+
+
+CASES: Mapping[str, ApprovalCase] = {
+    SETTLEMENT.key: ApprovalCase(unpaid, propose_settlement, times_paid),
+    REVIVAL.key: ApprovalCase(late_payment, propose_revival, times_paid),
+    REFUND.key: ApprovalCase(paid_payment, propose_refund, times_refunded),
+    STATEMENT.key: ApprovalCase(unsettled, propose_statement, times_settled),
+}
+
+
+def staff_with(name: str, *rights: str) -> User:
+    """A member of staff with these permissions, an address, and a role of their own for limits."""
+    user = User.objects.create_user(name, is_staff=True, email=f"{name}@shop.test")
+    user.groups.add(Group.objects.create(name=f"role of {name}"))
+    for right in rights:
+        app, codename = right.split(".")
+        user.user_permissions.add(Permission.objects.get(content_type__app_label=app, codename=codename))
+    return User.objects.get(pk=user.pk)
+
+
+def set_limit(user: User, action: MoneyLimit.Action, amount: Decimal) -> None:
+    MoneyLimit.objects.update_or_create(role=user.groups.get(), action=action, defaults={"amount": amount})
+
+
+def world() -> dict[str, list[dict[str, Any]]]:
+    """Every row of every table, as it stands."""
+    return {
+        model._meta.label: list(model._base_manager.order_by("pk").values())
+        for model in apps.get_models()
+        if model._meta.managed
+    }
+
+
+def let_one_decide(kind: Kind[Any], request: Any, *, minutes_ago: int) -> None:
+    """Make the shop one that lets a single operator decide after 30 minutes, and the request that old."""
+    Merchant.objects.update(allows_single_operator=True, single_operator_wait_minutes=30)
+    at = timezone.now() - timedelta(minutes=minutes_ago)
+    kind.model._default_manager.filter(pk=request.pk).update(**{kind.since_column: at})
