@@ -1,4 +1,4 @@
-"""How actions, triggers and actors are called, for people. The codes stand in the history and never change."""
+"""Labels of actions, triggers and actors. Their codes stand in the history and never change."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ACTIONS: Mapping[str, Promise] = {
     Action.REVIVE: _("revive"),
     Action.REFUND: _("refund"),
 }
-# What made an order come in or move: the machine's triggers and those of the lines beside it.
+# The triggers of the state machine and of the history lines that change no state.
 TRIGGERS: Mapping[str, Promise] = {
     "api": _("through the API"),
     "checkout": _("at the checkout"),
@@ -51,7 +51,6 @@ TRIGGERS: Mapping[str, Promise] = {
     "revival_withdrawn": _("reviving the order was withdrawn"),
     "case_resolved": _("an exception was resolved"),
 }
-# Who it was.
 ACTORS: Mapping[str, Promise] = {
     "provider": _("payment provider"),
     "staff": _("staff"),

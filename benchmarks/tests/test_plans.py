@@ -99,4 +99,4 @@ def test_closing_uses_indexes(filled: Any) -> None:
         assert closing.close_overdue(now=now) >= 200
 
     assert _scans(work) == []
-    assert _scans(closing.lane_estimate) == []
+    assert _scans(closing.closing_estimate) == []

@@ -1,14 +1,11 @@
-"""Builders for tests of parcels."""
+"""Builders of warehouses, parcels and carrier accounts for tests."""
 
 from __future__ import annotations
 
 import itertools
-import threading
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from django.db import connection
 from django.utils import timezone
 
 from logistics.accounts import save_account
@@ -30,7 +27,7 @@ def build_warehouse(merchant: Merchant | None = None, *, slug: str = "main") -> 
 
 
 def build_paid(*, merchant: Merchant | None = None, cups: int = 1, lids: int = 0) -> Order:
-    """A paid order of `cups` of cup-1 and, if wanted, `lids` of lid-1; its warehouse is there, too."""
+    """Build a paid order of `cups` of cup-1 and `lids` of lid-1, and its warehouse."""
     order = build_order(merchant=merchant, quantity=cups, total=f"{cups * 10}.00")
     if lids:
         OrderLine.objects.create(
@@ -47,7 +44,7 @@ def new_number(prefix: str = "YT") -> str:
 
 
 def parcel_of(order: Order, *, number: str = "", carrier: str = "yto", cups: int = 0) -> Confirmation:
-    """A confirmation; `cups` 0 means all that is left."""
+    """A confirmation of one parcel; 0 `cups` means all that is left of the order."""
     return Confirmation(
         order=order.number,
         warehouse="main",
@@ -61,13 +58,13 @@ def confirm(merchant: Merchant, *rows: Confirmation) -> list[ConfirmationResult]
     return confirm_shipments(merchant, rows, actor=ERP, digest="ab" * 32)
 
 
-def parcel_in(answer: ConfirmationResult) -> Shipment:
-    """The parcel that a confirmation made."""
-    return Shipment.objects.get(pk=answer.shipment or 0)
+def parcel_in(result: ConfirmationResult) -> Shipment:
+    """The parcel that a confirmation inserted."""
+    return Shipment.objects.get(pk=result.shipment or 0)
 
 
 def build_shipment(*, order: Order | None = None, carrier: str = "yto", number: str = "") -> Shipment:
-    """A parcel with all of a paid order in it."""
+    """Build a parcel with all of a paid order in it."""
     paid = order or build_paid()
     return parcel_in(confirm(paid.merchant, parcel_of(paid, number=number, carrier=carrier))[0])
 
@@ -90,26 +87,6 @@ def route_of(*events: RouteEvent, cities: CityStrip | None = None) -> Route:
 
 
 def age(shipment: Shipment, by: timedelta) -> None:
-    """Let the parcel have left earlier, last heard of when it left."""
+    """Set all times of a parcel back: it left so long ago and was last polled then."""
     then = timezone.now() - by
     Shipment.objects.filter(pk=shipment.pk).update(shipped_at=then, created_at=then, last_asked_at=then)
-
-
-def at_once(*calls: Callable[[], object]) -> list[object]:
-    """Run the calls in threads of their own, from one starting line."""
-    barrier = threading.Barrier(len(calls))
-    results: list[object] = [None] * len(calls)
-
-    def run(index: int, call: Callable[[], object]) -> None:
-        try:
-            barrier.wait(10)
-            results[index] = call()
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=run, args=pair) for pair in enumerate(calls)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
-    return results

@@ -1,1 +1,1 @@
-"""The history of orders: chained lines (`lines`), seals over all of them (`seals`), the proof (`verify`)."""
+"""The history of orders: `lines` chains them, `seals` seals them, `verify` proves that none is missing or altered."""

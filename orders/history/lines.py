@@ -1,6 +1,6 @@
-"""Lines of history: built from facts, chained per order, never changed.
+"""Chains the lines of an order's history by hash.
 
-The head of an order's chain stands on its row, which the door has locked anyway: no global lock.
+The head of the chain stands on the order's row, which is locked anyway, so no global lock is needed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who did it: `kind` is provider, staff, buyer, warehouse, carrier, client or system; `id` their name there."""
+    """Who made a change. `kind` is provider, staff, buyer, warehouse, carrier, client or system; `id` the name there."""
 
     kind: str
     id: str = ""
@@ -34,19 +34,20 @@ SYSTEM = Actor("system")
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What proves it: a kind, its id and the SHA-256 of the raw thing. Never a foreign key."""
+    """What proves a change: a kind, an id and the SHA-256 of the raw data. Never a foreign key."""
 
     kind: str
     id: str
     sha256: str = ""
 
     def text(self) -> str:
+        """The JSON text that is hashed and stored."""
         return _encode({"kind": self.kind, "id": self.id, "sha256": self.sha256})
 
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """What a line says. `at` is UTC; `reason` is personal text and kept apart from the hash."""
+    """The content of a line. `at` is UTC; `reason` is personal text, of which only a digest is hashed."""
 
     kind: str
     trigger: str
@@ -60,8 +61,10 @@ class Fact:
 
 @dataclass(slots=True)
 class Line:
-    """A line that waits to be inserted. Lighter than a model instance, of which the paying door would make thousands
-    a second; `bulk` writes whatever has the attributes of the table."""
+    """A line to insert; its fields are those of `OrderEvent`.
+
+    Lighter than a model instance, of which a drain would create thousands a second; `bulk` reads the attributes.
+    """
 
     order_id: int
     seq: int
@@ -81,12 +84,15 @@ class Line:
 
 
 def microseconds(moment: datetime) -> int:
-    """Microseconds since 1970 UTC, as hashed."""
+    """Microseconds since 1970 (UTC), the form in which times are hashed."""
     return (moment - _EPOCH) // _MICROSECOND
 
 
 def line_hash(line: OrderEvent | Line, number: str) -> str:
-    """SHA-256 over a UTF-8 JSON array in fixed order. Nothing in it depends on locale, zone or database."""
+    """The SHA-256 over a UTF-8 JSON array in fixed order. `number` is the order's.
+
+    Nothing in it depends on locale, time zone or database.
+    """
     parts = [
         line.version, number, line.seq, line.kind, line.from_status, line.to_status, line.trigger,
         line.actor_kind, line.actor_id, line.evidence, line.text_digest,
@@ -97,19 +103,19 @@ def line_hash(line: OrderEvent | Line, number: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """Lines and texts that wait to be inserted; the heads are already on the orders."""
+    """Lines and texts to insert. The heads of their chains are set on the order instances already."""
 
     lines: list[Line]
     texts: list[OrderEventText]
 
     def save(self) -> None:
-        """Insert with at most two statements. Call in the transaction that holds the orders' locks."""
+        """Insert the lines and texts in at most two statements. Call in the transaction that holds the orders' locks."""
         bulk.insert_rows(OrderEvent, self.lines)
         bulk.insert_rows(OrderEventText, self.texts)
 
 
 def chain(facts: Sequence[tuple[Order, Fact]], *, now: datetime) -> Written:
-    """Append each fact to its order's chain and move the head on the instance; nothing is written yet."""
+    """Append each fact to its order's chain and set the new head on the instance. Writes nothing yet. `now` is UTC."""
     written = Written([], [])
     for order, fact in facts:
         order.history_seq += 1
@@ -141,12 +147,12 @@ def _text(order: Order, reason: str) -> OrderEventText:
 
 
 def digest_text(text: OrderEventText) -> str:
-    """sha256(salt ‖ text): proves the words while they are there, and lets them be erased."""
+    """The SHA-256 over salt and text. It proves a text that is kept and reveals nothing of one that was erased."""
     return hashlib.sha256(f"{text.salt}{text.text}".encode()).hexdigest()
 
 
 def attach(order: Order, written: Written) -> None:
-    """Give lines that were chained before their order had a primary key that key."""
+    """Set the order's primary key on lines that were chained before the order was inserted."""
     for line in written.lines:
         line.order_id = order.pk
     for text in written.texts:

@@ -1,7 +1,7 @@
-"""Seals: an HMAC chain over all committed lines, with a key that is not in the database, and a daily anchor outside.
+"""Seals the history: an HMAC chain over all committed lines, its key outside the database, and a daily anchor file.
 
-A line's id is taken before its transaction commits, so a naive sealer seals id 2 while id 1 is not there yet. On
-PostgreSQL the sealer therefore reads the highest id together with the snapshot's xmax, and seals up to it only once
+A line takes its id before its transaction commits, so a naive sealer would seal id 2 while id 1 is still missing. On
+PostgreSQL the sealer therefore reads the highest id together with the snapshot's xmax, and seals up to that id once
 every transaction that ran then has ended (snapshot xmin ≥ that xmax).
 """
 
@@ -31,9 +31,9 @@ logger = logging.getLogger(__name__)
 
 
 def seal_history(*, patience: float = WAIT_SECONDS) -> int:
-    """Seal all lines that are surely complete; returns how many. Safe to run twice at the same time.
+    """Seal the lines below which no open transaction can still add one; returns how many. May run twice at once.
 
-    `patience` is how many seconds it waits for transactions that were open when it looked.
+    Waits at most `patience` seconds for the transactions that are open at the start; seals nothing if they stay open.
     """
     highest = _settled_highest_id(patience)
     sealed = 0
@@ -43,6 +43,7 @@ def seal_history(*, patience: float = WAIT_SECONDS) -> int:
 
 
 def _settled_highest_id(patience: float) -> int:
+    """The highest id below which every line is committed; 0 if a transaction stays open for `patience` seconds."""
     if connection.vendor != "postgresql":
         return OrderEvent.objects.order_by("-id").values_list("id", flat=True).first() or 0
     with connection.cursor() as cursor:
@@ -56,11 +57,12 @@ def _settled_highest_id(patience: float) -> int:
             if cursor.fetchone()[0] >= xmax:
                 return int(highest)
             if time.monotonic() > deadline:
-                return 0  # a long transaction is open; the next run will find it ended
+                return 0  # a long transaction is open; the next run tries again
             time.sleep(0.02)
 
 
 def _seal_next(highest: int) -> int:
+    """Insert the next seal over at most BATCH lines; returns how many, 0 if nothing is left or another run was first."""
     last = HistorySeal.objects.order_by("-first_id").first()
     first_id = last.last_id + 1 if last else 1
     rows = list(
@@ -87,7 +89,7 @@ def _seal_next(highest: int) -> int:
 
 
 def digest_lines(rows: Iterable[tuple[int, str]]) -> str:
-    """SHA-256 over `id:hash` lines in order of id."""
+    """The SHA-256 over `id:hash` lines in the order of their ids."""
     digest = hashlib.sha256()
     for line_id, line_hash in rows:
         digest.update(f"{line_id}:{line_hash}\n".encode())
@@ -95,7 +97,7 @@ def digest_lines(rows: Iterable[tuple[int, str]]) -> str:
 
 
 def compute_mac(seal: HistorySeal, key: bytes) -> str:
-    """HMAC-SHA256 over the seal and the one before it."""
+    """The HMAC-SHA256 over the seal's fields and the MAC of the seal before it."""
     parts = [
         seal.first_id,
         seal.last_id,
@@ -108,15 +110,15 @@ def compute_mac(seal: HistorySeal, key: bytes) -> str:
 
 
 def current_key() -> tuple[str, bytes]:
-    """The first configured key seals; all verify."""
+    """The id and the key that seal: the first configured one. All configured keys verify."""
     key_id = next(iter(settings.HISTORY_SEAL_KEYS))
     return key_id, settings.HISTORY_SEAL_KEYS[key_id]
 
 
 def write_anchor(*, now: datetime | None = None) -> Path | None:
-    """Write today's anchor (the newest seal) outside the database, once a day; returns its file if there is a seal.
+    """Write the newest seal to today's anchor file, once a day; returns the file, None while there is no seal.
 
-    Whoever rewrites the database and its seals still cannot rewrite the anchors that were taken away from the machine.
+    An attacker who rewrites the database and its seals cannot rewrite anchors that were copied off the machine.
     """
     seal = HistorySeal.objects.order_by("-first_id").first()
     if seal is None:

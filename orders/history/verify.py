@@ -1,4 +1,4 @@
-"""The proof: nothing in the history is missing or altered. Stops at the first broken line and names it."""
+"""Verifies that nothing in the history is missing or altered."""
 
 from __future__ import annotations
 
@@ -20,18 +20,20 @@ CHUNK = 5_000
 
 
 class Broken(Exception):
-    """The history is not whole; the message names the first broken place."""
+    """The history was altered; the message names the first broken place."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
+    """How many lines and seals were verified, and how many lines no seal covers yet."""
+
     lines: int
     seals: int
     unsealed: int
 
 
 def verify_history() -> Report:
-    """Check triggers, hashes, links, heads, texts, seals and anchors; raises Broken at the first fault."""
+    """Verify triggers, hashes, links, heads, texts, seals and anchors. Raises `Broken` at the first fault."""
     if missing := triggers.missing(database_triggers.GUARDS):
         raise Broken(f"trigger {missing[0]} is missing")
     count = _check_hashes()
@@ -77,6 +79,7 @@ def _first(sql: str) -> tuple[object, ...] | None:
 
 
 def _check_links() -> None:
+    """Each line of an order follows the one before it: number and hash."""
     row = _first(
         "SELECT order_id, seq FROM (SELECT order_id, seq, prev_hash,"
         " lag(seq, 1, 0) OVER w AS before_seq, lag(hash, 1, '') OVER w AS before_hash"
@@ -88,6 +91,7 @@ def _check_links() -> None:
 
 
 def _check_heads() -> None:
+    """Each order remembers its last line, and its status is that of its last transition."""
     row = _first(
         "SELECT o.number FROM orders_order o LEFT JOIN orders_orderevent e"
         " ON e.order_id = o.id AND e.seq = o.history_seq"
@@ -113,6 +117,7 @@ def _check_texts() -> None:
 
 
 def _check_seals() -> tuple[int, int]:
+    """Verify the chain of seals; returns the last sealed id and the number of seals."""
     previous: HistorySeal | None = None
     count = 0
     for seal in HistorySeal.objects.order_by("first_id").iterator(CHUNK):

@@ -1,4 +1,4 @@
-"""Builders for tests: valid rows with the least said, moved through the real doors."""
+"""Builders of orders for tests: valid rows, moved through `orders.lifecycle`."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def build_order(
     quantity: int = 1,
     due_in: timedelta = timedelta(minutes=30),
 ) -> Order:
-    """A pending order with one line and its `created` history line."""
+    """Build a pending order with one line and its `created` history line."""
     shop = merchant or build_merchant()
     return build_order_for(build_buyer(shop), total=Decimal(total), quantity=quantity, due_in=due_in)
 
@@ -99,7 +99,7 @@ PATHS: dict[str, tuple[tuple[str, str], ...]] = {
 
 
 def build_order_in(status: str, *, merchant: Merchant | None = None, total: str = "199.00") -> Order:
-    """An order that reached `status` through the door."""
+    """Build an order and move it to `status` through `orders.lifecycle`."""
     order = build_order(merchant=merchant, total=total)
     for action, trigger in PATHS[status]:
         move(order, action, trigger)

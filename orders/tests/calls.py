@@ -1,4 +1,4 @@
-"""Builders for API tests: a client with a token, a valid body, a call."""
+"""Builders for tests of the API: an HTTP client with a token, a valid body, a call."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""Closing what is overdue: both lanes, any backlog, beside others who hold rows."""
+"""Closing overdue orders with and without an attempt, in any backlog, beside others that hold locks; cancelling."""
 
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import connection, transaction
@@ -35,17 +36,21 @@ def _state(order: Order) -> tuple[str, bool]:
 
 
 def test_attempts_are_left_to_payments() -> None:
-    untried, tried, early = build_order(due_in=OVERDUE), build_order(due_in=OVERDUE), build_order()
+    without_attempt, with_attempt, early = (
+        build_order(due_in=OVERDUE),
+        build_order(due_in=OVERDUE),
+        build_order(),
+    )
 
-    _start_payment(tried)
+    _start_payment(with_attempt)
 
     assert closing.close_overdue() == 2
-    assert (_state(untried), _state(tried), _state(early)) == (
+    assert (_state(without_attempt), _state(with_attempt), _state(early)) == (
         ("closed", False),
         ("pending", True),
         ("pending", False),
     )
-    line = OrderEvent.objects.get(order=untried, seq=2)
+    line = OrderEvent.objects.get(order=without_attempt, seq=2)
     assert (line.kind, line.trigger, line.actor_kind, line.to_status) == (
         "transition",
         "timeout",
@@ -53,7 +58,7 @@ def test_attempts_are_left_to_payments() -> None:
         "closed",
     )
     asked = OutboxEntry.objects.get(name="order.close_requested")
-    assert (asked.subject_id, asked.payload["trigger"]) == (tried.pk, "timeout")
+    assert (asked.subject_id, asked.payload["trigger"]) == (with_attempt.pk, "timeout")
     assert closing.close_overdue() == 0
     assert verify_history().lines == 5
 
@@ -133,7 +138,7 @@ def test_locked_order_is_skipped() -> None:
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
 def test_race_with_a_starting_payment() -> None:
-    """Locking and judging apart: the attempt that committed first is seen, whoever came first to the row."""
+    """The order is checked after it is locked, so an attempt that committed first is always seen."""
     for _round in range(20):
         order = build_order(due_in=OVERDUE)
 
@@ -151,44 +156,49 @@ def test_race_with_a_starting_payment() -> None:
         assert _state(order) == expected[str(started)]
 
 
-def test_cancel() -> None:
-    untried, tried, paid = build_order(), build_order(), build_order_in("paid")
-    _start_payment(tried)
-    cancel = closing.cancel
+def _cancel(number: str, **changes: Any) -> closing.CancelResult:
+    return closing.cancel(number, reason="x", actor=STAFF, trigger=machine.STAFF_CANCEL, **changes)
 
-    assert cancel(untried.number, reason="x", actor=STAFF, trigger=machine.STAFF_CANCEL) == closing.CLOSED
-    assert cancel(tried.number, reason="x", actor=STAFF, trigger=machine.STAFF_CANCEL) == closing.ASKING
-    for number, code in ((paid.number, "already_paid"), ("nope", "unknown_order")):
+
+def test_cancel() -> None:
+    without_attempt, with_attempt = build_order(), build_order()
+    _start_payment(with_attempt)
+
+    assert _cancel(without_attempt.number) == closing.CancelResult.CLOSED
+    assert _cancel(with_attempt.number) == closing.CancelResult.CLOSE_REQUESTED
+    assert (_state(without_attempt), _state(with_attempt)) == (("closed", False), ("pending", True))
+
+
+def test_cancel_refuses_by_name() -> None:
+    pending, paid, other = build_order(), build_order_in("paid"), build_merchant("other")
+
+    for number, merchant, code in (
+        (paid.number, None, "already_paid"),
+        ("nope", None, "unknown_order"),
+        (pending.number, other, "unknown_order"),
+    ):
         with pytest.raises(DomainError) as refused, transaction.atomic():
-            cancel(number, reason="x", actor=STAFF, trigger=machine.STAFF_CANCEL)
+            _cancel(number, merchant=merchant)
         assert refused.value.code == code
-    with pytest.raises(DomainError), transaction.atomic():
-        cancel(
-            tried.number,
-            reason="x",
-            actor=STAFF,
-            trigger=machine.STAFF_CANCEL,
-            merchant=build_merchant("other"),
-        )
-    assert Order.objects.get(pk=paid.pk).status == "paid"
+    assert (_state(pending), _state(paid)) == (("pending", False), ("paid", False))
 
 
 def test_estimate() -> None:
-    assert closing.lane_estimate() == closing.Estimate(0, None, 0)
+    assert closing.closing_estimate() == closing.ClosingEstimate(0, None, 0)
 
     for _ in range(30):
         order = build_order(due_in=OVERDUE)
         _start_payment(order)
     closing.close_overdue()
 
-    found = closing.lane_estimate()
+    found = closing.closing_estimate()
 
     assert (found.waiting, found.seconds) == (30, 2)
     assert found.oldest_at == Order.objects.order_by("closing_at").values_list("closing_at", flat=True)[0]
 
     move(Order.objects.earliest("id"), "close", machine.TIMEOUT)
 
-    assert closing.lane_estimate().waiting == 29
+    assert closing.closing_estimate().waiting == 29
 
 
 @pytest.mark.postgres

@@ -1,4 +1,4 @@
-"""A real web server on the test database, and callers that start at the same moment."""
+"""A real web server on the test database, and threads that start at the same moment."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ from scripts.processes import free_port
 
 
 def database_url() -> str:
-    """The test database, for a process of its own."""
+    """The URL of the test database, for another process."""
     found = connection.settings_dict
     user = f"{found['USER']}:{found['PASSWORD']}" if found["PASSWORD"] else found["USER"]
     return f"postgres://{user}@{found['HOST']}:{found['PORT']}/{found['NAME']}"
 
 
 def environment() -> dict[str, str]:
+    """The environment of a process on the test database."""
     return {
         **os.environ,
         "DATABASE_URL": database_url(),
@@ -37,7 +38,7 @@ def environment() -> dict[str, str]:
 
 @contextlib.contextmanager
 def web_server(*, threads: int = 8) -> Iterator[str]:
-    """Granian with two workers; yields its address."""
+    """Run Granian with two workers; yields its address."""
     port = free_port()
     command = [
         sys.executable, "-m", "granian", "--interface", "rsgi", "--http", "1", "ordersite.rsgi:application",
@@ -65,21 +66,21 @@ def _wait_until_up(url: str) -> None:
     raise RuntimeError("the web server did not start")
 
 
-def at_once(works: Sequence[Callable[[], Any]]) -> list[Any]:
-    """Run each in a thread of its own, all let go at one barrier; what each returned or raised, in order."""
-    barrier = threading.Barrier(len(works))
-    outcomes: list[Any] = [None] * len(works)
+def at_once(calls: Sequence[Callable[[], Any]]) -> list[Any]:
+    """Run each call in a thread, all released by one barrier; returns what each returned or raised, in order."""
+    barrier = threading.Barrier(len(calls))
+    outcomes: list[Any] = [None] * len(calls)
 
     def run(number: int) -> None:
         try:
             barrier.wait(30)
-            outcomes[number] = works[number]()
+            outcomes[number] = calls[number]()
         except Exception as error:
             outcomes[number] = error
         finally:
             connections.close_all()
 
-    threads = [threading.Thread(target=run, args=(number,)) for number in range(len(works))]
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(len(calls))]
     for thread in threads:
         thread.start()
     for thread in threads:

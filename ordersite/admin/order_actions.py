@@ -32,7 +32,7 @@ def _close(request: HttpRequest, order: Order, data: Mapping[str, Any]) -> Promi
     done = closing.cancel(
         order.number, reason=data["reason"], actor=staff(request), trigger=machine.STAFF_CANCEL
     )
-    if done == closing.ASKING:
+    if done == closing.CancelResult.CLOSE_REQUESTED:
         return _("The payment provider is asked first; the order closes as soon as it has answered.")
     return _("The order is closed.")
 

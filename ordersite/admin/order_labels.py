@@ -11,7 +11,7 @@ from django.utils.functional import Promise
 from django.utils.timesince import timesince, timeuntil
 from django.utils.translation import gettext as _
 
-from orders.closing import lane_estimate
+from orders.closing import closing_estimate
 from orders.models import Order, OrderStatus
 from ordersite.lib.panels import Link
 
@@ -68,11 +68,11 @@ def _pending(order: Order, now: datetime) -> str:
 
 
 def _closing(since: datetime, now: datetime) -> str:
-    lane = lane_estimate()
+    estimate = closing_estimate()
     return _(
         "Being closed: the payment provider is asked first, for %(time)s. %(orders)d orders wait for an answer, "
         "about %(seconds)d s more."
-    ) % {"time": _since(since, now), "orders": lane.waiting, "seconds": lane.seconds}
+    ) % {"time": _since(since, now), "orders": estimate.waiting, "seconds": estimate.seconds}
 
 
 def _since(at: datetime | None, now: datetime) -> str:

@@ -133,7 +133,7 @@ class OrderCancel(APIView):
             actor=Actor("client", str(client.pk)),
             trigger=machine.BUYER_CANCEL,
         )
-        status = 200 if result == closing.CLOSED else 202
+        status = 200 if result == closing.CancelResult.CLOSED else 202
         return Response(compose([find_order(client, number)])[0], status=status)
 
 

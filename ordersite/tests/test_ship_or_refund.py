@@ -10,8 +10,9 @@ import pytest
 
 from logistics.dispatch.confirm import Confirmation, confirm_shipments
 from logistics.models import Shipment
-from logistics.tests.builders import ERP, at_once, build_paid, build_warehouse, parcel_of
+from logistics.tests.builders import ERP, build_paid, build_warehouse, parcel_of
 from orders.models import Order, OrderEvent
+from orders.tests.web import at_once
 from payments.models import Payment
 from payments.refunds.request import request_refund
 from payments.refunds.tests.builders import refundable
@@ -60,7 +61,7 @@ def test_the_race_itself_a_look_before_the_lock_lets_a_parcel_leave() -> None:
         ask_back(payment)
         asked.set()
 
-    at_once(ship_unguarded, ask)
+    at_once([ship_unguarded, ask])
     assert (Order.objects.get(pk=order.pk).is_stopped, Shipment.objects.count()) == (True, 1)
 
 
@@ -70,7 +71,7 @@ def test_ship_and_refund_at_once_never_let_a_parcel_leave_after_the_request() ->
     for _round in range(8):
         order, payment = paid_order()
         row = parcel_of(order)
-        shipped, asked = at_once(partial(ship, order, row), partial(ask_back, payment))
+        shipped, asked = at_once([partial(ship, order, row), partial(ask_back, payment)])
         assert (shipped in {"ok", "held"}, asked) == (True, "approved")
         assert left_while_asked_back(order) is False
         assert Shipment.objects.filter(order=order).exists() is (shipped == "ok")

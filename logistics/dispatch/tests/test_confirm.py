@@ -19,7 +19,6 @@ from logistics.dispatch.confirm import Confirmation, ProductQuantity, confirm_sh
 from logistics.models import Shipment, ShipmentLine, Warehouse
 from logistics.tests.builders import (
     ERP,
-    at_once,
     build_paid,
     build_warehouse,
     confirm,
@@ -31,6 +30,7 @@ from orders.changes import Hold
 from orders.history.verify import verify_history
 from orders.models import Order, OrderEvent, TransitionRule
 from orders.tests.builders import apply_changes, build_merchant, build_order, build_order_in
+from orders.tests.web import at_once
 from ordersite.queue.models import AuditEntry, OutboxEntry
 
 
@@ -327,7 +327,7 @@ def test_race_without_the_lock_ships_too_much() -> None:
             )  # fmt: skip
             ShipmentLine.objects.create(shipment=parcel, order_line_id=line_id, quantity=quantity)
 
-    at_once(ship_unguarded, ship_unguarded)
+    at_once([ship_unguarded] * 2)
 
     assert ShipmentLine.objects.aggregate(Sum("quantity"))["quantity__sum"] == 4  # of 2 ordered
 
@@ -338,8 +338,8 @@ def test_race_without_the_lock_ships_too_much() -> None:
 def test_race_never_ships_too_much(_round: int) -> None:
     order = build_paid(cups=2)
     rows = [parcel_of(order, cups=2) for _ in range(4)]
-    answers = at_once(*[partial(confirm_code, order, row) for row in rows])
-    assert sorted(map(str, answers)) == ["ok", "over_shipped", "over_shipped", "over_shipped"]
+    codes = at_once([partial(confirm_code, order, row) for row in rows])
+    assert sorted(codes) == ["ok", "over_shipped", "over_shipped", "over_shipped"]
     assert ShipmentLine.objects.aggregate(Sum("quantity"))["quantity__sum"] == 2
     assert OrderEvent.objects.filter(order=order, to_status="shipped").count() == 1
     verify_history()
@@ -350,8 +350,8 @@ def test_race_never_ships_too_much(_round: int) -> None:
 def test_race_for_one_parcel_inserts_one() -> None:
     order = build_paid(cups=2)
     row = parcel_of(order)
-    answers = at_once(*[lambda: confirm(order.merchant, row)[0].code for _ in range(6)])
-    assert sorted(map(str, answers)) == ["already_confirmed"] * 5 + ["ok"]
+    codes = at_once([partial(confirm_code, order, row)] * 6)
+    assert sorted(codes) == ["already_confirmed"] * 5 + ["ok"]
     assert (Shipment.objects.count(), ShipmentLine.objects.count()) == (1, 1)
 
 
@@ -362,11 +362,8 @@ def test_race_for_one_waybill_has_one_winner(_round: int) -> None:
     one, two = build_paid(), build_paid()
     number = new_number()
 
-    answers = at_once(
-        lambda: confirm(one.merchant, parcel_of(one, number=number))[0].code,
-        lambda: confirm(two.merchant, parcel_of(two, number=number))[0].code,
-    )
+    codes = at_once([partial(confirm_code, order, parcel_of(order, number=number)) for order in (one, two)])
 
-    assert sorted(map(str, answers)) == ["ok", "tracking_number_used"]
+    assert sorted(codes) == ["ok", "tracking_number_used"]
     assert sorted(Order.objects.values_list("status", flat=True)) == ["paid", "shipped"]
     verify_history()

@@ -11,7 +11,6 @@ from logistics.carriers.types import CityStrip, TrackingStatus
 from logistics.dispatch.route import Applied, apply_route
 from logistics.models import Shipment, ShipmentException, TrackingEvent
 from logistics.tests.builders import (
-    at_once,
     build_paid,
     build_shipment,
     confirm,
@@ -25,6 +24,7 @@ from orders import machine
 from orders.history.verify import verify_history
 from orders.models import OrderEvent, TransitionRule
 from orders.tests.builders import move
+from orders.tests.web import at_once
 from ordersite.queue.models import OutboxEntry
 
 pytestmark = pytest.mark.django_db
@@ -182,9 +182,9 @@ def test_race_of_last_parcels_completes_once(_round: int) -> None:
     ]
 
     applied = at_once(
-        *[partial(apply_route, parcel, route_of(SIGNED), next_check_in=HOURS) for parcel in parcels]
+        [partial(apply_route, parcel, route_of(SIGNED), next_check_in=HOURS) for parcel in parcels]
     )
 
-    assert sorted(found.completed for found in applied if isinstance(found, Applied)) == [False, True]
+    assert sorted(result.completed for result in applied) == [False, True]
     assert OrderEvent.objects.filter(order=order, to_status="completed").count() == 1
     verify_history()

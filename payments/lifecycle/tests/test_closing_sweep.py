@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from orders import lifecycle, machine
 from orders.changes import Move, RequestClose
-from orders.closing import lane_estimate
+from orders.closing import closing_estimate
 from orders.history.lines import SYSTEM, Actor
 from orders.machine import Action
 from orders.models import Order, OrderEvent, TransitionRule
@@ -69,8 +69,8 @@ def test_one_that_was_asked_for_just_now_is_left_to_its_event() -> None:
 
 def test_money_that_arrives_ends_the_waiting() -> None:
     payment = waiting_payment()
-    assert lane_estimate().waiting == 1
+    assert closing_estimate().waiting == 1
     apply_changes(Move(payment.order_id, Action.PAY, machine.NOTIFICATION, Actor("provider")))
     order = Order.objects.get(pk=payment.order_id)
     assert (order.status, order.closing_at) == ("paid", None)
-    assert (lane_estimate().waiting, finish_closing()) == (0, 0)
+    assert (closing_estimate().waiting, finish_closing()) == (0, 0)

@@ -74,7 +74,7 @@ def test_who_wanted_it_closed_stands_in_the_history(box: Running) -> None:
     result = order_closing.cancel(
         payment.order.number, reason="买错了", actor=Actor("client", "7"), trigger=machine.BUYER_CANCEL
     )
-    assert result == order_closing.ASKING
+    assert result == order_closing.CancelResult.CLOSE_REQUESTED
     relay.run_relay()
     poll.poll_providers()
     line = OrderEvent.objects.filter(order=payment.order).latest("seq")
