@@ -1,4 +1,4 @@
-"""What the tests of providers share: a real port that stands for a provider's gateway."""
+"""A fake of a provider's gateway on a real port, for the tests of payments."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pytest_httpserver import HTTPServer
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[HTTPServer]:
+def module_server() -> Iterator[HTTPServer]:
     with HTTPServer(host="127.0.0.1", threaded=True) as running:
         yield running
 
 
 @pytest.fixture
-def gate(server: HTTPServer) -> HTTPServer:
-    """The port without the answers and calls of the test before."""
-    server.clear()
-    return server
+def server(module_server: HTTPServer) -> HTTPServer:
+    """The server without the responses and requests of the previous test."""
+    module_server.clear()
+    return module_server

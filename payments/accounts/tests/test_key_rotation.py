@@ -32,7 +32,7 @@ def webhook_call(number: int, secret: str) -> Call:
     return "/notify/webhook/demo-webhook/", body, {**headers, "content-type": "application/json"}
 
 
-def wechatpay_call(number: int, by: wechatpay.By) -> Call:
+def wechatpay_call(number: int, by: wechatpay.Signer) -> Call:
     body = wechatpay.payment_body(event={"id": f"EV-{number}"})
     headers = wechatpay.signed_headers(body, by=by, at=timezone.now())
     return "/notify/wechatpay/demo-wechatpay/", body, {**headers, "content-type": "application/json"}
@@ -67,7 +67,7 @@ def test_no_genuine_call_is_refused_while_keys_change() -> None:
     both_keys = {**old_keys, wechatpay.PUBLIC_KEY_ID: wechatpay.public_pem("platform-2")}
     keyring = save_account(
         "demo-wechatpay", provider="wechatpay", merchant=build_merchant("other"),
-        values=wechatpay.file_of(platform_keys=old_keys),
+        values=wechatpay.account_file(platform_keys=old_keys),
     )  # fmt: skip
     old, new = (lambda n: webhook_call(n, build.WEBHOOK_SECRET)), (lambda n: webhook_call(n, NEW_SECRET))
     by_old, by_new = (

@@ -43,7 +43,7 @@ def values_of(keys: AccountKeys) -> dict[str, Any]:
 
 GOOD: Mapping[str, Callable[[], dict[str, Any]]] = {
     "alipay": lambda: values_of(alipay_messages.account()),
-    "wechatpay": wechatpay_messages.file_of,
+    "wechatpay": wechatpay_messages.account_file,
     "unionpay": lambda: values_of(unionpay_messages.account()),
     "webhook": lambda: {"secret": WEBHOOK_SECRET},
 }

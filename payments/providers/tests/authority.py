@@ -37,7 +37,7 @@ def public_pem(name: str) -> str:
 
 
 @dataclass(frozen=True)
-class Paper:
+class Issued:
     """A certificate and the name of its key."""
 
     certificate: x509.Certificate
@@ -59,7 +59,7 @@ def dn(**parts: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(order[part], parts[part]) for part in order if part in parts])
 
 
-def issue(cn: str, *, key: str, by: Paper | None = None, ca: int | None = None, **changes: Any) -> Paper:
+def issue(cn: str, *, key: str, by: Issued | None = None, ca: int | None = None, **changes: Any) -> Issued:
     """A certificate; `ca` is its path length, None for one that signs messages. Without `by` it signs itself.
 
     Changes: begins_at, ends_at, serial, subject, usage (names of bits, None for no extension), basic (False for
@@ -84,4 +84,4 @@ def issue(cn: str, *, key: str, by: Paper | None = None, ca: int | None = None, 
     if usage is not None:
         flags = {bit: bit in usage for bit in _USAGE}
         builder = builder.add_extension(x509.KeyUsage(**flags), critical=True)
-    return Paper(builder.sign(rsa_key(by.key if by else key), SHA256()), key)
+    return Issued(builder.sign(rsa_key(by.key if by else key), SHA256()), key)

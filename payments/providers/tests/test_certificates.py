@@ -22,7 +22,7 @@ from payments.providers.certificates import (
     rsa_key,
     verify_chain,
 )
-from payments.providers.tests.authority import BEGINS, ENDS, Paper, dn, issue
+from payments.providers.tests.authority import BEGINS, ENDS, Issued, dn, issue
 
 PAYLOADS = Path(__file__).parent / "payloads"
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
@@ -31,14 +31,22 @@ MIDDLE = issue("Middle", key="middle", by=ROOT, ca=0)
 LEAF = issue("Signer", key="leaf", by=MIDDLE)
 
 
-def refusal(*chain: Paper, roots: tuple[Paper, ...] = (ROOT,), middle: tuple[Paper, ...] = ()) -> str:
+def refusal(
+    *chain: Issued,
+    roots: tuple[Issued, ...] = (ROOT,),
+    middle: tuple[Issued, ...] = (),
+) -> str:
     with pytest.raises(UntrustedCertificate) as caught:
         follow(*chain, roots=roots, middle=middle)
     assert caught.value.message == str(REASONS[caught.value.code])
     return caught.value.code
 
 
-def follow(*chain: Paper, roots: tuple[Paper, ...] = (ROOT,), middle: tuple[Paper, ...] = ()) -> object:
+def follow(
+    *chain: Issued,
+    roots: tuple[Issued, ...] = (ROOT,),
+    middle: tuple[Issued, ...] = (),
+) -> object:
     trusted = verify_chain(
         [one.certificate for one in chain],
         roots=[one.certificate for one in roots],
@@ -47,17 +55,17 @@ def follow(*chain: Paper, roots: tuple[Paper, ...] = (ROOT,), middle: tuple[Pape
     return trusted.at(NOW)
 
 
-def test_a_chain_is_followed_to_the_root_by_what_came_or_by_what_stands_in_the_account() -> None:
+def test_intermediate_of_message_or_account() -> None:
     assert follow(LEAF, MIDDLE) == LEAF.certificate.public_key()
     assert follow(LEAF, middle=(MIDDLE,)) == LEAF.certificate.public_key()
     assert follow(issue("Direct", key="leaf", by=ROOT))
 
 
-def test_without_its_middle_a_certificate_leads_nowhere() -> None:
+def test_missing_intermediate() -> None:
     assert refusal(LEAF) == "no_path"
 
 
-def test_a_self_made_certificate_with_the_right_names_leads_nowhere() -> None:
+def test_self_made_chain_with_the_right_names() -> None:
     fake_root = issue("Root", key="stranger", ca=2)
     fake_middle = issue("Middle", key="stranger2", by=fake_root, ca=0)
     fake = issue("Signer", key="leaf", by=fake_middle)
@@ -66,7 +74,7 @@ def test_a_self_made_certificate_with_the_right_names_leads_nowhere() -> None:
     assert refusal(issue("Signer", key="leaf")) == "no_path"
 
 
-def test_a_certificate_for_messages_issues_no_certificates() -> None:
+def test_message_signer_may_not_issue() -> None:
     forged = issue("Signer", key="stranger", by=LEAF)
     assert refusal(forged, LEAF, MIDDLE) == "no_path"
     assert refusal(forged, LEAF, middle=(MIDDLE,)) == "no_path"
@@ -82,7 +90,7 @@ def test_a_certificate_for_messages_issues_no_certificates() -> None:
         ({"usage": None, "ca": 0}, ""),
     ],
 )
-def test_a_middle_that_arrives_must_say_that_it_may_issue(changes: dict[str, object], code: str) -> None:
+def test_arriving_intermediate_needs_its_flag(changes: dict[str, object], code: str) -> None:
     middle = issue("Middle", key="middle", by=ROOT, **changes)  # type: ignore[arg-type]
     leaf = issue("Signer", key="leaf", by=middle)
     if code:
@@ -91,12 +99,12 @@ def test_a_middle_that_arrives_must_say_that_it_may_issue(changes: dict[str, obj
     assert follow(leaf, middle=(middle,))
 
 
-def test_the_path_length_is_kept() -> None:
+def test_path_length() -> None:
     below = issue("Below", key="below", by=MIDDLE, ca=0)
     assert refusal(issue("Signer", key="leaf", by=below), below, MIDDLE) == "no_path"
 
 
-def test_the_clock_is_looked_at_each_time() -> None:
+def test_validity_is_checked_at_each_use() -> None:
     trusted = verify_chain([LEAF.certificate, MIDDLE.certificate], roots=[ROOT.certificate])
     assert (trusted.begins_at, trusted.ends_at) == (BEGINS, ENDS)
     for moment, code in (
@@ -108,7 +116,7 @@ def test_the_clock_is_looked_at_each_time() -> None:
         assert caught.value.code == code
 
 
-def test_an_expired_link_ends_the_chain() -> None:
+def test_expired_intermediate() -> None:
     past, future = NOW - timedelta(days=1), NOW + timedelta(days=1)
     assert refusal(issue("Signer", key="leaf", by=ROOT, ends_at=past)) == "expired"
     assert refusal(issue("Signer", key="leaf", by=ROOT, begins_at=future)) == "not_yet_valid"
@@ -116,7 +124,7 @@ def test_an_expired_link_ends_the_chain() -> None:
     assert refusal(issue("Signer", key="leaf", by=old_middle), old_middle) == "expired"
 
 
-def test_sha1_is_not_believed() -> None:
+def test_sha1_is_not_trusted() -> None:
     leaf, root = read_certificates((PAYLOADS / "sha1_chain.pem").read_text())
     with pytest.raises(UntrustedCertificate) as caught:
         verify_chain([leaf], roots=[root])
@@ -131,12 +139,12 @@ def test_small_keys_and_wrong_uses() -> None:
     assert refusal(issue("Root", key="root", ca=1), roots=(ROOT,)) == "wrong_use"
 
 
-def test_a_root_signs_no_messages_itself() -> None:
+def test_root_may_not_sign_messages() -> None:
     root = issue("Root", key="root", ca=0, usage=None)
     assert refusal(root, roots=(root,)) == "wrong_use"
 
 
-def test_reading() -> None:
+def test_parsing() -> None:
     text = f"Bag Attributes\r\n{LEAF.pem}\n{MIDDLE.pem}".replace("\n", "\r\n")
     assert [common_name(one) for one in read_certificates(text)] == ["Signer", "Middle"]
     assert common_name(read_certificate(text)) == "Signer"
@@ -146,7 +154,7 @@ def test_reading() -> None:
             read_certificates(junk)
 
 
-def test_another_kind_of_key_is_none_of_ours() -> None:
+def test_other_kinds_of_key() -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     builder = x509.CertificateBuilder().subject_name(dn(CN="EC")).issuer_name(dn(CN="EC"))
     builder = (

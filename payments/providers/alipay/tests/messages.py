@@ -1,4 +1,4 @@
-"""Builders of Alipay's side for tests: its keys, its notifications, its gateway's answers.
+"""Builders of Alipay's side for tests: its keys, its notifications, its gateway's responses.
 
 Signed with python-alipay-sdk and its own RSA library, so that our code never checks its own work.
 """
@@ -70,7 +70,7 @@ def account(**changes: str) -> AccountKeys:
 
 @lru_cache
 def sdk(signer: str = "alipay", sign_type: str = "RSA2") -> AliPay:
-    """The other side's program, signing with its own key and checking with our application's."""
+    """The merchant SDK, signing with Alipay's key and verifying with our application's."""
     return AliPay(APP_ID, None, key_pair(signer)[0], key_pair("app")[1], sign_type=sign_type)
 
 
@@ -109,7 +109,7 @@ def call(
     return RawNotification({"content-type": content_type}, body, RECEIVED_AT)
 
 
-def answer(method: str, node: str, *, signer: str = "alipay") -> str:
-    """The gateway's answer with this raw node text, signed over exactly that text."""
+def response(method: str, node: str, *, signer: str = "alipay") -> str:
+    """A response of the gateway with this raw node text, signed over exactly that text."""
     sign = sdk(signer)._sign(node)
     return f'{{"{method.replace(".", "_")}_response":{node},"sign":"{sign}"}}'

@@ -1,4 +1,4 @@
-"""Alipay's certificate mode: what we send, what we believe, and a new certificate that Alipay hands out."""
+"""Alipay's certificate mode: requests, trusted certificates, and the successor of Alipay's certificate."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from payments.models import PaymentAccount
 from payments.providers.alipay.adapter import Alipay
 from payments.providers.alipay.certificates import downloaded_certificates, root_serial, serial
 from payments.providers.alipay.tests.messages import APP_ID, PAYMENT, account, call, form, signed_text
-from payments.providers.alipay.tests.test_gateway import ATTEMPT, PAID, QUERY, no
+from payments.providers.alipay.tests.test_gateway import ATTEMPT, PAID, QUERY, refusal
 from payments.providers.errors import Rejected
 from payments.providers.tests.authority import (
     BEGINS,
     ENDS,
-    Paper,
+    Issued,
     dn,
     issue,
     private_pem,
@@ -91,7 +91,7 @@ def problems(keys: AccountKeys) -> list[str]:
 # Serial numbers and requests
 
 
-def test_the_root_of_alipays_production_has_its_known_number() -> None:
+def test_production_root_serial() -> None:
     """The name and the number of the real root; 687b… is what everyone's requests carry (gopay, TestGetCertSN)."""
     name = dn(
         C="CN", O="Ant Financial", OU="Certification Authority", CN="Ant Financial Certification Authority R1"
@@ -110,7 +110,7 @@ def oracle() -> DCAliPay:
     return DCAliPay(APP_ID, *texts)
 
 
-def test_a_request_carries_the_numbers_that_the_sdk_computes() -> None:
+def test_request_serials_equal_those_of_the_sdk() -> None:
     params = dict(parse_qsl(urlsplit(Alipay().start(ATTEMPT, certified(), Gateway()).pay_url).query))
     assert params["app_cert_sn"] == oracle().app_cert_sn == serial(APP.certificate)
     assert params["alipay_root_cert_sn"] == oracle().alipay_root_cert_sn
@@ -120,7 +120,7 @@ def test_a_request_carries_the_numbers_that_the_sdk_computes() -> None:
     pkcs1_15.new(RSA.import_key(public_pem("ant-app"))).verify(digest, sign)
 
 
-def test_key_mode_sends_no_numbers() -> None:
+def test_key_mode_sends_no_serials() -> None:
     assert "cert_sn" not in Alipay().start(ATTEMPT, account(), Gateway()).pay_url
 
 
@@ -132,16 +132,16 @@ def notification(*, key: str = "ant-alipay", **extra: str) -> bytes:
     return form({**fields, "sign": signed(signed_text(fields), key), "sign_type": "RSA2", **extra})
 
 
-def test_a_notification_is_checked_with_alipays_certificate() -> None:
+def test_notification_is_verified() -> None:
     assert Alipay().verify(call(notification()), certified()).kind is UpdateKind.PAYMENT
 
 
-def test_a_certificate_number_is_not_part_of_what_is_signed() -> None:
-    notice = Alipay().verify(call(notification(alipay_cert_sn=serial(ALIPAY.certificate))), certified())
-    assert notice.reference == PAYMENT["out_trade_no"]
+def test_serial_is_not_part_of_the_signed_text() -> None:
+    parsed = Alipay().verify(call(notification(alipay_cert_sn=serial(ALIPAY.certificate))), certified())
+    assert parsed.reference == PAYMENT["out_trade_no"]
 
 
-def test_nor_does_it_matter_where_it_was_signed_after_all() -> None:
+def test_serial_may_be_signed_too() -> None:
     fields = {**PAYMENT, "alipay_cert_sn": "0" * 32}
     body = form({**fields, "sign": signed(signed_text(fields)), "sign_type": "RSA2"})
     assert Alipay().verify(call(body), certified()).kind is UpdateKind.PAYMENT
@@ -158,52 +158,51 @@ def test_nor_does_it_matter_where_it_was_signed_after_all() -> None:
         (notification(alipay_cert_sn="1" * 32), account()),
     ],
 )
-def test_other_signers_are_refused(body: bytes, keys: AccountKeys) -> None:
+def test_other_signers_are_rejected(body: bytes, keys: AccountKeys) -> None:
     with pytest.raises(Rejected) as caught:
         Alipay().verify(call(body), keys)
     assert caught.value.code == "bad_signature"
 
 
-# Answers and new certificates
+# Responses and successors
 
 
 @pytest.fixture
-def gate(server: HTTPServer) -> HTTPServer:
-    server.clear()
+def server(server: HTTPServer) -> HTTPServer:
     downloaded_certificates.forget()
     return server
 
 
-def answered(gate: HTTPServer, node: str, *, number: str, key: str, method: str = QUERY) -> None:
+def answered(server: HTTPServer, node: str, *, number: str, key: str, method: str = QUERY) -> None:
     name = f"{method.replace('.', '_')}_response"
     text = f'{{"{name}":{node},"alipay_cert_sn":"{number}","sign":"{signed(node, key)}"}}'
-    gate.expect_ordered_request("/gateway.do").respond_with_data(text)
+    server.expect_ordered_request("/gateway.do").respond_with_data(text)
 
 
-def hands_out(gate: HTTPServer, *papers: Paper) -> None:
-    content = base64.b64encode("".join(one.pem for one in papers).encode()).decode()
+def offer_successor(server: HTTPServer, *certificates: Issued) -> None:
+    content = base64.b64encode("".join(one.pem for one in certificates).encode()).decode()
     node = json.dumps({"code": "10000", "msg": "Success", "alipay_cert_content": content})
-    answered(gate, node, number="0" * 32, key="ant-new", method="alipay.open.app.alipaycert.download")
+    answered(server, node, number="0" * 32, key="ant-new", method="alipay.open.app.alipaycert.download")
 
 
-def ask(gate: HTTPServer, **changes: str) -> TradeState:
-    keys = certified(gateway_url=gate.url_for("/gateway.do"), **changes)
+def ask(server: HTTPServer, **changes: str) -> TradeState:
+    keys = certified(gateway_url=server.url_for("/gateway.do"), **changes)
     return Alipay().query(ATTEMPT, keys, Gateway()).state
 
 
-def test_an_answer_under_the_account_s_own_certificate(gate: HTTPServer) -> None:
-    answered(gate, PAID, number=serial(ALIPAY.certificate), key="ant-alipay")
-    assert ask(gate) is TradeState.PAID
-    assert len(gate.log) == 1
+def test_response_under_the_accounts_own(server: HTTPServer) -> None:
+    answered(server, PAID, number=serial(ALIPAY.certificate), key="ant-alipay")
+    assert ask(server) is TradeState.PAID
+    assert len(server.log) == 1
 
 
-def test_a_new_certificate_is_asked_for_once_and_believed_by_its_chain(gate: HTTPServer) -> None:
-    answered(gate, PAID, number=serial(NEW.certificate), key="ant-new")
-    hands_out(gate, NEW, MIDDLE)
+def test_successor_is_downloaded_once(server: HTTPServer) -> None:
+    answered(server, PAID, number=serial(NEW.certificate), key="ant-new")
+    offer_successor(server, NEW, MIDDLE)
     for _again in range(2):
-        answered(gate, PAID, number=serial(NEW.certificate), key="ant-new")
-    assert [ask(gate) for _ in range(3)] == [TradeState.PAID] * 3
-    sent = [dict(parse_qsl(request.get_data().decode())) for request, _reply in gate.log]
+        answered(server, PAID, number=serial(NEW.certificate), key="ant-new")
+    assert [ask(server) for _ in range(3)] == [TradeState.PAID] * 3
+    sent = [dict(parse_qsl(request.get_data().decode())) for request, _reply in server.log]
     assert [params["method"] for params in sent] == [
         QUERY, "alipay.open.app.alipaycert.download", QUERY, QUERY,
     ]  # fmt: skip
@@ -232,34 +231,32 @@ SIGNED_BY_A_SHOP = issue("", key="ant-new", by=APP, subject=ALIPAY_NAME)
     ],
     ids=["stranger", "expired", "another merchant", "issued by a merchant", "other number", "empty"],
 )
-def test_a_certificate_that_cannot_be_believed_is_not_used(
-    gate: HTTPServer, papers: tuple[Paper, ...], number: str
-) -> None:
-    answered(gate, PAID, number=number, key="ant-new")
-    hands_out(gate, *papers)
+def test_untrusted_successor_is_not_used(server: HTTPServer, papers: tuple[Issued, ...], number: str) -> None:
+    answered(server, PAID, number=number, key="ant-new")
+    offer_successor(server, *papers)
     with pytest.raises(OutsideError) as caught:
-        ask(gate)
+        ask(server)
     assert (caught.value.code, caught.value.outcome_known) == ("provider_answer_refused", False)
     assert downloaded_certificates.all(certified(), at=datetime.now(UTC)) == []
 
 
 @pytest.mark.parametrize("number", ["../x", "f" * 33, "F" * 32, "ｆ" * 32])
-def test_what_is_no_number_is_not_asked_for(gate: HTTPServer, number: str) -> None:
-    answered(gate, PAID, number=number, key="ant-new")
+def test_malformed_serial_is_not_requested(server: HTTPServer, number: str) -> None:
+    answered(server, PAID, number=number, key="ant-new")
     with pytest.raises(OutsideError):
-        ask(gate)
-    assert len(gate.log) == 1
+        ask(server)
+    assert len(server.log) == 1
 
 
-def test_a_plain_no_needs_no_certificate(gate: HTTPServer) -> None:
-    gate.expect_request("/gateway.do").respond_with_data(
-        f'{{"alipay_trade_query_response":{no("ACQ.TRADE_NOT_EXIST")},"alipay_cert_sn":"{"e" * 32}"}}'
+def test_unsigned_refusal_downloads_nothing(server: HTTPServer) -> None:
+    server.expect_request("/gateway.do").respond_with_data(
+        f'{{"alipay_trade_query_response":{refusal("ACQ.TRADE_NOT_EXIST")},"alipay_cert_sn":"{"e" * 32}"}}'
     )
-    assert ask(gate) is TradeState.NOT_FOUND
-    assert len(gate.log) == 1
+    assert ask(server) is TradeState.NOT_FOUND
+    assert len(server.log) == 1
 
 
-def test_certificates_handed_out_stay_with_their_account() -> None:
+def test_successors_belong_to_their_account() -> None:
     downloaded_certificates.forget()
     now, number = datetime.now(UTC), serial(NEW.certificate)
     downloaded_certificates.accept(certified(), number, NEW.pem, at=now)
@@ -277,7 +274,7 @@ def test_certificates_handed_out_stay_with_their_account() -> None:
 # The account's self-check
 
 
-def test_both_modes_are_good_accounts() -> None:
+def test_both_modes_have_no_problems() -> None:
     assert problems(certified()) == []
     assert problems(certified(alipay_cert=ALIPAY.pem, app_cert=APP.pem + MIDDLE.pem)) != []
     assert problems(account()) == []
@@ -304,7 +301,7 @@ OLD_APP = issue("", key="ant-app", by=MIDDLE, subject=APP_NAME, ends_at=PAST)
         ({"alipay_cert": STRANGER.pem + MIDDLE.pem}, "alipay_cert: It was not issued under the root"),
     ],
 )
-def test_a_wrong_account_is_told_what_is_wrong(changes: dict[str, str], words: str) -> None:
+def test_problems_of_certificate_mode(changes: dict[str, str], words: str) -> None:
     found = problems(certified(**changes))
     assert len(found) == 1
     assert words in found[0]
@@ -319,12 +316,12 @@ def test_a_wrong_account_is_told_what_is_wrong(changes: dict[str, str], words: s
         (account(alipay_public_key=private_pem("ant-app")), "holds a private key"),
     ],
 )
-def test_key_mode_too(keys: AccountKeys, words: str) -> None:
+def test_problems_of_mixed_modes(keys: AccountKeys, words: str) -> None:
     assert [words in problem for problem in problems(keys)] == [True]
 
 
 @pytest.mark.django_db
-def test_an_account_changes_its_mode_in_one_go_or_not_at_all() -> None:
+def test_mode_changes_at_once_or_not_at_all() -> None:
     saved = build_alipay(app_private_key=private_pem("ant-app"))
     certificates = {"alipay_cert": ALIPAY.pem + MIDDLE.pem, "alipay_root_cert": ROOTS, "app_cert": APP.pem}
     for values in (certificates, {**certificates, "alipay_public_key": "", "app_cert": ""}):

@@ -16,7 +16,7 @@ from werkzeug import Response as HttpResponse
 from ordersite.lib.errors import OutsideError
 from ordersite.lib.http import Gateway
 from payments.providers.alipay.adapter import Alipay
-from payments.providers.alipay.tests.messages import account, answer, key_pair, sdk, signed_text
+from payments.providers.alipay.tests.messages import account, key_pair, response, sdk, signed_text
 from payments.providers.types import (
     AccountKeys,
     Attempt,
@@ -50,8 +50,8 @@ ORDER = RefundInstruction(
 )
 
 
-def keys_for(gate: HTTPServer) -> AccountKeys:
-    return account(gateway_url=gate.url_for("/gateway.do"))
+def keys_for(server: HTTPServer) -> AccountKeys:
+    return account(gateway_url=server.url_for("/gateway.do"))
 
 
 def node(**fields: object) -> str:
@@ -60,21 +60,21 @@ def node(**fields: object) -> str:
     )
 
 
-def no(sub_code: str, code: str = "40004") -> str:
+def refusal(sub_code: str, code: str = "40004") -> str:
     return json.dumps({"code": code, "msg": "Business Failed", "sub_code": sub_code, "sub_msg": "说明"})
 
 
-def replies(gate: HTTPServer, *texts: str, status: int = 200) -> None:
-    """The gateway's answers, in this order."""
+def replies(server: HTTPServer, *texts: str, status: int = 200) -> None:
+    """Give these responses to the gateway's requests, in this order."""
     for text in texts:
-        gate.expect_ordered_request("/gateway.do", method="POST").respond_with_data(
+        server.expect_ordered_request("/gateway.do", method="POST").respond_with_data(
             text, status=status, content_type="text/html;charset=utf-8"
         )
 
 
-def sent(gate: HTTPServer, number: int = 0) -> dict[str, str]:
+def sent(server: HTTPServer, number: int = 0) -> dict[str, str]:
     """The parameters of a request that the stand-in got, after its signature was checked by the SDK."""
-    return checked(gate.log[number][0].get_data().decode())
+    return checked(server.log[number][0].get_data().decode())
 
 
 def checked(form: str) -> dict[str, str]:
@@ -86,14 +86,14 @@ def checked(form: str) -> dict[str, str]:
     return params
 
 
-def outside(provoke) -> OutsideError:  # type: ignore[no-untyped-def]
+def outside_error(provoke) -> OutsideError:  # type: ignore[no-untyped-def]
     with pytest.raises(OutsideError) as caught:
         provoke()
     return caught.value
 
 
 @time_machine.travel(datetime(2026, 11, 22, 6, 1, 40, tzinfo=UTC), tick=False)
-def test_the_pay_address_is_a_signed_request_with_our_expiry() -> None:
+def test_pay_url_is_signed_and_has_our_expiry() -> None:
     started = Alipay().start(ATTEMPT, account(), Gateway())
     address = urlsplit(started.pay_url)
     assert f"{address.scheme}://{address.netloc}{address.path}" == "https://openapi.alipay.com/gateway.do"
@@ -119,13 +119,13 @@ def test_the_pay_address_is_a_signed_request_with_our_expiry() -> None:
     }
 
 
-def test_without_a_usable_key_nothing_is_started() -> None:
-    error = outside(lambda: Alipay().start(ATTEMPT, account(app_private_key="junk"), Gateway()))
+def test_unusable_key_starts_nothing() -> None:
+    error = outside_error(lambda: Alipay().start(ATTEMPT, account(app_private_key="junk"), Gateway()))
     assert (error.code, error.retryable, error.outcome_known) == ("provider_misconfigured", False, True)
     assert "junk" not in str(error)
 
 
-def test_a_paid_trade(gate: HTTPServer) -> None:
+def test_paid_trade(server: HTTPServer) -> None:
     text = node(
         trade_no=TRADE,
         trade_status="TRADE_SUCCESS",
@@ -133,15 +133,15 @@ def test_a_paid_trade(gate: HTTPServer) -> None:
         send_pay_date="2026-11-22 14:02:09",
         store_name='"}, "sign":"x',
     )
-    replies(gate, answer(QUERY, text))
-    assert Alipay().query(ATTEMPT, keys_for(gate), Gateway()) == TradeResult(
+    replies(server, response(QUERY, text))
+    assert Alipay().query(ATTEMPT, keys_for(server), Gateway()) == TradeResult(
         state=TradeState.PAID,
         provider_reference=TRADE,
         amount=Decimal("266.40"),
         paid_at=datetime(2026, 11, 22, 6, 2, 9, tzinfo=UTC),
         raw=text,
     )
-    params = sent(gate)
+    params = sent(server)
     assert params["method"] == QUERY
     assert json.loads(params["biz_content"]) == {"out_trade_no": REFERENCE}
 
@@ -160,19 +160,19 @@ def test_a_paid_trade(gate: HTTPServer) -> None:
         ({"trade_status": "TRADE_NEW_WORD"}, TradeState.UNKNOWN, None),
     ],
 )
-def test_states(
-    gate: HTTPServer, fields: dict[str, str], state: TradeState, refunded: Decimal | None
+def test_trade_states(
+    server: HTTPServer, fields: dict[str, str], state: TradeState, refunded: Decimal | None
 ) -> None:
-    replies(gate, answer(QUERY, node(total_amount="266.40", **fields)))
-    found = Alipay().query(ATTEMPT, keys_for(gate), Gateway())
+    replies(server, response(QUERY, node(total_amount="266.40", **fields)))
+    found = Alipay().query(ATTEMPT, keys_for(server), Gateway())
     assert (found.state, found.refunded_total) == (state, refunded)
 
 
 @pytest.mark.parametrize("signed", [True, False])
-def test_a_trade_that_alipay_does_not_know_yet(gate: HTTPServer, signed: bool) -> None:
-    text = no("ACQ.TRADE_NOT_EXIST")
-    replies(gate, answer(QUERY, text) if signed else f'{{"alipay_trade_query_response":{text}}}')
-    assert Alipay().query(ATTEMPT, keys_for(gate), Gateway()) == TradeResult(
+def test_unknown_trade_is_not_found(server: HTTPServer, signed: bool) -> None:
+    text = refusal("ACQ.TRADE_NOT_EXIST")
+    replies(server, response(QUERY, text) if signed else f'{{"alipay_trade_query_response":{text}}}')
+    assert Alipay().query(ATTEMPT, keys_for(server), Gateway()) == TradeResult(
         state=TradeState.NOT_FOUND, raw=text
     )
 
@@ -184,19 +184,19 @@ PAID = node(trade_no=TRADE, trade_status="TRADE_SUCCESS", total_amount="266.40")
     "text",
     [
         f'{{"alipay_trade_query_response":{PAID}}}',
-        answer(QUERY, PAID, signer="stranger"),
-        answer(QUERY, PAID).replace("266.40", "266.41"),
-        answer(QUERY, PAID).replace(": ", ":"),
-        answer(QUERY, PAID).replace('"sign":"', '"sign":"A'),
-        answer(QUERY, PAID).replace('"sign":"', '"sign":null,"x":"'),
-        answer(QUERY, PAID).replace('"sign":"', '"sign":7,"x":"'),
-        answer(CLOSE, PAID),
-        answer(QUERY, no("ACQ.TRADE_NOT_EXIST"), signer="stranger"),
-        answer(QUERY, node(trade_status="TRADE_SUCCESS", total_amount="1e2")),
-        answer(QUERY, node(trade_status="TRADE_SUCCESS")),
-        answer(QUERY, node(trade_status="TRADE_SUCCESS", total_amount="266.40", out_trade_no="ANOTHER")),
-        answer(QUERY, PAID[:-1] + ',"code":"10000"}'),
-        answer(QUERY, "[" * 100_000 + "]" * 100_000),
+        response(QUERY, PAID, signer="stranger"),
+        response(QUERY, PAID).replace("266.40", "266.41"),
+        response(QUERY, PAID).replace(": ", ":"),
+        response(QUERY, PAID).replace('"sign":"', '"sign":"A'),
+        response(QUERY, PAID).replace('"sign":"', '"sign":null,"x":"'),
+        response(QUERY, PAID).replace('"sign":"', '"sign":7,"x":"'),
+        response(CLOSE, PAID),
+        response(QUERY, refusal("ACQ.TRADE_NOT_EXIST"), signer="stranger"),
+        response(QUERY, node(trade_status="TRADE_SUCCESS", total_amount="1e2")),
+        response(QUERY, node(trade_status="TRADE_SUCCESS")),
+        response(QUERY, node(trade_status="TRADE_SUCCESS", total_amount="266.40", out_trade_no="ANOTHER")),
+        response(QUERY, PAID[:-1] + ',"code":"10000"}'),
+        response(QUERY, "[" * 100_000 + "]" * 100_000),
         "",
         "<html>",
         "[]",
@@ -204,71 +204,71 @@ PAID = node(trade_no=TRADE, trade_status="TRADE_SUCCESS", total_amount="266.40")
         "null",
     ],
 )
-def test_an_answer_that_cannot_be_trusted_says_nothing(gate: HTTPServer, text: str) -> None:
-    replies(gate, text)
-    error = outside(lambda: Alipay().query(ATTEMPT, keys_for(gate), Gateway()))
+def test_untrusted_response_is_an_error(server: HTTPServer, text: str) -> None:
+    replies(server, text)
+    error = outside_error(lambda: Alipay().query(ATTEMPT, keys_for(server), Gateway()))
     assert (error.code, error.retryable, error.outcome_known) == ("provider_answer_refused", True, False)
 
 
 @pytest.mark.parametrize(
     ("text", "code", "retryable", "known"),
     [
-        (no("isp.unknow-error", "20000"), "provider_error", True, False),
-        (no("ACQ.SYSTEM_ERROR"), "provider_error", True, False),
-        (no("isv.invalid-signature", "40002"), "provider_misconfigured", False, True),
-        (no("ACQ.INVALID_PARAMETER"), "provider_refused", False, True),
+        (refusal("isp.unknow-error", "20000"), "provider_error", True, False),
+        (refusal("ACQ.SYSTEM_ERROR"), "provider_error", True, False),
+        (refusal("isv.invalid-signature", "40002"), "provider_misconfigured", False, True),
+        (refusal("ACQ.INVALID_PARAMETER"), "provider_refused", False, True),
     ],
 )
 @pytest.mark.parametrize("name", ["alipay_trade_query_response", "error_response"])
-def test_errors_of_the_gateway(  # noqa: PLR0913
-    gate: HTTPServer, name: str, text: str, code: str, retryable: bool, known: bool
+def test_error_codes(  # noqa: PLR0913
+    server: HTTPServer, name: str, text: str, code: str, retryable: bool, known: bool
 ) -> None:
-    replies(gate, f'{{"{name}":{text}}}')
-    error = outside(lambda: Alipay().query(ATTEMPT, keys_for(gate), Gateway()))
+    replies(server, f'{{"{name}":{text}}}')
+    error = outside_error(lambda: Alipay().query(ATTEMPT, keys_for(server), Gateway()))
     assert (error.code, error.retryable, error.outcome_known) == (code, retryable, known)
 
 
 @pytest.mark.parametrize(
     ("status", "known"), [(500, False), (502, False), (302, False), (404, True), (429, False)]
 )
-def test_http_errors(gate: HTTPServer, status: int, known: bool) -> None:
-    replies(gate, answer(QUERY, PAID), status=status)
-    error = outside(lambda: Alipay().query(ATTEMPT, keys_for(gate), Gateway()))
+def test_http_errors(server: HTTPServer, status: int, known: bool) -> None:
+    replies(server, response(QUERY, PAID), status=status)
+    error = outside_error(lambda: Alipay().query(ATTEMPT, keys_for(server), Gateway()))
     assert (error.code, error.retryable, error.outcome_known) == ("provider_http_error", True, known)
 
 
-def test_a_closed_trade(gate: HTTPServer) -> None:
+def test_close(server: HTTPServer) -> None:
     text = node(trade_no=TRADE)
-    replies(gate, answer(CLOSE, text))
-    found = Alipay().close(ATTEMPT, keys_for(gate), Gateway())
+    replies(server, response(CLOSE, text))
+    found = Alipay().close(ATTEMPT, keys_for(server), Gateway())
     assert found == TradeResult(state=TradeState.CLOSED, provider_reference=TRADE, raw=text)
-    assert sent(gate)["method"] == CLOSE
+    assert sent(server)["method"] == CLOSE
 
 
-def test_closing_what_the_buyer_has_never_opened(gate: HTTPServer) -> None:
-    replies(gate, answer(CLOSE, no("ACQ.TRADE_NOT_EXIST")))
-    assert Alipay().close(ATTEMPT, keys_for(gate), Gateway()).state is TradeState.NOT_FOUND
+def test_close_of_an_unopened_trade(server: HTTPServer) -> None:
+    replies(server, response(CLOSE, refusal("ACQ.TRADE_NOT_EXIST")))
+    assert Alipay().close(ATTEMPT, keys_for(server), Gateway()).state is TradeState.NOT_FOUND
 
 
 @pytest.mark.parametrize("sub_code", ["ACQ.TRADE_HAS_SUCCESS", "ACQ.TRADE_STATUS_ERROR"])
-def test_closing_too_late_asks(gate: HTTPServer, sub_code: str) -> None:
-    replies(gate, answer(CLOSE, no(sub_code)), answer(QUERY, PAID))
-    found = Alipay().close(ATTEMPT, keys_for(gate), Gateway())
+def test_late_close_queries(server: HTTPServer, sub_code: str) -> None:
+    replies(server, response(CLOSE, refusal(sub_code)), response(QUERY, PAID))
+    found = Alipay().close(ATTEMPT, keys_for(server), Gateway())
     assert (found.state, found.amount) == (TradeState.PAID, Decimal("266.40"))
-    assert sent(gate, 1)["method"] == QUERY
+    assert sent(server, 1)["method"] == QUERY
 
 
-def test_a_refund_is_done_when_money_moved(gate: HTTPServer) -> None:
+def test_refund_with_fund_change(server: HTTPServer) -> None:
     text = node(trade_no=TRADE, fund_change="Y", refund_fee="100.00")
-    replies(gate, answer(REFUND, text))
-    assert Alipay().refund(ORDER, keys_for(gate), Gateway()) == RefundResult(
+    replies(server, response(REFUND, text))
+    assert Alipay().refund(ORDER, keys_for(server), Gateway()) == RefundResult(
         state=RefundState.SUCCEEDED,
         refund_reference="R1",
         amount=Decimal("88.80"),
         refunded_total=Decimal("100.00"),
         raw=text,
     )
-    assert json.loads(sent(gate)["biz_content"]) == {
+    assert json.loads(sent(server)["biz_content"]) == {
         "out_trade_no": REFERENCE,
         "refund_amount": "88.80",
         "out_request_no": "R1",
@@ -286,21 +286,21 @@ def test_a_refund_is_done_when_money_moved(gate: HTTPServer) -> None:
         ({}, RefundState.NOT_DONE),
     ],
 )
-def test_a_repeated_refund_is_asked_for(gate: HTTPServer, fields: dict[str, str], state: RefundState) -> None:
-    replies(gate, answer(REFUND, node(fund_change="N")), answer(REFUND_QUERY, node(**fields)))
-    assert Alipay().refund(ORDER, keys_for(gate), Gateway()).state is state
-    assert json.loads(sent(gate, 1)["biz_content"]) == {"out_trade_no": REFERENCE, "out_request_no": "R1"}
+def test_repeated_refund_is_queried(server: HTTPServer, fields: dict[str, str], state: RefundState) -> None:
+    replies(server, response(REFUND, node(fund_change="N")), response(REFUND_QUERY, node(**fields)))
+    assert Alipay().refund(ORDER, keys_for(server), Gateway()).state is state
+    assert json.loads(sent(server, 1)["biz_content"]) == {"out_trade_no": REFERENCE, "out_request_no": "R1"}
 
 
-def test_a_refused_refund_has_alipays_words(gate: HTTPServer) -> None:
-    replies(gate, answer(REFUND, no("ACQ.REFUND_AMT_NOT_EQUAL_TOTAL")))
-    found = Alipay().refund(ORDER, keys_for(gate), Gateway())
+def test_refused_refund_has_alipays_text(server: HTTPServer) -> None:
+    replies(server, response(REFUND, refusal("ACQ.REFUND_AMT_NOT_EQUAL_TOTAL")))
+    found = Alipay().refund(ORDER, keys_for(server), Gateway())
     assert (found.state, found.detail) == (RefundState.FAILED, "ACQ.REFUND_AMT_NOT_EQUAL_TOTAL 说明")
 
 
-def test_a_gateway_that_does_not_answer_leaves_the_outcome_open(gate: HTTPServer) -> None:
-    gate.expect_request("/gateway.do").respond_with_handler(_slowly)
-    error = outside(lambda: Alipay().refund(ORDER, keys_for(gate), Gateway(read=0.2)))
+def test_timeout_leaves_the_outcome_unknown(server: HTTPServer) -> None:
+    server.expect_request("/gateway.do").respond_with_handler(_slowly)
+    error = outside_error(lambda: Alipay().refund(ORDER, keys_for(server), Gateway(read=0.2)))
     assert (error.code, error.retryable, error.outcome_known) == ("provider_timeout", True, False)
 
 
@@ -309,7 +309,7 @@ def _slowly(_request: object) -> HttpResponse:
     return HttpResponse("late")
 
 
-def test_keys_are_never_in_evidence(gate: HTTPServer) -> None:
-    replies(gate, answer(QUERY, PAID))
-    assert key_pair("app")[0][40:80] not in repr(Alipay().query(ATTEMPT, keys_for(gate), Gateway()))
-    assert key_pair("app")[0][40:80] not in repr(keys_for(gate))
+def test_keys_are_never_in_evidence(server: HTTPServer) -> None:
+    replies(server, response(QUERY, PAID))
+    assert key_pair("app")[0][40:80] not in repr(Alipay().query(ATTEMPT, keys_for(server), Gateway()))
+    assert key_pair("app")[0][40:80] not in repr(keys_for(server))

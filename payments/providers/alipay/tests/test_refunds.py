@@ -1,4 +1,4 @@
-"""Doubtful refunds are asked for, and the daily bill of Alipay is fetched, over real HTTP."""
+"""Alipay's refunds of unclear outcome, and its daily bill, over real HTTP."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from pytest_httpserver import HTTPServer
 from ordersite.lib.errors import OutsideError
 from ordersite.lib.http import Gateway
 from payments.providers.alipay.adapter import Alipay
-from payments.providers.alipay.tests.messages import answer
+from payments.providers.alipay.tests.messages import response
 from payments.providers.alipay.tests.test_gateway import (
     ORDER,
     REFUND,
     REFUND_QUERY,
     keys_for,
-    no,
     node,
-    outside,
+    outside_error,
+    refusal,
     replies,
     sent,
 )
@@ -34,8 +34,8 @@ DAY = date(2026, 11, 21)
 DONE = node(refund_status="REFUND_SUCCESS", out_request_no="R1", refund_amount="88.80")
 
 
-def refund(gate: HTTPServer) -> RefundResult:
-    return Alipay().refund(ORDER, keys_for(gate), Gateway())
+def refund(server: HTTPServer) -> RefundResult:
+    return Alipay().refund(ORDER, keys_for(server), Gateway())
 
 
 @pytest.mark.parametrize("sub_code", ["ACQ.TRADE_HAS_CLOSE", "ACQ.DISCORDANT_REPEAT_REQUEST"])
@@ -44,41 +44,39 @@ def refund(gate: HTTPServer) -> RefundResult:
     [
         (DONE, RefundState.SUCCEEDED),
         (node(), RefundState.FAILED),
-        (no("ACQ.TRADE_NOT_EXIST"), RefundState.FAILED),
+        (refusal("ACQ.TRADE_NOT_EXIST"), RefundState.FAILED),
     ],
 )
-def test_a_refusal_that_our_first_order_may_have_brought_about_is_asked_for(
-    gate: HTTPServer, sub_code: str, found: str, state: RefundState
+def test_refusal_by_our_own_request_is_queried(
+    server: HTTPServer, sub_code: str, found: str, state: RefundState
 ) -> None:
-    replies(gate, answer(REFUND, no(sub_code)), answer(REFUND_QUERY, found))
-    assert refund(gate).state is state
-    assert sent(gate, 1)["method"] == REFUND_QUERY
+    replies(server, response(REFUND, refusal(sub_code)), response(REFUND_QUERY, found))
+    assert refund(server).state is state
+    assert sent(server, 1)["method"] == REFUND_QUERY
 
 
 @pytest.mark.parametrize(
     "sub_code", ["ACQ.SELLER_BALANCE_NOT_ENOUGH", "ACQ.TRADE_HAS_FINISHED", "ACQ.REFUND_AMT_NOT_EQUAL_TOTAL"]
 )
-def test_a_plain_refusal_is_an_end_with_alipays_words(gate: HTTPServer, sub_code: str) -> None:
-    replies(gate, answer(REFUND, no(sub_code)))
-    found = refund(gate)
+def test_plain_refusal_is_final(server: HTTPServer, sub_code: str) -> None:
+    replies(server, response(REFUND, refusal(sub_code)))
+    found = refund(server)
     assert (found.state, found.detail) == (RefundState.FAILED, f"{sub_code} 说明")
-    assert len(gate.log) == 1
+    assert len(server.log) == 1
 
 
 @pytest.mark.parametrize(
     ("text", "error"),
     [
-        (no("isv.app-call-limited"), ("provider_busy", True, True)),
-        (no("isv.invalid-arguments"), ("provider_refused", False, True)),
-        (no("isv.insufficient-isv-permissions", "40006"), ("provider_misconfigured", False, True)),
-        (no("ACQ.SYSTEM_ERROR"), ("provider_error", True, False)),
+        (refusal("isv.app-call-limited"), ("provider_busy", True, True)),
+        (refusal("isv.invalid-arguments"), ("provider_refused", False, True)),
+        (refusal("isv.insufficient-isv-permissions", "40006"), ("provider_misconfigured", False, True)),
+        (refusal("ACQ.SYSTEM_ERROR"), ("provider_error", True, False)),
     ],
 )
-def test_what_says_nothing_about_the_refund_is_no_end(
-    gate: HTTPServer, text: str, error: tuple[str, bool, bool]
-) -> None:
-    replies(gate, answer(REFUND, text))
-    caught = outside(lambda: refund(gate))
+def test_other_errors_are_not_final(server: HTTPServer, text: str, error: tuple[str, bool, bool]) -> None:
+    replies(server, response(REFUND, text))
+    caught = outside_error(lambda: refund(server))
     assert (caught.code, caught.retryable, caught.outcome_known) == error
 
 
@@ -96,15 +94,15 @@ def test_what_says_nothing_about_the_refund_is_no_end(
         ),
     ],
 )
-def test_how_a_refund_went(gate: HTTPServer, fields: dict[str, str], state: RefundState, detail: str) -> None:
-    replies(gate, answer(REFUND_QUERY, node(out_request_no="R1", **fields)))
-    found = Alipay().query_refund(ORDER, keys_for(gate), Gateway())
+def test_query_results(server: HTTPServer, fields: dict[str, str], state: RefundState, detail: str) -> None:
+    replies(server, response(REFUND_QUERY, node(out_request_no="R1", **fields)))
+    found = Alipay().query_refund(ORDER, keys_for(server), Gateway())
     assert (found.state, found.detail) == (state, detail)
 
 
-def test_an_answer_about_another_refund_says_nothing(gate: HTTPServer) -> None:
-    replies(gate, answer(REFUND_QUERY, node(refund_status="REFUND_SUCCESS", out_request_no="R2")))
-    error = outside(lambda: Alipay().query_refund(ORDER, keys_for(gate), Gateway()))
+def test_response_about_another_refund(server: HTTPServer) -> None:
+    replies(server, response(REFUND_QUERY, node(refund_status="REFUND_SUCCESS", out_request_no="R2")))
+    error = outside_error(lambda: Alipay().query_refund(ORDER, keys_for(server), Gateway()))
     assert (error.code, error.outcome_known) == ("provider_answer_refused", False)
 
 
@@ -118,34 +116,36 @@ def packed() -> bytes:
     return file.getvalue()
 
 
-def offers(gate: HTTPServer, body: bytes, *, status: int = 200) -> None:
-    address = gate.url_for("/download?fileType=csv.zip&bizId=1")
-    replies(gate, answer(BILL, json.dumps({"code": "10000", "msg": "Success", "bill_download_url": address})))
-    gate.expect_request("/download", method="GET").respond_with_data(body, status=status)
+def offers(server: HTTPServer, body: bytes, *, status: int = 200) -> None:
+    address = server.url_for("/download?fileType=csv.zip&bizId=1")
+    replies(
+        server, response(BILL, json.dumps({"code": "10000", "msg": "Success", "bill_download_url": address}))
+    )
+    server.expect_request("/download", method="GET").respond_with_data(body, status=status)
 
 
-def fetch(gate: HTTPServer, target: Path) -> BillResult:
-    return Alipay().fetch_bill(DAY, keys_for(gate), Gateway(), target)
+def fetch(server: HTTPServer, target: Path) -> BillResult:
+    return Alipay().fetch_bill(DAY, keys_for(server), Gateway(), target)
 
 
-def test_a_bill_is_asked_for_and_downloaded_at_once(gate: HTTPServer, tmp_path: Path) -> None:
-    assert Alipay().can_bill(keys_for(gate))
+def test_bill_is_downloaded(server: HTTPServer, tmp_path: Path) -> None:
+    assert Alipay().can_bill(keys_for(server))
     body = packed()
-    offers(gate, body)
+    offers(server, body)
     target = tmp_path / "bill"
-    assert fetch(gate, target) == BillResult(state=BillState.READY, file_name="alipay-2026-11-21.zip")
+    assert fetch(server, target) == BillResult(state=BillState.READY, file_name="alipay-2026-11-21.zip")
     assert target.read_bytes() == body
-    assert json.loads(sent(gate)["biz_content"]) == {"bill_type": "trade", "bill_date": "2026-11-21"}
+    assert json.loads(sent(server)["biz_content"]) == {"bill_type": "trade", "bill_date": "2026-11-21"}
 
 
 @pytest.mark.parametrize(
     ("body", "status"),
     [(b"<html>sign error</html>", 200), (b"", 200), (packed(), 403), (packed()[:-30], 200)],
 )
-def test_what_is_no_bill_leaves_no_file(gate: HTTPServer, tmp_path: Path, body: bytes, status: int) -> None:
-    offers(gate, body, status=status)
+def test_bad_bill_leaves_no_file(server: HTTPServer, tmp_path: Path, body: bytes, status: int) -> None:
+    offers(server, body, status=status)
     with pytest.raises(OutsideError) as caught:
-        fetch(gate, tmp_path / "bill")
+        fetch(server, tmp_path / "bill")
     assert caught.value.retryable
     assert list(tmp_path.iterdir()) == []
 
@@ -153,10 +153,10 @@ def test_what_is_no_bill_leaves_no_file(gate: HTTPServer, tmp_path: Path, body: 
 @pytest.mark.parametrize(
     "address", ["http://dwbillcenter.alipay.com/x", "file:///etc/passwd", "", "https://"]
 )
-def test_an_address_that_is_none_is_not_opened(gate: HTTPServer, tmp_path: Path, address: str) -> None:
-    replies(gate, answer(BILL, json.dumps({"code": "10000", "bill_download_url": address})))
-    assert outside(lambda: fetch(gate, tmp_path / "bill")).code == "provider_answer_refused"
-    assert len(gate.log) == 1
+def test_bad_download_url_is_not_opened(server: HTTPServer, tmp_path: Path, address: str) -> None:
+    replies(server, response(BILL, json.dumps({"code": "10000", "bill_download_url": address})))
+    assert outside_error(lambda: fetch(server, tmp_path / "bill")).code == "provider_answer_refused"
+    assert len(server.log) == 1
 
 
 @pytest.mark.parametrize(
@@ -166,16 +166,16 @@ def test_an_address_that_is_none_is_not_opened(gate: HTTPServer, tmp_path: Path,
         (datetime(2026, 11, 22, 4, 0, tzinfo=UTC), BillState.EMPTY),
     ],
 )
-def test_no_bill_means_wait_until_noon_and_then_no_trades(
-    gate: HTTPServer, tmp_path: Path, now: datetime, state: BillState
+def test_missing_bill_is_empty_after_noon(
+    server: HTTPServer, tmp_path: Path, now: datetime, state: BillState
 ) -> None:
-    replies(gate, answer(BILL, no("isp.bill_not_exist")))
+    replies(server, response(BILL, refusal("isp.bill_not_exist")))
     with time_machine.travel(now, tick=False):
-        found = fetch(gate, tmp_path / "bill")
+        found = fetch(server, tmp_path / "bill")
     assert (found.state, found.detail) == (state, "isp.bill_not_exist 说明")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_day_that_alipay_refuses_is_an_error(gate: HTTPServer, tmp_path: Path) -> None:
-    replies(gate, answer(BILL, no("isv.invalid-arguments")))
-    assert outside(lambda: fetch(gate, tmp_path / "bill")).code == "provider_refused"
+def test_refused_day_is_an_error(server: HTTPServer, tmp_path: Path) -> None:
+    replies(server, response(BILL, refusal("isv.invalid-arguments")))
+    assert outside_error(lambda: fetch(server, tmp_path / "bill")).code == "provider_refused"

@@ -1,4 +1,4 @@
-"""Builders of UnionPay's side for tests: its certificates, its notifications, its gateway's answers.
+"""Builders of UnionPay's side for tests: its certificates, its notifications, its gateway's responses.
 
 Signed with PyCryptodome, written down from the protocol and not from our code.
 """
@@ -16,7 +16,7 @@ from Cryptodome.Hash import SHA256
 from Cryptodome.PublicKey import RSA
 from Cryptodome.Signature import pkcs1_15
 
-from payments.providers.tests.authority import Paper, issue, private_pem
+from payments.providers.tests.authority import Issued, issue, private_pem
 from payments.providers.types import AccountKeys, RawNotification
 
 MER_ID = "777290058110048"
@@ -80,9 +80,9 @@ def account(**changes: str) -> AccountKeys:
     return AccountKeys("unionpay", "demo-unionpay", values, secrets, "1")
 
 
-def crlf(paper: Paper) -> str:
+def crlf(signer: Issued) -> str:
     """As UnionPay sends it: Windows line ends, which are part of what is signed."""
-    return paper.pem.replace("\n", "\r\n")
+    return signer.pem.replace("\n", "\r\n")
 
 
 def hex_digest(fields: Mapping[str, str], charset: str) -> bytes:
@@ -97,10 +97,10 @@ def _pair(key: str) -> RSA.RsaKey:
     return RSA.import_key(private_pem(key))
 
 
-def sign(fields: Mapping[str, str], *, paper: Paper = SIGNER, charset: str = "utf-8") -> dict[str, str]:
+def sign(fields: Mapping[str, str], *, signer: Issued = SIGNER, charset: str = "utf-8") -> dict[str, str]:
     """The fields with signPubKeyCert and signature; a certificate that is there already stays."""
-    whole = {"signPubKeyCert": crlf(paper), **fields}
-    signature = pkcs1_15.new(_pair(paper.key)).sign(SHA256.new(hex_digest(whole, charset)))
+    whole = {"signPubKeyCert": crlf(signer), **fields}
+    signature = pkcs1_15.new(_pair(signer.key)).sign(SHA256.new(hex_digest(whole, charset)))
     return whole | {"signature": base64.b64encode(signature).decode()}
 
 
@@ -125,19 +125,19 @@ def notification(*, charset: str = "utf-8", **changes: str | None) -> bytes:
     return form(sign(changed(PAYMENT, changes), charset=charset), charset=charset)
 
 
-def notification_by(paper: Paper, **changes: str | None) -> bytes:
+def notification_by(signer: Issued, **changes: str | None) -> bytes:
     """The same, signed by somebody else."""
-    return form(sign(changed(PAYMENT, changes), paper=paper))
+    return form(sign(changed(PAYMENT, changes), signer=signer))
 
 
 def refund_notification(**changes: str | None) -> bytes:
     return form(sign(changed(REFUND, changes)))
 
 
-def answer(fields: Mapping[str, str], *, paper: Paper = SIGNER) -> str:
-    """The gateway's answer: the same pairs, but not percent-encoded."""
+def response(fields: Mapping[str, str], *, signer: Issued = SIGNER) -> str:
+    """A response of the gateway: signed pairs, not percent-encoded."""
     common = {"version": "5.1.0", "encoding": "UTF-8", "signMethod": "01", "merId": MER_ID}
-    return "&".join(f"{name}={value}" for name, value in sign({**common, **fields}, paper=paper).items())
+    return "&".join(f"{name}={value}" for name, value in sign({**common, **fields}, signer=signer).items())
 
 
 def call(body: bytes) -> RawNotification:

@@ -1,10 +1,9 @@
-"""UnionPay from end to end: the page that posts the form, the notification that pays, the attempt that ends by itself."""
+"""UnionPay from end to end: the page with the form, the notification, the attempt that ends at its timeout."""
 
 from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -22,21 +21,15 @@ from payments.notifications.apply import drain_notifications
 from payments.polling import poll
 from payments.providers.tests.authority import issue, public_pem
 from payments.providers.unionpay.notification import write_compact, write_fen
-from payments.providers.unionpay.tests import messages as bank
+from payments.providers.unionpay.tests import messages as messages
 from payments.tests.builders import FORM, only_notification
 from payments.tests.steps import fresh, make_due, request_close
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.fixture(scope="module")
-def gate() -> Iterator[HTTPServer]:
-    with HTTPServer(host="127.0.0.1") as server:
-        yield server
-
-
 def build_account(gateway_url: str = "https://gateway.95516.com/gateway/api") -> PaymentAccount:
-    keys = bank.account(gateway_url=gateway_url)
+    keys = messages.account(gateway_url=gateway_url)
     values = {**keys.config, **keys.secrets}
     return save_account("demo-unionpay", provider="unionpay", merchant=build_merchant(), values=values)
 
@@ -65,7 +58,7 @@ def page_of(payment: Payment) -> Any:
     return Client().get(f"/pay/go/{payment.reference}/")
 
 
-def test_the_page_posts_the_signed_form_and_the_notification_pays() -> None:
+def test_from_the_form_to_a_paid_order() -> None:
     payment = begin(build_account())
     assert payment.pay_url.endswith(f"/pay/go/{payment.reference}/")
     page = page_of(payment)
@@ -79,29 +72,29 @@ def test_the_page_posts_the_signed_form_and_the_notification_pays() -> None:
             r'<input type="hidden" name="(\w+)" value="([^"]*)">', text.split('id="pay-form"')[1]
         )
     }
-    bank.check(fields, public_pem("up-shop"))
+    messages.check(fields, public_pem("up-shop"))
     assert (fields["orderId"], fields["txnAmt"]) == (payment.reference, write_fen(payment.amount))
     assert fields["payTimeout"] == write_compact(payment.expires_at)
 
-    response = tell(bank.notification(charset="utf-8", **words(payment)))
+    response = tell(messages.notification(charset="utf-8", **words(payment)))
     assert (response.status_code, response.content) == (200, b"ok")
     assert (fresh(payment).status, fresh(payment).order.status) == (PaymentStatus.PAID, OrderStatus.PAID)
-    assert fresh(payment).provider_reference == bank.PAYMENT["queryId"]
+    assert fresh(payment).provider_reference == messages.PAYMENT["queryId"]
     assert page_of(payment).headers["Location"] == f"/pay/return/{payment.reference}/"
 
 
-def test_the_same_notification_again_changes_nothing() -> None:
+def test_repeated_notification_changes_nothing() -> None:
     payment = begin(build_account())
-    body = bank.notification(charset="utf-8", **words(payment))
+    body = messages.notification(charset="utf-8", **words(payment))
     assert [tell(body).status_code for _ in range(3)] == [200] * 3
     assert only_notification().outcome == "applied"
     assert fresh(payment).order.status == OrderStatus.PAID
 
 
-def test_a_self_signed_notification_is_refused_and_pays_nothing() -> None:
+def test_self_signed_notification_pays_nothing() -> None:
     payment = begin(build_account())
-    paper = issue(bank.SIGNER_CN, key="stranger")
-    assert tell(bank.notification_by(paper, **words(payment))).status_code == 400
+    signer = issue(messages.SIGNER_CN, key="stranger")
+    assert tell(messages.notification_by(signer, **words(payment))).status_code == 400
     assert fresh(payment).order.status == OrderStatus.PENDING
 
 
@@ -109,31 +102,31 @@ def test_a_self_signed_notification_is_refused_and_pays_nothing() -> None:
     ("changes", "outcome"),
     [({"merId": "777290058110049"}, "wrong_account"), ({"txnAmt": "1"}, "amount_mismatch")],
 )
-def test_another_merchant_or_amount_is_a_case(changes: dict[str, str], outcome: str) -> None:
+def test_other_merchant_or_amount_opens_a_case(changes: dict[str, str], outcome: str) -> None:
     payment = begin(build_account())
-    assert tell(bank.notification(charset="utf-8", **words(payment, **changes))).status_code == 200
+    assert tell(messages.notification(charset="utf-8", **words(payment, **changes))).status_code == 200
     assert PaymentException.objects.get().kind == outcome
     assert fresh(payment).order.status == OrderStatus.PENDING
 
 
-def test_a_refund_notification_finds_its_payment_by_what_it_carries() -> None:
+def test_refund_is_found_by_our_reference() -> None:
     payment = begin(build_account())
-    tell(bank.notification(charset="utf-8", **words(payment)))
+    tell(messages.notification(charset="utf-8", **words(payment)))
     part = words(payment, orderId="R202611220000000001", txnAmt="100", reqReserved=payment.reference)
-    assert tell(bank.refund_notification(**part)).status_code == 200
+    assert tell(messages.refund_notification(**part)).status_code == 200
     refund = Refund.objects.get()
     assert (refund.refund_reference, str(refund.amount)) == ("R202611220000000001", "1.00")
     assert fresh(payment).order.status == OrderStatus.PAID
 
 
-def test_a_refund_made_at_unionpay_finds_its_payment_by_unionpays_number() -> None:
+def test_refund_is_found_by_query_id() -> None:
     payment = begin(build_account())
-    tell(bank.notification(charset="utf-8", **words(payment)))
+    tell(messages.notification(charset="utf-8", **words(payment)))
     part = words(payment, orderId="CONSOLE00000001", txnAmt="100", reqReserved=None)
-    tell(bank.refund_notification(**part))
+    tell(messages.refund_notification(**part))
     assert Refund.objects.get().payment_id == payment.pk
     other = words(payment, orderId="CONSOLE00000002", txnAmt="100", reqReserved=None, origQryId="1")
-    tell(bank.refund_notification(**other))
+    tell(messages.refund_notification(**other))
     assert Refund.objects.count() == 1
 
 
@@ -146,7 +139,7 @@ def test_a_refund_made_at_unionpay_finds_its_payment_by_unionpays_number() -> No
         {"pay_url": "https://elsewhere.example/"},
     ],
 )
-def test_what_cannot_be_paid_any_more_gets_no_form(columns: dict[str, Any]) -> None:
+def test_ended_attempt_gets_no_form(columns: dict[str, Any]) -> None:
     payment = begin(build_account())
     Payment.objects.update(**columns)
     assert (page_of(payment).status_code, page_of(payment).headers["Location"]) == (
@@ -154,47 +147,47 @@ def test_what_cannot_be_paid_any_more_gets_no_form(columns: dict[str, Any]) -> N
     )  # fmt: skip
 
 
-def test_unionpay_brings_the_buyer_back_with_a_post_that_is_not_read() -> None:
+def test_return_post_is_not_read() -> None:
     payment = begin(build_account())
-    body = bank.notification(charset="utf-8", **words(payment))
+    body = messages.notification(charset="utf-8", **words(payment))
     client = Client(enforce_csrf_checks=True)
     back = client.post(f"/pay/return/{payment.reference}/", data=body, content_type=FORM)
     assert (back.status_code, back.headers["Location"]) == (303, f"/pay/return/{payment.reference}/")
     assert Order.objects.get().status == OrderStatus.PENDING
 
 
-def asked(gate: HTTPServer, payment: Payment, **fields: str) -> Payment:
-    """The lane's question, answered so."""
-    gate.clear()
-    gate.expect_request("/queryTrans.do").respond_with_data(
-        bank.answer({"orderId": payment.reference, "respCode": "00", **fields})
+def asked(server: HTTPServer, payment: Payment, **fields: str) -> Payment:
+    """Poll the attempt with this response."""
+    server.clear()
+    server.expect_request("/queryTrans.do").respond_with_data(
+        messages.response({"orderId": payment.reference, "respCode": "00", **fields})
     )
     make_due(payment)
     poll.poll_providers()
     return fresh(payment)
 
 
-def test_a_cancelled_order_waits_for_unionpays_own_end(gate: HTTPServer) -> None:
-    """It cannot be told to close: «not known» is the last word two minutes after payTimeout, not before."""
-    payment = begin(build_account(gate.url_for("")))
+def test_cancelled_order_waits_for_the_timeout(server: HTTPServer) -> None:
+    """UnionPay cannot close: NOT_FOUND is final two minutes after payTimeout, not before."""
+    payment = begin(build_account(server.url_for("")))
     request_close(payment.order)
-    assert asked(gate, payment, respCode="34").status == PaymentStatus.OPEN
+    assert asked(server, payment, respCode="34").status == PaymentStatus.OPEN
     Payment.objects.update(expires_at=timezone.now() - timedelta(minutes=3))
-    done = asked(gate, payment, respCode="34")
+    done = asked(server, payment, respCode="34")
     assert (done.status, done.order.status) == (PaymentStatus.CLOSED, OrderStatus.CLOSED)
 
 
-def test_a_payment_in_the_last_moment_is_a_payment(gate: HTTPServer) -> None:
-    payment = begin(build_account(gate.url_for("")))
+def test_payment_in_the_last_moment_counts(server: HTTPServer) -> None:
+    payment = begin(build_account(server.url_for("")))
     request_close(payment.order)
     Payment.objects.update(expires_at=timezone.now() - timedelta(minutes=3))
     amount = write_fen(payment.amount)
-    done = asked(gate, payment, origRespCode="00", queryId="4726", txnAmt=amount, currencyCode="156")
+    done = asked(server, payment, origRespCode="00", queryId="4726", txnAmt=amount, currencyCode="156")
     assert (done.status, done.order.status) == (PaymentStatus.PAID, OrderStatus.PAID)
 
 
-def test_a_failed_try_ends_with_the_timeout(gate: HTTPServer) -> None:
-    payment = begin(build_account(gate.url_for("")))
-    assert asked(gate, payment, origRespCode="51").status == PaymentStatus.OPEN
+def test_failed_payment_ends_with_the_timeout(server: HTTPServer) -> None:
+    payment = begin(build_account(server.url_for("")))
+    assert asked(server, payment, origRespCode="51").status == PaymentStatus.OPEN
     Payment.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
-    assert asked(gate, payment, origRespCode="51").status == PaymentStatus.CLOSED
+    assert asked(server, payment, origRespCode="51").status == PaymentStatus.CLOSED

@@ -30,7 +30,7 @@ from payments.providers.types import (
     TradeState,
 )
 from payments.providers.unionpay.adapter import UnionPay
-from payments.providers.unionpay.tests.messages import MIDDLE, SIGNER_CN, account, answer, check, form, sign
+from payments.providers.unionpay.tests.messages import MIDDLE, SIGNER_CN, account, check, form, response, sign
 
 REFERENCE, NUMBER = "7F3K2026112200420001", "472611221402091234568"
 BEFORE, AFTER = datetime(2026, 11, 22, 6, 2, tzinfo=UTC), datetime(2026, 11, 22, 6, 32, tzinfo=UTC)
@@ -68,30 +68,30 @@ PAID = {
 REFUNDED = {**PAID, "orderId": ORDER.refund_reference, "txnAmt": "8880", "queryId": "472611230910001234567"}
 
 
-def keys_for(gate: HTTPServer) -> AccountKeys:
-    return account(gateway_url=gate.url_for("/gateway/api"))
+def keys_for(server: HTTPServer) -> AccountKeys:
+    return account(gateway_url=server.url_for("/gateway/api"))
 
 
-def replies(gate: HTTPServer, *texts: str, status: int = 200) -> None:
+def replies(server: HTTPServer, *texts: str, status: int = 200) -> None:
     for text in texts:
-        gate.expect_ordered_request("/gateway/api/queryTrans.do", method="POST").respond_with_data(
+        server.expect_ordered_request("/gateway/api/queryTrans.do", method="POST").respond_with_data(
             text, status=status, content_type="text/html;charset=UTF-8"
         )
 
 
-def sent(gate: HTTPServer, number: int = 0) -> dict[str, str]:
+def sent(server: HTTPServer, number: int = 0) -> dict[str, str]:
     """The fields of a request that the stand-in got, after its signature was checked."""
-    fields = dict(parse_qsl(gate.log[number][0].get_data().decode(), strict_parsing=True))
+    fields = dict(parse_qsl(server.log[number][0].get_data().decode(), strict_parsing=True))
     check(fields, public_pem("up-shop"))
     del fields["signature"]
     return fields
 
 
-def query(gate: HTTPServer) -> TradeResult:
-    return UnionPay().query(ATTEMPT, keys_for(gate), Gateway())
+def query(server: HTTPServer) -> TradeResult:
+    return UnionPay().query(ATTEMPT, keys_for(server), Gateway())
 
 
-def outside(provoke) -> tuple[str, bool, bool]:  # type: ignore[no-untyped-def]
+def outside_error(provoke) -> tuple[str, bool, bool]:  # type: ignore[no-untyped-def]
     with pytest.raises(OutsideError) as caught:
         provoke()
     return caught.value.code, caught.value.retryable, caught.value.outcome_known
@@ -107,7 +107,7 @@ COMMON = {
 }
 
 
-def test_the_buyer_gets_a_signed_form() -> None:
+def test_start_signs_a_form() -> None:
     started = UnionPay().start(ATTEMPT, account(), Gateway())
     assert started.action == "https://gateway.95516.com/gateway/api/frontTransReq.do"
     assert (started.pay_url, started.code_url) == ("", "")
@@ -131,18 +131,18 @@ def test_the_buyer_gets_a_signed_form() -> None:
     assert UnionPay().start(ATTEMPT, account(), Gateway()).form == started.form
 
 
-def test_without_a_usable_key_nothing_is_started() -> None:
+def test_unusable_key_starts_nothing() -> None:
     keys = account(sign_key="junk")
-    assert outside(lambda: UnionPay().start(ATTEMPT, keys, Gateway())) == (
+    assert outside_error(lambda: UnionPay().start(ATTEMPT, keys, Gateway())) == (
         "provider_misconfigured",
         False,
         True,
     )
 
 
-def test_a_paid_trade(gate: HTTPServer) -> None:
-    replies(gate, answer(PAID))
-    found = query(gate)
+def test_paid_trade(server: HTTPServer) -> None:
+    replies(server, response(PAID))
+    found = query(server)
     assert replace(found, raw="") == TradeResult(
         state=TradeState.PAID,
         provider_reference=NUMBER,
@@ -151,7 +151,7 @@ def test_a_paid_trade(gate: HTTPServer) -> None:
     )
     assert "origRespCode=00" in found.raw
     assert "signature" not in found.raw
-    assert sent(gate) == COMMON | {
+    assert sent(server) == COMMON | {
         "txnType": "00",
         "txnSubType": "00",
         "bizType": "000000",
@@ -172,10 +172,10 @@ def test_a_paid_trade(gate: HTTPServer) -> None:
         ({"respCode": "34"}, AFTER, TradeState.NOT_FOUND),
     ],
 )
-def test_states(gate: HTTPServer, changes: dict[str, str], now: datetime, state: TradeState) -> None:
-    replies(gate, answer({**PAID, **changes}))
+def test_trade_states(server: HTTPServer, changes: dict[str, str], now: datetime, state: TradeState) -> None:
+    replies(server, response({**PAID, **changes}))
     with time_machine.travel(now, tick=False):
-        assert query(gate).state is state
+        assert query(server).state is state
 
 
 @pytest.mark.parametrize(
@@ -187,11 +187,9 @@ def test_states(gate: HTTPServer, changes: dict[str, str], now: datetime, state:
         ("35", ("provider_refused", False, True)),
     ],
 )
-def test_answers_that_say_nothing_about_the_trade(
-    gate: HTTPServer, code: str, error: tuple[str, bool, bool]
-) -> None:
-    replies(gate, answer({**PAID, "respCode": code}))
-    assert outside(lambda: query(gate)) == error
+def test_error_codes(server: HTTPServer, code: str, error: tuple[str, bool, bool]) -> None:
+    replies(server, response({**PAID, "respCode": code}))
+    assert outside_error(lambda: query(server)) == error
 
 
 FAKE = issue(SIGNER_CN, key="stranger")
@@ -204,58 +202,59 @@ OLD = issue(SIGNER_CN, key="up-signer", by=MIDDLE, ends_at=datetime.now(UTC) - t
         "",
         "Invalid request.",
         "respCode=00",
-        answer(PAID, paper=FAKE),
-        answer(PAID, paper=OLD),
-        answer(PAID).replace("txnAmt=26640", "txnAmt=1"),
-        answer(PAID) + "&txnAmt=26640",
-        answer(PAID) + "&x=1",
-        answer(PAID) + "&",
-        answer({**PAID, "orderId": "7F3K2026112200420002"}),
-        answer({**PAID, "merId": "777290058110049"}),
-        answer({**PAID, "txnAmt": "266.40"}),
-        answer({**PAID, "queryId": ""}),
-        answer({**PAID, "version": "5.0.0"}),
+        response(PAID, signer=FAKE),
+        response(PAID, signer=OLD),
+        response(PAID).replace("txnAmt=26640", "txnAmt=1"),
+        response(PAID) + "&txnAmt=26640",
+        response(PAID) + "&x=1",
+        response(PAID) + "&",
+        response({**PAID, "orderId": "7F3K2026112200420002"}),
+        response({**PAID, "merId": "777290058110049"}),
+        response({**PAID, "txnAmt": "266.40"}),
+        response({**PAID, "queryId": ""}),
+        response({**PAID, "version": "5.0.0"}),
         "&".join(f"f{n}=1" for n in range(300)),
     ],
 )
-def test_an_answer_that_cannot_be_trusted_says_nothing(gate: HTTPServer, text: str) -> None:
-    replies(gate, text)
-    assert outside(lambda: query(gate)) == ("provider_answer_refused", True, False)
+def test_untrusted_response_is_an_error(server: HTTPServer, text: str) -> None:
+    replies(server, text)
+    assert outside_error(lambda: query(server)) == ("provider_answer_refused", True, False)
 
 
 @pytest.mark.parametrize(("status", "known"), [(500, False), (404, True), (429, False)])
-def test_http_errors(gate: HTTPServer, status: int, known: bool) -> None:
-    replies(gate, answer(PAID), status=status)
-    assert outside(lambda: query(gate)) == ("provider_http_error", True, known)
+def test_http_errors(server: HTTPServer, status: int, known: bool) -> None:
+    replies(server, response(PAID), status=status)
+    assert outside_error(lambda: query(server)) == ("provider_http_error", True, known)
 
 
-def test_a_gateway_that_encodes_its_answers_is_understood(gate: HTTPServer) -> None:
+def test_percent_encoded_response(server: HTTPServer) -> None:
     common = {"version": "5.1.0", "encoding": "UTF-8", "signMethod": "01", "merId": "777290058110048"}
-    replies(gate, form(sign({**common, **PAID})).decode())
-    assert query(gate).state is TradeState.PAID
+    replies(server, form(sign({**common, **PAID})).decode())
+    assert query(server).state is TradeState.PAID
 
 
-def test_closing_is_only_asking(gate: HTTPServer) -> None:
+def test_close_is_a_query(server: HTTPServer) -> None:
     assert not UnionPay().can_close(account())
-    replies(gate, answer(PAID))
-    assert UnionPay().close(ATTEMPT, keys_for(gate), Gateway()).state is TradeState.PAID
+    replies(server, response(PAID))
+    assert UnionPay().close(ATTEMPT, keys_for(server), Gateway()).state is TradeState.PAID
 
 
 # Refunds
 
 
-def refund(gate: HTTPServer, *texts: str) -> RefundState:
+def refund(server: HTTPServer, *texts: str) -> RefundState:
     for text in texts[:1]:
-        gate.expect_ordered_request("/gateway/api/backTransReq.do").respond_with_data(text)
-    replies(gate, *texts[1:])
-    return UnionPay().refund(ORDER, keys_for(gate), Gateway()).state
+        server.expect_ordered_request("/gateway/api/backTransReq.do").respond_with_data(text)
+    replies(server, *texts[1:])
+    return UnionPay().refund(ORDER, keys_for(server), Gateway()).state
 
 
-def test_a_refund_is_taken_on_and_carries_our_reference(gate: HTTPServer) -> None:
+def test_accepted_refund_has_our_reference(server: HTTPServer) -> None:
     assert (
-        refund(gate, answer({"orderId": ORDER.refund_reference, "respCode": "00"})) is RefundState.PROCESSING
+        refund(server, response({"orderId": ORDER.refund_reference, "respCode": "00"}))
+        is RefundState.PROCESSING
     )
-    assert sent(gate) == COMMON | {
+    assert sent(server) == COMMON | {
         "txnType": "04",
         "txnSubType": "00",
         "bizType": "000201",
@@ -273,21 +272,21 @@ def test_a_refund_is_taken_on_and_carries_our_reference(gate: HTTPServer) -> Non
     ("code", "state"),
     [("05", RefundState.PROCESSING), ("36", RefundState.FAILED), ("60", RefundState.FAILED)],
 )
-def test_a_refund_that_is_doubtful_or_refused(gate: HTTPServer, code: str, state: RefundState) -> None:
-    assert refund(gate, answer({"orderId": ORDER.refund_reference, "respCode": code})) is state
+def test_unknown_and_refused_refunds(server: HTTPServer, code: str, state: RefundState) -> None:
+    assert refund(server, response({"orderId": ORDER.refund_reference, "respCode": code})) is state
 
 
 @pytest.mark.parametrize(("code", "error"), [("06", "provider_busy"), ("11", "provider_misconfigured")])
-def test_a_refund_that_was_not_looked_at(gate: HTTPServer, code: str, error: str) -> None:
-    text = answer({"orderId": ORDER.refund_reference, "respCode": code})
-    assert outside(lambda: refund(gate, text))[0] == error
+def test_busy_or_misconfigured_refund(server: HTTPServer, code: str, error: str) -> None:
+    text = response({"orderId": ORDER.refund_reference, "respCode": code})
+    assert outside_error(lambda: refund(server, text))[0] == error
 
 
-def test_a_repeated_refund_is_asked_for(gate: HTTPServer) -> None:
-    taken = answer({"orderId": ORDER.refund_reference, "respCode": "12"})
-    assert refund(gate, taken, answer(REFUNDED)) is RefundState.SUCCEEDED
-    assert sent(gate, 1)["orderId"] == ORDER.refund_reference
-    assert sent(gate, 1)["txnTime"] == "20261123090955"
+def test_repeated_refund_is_queried(server: HTTPServer) -> None:
+    taken = response({"orderId": ORDER.refund_reference, "respCode": "12"})
+    assert refund(server, taken, response(REFUNDED)) is RefundState.SUCCEEDED
+    assert sent(server, 1)["orderId"] == ORDER.refund_reference
+    assert sent(server, 1)["txnTime"] == "20261123090955"
 
 
 @pytest.mark.parametrize(
@@ -300,19 +299,19 @@ def test_a_repeated_refund_is_asked_for(gate: HTTPServer) -> None:
         ({"respCode": "34", "origRespCode": "", "origRespMsg": ""}, RefundState.NOT_DONE, "34 成功[0000000]"),
     ],
 )
-def test_how_a_refund_went(
-    gate: HTTPServer, changes: dict[str, str], state: RefundState, detail: str
+def test_refund_query_results(
+    server: HTTPServer, changes: dict[str, str], state: RefundState, detail: str
 ) -> None:
-    replies(gate, answer({**REFUNDED, **changes}))
-    found = UnionPay().query_refund(ORDER, keys_for(gate), Gateway())
+    replies(server, response({**REFUNDED, **changes}))
+    found = UnionPay().query_refund(ORDER, keys_for(server), Gateway())
     assert (found.state, found.detail, found.refund_reference) == (state, detail, ORDER.refund_reference)
 
 
-def test_without_unionpays_number_nothing_is_sent(gate: HTTPServer) -> None:
+def test_refund_without_query_id_sends_nothing(server: HTTPServer) -> None:
     order = replace(ORDER, provider_reference="")
-    error = outside(lambda: UnionPay().refund(order, keys_for(gate), Gateway()))
+    error = outside_error(lambda: UnionPay().refund(order, keys_for(server), Gateway()))
     assert error == ("provider_refused", False, True)
-    assert gate.log == []
+    assert server.log == []
 
 
 # The file of a clearing day
@@ -325,9 +324,9 @@ def zipped() -> bytes:
     return file.getvalue()
 
 
-def fetch(gate: HTTPServer, fields: dict[str, str], target: Path) -> BillResult:
-    gate.expect_request("/files").respond_with_data(answer({"settleDate": "1121", **fields}))
-    keys = account(file_url=gate.url_for("/files"))
+def fetch(server: HTTPServer, fields: dict[str, str], target: Path) -> BillResult:
+    server.expect_request("/files").respond_with_data(response({"settleDate": "1121", **fields}))
+    keys = account(file_url=server.url_for("/files"))
     return UnionPay().fetch_bill(date(2026, 11, 21), keys, Gateway(), target)
 
 
@@ -335,14 +334,14 @@ def encoded(content: bytes) -> str:
     return base64.b64encode(zlib.compress(content)).decode()
 
 
-def test_the_file_of_a_day_is_unpacked_to_its_place(gate: HTTPServer, tmp_path: Path) -> None:
+def test_clearing_file_is_written(server: HTTPServer, tmp_path: Path) -> None:
     assert UnionPay().can_bill(account(file_url="https://filedownload.95516.com/"))
     assert not UnionPay().can_bill(account())
     body, target = zipped(), tmp_path / "bill"
-    found = fetch(gate, {"respCode": "00", "fileContent": encoded(body), "fileName": "../x.zip"}, target)
+    found = fetch(server, {"respCode": "00", "fileContent": encoded(body), "fileName": "../x.zip"}, target)
     assert found == BillResult(state=BillState.READY, file_name="unionpay-2026-11-21.zip")
     assert (target.read_bytes(), target.stat().st_mode & 0o777) == (body, 0o600)
-    asked = sent(gate)
+    asked = sent(server)
     assert (asked["txnType"], asked["settleDate"], asked["fileType"]) == ("76", "1121", "00")
 
 
@@ -358,8 +357,8 @@ def test_the_file_of_a_day_is_unpacked_to_its_place(gate: HTTPServer, tmp_path: 
         {},
     ],
 )
-def test_what_is_no_file_leaves_none(gate: HTTPServer, tmp_path: Path, fields: dict[str, str]) -> None:
-    error = outside(lambda: fetch(gate, {"respCode": "00", **fields}, tmp_path / "bill"))
+def test_bad_clearing_file_leaves_no_file(server: HTTPServer, tmp_path: Path, fields: dict[str, str]) -> None:
+    error = outside_error(lambda: fetch(server, {"respCode": "00", **fields}, tmp_path / "bill"))
     assert error[0] == "provider_answer_refused"
     assert list(tmp_path.iterdir()) == []
 
@@ -371,8 +370,8 @@ def test_what_is_no_file_leaves_none(gate: HTTPServer, tmp_path: Path, fields: d
         (datetime(2026, 11, 22, 4, 0, tzinfo=UTC), BillState.EMPTY),
     ],
 )
-def test_no_file_means_wait_until_noon_and_then_no_trades(
-    gate: HTTPServer, tmp_path: Path, now: datetime, state: BillState
+def test_missing_file_is_empty_after_noon(
+    server: HTTPServer, tmp_path: Path, now: datetime, state: BillState
 ) -> None:
     with time_machine.travel(now, tick=False):
-        assert fetch(gate, {"respCode": "98"}, tmp_path / "bill").state is state
+        assert fetch(server, {"respCode": "98"}, tmp_path / "bill").state is state

@@ -1,4 +1,4 @@
-"""UnionPay's notification: what is taken, what it says, and what is refused."""
+"""Verifying and parsing UnionPay's notification."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from payments.providers.errors import Rejected
 from payments.providers.responses import NotificationResponse
-from payments.providers.tests.authority import Paper, issue, private_pem, public_pem
+from payments.providers.tests.authority import Issued, issue, private_pem, public_pem
 from payments.providers.types import AccountKeys, ParsedNotification, UpdateKind
 from payments.providers.unionpay.adapter import UnionPay
 from payments.providers.unionpay.tests.messages import (
@@ -47,7 +47,7 @@ def rejection(body: bytes, keys: AccountKeys | None = None) -> str:
     return caught.value.code
 
 
-def test_a_payment_is_read_whole() -> None:
+def test_payment_is_parsed() -> None:
     assert verify(notification()) == ParsedNotification(
         event_id="01|7F3K2026112200420001|20261122140140|472611221402091234568|00",
         kind=UpdateKind.PAYMENT,
@@ -68,13 +68,13 @@ def test_a_payment_is_read_whole() -> None:
     )
 
 
-def test_a_refund_is_read_whole() -> None:
-    notice = verify(refund_notification())
-    assert (notice.kind, notice.reference) == (UpdateKind.REFUND, "7F3K2026112200420001")
-    assert (notice.refund_reference, notice.refund_amount) == ("R2026112200000001", Decimal("88.80"))
-    assert (notice.amount, notice.refunded_total, notice.full_refund) == (None, None, False)
-    assert notice.provider_reference == PAYMENT["queryId"]
-    assert notice.occurred_at == datetime(2026, 11, 23, 1, 10, tzinfo=UTC)
+def test_refund_is_parsed() -> None:
+    parsed = verify(refund_notification())
+    assert (parsed.kind, parsed.reference) == (UpdateKind.REFUND, "7F3K2026112200420001")
+    assert (parsed.refund_reference, parsed.refund_amount) == ("R2026112200000001", Decimal("88.80"))
+    assert (parsed.amount, parsed.refunded_total, parsed.full_refund) == (None, None, False)
+    assert parsed.provider_reference == PAYMENT["queryId"]
+    assert parsed.occurred_at == datetime(2026, 11, 23, 1, 10, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -85,13 +85,11 @@ def test_a_refund_is_read_whole() -> None:
         ("refund", UpdateKind.REFUND, None),
     ],
 )
-def test_recorded_messages_of_an_independent_signer_are_taken(
-    name: str, kind: UpdateKind, amount: Decimal | None
-) -> None:
+def test_recorded_messages_are_accepted(name: str, kind: UpdateKind, amount: Decimal | None) -> None:
     root, middle = ((PAYLOADS / f"{part}.pem").read_text() for part in ("root", "middle"))
     keys = account(root_cert=root, middle_cert=middle)
-    notice = verify((PAYLOADS / f"{name}.txt").read_bytes(), keys)
-    assert (notice.kind, notice.amount, notice.summary["respMsg"]) == (kind, amount, "成功[0000000]")
+    parsed = verify((PAYLOADS / f"{name}.txt").read_bytes(), keys)
+    assert (parsed.kind, parsed.amount, parsed.summary["respMsg"]) == (kind, amount, "成功[0000000]")
 
 
 @pytest.mark.parametrize(
@@ -121,14 +119,14 @@ def test_only_success_pays(changes: dict[str, str], kind: UpdateKind) -> None:
     ],
 )
 def test_refunds_and_voids(changes: dict[str, str], kind: UpdateKind, full: bool) -> None:
-    notice = verify(refund_notification(**changes))
-    assert (notice.kind, notice.full_refund) == (kind, full)
+    parsed = verify(refund_notification(**changes))
+    assert (parsed.kind, parsed.full_refund) == (kind, full)
 
 
 @pytest.mark.parametrize("carried", [None, "", "x", "<script>", "7F3K202611220042000 "])
-def test_a_refund_that_we_did_not_order_belongs_to_nobody_here(carried: str | None) -> None:
-    notice = verify(refund_notification(reqReserved=carried))
-    assert (notice.kind, notice.reference, notice.provider_reference) == (
+def test_foreign_refund_has_no_reference(carried: str | None) -> None:
+    parsed = verify(refund_notification(reqReserved=carried))
+    assert (parsed.kind, parsed.reference, parsed.provider_reference) == (
         UpdateKind.REFUND, "", PAYMENT["queryId"],
     )  # fmt: skip
 
@@ -136,24 +134,24 @@ def test_a_refund_that_we_did_not_order_belongs_to_nobody_here(carried: str | No
 @pytest.mark.parametrize(
     "amount", ["-26640", "266.40", "1e2", "２６６４０", "", " 26640", "+26640", "1" * 13, None]
 )
-def test_an_amount_that_is_none_is_taken_but_has_no_value(amount: str | None) -> None:
+def test_unreadable_amount_is_none(amount: str | None) -> None:
     assert verify(notification(txnAmt=amount)).amount is None
 
 
-def test_another_currency_and_another_merchant_are_named() -> None:
+def test_other_currency_and_merchant() -> None:
     assert verify(notification(currencyCode="840")).currency == "840"
     assert verify(notification(merId="777290058110049")).account_problem == "wrong_mer_id"
     assert verify(notification(merId=None)).account_problem == "wrong_mer_id"
 
 
-def test_the_year_of_the_transaction_turns_with_the_order() -> None:
-    notice = verify(notification(txnTime="20261231235959", traceTime="0101000003"))
-    assert notice.occurred_at == datetime(2026, 12, 31, 16, 0, 3, tzinfo=UTC)
+def test_year_around_new_year() -> None:
+    parsed = verify(notification(txnTime="20261231235959", traceTime="0101000003"))
+    assert parsed.occurred_at == datetime(2026, 12, 31, 16, 0, 3, tzinfo=UTC)
     assert verify(notification(traceTime="99")).occurred_at == datetime(2026, 11, 22, 6, 1, 40, tzinfo=UTC)
     assert verify(notification(txnTime="2026")).occurred_at is None
 
 
-def test_empty_fields_are_not_signed_and_not_used() -> None:
+def test_empty_fields_are_not_used() -> None:
     assert verify(notification() + b"&origQryId=&x=") == verify(notification())
 
 
@@ -198,11 +196,11 @@ def forged(**changes: str) -> bytes:
         (forged(signPubKeyCert="银"), "bad_signature"),
     ],
 )
-def test_what_is_not_genuine_is_refused(body: bytes, code: str) -> None:
+def test_forgeries(body: bytes, code: str) -> None:
     assert rejection(body) == code
 
 
-def test_bytes_that_are_not_in_the_named_character_set_are_refused_even_when_signed() -> None:
+def test_bytes_outside_the_charset() -> None:
     assert rejection(notification(charset="gbk", respMsg="银联成功")) == "bad_charset"
 
 
@@ -212,7 +210,7 @@ PAST, FUTURE = RECEIVED_AT - timedelta(seconds=1), RECEIVED_AT + timedelta(days=
 
 
 @pytest.mark.parametrize(
-    "paper",
+    "signer",
     [
         issue(SIGNER_CN, key="stranger"),
         issue(SIGNER_CN, key="stranger3", by=FAKE_MIDDLE),
@@ -230,30 +228,30 @@ PAST, FUTURE = RECEIVED_AT - timedelta(seconds=1), RECEIVED_AT + timedelta(days=
         "somebody else", "name in the wrong place", "our own", "middle", "root",
     ],
 )  # fmt: skip
-def test_a_certificate_that_is_not_unionpays_is_refused(paper: Paper) -> None:
-    assert rejection(notification_by(paper)) == "bad_signature"
+def test_certificate_of_another_owner(signer: Issued) -> None:
+    assert rejection(notification_by(signer)) == "bad_signature"
 
 
-def test_a_chain_that_the_message_brings_along_is_no_help() -> None:
+def test_intermediate_in_the_message_is_ignored() -> None:
     leaf = issue(SIGNER_CN, key="stranger3", by=FAKE_MIDDLE)
     whole = leaf.pem + FAKE_MIDDLE.pem + FAKE_ROOT.pem
-    body = form(sign({**PAYMENT, "signPubKeyCert": whole}, paper=leaf))
+    body = form(sign({**PAYMENT, "signPubKeyCert": whole}, signer=leaf))
     assert rejection(body) == "bad_signature"
 
 
-def test_line_ends_of_the_certificate_are_part_of_the_text() -> None:
+def test_line_ends_of_the_certificate_are_signed() -> None:
     assert rejection(notification().replace(b"%0D%0A", b"%0A")) == "bad_signature"
 
 
-def test_another_environment_has_another_name() -> None:
-    paper = issue("UPOP@test@00040000:SIGN@x", key="up-signer", by=MIDDLE)
-    body = notification_by(paper)
+def test_expected_cn_of_another_environment() -> None:
+    signer = issue("UPOP@test@00040000:SIGN@x", key="up-signer", by=MIDDLE)
+    body = notification_by(signer)
     assert rejection(body) == "bad_signature"
     assert verify(body, account(expected_cn="00040000:SIGN")).kind is UpdateKind.PAYMENT
     assert rejection(notification(), account(expected_cn="00040000:SIGN")) == "bad_signature"
 
 
-def test_a_changed_root_holds_at_once() -> None:
+def test_changed_root_is_used_at_once() -> None:
     assert verify(notification())
     other = account(root_cert=FAKE_ROOT.pem, middle_cert=FAKE_MIDDLE.pem)
     assert rejection(notification(), other) == "bad_signature"
@@ -273,7 +271,7 @@ GENUINE = notification()
 
 @settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(place=st.integers(0, len(GENUINE) - 1), byte=st.integers(0, 255))
-def test_no_change_of_one_byte_is_taken(place: int, byte: int) -> None:
+def test_changed_byte_is_rejected(place: int, byte: int) -> None:
     body = GENUINE[:place] + bytes([byte]) + GENUINE[place + 1 :]
     if _pairs(body) == _pairs(GENUINE):
         return
@@ -282,28 +280,28 @@ def test_no_change_of_one_byte_is_taken(place: int, byte: int) -> None:
 
 
 def _pairs(body: bytes) -> list[tuple[str, str]]:
-    """Without empty fields, which nobody signs."""
+    """The fields without the empty ones, which are not signed."""
     return parse_qsl(body.decode("latin-1"), encoding="latin-1")
 
 
 @settings(max_examples=200, deadline=None)
 @given(body=st.binary(max_size=300))
-def test_any_bytes_are_refused_in_words(body: bytes) -> None:
+def test_random_bytes_are_rejected_by_code(body: bytes) -> None:
     with pytest.raises(Rejected) as caught:
         verify(body)
     assert caught.value.message
 
 
-# Answers and self-check
+# Responses and self-check
 
 
-def test_the_answers_are_unionpays() -> None:
+def test_responses() -> None:
     assert UnionPay().success() == NotificationResponse(200, "text/plain", b"ok")
     assert UnionPay().failure("bad_signature").status == 400
     assert UnionPay().failure("unavailable").status == 503
 
 
-def test_a_good_account_has_no_problems() -> None:
+def test_good_account_has_no_problems() -> None:
     assert UnionPay().check(account()) == []
 
 
@@ -331,7 +329,7 @@ OLD = issue("041@Z2011@shop@2", key="up-shop", by=MIDDLE, ends_at=datetime.now(U
         ),
     ],
 )
-def test_a_wrong_account_is_told_what_is_wrong(changes: dict[str, str], words: str) -> None:
+def test_problems_of_an_account(changes: dict[str, str], words: str) -> None:
     with translation.override("en"):
         problems = UnionPay().check(account(**changes))
     assert len(problems) == 1

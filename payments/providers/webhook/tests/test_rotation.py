@@ -1,4 +1,4 @@
-"""A webhook account's secret is changed while calls arrive: none of the genuine ones is refused."""
+"""A webhook account's secret changes while notifications arrive: no genuine one is rejected."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BODY = json.dumps(
 )
 CALLS_PER_STEP = 40
 Held = dict[str, str | list[str]]
-# What the account holds, one after the other; what the sender may sign with meanwhile.
+# The account's secrets at each step, and the secrets that the sender may sign with meanwhile.
 STEPS: tuple[tuple[Held, tuple[str, ...]], ...] = (
     ({"secret": OLD}, (OLD,)),
     ({"secret": NEW, "previous_secrets": [OLD]}, (OLD, NEW)),
@@ -58,19 +58,19 @@ def is_accepted(call: RawNotification, held: AccountKeys) -> bool:
         return False
 
 
-def test_every_step_takes_exactly_what_it_should() -> None:
+def test_each_step_accepts_exactly_its_secrets() -> None:
     for number, (held, _senders) in enumerate(STEPS):
         known = [held["secret"], *held.get("previous_secrets", [])]
         for secret in (OLD, NEW, NEWER):
             assert is_accepted(signed_by(secret), keys(held, number)) == (secret in known)
 
 
-def test_a_sender_that_signs_with_both_is_taken_before_and_after() -> None:
+def test_sender_that_signs_with_both() -> None:
     both = signed_by(OLD, NEW)
     assert [is_accepted(both, keys(held, 0)) for held, _senders in STEPS[:3]] == [True, True, True]
 
 
-def test_changing_the_secret_under_load_refuses_no_genuine_call() -> None:
+def test_change_under_load_rejects_nothing() -> None:
     """Threads verify while the account changes; without previous_secrets the same load does lose calls."""
     with_previous = [held for held, _senders in STEPS]
     without: list[Held] = [{"secret": held["secret"]} for held in with_previous]

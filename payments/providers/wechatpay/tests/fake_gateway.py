@@ -1,4 +1,4 @@
-"""WeChat Pay's gateway on a real port, in a few lines: checks our signature, signs its answers with wechatpayv3."""
+"""A fake of WeChat Pay's gateway on a real port: verifies our signature, signs its responses with wechatpayv3."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from payments.providers.wechatpay.tests.messages import (
     OWN_SERIAL,
     SIGN_TYPE,
     TRANSACTION,
-    By,
+    Signer,
     account,
     rsa_key,
     signed_headers,
@@ -59,9 +59,9 @@ def keys_for(server: HTTPServer, **changes: Any) -> AccountKeys:
     return account(gateway_url=server.url_for(""), **changes)
 
 
-def says(server: HTTPServer, path: str, *answers: HttpResponse, method: str = "GET") -> None:
-    """The answers to calls of this path, in this order; the last one again and again."""
-    left = list(answers)
+def respond(server: HTTPServer, path: str, *responses: HttpResponse, method: str = "GET") -> None:
+    """Give these responses to requests of this path, in this order, and the last one from then on."""
+    left = list(responses)
 
     def handle(request: Request) -> HttpResponse:
         check_request(request)
@@ -71,7 +71,7 @@ def says(server: HTTPServer, path: str, *answers: HttpResponse, method: str = "G
 
 
 def check_request(request: Request) -> None:
-    """Our signature over what really arrived, by the rules of the platform; an AssertionError becomes a 500."""
+    """Verify our signature over what arrived, by the rules of the platform; an AssertionError becomes a 500."""
     scheme, _blank, rest = request.headers["Authorization"].partition(" ")
     fields = dict(_FIELD.findall(rest))
     assert scheme == SIGN_TYPE
@@ -80,7 +80,7 @@ def check_request(request: Request) -> None:
     target = request.environ["REQUEST_URI"]
     lines = [request.method, target, fields["timestamp"], fields["nonce_str"], request.get_data().decode()]
     first, rest_of_text = lines[0] + "\n" + lines[1], "\n".join(lines[3:])
-    # rsa_verify joins three lines: the first two of ours are handed over as one, and the last two.
+    # rsa_verify joins three lines: the first two of ours are passed as one, and the last two.
     key = rsa_key("merchant").public_key()
     assert rsa_verify(first, lines[2], rest_of_text, fields["signature"], key)
     assert request.headers["Accept"] == "application/json"
@@ -88,9 +88,9 @@ def check_request(request: Request) -> None:
 
 
 def signed(
-    content: Any, *, status: int = 200, by: By = CERTIFICATE, late: timedelta = timedelta(0)
+    content: Any, *, status: int = 200, by: Signer = CERTIFICATE, late: timedelta = timedelta(0)
 ) -> HttpResponse:
-    """An answer of the platform; None is an empty body."""
+    """A signed response of the platform; None is an empty body."""
     body = b"" if content is None else json.dumps(content, ensure_ascii=False).encode()
     headers = signed_headers(body, by=by, at=datetime.now(UTC) - late)
     return HttpResponse(body, status=status, headers=headers, content_type="application/json")
@@ -102,22 +102,22 @@ def unsigned(content: Any, *, status: int = 200, headers: Mapping[str, str] | No
     )
 
 
-def no(code: str, status: int = 400) -> HttpResponse:
+def refusal(code: str, status: int = 400) -> HttpResponse:
     return signed({"code": code, "message": "说明"}, status=status)
 
 
 def trade(**changes: Any) -> dict[str, Any]:
-    """The answer to a question about REFERENCE; None leaves a field out."""
+    """The content of a query's response about REFERENCE; a change to None leaves a field out."""
     return without_none({**TRANSACTION, **changes})
 
 
 def sent(server: HTTPServer, number: int = 0) -> Any:
-    """The body of a call that arrived."""
+    """The body of a request that arrived."""
     return json.loads(server.log[number][0].get_data())
 
 
-def outside(provoke: Callable[[], object]) -> tuple[str, bool, bool]:
-    """Code, retryable and outcome_known of the failure."""
+def outside_error(provoke: Callable[[], object]) -> tuple[str, bool, bool]:
+    """Code, retryable and outcome_known of the `OutsideError`."""
     with pytest.raises(OutsideError) as caught:
         provoke()
     return caught.value.code, caught.value.retryable, caught.value.outcome_known

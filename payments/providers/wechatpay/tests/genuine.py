@@ -7,7 +7,7 @@ from payments.providers.types import AccountKeys, RawNotification
 from payments.providers.wechatpay.tests.messages import (
     CERTIFICATE,
     PUBLIC_KEY,
-    By,
+    Signer,
     account,
     call,
     payment_body,
@@ -15,7 +15,7 @@ from payments.providers.wechatpay.tests.messages import (
 )
 
 
-def _signed(by: By) -> tuple[RawNotification, AccountKeys]:
+def _signed(by: Signer) -> tuple[RawNotification, AccountKeys]:
     body = payment_body()
     return call(body, signed_headers(body, by=by)), account()
 

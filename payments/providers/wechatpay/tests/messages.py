@@ -1,4 +1,4 @@
-"""Builders of WeChat Pay's side for tests: its keys, its notifications, its signed answers.
+"""Builders of WeChat Pay's side for tests: its keys, its notifications, its signed responses.
 
 Signed with the wechatpayv3 package's own code, so that our code never checks its own work.
 """
@@ -97,7 +97,7 @@ def hex_serial(serial: int = SERIAL) -> str:
     return f"{serial:040X}"
 
 
-def file_of(**changes: Any) -> dict[str, Any]:
+def account_file(**changes: Any) -> dict[str, Any]:
     """The account file; by default with both kinds of platform key, as during a change."""
     return {
         "mchid": MCHID,
@@ -111,7 +111,7 @@ def file_of(**changes: Any) -> dict[str, Any]:
 
 
 def account(**changes: Any) -> AccountKeys:
-    values = file_of(**changes)
+    values = account_file(**changes)
     names = ("api_v3_key", "merchant_private_key", "platform_keys")
     kept = {name: values.pop(name) for name in names}
     return AccountKeys("wechatpay", "demo-wechatpay", values, kept, "1")
@@ -131,17 +131,17 @@ def sdk(signer: str = "platform") -> Core:
 
 
 @dataclass(frozen=True, slots=True)
-class By:
-    """Who signs, and under which serial number it is said."""
+class Signer:
+    """The key that signs, and the serial number that the message names."""
 
     signer: str = "platform"
     serial: str = hex_serial()
 
 
-CERTIFICATE, PUBLIC_KEY = By(), By("platform-2", PUBLIC_KEY_ID)
+CERTIFICATE, PUBLIC_KEY = Signer(), Signer("platform-2", PUBLIC_KEY_ID)
 
 
-def signed_headers(body: bytes, *, by: By = CERTIFICATE, at: datetime = RECEIVED_AT) -> dict[str, str]:
+def signed_headers(body: bytes, *, by: Signer = CERTIFICATE, at: datetime = RECEIVED_AT) -> dict[str, str]:
     timestamp, nonce = str(int(at.timestamp())), secrets.token_hex(16)
     return {
         "Wechatpay-Timestamp": timestamp,
@@ -197,6 +197,6 @@ def refund_body(*, event: Mapping[str, Any] | None = None, **changes: Any) -> by
 def call(
     body: bytes, headers: Mapping[str, str] | None = None, *, at: datetime = RECEIVED_AT
 ) -> RawNotification:
-    """As the notify view hands it on: header names in lower case."""
+    """A notification as the view passes it on: header names in lower case."""
     given = signed_headers(body) if headers is None else headers
     return RawNotification({name.lower(): value for name, value in given.items()}, body, at)

@@ -1,4 +1,4 @@
-"""WeChat Pay from the order to the money: begun at its gateway, notified at our address, drained, paid."""
+"""WeChat Pay from the order to the payment: started at its gateway, notified, drained, paid."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from payments.models import Payment, PaymentAccount, PaymentException, PaymentNo
 from payments.notifications.apply import drain_notifications
 from payments.polling.call import attempt_of
 from payments.polling.poll import query_now
-from payments.providers.wechatpay.tests import fake_gateway as standin
-from payments.providers.wechatpay.tests.fake_gateway import NATIVE, says, signed, trade
+from payments.providers.wechatpay.tests import fake_gateway as fake
+from payments.providers.wechatpay.tests.fake_gateway import NATIVE, respond, signed, trade
 from payments.providers.wechatpay.tests.messages import (
     PUBLIC_KEY,
     PUBLIC_KEY_ID,
-    By,
-    file_of,
+    Signer,
+    account_file,
     payment_body,
     public_pem,
     refund_body,
@@ -40,7 +40,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def build_wechatpay(slug: str = "demo-wechatpay", **changes: Any) -> PaymentAccount:
-    return save_account(slug, provider="wechatpay", merchant=build_merchant(), values=file_of(**changes))
+    return save_account(slug, provider="wechatpay", merchant=build_merchant(), values=account_file(**changes))
 
 
 def post(body: bytes, headers: Mapping[str, str] | None = None, *, slug: str = "demo-wechatpay") -> Any:
@@ -66,12 +66,12 @@ def fresh(payment: Payment) -> Payment:
     return Payment.objects.select_related("order").get(pk=payment.pk)
 
 
-def test_from_the_order_to_the_money(gate: HTTPServer) -> None:
-    account = build_wechatpay(gateway_url=gate.url_for(""))
-    says(gate, NATIVE, signed({"code_url": "weixin://wxpay/bizpayurl?pr=abc"}), method="POST")
+def test_from_the_order_to_the_payment(server: HTTPServer) -> None:
+    account = build_wechatpay(gateway_url=server.url_for(""))
+    respond(server, NATIVE, signed({"code_url": "weixin://wxpay/bizpayurl?pr=abc"}), method="POST")
     payment = start_attempt(build_order(merchant=account.merchant), account).payment
     assert (payment.status, payment.code_url) == ("open", "weixin://wxpay/bizpayurl?pr=abc")
-    ordered = standin.sent(gate)
+    ordered = fake.sent(server)
     assert (ordered["out_trade_no"], ordered["amount"]["total"]) == (payment.reference, fen(payment.amount))
     assert post(payment_body(**about(payment))).status_code == 204
     drain_notifications()
@@ -84,16 +84,16 @@ def test_from_the_order_to_the_money(gate: HTTPServer) -> None:
     assert PaymentException.objects.count() == 0
 
 
-def test_the_same_notification_in_another_dress_is_one_row() -> None:
+def test_re_encrypted_retry_is_one_row() -> None:
     """A retry is signed and encrypted again; its id stays."""
     payment = build_payment(build_wechatpay())
-    for by in (PUBLIC_KEY, By()):
+    for by in (PUBLIC_KEY, Signer()):
         body = payment_body(**about(payment))
         assert said(post(body, signed_headers(body, by=by, at=timezone.now()))) == (204, "")
     assert PaymentNotification.objects.count() == 1
 
 
-def test_a_refund_of_a_part_and_of_the_rest() -> None:
+def test_partial_refund_then_the_rest() -> None:
     payment = build_payment(build_wechatpay())
     post(payment_body(**about(payment)))
     drain_notifications()
@@ -109,10 +109,10 @@ def test_a_refund_of_a_part_and_of_the_rest() -> None:
     assert (fresh(payment).status, Order.objects.get().status) == ("refunded", "refunded")
 
 
-def test_a_forgery_is_refused_in_its_words_and_changes_nothing() -> None:
+def test_forgery_is_rejected_and_changes_nothing() -> None:
     payment = build_payment(build_wechatpay())
     body = payment_body(**about(payment))
-    headers = signed_headers(body, by=By("stranger"), at=timezone.now())
+    headers = signed_headers(body, by=Signer("stranger"), at=timezone.now())
     assert said(post(body, headers)) == (400, "FAIL")
     drain_notifications()
     row = PaymentNotification.objects.get()
@@ -124,7 +124,7 @@ def test_a_forgery_is_refused_in_its_words_and_changes_nothing() -> None:
     assert fresh(payment).status == "paid"
 
 
-def test_a_probe_is_refused_and_calls_nobody(caplog: pytest.LogCaptureFixture) -> None:
+def test_probe_is_rejected_without_a_case(caplog: pytest.LogCaptureFixture) -> None:
     payment = build_payment(build_wechatpay())
     body = payment_body(**about(payment))
     good = signed_headers(body, at=timezone.now())
@@ -143,7 +143,7 @@ def test_a_probe_is_refused_and_calls_nobody(caplog: pytest.LogCaptureFixture) -
     assert fresh(payment).status == "paid"
 
 
-def test_probes_do_not_fill_the_disk() -> None:
+def test_probes_are_bounded() -> None:
     build_wechatpay()
     body = payment_body()
     headers = {**signed_headers(body, at=timezone.now()), "Wechatpay-Signature": "WECHATPAY/SIGNTEST/x"}
@@ -163,9 +163,7 @@ def test_probes_do_not_fill_the_disk() -> None:
         ({"sub_mchid": "1900000109"}, "wrong_account"),
     ],
 )
-def test_a_genuine_call_that_does_not_fit_is_success_and_a_case(
-    changes: dict[str, Any], outcome: str
-) -> None:
+def test_genuine_mismatch_opens_a_case(changes: dict[str, Any], outcome: str) -> None:
     payment = build_payment(build_wechatpay())
     assert fen(payment.amount) == 19900
     assert said(post(payment_body(**about(payment, **changes)))) == (204, "")
@@ -177,7 +175,7 @@ def test_a_genuine_call_that_does_not_fit_is_success_and_a_case(
     assert (fresh(payment).status, fresh(payment).order.status) == ("open", "pending")
 
 
-def test_a_new_platform_key_holds_at_once_where_it_was_set() -> None:
+def test_new_platform_key_is_used_at_once() -> None:
     payment = build_payment(build_wechatpay(platform_keys={PUBLIC_KEY_ID: public_pem("platform-2")}))
     body = payment_body(**about(payment))
     assert said(post(body)) == (400, "FAIL")
@@ -186,15 +184,15 @@ def test_a_new_platform_key_holds_at_once_where_it_was_set() -> None:
     assert said(post(body)) == (204, "")
 
 
-def test_a_trade_first_seen_when_it_is_partly_refunded_was_paid(gate: HTTPServer) -> None:
-    payment = build_payment(build_wechatpay(gateway_url=gate.url_for("")))
+def test_partly_refunded_trade_counts_as_paid(server: HTTPServer) -> None:
+    payment = build_payment(build_wechatpay(gateway_url=server.url_for("")))
     path = f"/v3/pay/transactions/out-trade-no/{payment.reference}"
-    says(gate, path, signed(trade(**about(payment, trade_state="REFUND"))))
+    respond(server, path, signed(trade(**about(payment, trade_state="REFUND"))))
     query_now(payment)
     assert (fresh(payment).status, fresh(payment).order.status) == ("paid", "paid")
 
 
-def test_the_buyers_openid_goes_along_only_where_it_is_asked_for() -> None:
+def test_openid_is_sent_only_in_the_app() -> None:
     payment = build_payment(build_wechatpay())
     assert attempt_of(payment).openid == ""
     assert attempt_of(payment, openid="o1").openid == "o1"

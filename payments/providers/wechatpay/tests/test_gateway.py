@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
@@ -30,9 +31,9 @@ from payments.providers.wechatpay.tests.fake_gateway import (
     REFUNDS,
     TRADE,
     keys_for,
-    no,
-    outside,
-    says,
+    outside_error,
+    refusal,
+    respond,
     sent,
     signed,
     trade,
@@ -43,7 +44,7 @@ from payments.providers.wechatpay.tests.messages import (
     MCHID,
     PUBLIC_KEY,
     PUBLIC_KEY_ID,
-    By,
+    Signer,
     account,
     certificate,
     hex_serial,
@@ -51,18 +52,18 @@ from payments.providers.wechatpay.tests.messages import (
 )
 
 
-def query(gate: HTTPServer, **changes: Any) -> TradeResult:
-    return WechatPay().query(ATTEMPT, keys_for(gate, **changes), Gateway())
+def query(server: HTTPServer, **changes: Any) -> TradeResult:
+    return WechatPay().query(ATTEMPT, keys_for(server, **changes), Gateway())
 
 
-# Beginning
+# Starting
 
 
-def test_a_native_order_gives_the_text_of_a_qr_code(gate: HTTPServer) -> None:
-    says(gate, NATIVE, signed({"code_url": "weixin://wxpay/bizpayurl?pr=p4lpSuKzz"}), method="POST")
-    started = WechatPay().start(ATTEMPT, keys_for(gate), Gateway())
+def test_native_order_has_a_code_url(server: HTTPServer) -> None:
+    respond(server, NATIVE, signed({"code_url": "weixin://wxpay/bizpayurl?pr=p4lpSuKzz"}), method="POST")
+    started = WechatPay().start(ATTEMPT, keys_for(server), Gateway())
     assert (started.code_url, started.pay_url) == ("weixin://wxpay/bizpayurl?pr=p4lpSuKzz", "")
-    assert sent(gate) == {
+    assert sent(server) == {
         "appid": APPID,
         "mchid": MCHID,
         "description": "订单 20261122-7F3K/0042",
@@ -71,59 +72,59 @@ def test_a_native_order_gives_the_text_of_a_qr_code(gate: HTTPServer) -> None:
         "notify_url": "https://shop.example/notify/wechatpay/demo-wechatpay/",
         "amount": {"total": 26640, "currency": "CNY"},
     }
-    assert gate.log[0][0].headers["Wechatpay-Serial"] == PUBLIC_KEY_ID
-    assert gate.log[0][0].headers["Content-Type"] == "application/json"
+    assert server.log[0][0].headers["Wechatpay-Serial"] == PUBLIC_KEY_ID
+    assert server.log[0][0].headers["Content-Type"] == "application/json"
 
 
-def test_a_long_name_is_cut_between_characters(gate: HTTPServer) -> None:
-    says(gate, NATIVE, signed({"code_url": "weixin://x"}), method="POST")
+def test_long_subject_is_cut_between_characters(server: HTTPServer) -> None:
+    respond(server, NATIVE, signed({"code_url": "weixin://x"}), method="POST")
     for subject in ("杯" * 100, ""):
-        WechatPay().start(replace(ATTEMPT, subject=subject), keys_for(gate), Gateway())
-    assert [sent(gate, number)["description"] for number in (0, 1)] == ["杯" * 42, REFERENCE]
+        WechatPay().start(replace(ATTEMPT, subject=subject), keys_for(server), Gateway())
+    assert [sent(server, number)["description"] for number in (0, 1)] == ["杯" * 42, REFERENCE]
 
 
-def test_without_a_public_key_none_is_asked_for(gate: HTTPServer) -> None:
-    says(gate, NATIVE, signed({"code_url": "weixin://x"}), method="POST")
-    keys = keys_for(gate, platform_keys={hex_serial(): certificate()})
+def test_no_key_id_header_without_public_key(server: HTTPServer) -> None:
+    respond(server, NATIVE, signed({"code_url": "weixin://x"}), method="POST")
+    keys = keys_for(server, platform_keys={hex_serial(): certificate()})
     WechatPay().start(ATTEMPT, keys, Gateway())
-    assert "Wechatpay-Serial" not in gate.log[0][0].headers
+    assert "Wechatpay-Serial" not in server.log[0][0].headers
 
 
-def test_a_gateway_below_a_path_is_signed_with_its_path(gate: HTTPServer) -> None:
-    says(gate, f"/wechatpay{NATIVE}", signed({"code_url": "weixin://x"}), method="POST")
-    keys = account(gateway_url=gate.url_for("/wechatpay/"))
+def test_path_of_the_base_url_is_signed(server: HTTPServer) -> None:
+    respond(server, f"/wechatpay{NATIVE}", signed({"code_url": "weixin://x"}), method="POST")
+    keys = account(gateway_url=server.url_for("/wechatpay/"))
     assert WechatPay().start(ATTEMPT, keys, Gateway()).code_url == "weixin://x"
 
 
 @pytest.mark.parametrize("content", [{}, {"code_url": ""}, {"code_url": 5}, {"code_url": "w" * 501}])
-def test_an_order_without_a_code_is_no_order(gate: HTTPServer, content: dict[str, Any]) -> None:
-    says(gate, NATIVE, signed(content), method="POST")
-    assert outside(lambda: WechatPay().start(ATTEMPT, keys_for(gate), Gateway())) == FORGED
+def test_missing_code_url_is_an_error(server: HTTPServer, content: dict[str, Any]) -> None:
+    respond(server, NATIVE, signed(content), method="POST")
+    assert outside_error(lambda: WechatPay().start(ATTEMPT, keys_for(server), Gateway())) == FORGED
 
 
-def test_an_order_in_the_app_gives_signed_parameters(gate: HTTPServer) -> None:
-    says(gate, JSAPI, signed({"prepay_id": "wx201410272009395522657a690389285100"}), method="POST")
+def test_jsapi_order_has_signed_parameters(server: HTTPServer) -> None:
+    respond(server, JSAPI, signed({"prepay_id": "wx201410272009395522657a690389285100"}), method="POST")
     attempt, keys = (
         replace(ATTEMPT, openid="oUpF8uMuAJO_M2pxb1Q9zNjWeS6o"),
-        keys_for(gate, trade_type="jsapi"),
+        keys_for(server, trade_type="jsapi"),
     )
     found = dict(WechatPay().start_in_app(attempt, keys, Gateway()))
-    assert sent(gate)["payer"] == {"openid": "oUpF8uMuAJO_M2pxb1Q9zNjWeS6o"}
+    assert sent(server)["payer"] == {"openid": "oUpF8uMuAJO_M2pxb1Q9zNjWeS6o"}
     said = [found["appId"], found["timeStamp"], f"{found['nonceStr']}\n{found['package']}"]
     assert rsa_verify(*said, found["paySign"], rsa_key("merchant").public_key())
     assert (found["appId"], found["signType"]) == (APPID, "RSA")
     assert found["package"] == "prepay_id=wx201410272009395522657a690389285100"
 
 
-def test_an_order_in_the_app_needs_the_buyer_and_the_account(gate: HTTPServer) -> None:
+def test_jsapi_order_needs_openid_and_trade_type(server: HTTPServer) -> None:
     attempt = replace(ATTEMPT, openid="o1")
-    for asked, keys in ((ATTEMPT, keys_for(gate, trade_type="jsapi")), (attempt, keys_for(gate))):
-        code, _retryable, _known = outside(lambda a=asked, k=keys: WechatPay().start_in_app(a, k, Gateway()))  # type: ignore[misc]
-        assert code == "provider_misconfigured"
-    assert gate.log == []
+    for unfit, keys in ((ATTEMPT, keys_for(server, trade_type="jsapi")), (attempt, keys_for(server))):
+        start = partial(WechatPay().start_in_app, unfit, keys, Gateway())
+        assert outside_error(start)[0] == "provider_misconfigured"
+    assert server.log == []
 
 
-# Asking
+# Queries
 
 
 @pytest.mark.parametrize(
@@ -139,33 +140,35 @@ def test_an_order_in_the_app_needs_the_buyer_and_the_account(gate: HTTPServer) -
         ("SOMETHING_NEW", TradeState.UNKNOWN),
     ],
 )
-def test_the_states_of_a_trade(gate: HTTPServer, state: str, expected: TradeState) -> None:
-    says(gate, TRADE, signed(trade(trade_state=state)))
-    answer = query(gate)
-    assert (answer.state, answer.amount, answer.provider_reference, answer.refunded_total) == (
+def test_trade_states(server: HTTPServer, state: str, expected: TradeState) -> None:
+    respond(server, TRADE, signed(trade(trade_state=state)))
+    response = query(server)
+    assert (response.state, response.amount, response.provider_reference, response.refunded_total) == (
         expected,
         Decimal("266.40"),
         "4200002345202611221234567890",
         None,
     )
-    assert answer.paid_at == datetime(2026, 11, 22, 6, 2, 9, tzinfo=UTC)
-    assert gate.log[0][0].query_string == f"mchid={MCHID}".encode()
+    assert response.paid_at == datetime(2026, 11, 22, 6, 2, 9, tzinfo=UTC)
+    assert server.log[0][0].query_string == f"mchid={MCHID}".encode()
 
 
-def test_an_unpaid_trade_has_no_amount(gate: HTTPServer) -> None:
-    says(
-        gate, TRADE, signed(trade(trade_state="NOTPAY", amount=None, transaction_id=None, success_time=None))
+def test_unpaid_trade_has_no_amount(server: HTTPServer) -> None:
+    respond(
+        server,
+        TRADE,
+        signed(trade(trade_state="NOTPAY", amount=None, transaction_id=None, success_time=None)),
     )
-    answer = query(gate)
-    assert (answer.state, answer.amount, answer.provider_reference) == (TradeState.PENDING, None, "")
+    response = query(server)
+    assert (response.state, response.amount, response.provider_reference) == (TradeState.PENDING, None, "")
 
 
 @pytest.mark.parametrize(
     "code", ["ORDER_NOT_EXIST", "ORDERNOTEXIST", "ORDER_NOT_EXISTS", "RESOURCE_NOT_EXISTS"]
 )
-def test_an_unknown_order_is_not_found(gate: HTTPServer, code: str) -> None:
-    says(gate, TRADE, no(code, 404))
-    assert query(gate).state is TradeState.NOT_FOUND
+def test_unknown_order_is_not_found(server: HTTPServer, code: str) -> None:
+    respond(server, TRADE, refusal(code, 404))
+    assert query(server).state is TradeState.NOT_FOUND
 
 
 @pytest.mark.parametrize(
@@ -180,21 +183,21 @@ def test_an_unknown_order_is_not_found(gate: HTTPServer, code: str) -> None:
         {"amount": None},
     ],
 )
-def test_an_answer_about_something_else_is_none(gate: HTTPServer, changes: dict[str, Any]) -> None:
-    says(gate, TRADE, signed(trade(**changes)))
-    assert outside(lambda: query(gate)) == FORGED
+def test_response_about_another_trade(server: HTTPServer, changes: dict[str, Any]) -> None:
+    respond(server, TRADE, signed(trade(**changes)))
+    assert outside_error(lambda: query(server)) == FORGED
 
 
-# Answers that prove nothing
+# Untrusted responses
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         lambda: unsigned(trade()),
         lambda: unsigned(trade(), headers={"Wechatpay-Signature": "WECHATPAY/SIGNTEST/x"}),
-        lambda: signed(trade(), by=By("stranger")),
-        lambda: signed(trade(), by=By("platform", "1" * 40)),
+        lambda: signed(trade(), by=Signer("stranger")),
+        lambda: signed(trade(), by=Signer("platform", "1" * 40)),
         lambda: signed(trade(), late=timedelta(seconds=301)),
         lambda: signed(trade(), late=timedelta(seconds=-320)),
         lambda: signed(trade(), status=202),
@@ -202,69 +205,67 @@ def test_an_answer_about_something_else_is_none(gate: HTTPServer, changes: dict[
         lambda: unsigned({"code": "ORDER_NOT_EXIST"}, status=404, headers={"Wechatpay-Signature": "AAAA"}),
     ],
 )
-def test_an_answer_without_a_good_signature_says_nothing(
-    gate: HTTPServer, answer: Callable[[], HttpResponse]
-) -> None:
-    says(gate, TRADE, answer())
-    assert outside(lambda: query(gate)) == FORGED
+def test_badly_signed_response_is_an_error(server: HTTPServer, response: Callable[[], HttpResponse]) -> None:
+    respond(server, TRADE, response())
+    assert outside_error(lambda: query(server)) == FORGED
 
 
-def test_an_answer_moved_from_another_call_says_nothing(gate: HTTPServer) -> None:
+def test_response_moved_from_another_call(server: HTTPServer) -> None:
     good = signed(trade())
     moved = HttpResponse(json.dumps(trade(trade_state="NOTPAY")), headers=good.headers)
-    says(gate, TRADE, moved)
-    assert outside(lambda: query(gate)) == FORGED
+    respond(server, TRADE, moved)
+    assert outside_error(lambda: query(server)) == FORGED
 
 
-def test_both_kinds_of_key_sign_answers(gate: HTTPServer) -> None:
-    says(gate, TRADE, signed(trade(), by=PUBLIC_KEY))
-    assert query(gate).state is TradeState.PAID
+def test_both_kinds_of_key_sign_responses(server: HTTPServer) -> None:
+    respond(server, TRADE, signed(trade(), by=PUBLIC_KEY))
+    assert query(server).state is TradeState.PAID
 
 
 @pytest.mark.parametrize(
-    ("answer", "expected"),
+    ("response", "expected"),
     [
-        (lambda: no("SYSTEM_ERROR", 500), ("provider_error", True, False)),
-        (lambda: no("SYSTEM_ERROR", 400), ("provider_error", True, False)),
+        (lambda: refusal("SYSTEM_ERROR", 500), ("provider_error", True, False)),
+        (lambda: refusal("SYSTEM_ERROR", 400), ("provider_error", True, False)),
         (lambda: unsigned("bad gateway", status=502), ("provider_error", True, False)),
         (lambda: unsigned({}, status=302), ("provider_error", True, False)),
-        (lambda: no("FREQUENCY_LIMITED", 429), ("provider_busy", True, True)),
-        (lambda: no("RATELIMIT_EXCEED", 403), ("provider_busy", True, True)),
+        (lambda: refusal("FREQUENCY_LIMITED", 429), ("provider_busy", True, True)),
+        (lambda: refusal("RATELIMIT_EXCEED", 403), ("provider_busy", True, True)),
         (lambda: unsigned("<html>", status=404), ("provider_http_error", True, True)),
-        (lambda: no("SIGN_ERROR", 401), ("provider_misconfigured", False, True)),
-        (lambda: no("NO_AUTH", 403), ("provider_misconfigured", False, True)),
-        (lambda: no("PARAM_ERROR", 400), ("provider_misconfigured", False, True)),
-        (lambda: no("TRADE_ERROR", 403), ("provider_refused", False, True)),
+        (lambda: refusal("SIGN_ERROR", 401), ("provider_misconfigured", False, True)),
+        (lambda: refusal("NO_AUTH", 403), ("provider_misconfigured", False, True)),
+        (lambda: refusal("PARAM_ERROR", 400), ("provider_misconfigured", False, True)),
+        (lambda: refusal("TRADE_ERROR", 403), ("provider_refused", False, True)),
     ],
 )
-def test_what_a_refusal_says_about_the_outcome(
-    gate: HTTPServer, answer: Callable[[], HttpResponse], expected: tuple[str, bool, bool]
+def test_refusals_and_outcome_known(
+    server: HTTPServer, response: Callable[[], HttpResponse], expected: tuple[str, bool, bool]
 ) -> None:
-    says(gate, TRADE, answer())
-    assert outside(lambda: query(gate)) == expected
+    respond(server, TRADE, response())
+    assert outside_error(lambda: query(server)) == expected
 
 
-def test_silence_leaves_the_outcome_open_and_nobody_there_does_not(gate: HTTPServer) -> None:
+def test_timeout_and_connection_refused(server: HTTPServer) -> None:
     def late(_request: Request) -> HttpResponse:
         time.sleep(0.4)
         return signed(trade())
 
-    gate.expect_request(REFUNDS, method="POST").respond_with_handler(late)
+    server.expect_request(REFUNDS, method="POST").respond_with_handler(late)
     quick = Gateway(read=0.1)
-    assert outside(lambda: WechatPay().refund(ORDER, keys_for(gate), quick)) == (
+    assert outside_error(lambda: WechatPay().refund(ORDER, keys_for(server), quick)) == (
         "provider_timeout",
         True,
         False,
     )
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    assert outside(lambda: WechatPay().query(ATTEMPT, account(gateway_url=url), Gateway())) == (
+    assert outside_error(lambda: WechatPay().query(ATTEMPT, account(gateway_url=url), Gateway())) == (
         "provider_unreachable",
         True,
         True,
     )
 
 
-def test_an_unusable_key_of_ours_calls_nobody(gate: HTTPServer) -> None:
-    assert outside(lambda: query(gate, merchant_private_key="junk"))[0] == "provider_misconfigured"
-    assert gate.log == []
+def test_unusable_key_sends_nothing(server: HTTPServer) -> None:
+    assert outside_error(lambda: query(server, merchant_private_key="junk"))[0] == "provider_misconfigured"
+    assert server.log == []

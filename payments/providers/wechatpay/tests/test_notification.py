@@ -1,4 +1,4 @@
-"""WeChat Pay's notification: what is taken, what it says, and what is refused."""
+"""Verifying, decrypting and parsing WeChat Pay's notification."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from payments.providers.wechatpay.tests.messages import (
     PUBLIC_KEY_ID,
     RECEIVED_AT,
     SERIAL,
-    By,
+    Signer,
     account,
     call,
     certificate,
@@ -53,7 +53,7 @@ def rejection(body: bytes, headers: dict[str, str] | None = None, keys: AccountK
     return caught.value.code
 
 
-def test_a_payment_is_read_whole() -> None:
+def test_payment_is_parsed() -> None:
     assert verify(payment_body()) == ParsedNotification(
         event_id="EV-2018022511223320873",
         kind=UpdateKind.PAYMENT,
@@ -67,7 +67,7 @@ def test_a_payment_is_read_whole() -> None:
     )
 
 
-def test_a_refund_is_read_whole() -> None:
+def test_refund_is_parsed() -> None:
     assert verify(refund_body()) == ParsedNotification(
         event_id="EV-2018022511223320873",
         kind=UpdateKind.REFUND,
@@ -83,17 +83,17 @@ def test_a_refund_is_read_whole() -> None:
 
 
 @pytest.mark.parametrize("name", ["payment", "refund"])
-def test_recorded_messages_of_an_independent_signer_are_taken(name: str) -> None:
+def test_recorded_messages_are_accepted(name: str) -> None:
     recorded = json.loads((PAYLOADS / "headers.json").read_text())[name]
     pem = (PAYLOADS / "public_key.pem").read_text()
     keys = account(platform_keys={recorded["Wechatpay-Serial"]: pem})
-    notice = verify((PAYLOADS / f"{name}.json").read_bytes(), recorded, keys)
+    parsed = verify((PAYLOADS / f"{name}.json").read_bytes(), recorded, keys)
     expected = {"payment": (UpdateKind.PAYMENT, None), "refund": (UpdateKind.REFUND, Decimal("88.80"))}[name]
-    assert (notice.kind, notice.refund_amount) == expected
-    assert (notice.reference, notice.amount) == ("7F3K2026112200420001", Decimal("266.40"))
+    assert (parsed.kind, parsed.refund_amount) == expected
+    assert (parsed.reference, parsed.amount) == ("7F3K2026112200420001", Decimal("266.40"))
 
 
-def test_the_oracle_takes_and_reads_what_we_take() -> None:
+def test_sdk_accepts_what_we_accept() -> None:
     body = payment_body()
     headers = signed_headers(body, by=PUBLIC_KEY)
     read = sdk().callback(headers, body)
@@ -106,45 +106,47 @@ def test_the_oracle_takes_and_reads_what_we_take() -> None:
 # Keys
 
 
-@pytest.mark.parametrize("by", [CERTIFICATE, PUBLIC_KEY, By("platform", hex_serial().lower())])
-def test_both_kinds_of_key_are_taken_at_once(by: By) -> None:
+@pytest.mark.parametrize("by", [CERTIFICATE, PUBLIC_KEY, Signer("platform", hex_serial().lower())])
+def test_both_kinds_of_key_are_accepted(by: Signer) -> None:
     body = payment_body()
     assert verify(body, signed_headers(body, by=by)).kind is UpdateKind.PAYMENT
 
 
-def test_a_serial_number_with_leading_zeros_is_the_same_number() -> None:
+def test_leading_zeros_of_a_serial() -> None:
     keys = account(platform_keys={hex_serial(0xABC): certificate("platform", 0xABC)})
     body = payment_body()
     for serial in ("ABC", "abc", "0" * 37 + "aBc"):
-        assert verify(body, signed_headers(body, by=By("platform", serial)), keys).kind is UpdateKind.PAYMENT
+        assert (
+            verify(body, signed_headers(body, by=Signer("platform", serial)), keys).kind is UpdateKind.PAYMENT
+        )
 
 
 @pytest.mark.parametrize(
     "by",
     [
-        By("platform", "1" * 40),
-        By("platform", PUBLIC_KEY_ID.lower()),
-        By("platform-2", PUBLIC_KEY_ID + "1"),
-        By("platform-2", "PUB_KEY_ID_"),
-        By("platform", "0x" + hex_serial()),
-        By("platform", "保" * 200),
+        Signer("platform", "1" * 40),
+        Signer("platform", PUBLIC_KEY_ID.lower()),
+        Signer("platform-2", PUBLIC_KEY_ID + "1"),
+        Signer("platform-2", "PUB_KEY_ID_"),
+        Signer("platform", "0x" + hex_serial()),
+        Signer("platform", "保" * 200),
     ],
 )
-def test_an_unknown_key_is_refused_without_asking_anybody(by: By) -> None:
+def test_unknown_key_is_rejected(by: Signer) -> None:
     body = payment_body()
     assert rejection(body, signed_headers(body, by=by)) == "unknown_key"
 
 
 @pytest.mark.parametrize(
-    "by", [By("platform", PUBLIC_KEY_ID), By("platform-2", hex_serial()), By("merchant")]
+    "by", [Signer("platform", PUBLIC_KEY_ID), Signer("platform-2", hex_serial()), Signer("merchant")]
 )
-def test_a_key_of_the_ring_under_another_name_is_refused(by: By) -> None:
+def test_known_key_under_another_name(by: Signer) -> None:
     body = payment_body()
     assert rejection(body, signed_headers(body, by=by)) == "bad_signature"
 
 
 @pytest.mark.parametrize(("begins", "ends"), [(-30, -1), (1, 30)])
-def test_a_certificate_out_of_its_time_is_refused(begins: int, ends: int) -> None:
+def test_certificate_outside_its_validity(begins: int, ends: int) -> None:
     text = certificate("platform", SERIAL, begins=begins, ends=ends)
     assert rejection(payment_body(), keys=account(platform_keys={hex_serial(): text})) == "unknown_key"
 
@@ -158,7 +160,7 @@ def changed_headers(body: bytes, **changes: str | None) -> dict[str, str]:
     return {name: value for name, value in headers.items() if value is not None}
 
 
-def test_without_a_signature_type_the_usual_one_is_meant() -> None:
+def test_missing_signature_type() -> None:
     body = payment_body()
     assert verify(body, changed_headers(body, Signature_Type=None)).kind is UpdateKind.PAYMENT
 
@@ -183,18 +185,18 @@ def test_without_a_signature_type_the_usual_one_is_meant() -> None:
         ({"Signature": "WECHATPAY/SIGNTEST/" + "A" * 325}, "signature_probe"),
     ],
 )
-def test_headers_that_do_not_fit_are_refused(changes: dict[str, str | None], code: str) -> None:
+def test_bad_headers(changes: dict[str, str | None], code: str) -> None:
     body = payment_body()
     assert rejection(body, changed_headers(body, **changes)) == code
 
 
-def test_a_probe_under_an_unknown_serial_number_is_a_probe() -> None:
+def test_probe_under_an_unknown_serial() -> None:
     body = payment_body()
     headers = changed_headers(body, Signature="WECHATPAY/SIGNTEST/abc", Serial="1" * 40)
     assert rejection(body, headers) == "signature_probe"
 
 
-def test_lines_cannot_be_moved_between_headers_and_body() -> None:
+def test_lines_cannot_move_into_the_body() -> None:
     body = payment_body()
     headers = signed_headers(body)
     timestamp, nonce = headers["Wechatpay-Timestamp"], headers["Wechatpay-Nonce"]
@@ -204,7 +206,7 @@ def test_lines_cannot_be_moved_between_headers_and_body() -> None:
 
 
 @pytest.mark.parametrize(("seconds", "taken"), [(299, True), (-299, True), (300, False), (-300, False)])
-def test_five_minutes_are_too_much_in_both_directions(seconds: int, taken: bool) -> None:
+def test_five_minutes_are_stale(seconds: int, taken: bool) -> None:
     body = payment_body()
     headers = signed_headers(body, at=RECEIVED_AT + timedelta(seconds=seconds))
     if taken:
@@ -213,14 +215,14 @@ def test_five_minutes_are_too_much_in_both_directions(seconds: int, taken: bool)
         assert rejection(body, headers) == "stale_timestamp"
 
 
-def test_the_oracle_would_have_taken_a_message_of_years_ago() -> None:
+def test_sdk_accepts_stale_messages() -> None:
     body = payment_body()
     headers = signed_headers(body, by=PUBLIC_KEY, at=RECEIVED_AT - timedelta(days=1800))
     assert sdk().callback(headers, body)["id"] == "EV-2018022511223320873"
     assert rejection(body, headers) == "stale_timestamp"
 
 
-# What is signed and still not taken
+# Signed but malformed
 
 
 TRANSACTION_TYPE = {"original_type": "transaction"}
@@ -249,26 +251,26 @@ TRANSACTION_TYPE = {"original_type": "transaction"}
         (envelope(encrypted(b"\xff")), "malformed"),
     ],
 )
-def test_signed_bodies_of_another_form_are_refused(body: bytes, code: str) -> None:
+def test_signed_malformed_bodies(body: bytes, code: str) -> None:
     assert rejection(body) == code
 
 
-def test_a_body_over_the_limit_is_refused_before_anything_else() -> None:
+def test_too_large_body_is_rejected_first() -> None:
     assert rejection(b"x" * 65_537, {}) == "too_large"
 
 
 @pytest.mark.parametrize("associated_data", ["", None])
-def test_associated_data_may_be_empty_or_missing(associated_data: str | None) -> None:
+def test_empty_or_missing_associated_data(associated_data: str | None) -> None:
     content = json.dumps({"mchid": MCHID}).encode()
     assert verify(envelope(encrypted(content, associated_data=associated_data))).kind is UpdateKind.OTHER
 
 
-def test_a_wrong_content_key_in_the_account_is_said() -> None:
+def test_wrong_content_key_cannot_decrypt() -> None:
     assert rejection(payment_body(), keys=account(api_v3_key="x" * 32)) == "cannot_decrypt"
     assert rejection(payment_body(), keys=account(api_v3_key=API_V3_KEY[:-1])) == "cannot_decrypt"
 
 
-# What it says
+# Content
 
 
 @pytest.mark.parametrize(
@@ -283,9 +285,9 @@ def test_a_wrong_content_key_in_the_account_is_said() -> None:
         ("refund.success", "SUCCESS", UpdateKind.OTHER),
     ],
 )
-def test_a_refund_is_what_type_and_state_agree_on(event_type: str, status: str, kind: UpdateKind) -> None:
-    notice = verify(refund_body(event={"event_type": event_type}, refund_status=status))
-    assert (notice.kind, notice.state, notice.refund_amount) == (kind, status, Decimal("88.80"))
+def test_kind_of_a_refund(event_type: str, status: str, kind: UpdateKind) -> None:
+    parsed = verify(refund_body(event={"event_type": event_type}, refund_status=status))
+    assert (parsed.kind, parsed.state, parsed.refund_amount) == (kind, status, Decimal("88.80"))
 
 
 @pytest.mark.parametrize(
@@ -300,12 +302,12 @@ def test_a_refund_is_what_type_and_state_agree_on(event_type: str, status: str, 
         ("SOMETHING.NEW", "SUCCESS", UpdateKind.OTHER),
     ],
 )
-def test_a_payment_is_what_type_and_state_agree_on(event_type: str, state: str, kind: UpdateKind) -> None:
+def test_kind_of_a_payment(event_type: str, state: str, kind: UpdateKind) -> None:
     assert verify(payment_body(event={"event_type": event_type}, trade_state=state)).kind is kind
 
 
 @pytest.mark.parametrize("total", ["26640", 26640.0, 266.4, -1, True, None, [26640], 10**12])
-def test_an_amount_that_is_no_whole_fen_pays_nothing(total: Any) -> None:
+def test_amount_that_is_not_whole_fen_is_none(total: Any) -> None:
     assert verify(payment_body(amount={"total": total, "payer_total": 26640})).amount is None
 
 
@@ -323,17 +325,17 @@ def test_an_amount_that_is_no_whole_fen_pays_nothing(total: Any) -> None:
         ({"mchid": None, "sp_mchid": MCHID, "sub_mchid": MCHID}, ""),
     ],
 )
-def test_another_accounts_money_is_not_ours(changes: dict[str, Any], problem: str) -> None:
+def test_account_problem(changes: dict[str, Any], problem: str) -> None:
     assert verify(payment_body(**changes)).account_problem == problem
 
 
-def test_a_refund_names_no_appid_and_must_name_the_merchant() -> None:
+def test_refund_must_name_the_merchant() -> None:
     assert verify(refund_body()).account_problem == ""
     assert verify(refund_body(mchid="1900000002")).account_problem == "wrong_mchid"
     assert verify(refund_body(mchid=None)).account_problem == "wrong_mchid"
 
 
-def test_a_time_without_zone_is_no_time() -> None:
+def test_time_without_zone_is_none() -> None:
     event = {"create_time": "2026-11-22T14:02:10"}
     assert verify(payment_body(event=event, success_time="2026-11-22T14:02:09")).occurred_at is None
 
@@ -347,7 +349,7 @@ GENUINE_HEADERS = signed_headers(GENUINE)
 
 @settings(max_examples=150, deadline=None)
 @given(place=st.integers(0, len(GENUINE) - 1), byte=st.integers(0, 255))
-def test_no_change_of_one_byte_of_the_body_is_taken(place: int, byte: int) -> None:
+def test_changed_byte_is_rejected(place: int, byte: int) -> None:
     body = GENUINE[:place] + bytes([byte]) + GENUINE[place + 1 :]
     if body != GENUINE:
         assert rejection(body, GENUINE_HEADERS) == "bad_signature"
@@ -355,7 +357,7 @@ def test_no_change_of_one_byte_of_the_body_is_taken(place: int, byte: int) -> No
 
 @settings(max_examples=150, deadline=None)
 @given(name=st.sampled_from(sorted(GENUINE_HEADERS)), data=st.data())
-def test_no_change_of_one_character_of_a_header_is_taken(name: str, data: st.DataObject) -> None:
+def test_changed_header_is_rejected(name: str, data: st.DataObject) -> None:
     value = GENUINE_HEADERS[name]
     place = data.draw(st.integers(0, len(value) - 1))
     other = data.draw(st.characters(max_codepoint=255, exclude_characters=value[place]))
@@ -370,14 +372,14 @@ def test_no_change_of_one_character_of_a_header_is_taken(name: str, data: st.Dat
     body=st.binary(max_size=200),
     headers=st.dictionaries(st.sampled_from(sorted(GENUINE_HEADERS)), st.text(max_size=60)),
 )
-def test_any_bytes_are_refused_in_words(body: bytes, headers: dict[str, str]) -> None:
+def test_random_bytes_are_rejected_by_code(body: bytes, headers: dict[str, str]) -> None:
     rejection(body, {**GENUINE_HEADERS, **headers})
 
 
-# Answers
+# Responses
 
 
-def test_the_answers_are_wechat_pays() -> None:
+def test_responses() -> None:
     assert WechatPay().success() == NotificationResponse(204, "application/json", b"")
     refused = WechatPay().failure("bad_signature")
     assert (refused.status, refused.content_type) == (400, "application/json")
@@ -387,7 +389,7 @@ def test_the_answers_are_wechat_pays() -> None:
     assert WechatPay().failure("unknown_account").status == 404
 
 
-def test_header_names_are_looked_up_as_the_view_hands_them_on() -> None:
+def test_header_names_in_lower_case() -> None:
     body = payment_body()
     upper = RawNotification(signed_headers(body), body, RECEIVED_AT)
     with pytest.raises(Rejected) as caught:

@@ -1,4 +1,4 @@
-"""Closing and giving back at WeChat Pay, over real HTTP to a stand-in that checks and signs with wechatpayv3."""
+"""Closing and refunding at WeChat Pay, over real HTTP to a stand-in that checks and signs with wechatpayv3."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from payments.providers.wechatpay.tests.fake_gateway import (
     REFUNDS,
     TRADE,
     keys_for,
-    no,
-    outside,
-    says,
+    outside_error,
+    refusal,
+    respond,
     sent,
     signed,
     trade,
@@ -33,19 +33,19 @@ from payments.providers.wechatpay.tests.messages import MCHID
 # Closing
 
 
-def close(gate: HTTPServer) -> TradeResult:
-    return WechatPay().close(ATTEMPT, keys_for(gate), Gateway())
+def close(server: HTTPServer) -> TradeResult:
+    return WechatPay().close(ATTEMPT, keys_for(server), Gateway())
 
 
-def test_closing_is_an_empty_signed_answer(gate: HTTPServer) -> None:
-    says(gate, CLOSE, signed(None, status=204), method="POST")
-    assert close(gate).state is TradeState.CLOSED
-    assert sent(gate) == {"mchid": MCHID}
+def test_close(server: HTTPServer) -> None:
+    respond(server, CLOSE, signed(None, status=204), method="POST")
+    assert close(server).state is TradeState.CLOSED
+    assert sent(server) == {"mchid": MCHID}
 
 
-def test_an_empty_answer_without_signature_closes_nothing(gate: HTTPServer) -> None:
-    says(gate, CLOSE, HttpResponse(status=204), method="POST")
-    assert outside(lambda: close(gate)) == FORGED
+def test_unsigned_close_is_an_error(server: HTTPServer) -> None:
+    respond(server, CLOSE, HttpResponse(status=204), method="POST")
+    assert outside_error(lambda: close(server)) == FORGED
 
 
 @pytest.mark.parametrize(
@@ -57,23 +57,21 @@ def test_an_empty_answer_without_signature_closes_nothing(gate: HTTPServer) -> N
         ("INVALID_REQUEST", "CLOSED", TradeState.CLOSED),
     ],
 )
-def test_where_closing_comes_too_late_the_query_tells(
-    gate: HTTPServer, code: str, state: str, expected: TradeState
-) -> None:
-    says(gate, CLOSE, no(code), method="POST")
-    says(gate, TRADE, signed(trade(trade_state=state)))
-    assert close(gate).state is expected
+def test_late_close_queries(server: HTTPServer, code: str, state: str, expected: TradeState) -> None:
+    respond(server, CLOSE, refusal(code), method="POST")
+    respond(server, TRADE, signed(trade(trade_state=state)))
+    assert close(server).state is expected
 
 
-def test_a_trade_that_stays_open_is_a_refusal(gate: HTTPServer) -> None:
-    says(gate, CLOSE, no("INVALID_REQUEST"), method="POST")
-    says(gate, TRADE, signed(trade(trade_state="NOTPAY")))
-    assert outside(lambda: close(gate)) == ("provider_refused", False, True)
+def test_close_that_leaves_it_open_is_an_error(server: HTTPServer) -> None:
+    respond(server, CLOSE, refusal("INVALID_REQUEST"), method="POST")
+    respond(server, TRADE, signed(trade(trade_state="NOTPAY")))
+    assert outside_error(lambda: close(server)) == ("provider_refused", False, True)
 
 
-def test_what_never_began_is_not_found(gate: HTTPServer) -> None:
-    says(gate, CLOSE, no("ORDER_NOT_EXIST", 404), method="POST")
-    assert close(gate).state is TradeState.NOT_FOUND
+def test_close_of_an_unknown_order(server: HTTPServer) -> None:
+    respond(server, CLOSE, refusal("ORDER_NOT_EXIST", 404), method="POST")
+    assert close(server).state is TradeState.NOT_FOUND
 
 
 # Refunds
@@ -99,20 +97,20 @@ def refund(**changes: Any) -> dict[str, Any]:
         ("CLOSED", RefundState.FAILED),
     ],
 )
-def test_the_states_of_a_refund(gate: HTTPServer, status: str, expected: RefundState) -> None:
-    says(gate, REFUNDS, signed(refund(status=status)), method="POST")
-    says(gate, f"{REFUNDS}/{ORDER.refund_reference}", signed(refund(status=status)))
-    keys = keys_for(gate)
-    for answer in (
+def test_states(server: HTTPServer, status: str, expected: RefundState) -> None:
+    respond(server, REFUNDS, signed(refund(status=status)), method="POST")
+    respond(server, f"{REFUNDS}/{ORDER.refund_reference}", signed(refund(status=status)))
+    keys = keys_for(server)
+    for response in (
         WechatPay().refund(ORDER, keys, Gateway()),
         WechatPay().query_refund(ORDER, keys, Gateway()),
     ):
-        assert (answer.state, answer.amount, answer.refund_reference) == (
+        assert (response.state, response.amount, response.refund_reference) == (
             expected,
             Decimal("88.80"),
             ORDER.refund_reference,
         )
-    assert sent(gate) == {
+    assert sent(server) == {
         "out_trade_no": REFERENCE,
         "out_refund_no": "R20261122000001",
         "reason": "买家退货",
@@ -131,27 +129,30 @@ def test_the_states_of_a_refund(gate: HTTPServer, status: str, expected: RefundS
         {"status": "NEW"},
     ],
 )
-def test_an_answer_about_another_refund_is_none(gate: HTTPServer, changes: dict[str, Any]) -> None:
-    says(gate, REFUNDS, signed(refund(**changes)), method="POST")
-    assert outside(lambda: WechatPay().refund(ORDER, keys_for(gate), Gateway())) == FORGED
+def test_response_about_another_refund(server: HTTPServer, changes: dict[str, Any]) -> None:
+    respond(server, REFUNDS, signed(refund(**changes)), method="POST")
+    assert outside_error(lambda: WechatPay().refund(ORDER, keys_for(server), Gateway())) == FORGED
 
 
-def test_a_refused_refund_is_looked_for_before_it_counts_as_failed(gate: HTTPServer) -> None:
-    says(gate, REFUNDS, no("NOT_ENOUGH", 403), method="POST")
-    says(gate, f"{REFUNDS}/{ORDER.refund_reference}", no("RESOURCE_NOT_EXISTS", 404), signed(refund()))
-    answers = [WechatPay().refund(ORDER, keys_for(gate), Gateway()) for _number in range(2)]
-    assert [answer.state for answer in answers] == [RefundState.FAILED, RefundState.PROCESSING]
+def test_refusal_is_queried_before_failing(server: HTTPServer) -> None:
+    respond(server, REFUNDS, refusal("NOT_ENOUGH", 403), method="POST")
+    respond(
+        server, f"{REFUNDS}/{ORDER.refund_reference}", refusal("RESOURCE_NOT_EXISTS", 404), signed(refund())
+    )
+    answers = [WechatPay().refund(ORDER, keys_for(server), Gateway()) for _number in range(2)]
+    assert [response.state for response in answers] == [RefundState.FAILED, RefundState.PROCESSING]
     assert answers[0].detail == "NOT_ENOUGH 说明"
 
 
-def test_a_refund_that_our_own_settings_prevent_is_no_failed_refund(gate: HTTPServer) -> None:
-    says(gate, REFUNDS, no("NO_AUTH", 403), method="POST")
+def test_misconfigured_account_is_not_a_failure(server: HTTPServer) -> None:
+    respond(server, REFUNDS, refusal("NO_AUTH", 403), method="POST")
     assert (
-        outside(lambda: WechatPay().refund(ORDER, keys_for(gate), Gateway()))[0] == "provider_misconfigured"
+        outside_error(lambda: WechatPay().refund(ORDER, keys_for(server), Gateway()))[0]
+        == "provider_misconfigured"
     )
-    assert len(gate.log) == 1
+    assert len(server.log) == 1
 
 
-def test_a_refund_that_is_not_there_is_not_done(gate: HTTPServer) -> None:
-    says(gate, f"{REFUNDS}/{ORDER.refund_reference}", no("RESOURCE_NOT_EXISTS", 404))
-    assert WechatPay().query_refund(ORDER, keys_for(gate), Gateway()).state is RefundState.NOT_DONE
+def test_unknown_number_is_not_done(server: HTTPServer) -> None:
+    respond(server, f"{REFUNDS}/{ORDER.refund_reference}", refusal("RESOURCE_NOT_EXISTS", 404))
+    assert WechatPay().query_refund(ORDER, keys_for(server), Gateway()).state is RefundState.NOT_DONE

@@ -38,7 +38,7 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 
 @pytest.fixture
-def ear(settings: Any) -> Iterator[HTTPServer]:
+def receiver(settings: Any) -> Iterator[HTTPServer]:
     """Where the sandbox sends its notifications; a test carries them on to our address."""
     with HTTPServer(host="127.0.0.1") as server:
         server.expect_request("/notify/wechatpay/demo-wechatpay/").respond_with_data(status=204)
@@ -51,10 +51,10 @@ def boxed_wechatpay(box: Running) -> PaymentAccount:
     return save_account("demo-wechatpay", provider="wechatpay", merchant=build_merchant(), values=values)
 
 
-def pass_on(ear: HTTPServer, number: int) -> int:
-    """Hand the call that the sandbox made to our notify address; our answer's status."""
-    wait_for(lambda: len(ear.log) > number)
-    request, _reply = ear.log[number]
+def pass_on(receiver: HTTPServer, number: int) -> int:
+    """Pass the sandbox's notification on to our callback address; the status of our response."""
+    wait_for(lambda: len(receiver.log) > number)
+    request, _reply = receiver.log[number]
     headers: Mapping[str, str] = {
         name: value for name, value in request.headers.items() if name.startswith("Wechatpay-")
     }
@@ -74,13 +74,13 @@ def refund_of(payment: Payment, account: PaymentAccount, amount: str) -> RefundI
     )
 
 
-def test_from_the_code_to_the_refund(box: Running, ear: HTTPServer) -> None:
+def test_from_the_code_to_the_refund(box: Running, receiver: HTTPServer) -> None:
     account = boxed_wechatpay(box)
     payment = start_sandbox_attempt(account)
     assert (payment.status, bool(payment.code_url), payment.pay_url) == (PaymentStatus.OPEN, True, "")
     assert poll_now(payment).last_answer == "pending"
     assert box.control("pay", code_url=payment.code_url).status == 200
-    assert pass_on(ear, 0) == 204
+    assert pass_on(receiver, 0) == 204
     drain_notifications()
     payment = fresh(payment)
     assert (payment.status, payment.order.status) == (PaymentStatus.PAID, OrderStatus.PAID)
@@ -93,7 +93,7 @@ def test_from_the_code_to_the_refund(box: Running, ear: HTTPServer) -> None:
     assert provider.refund(order, keys, gateway()).state is RefundState.SUCCEEDED
     assert box.trade(payment.reference)["refunded"] == "1.00"
     assert provider.query(attempt_of(payment), keys, gateway()).state is TradeState.PAID
-    assert pass_on(ear, 1) == 204
+    assert pass_on(receiver, 1) == 204
     drain_notifications()
     assert fresh(payment).refunded_amount == Decimal("1.00")
 
@@ -102,20 +102,20 @@ def test_from_the_code_to_the_refund(box: Running, ear: HTTPServer) -> None:
     assert (refused.state, refused.detail.split()[0]) == (RefundState.FAILED, "NOT_ENOUGH")
 
 
-def test_closing_before_and_after_the_buyer(box: Running, ear: HTTPServer) -> None:
+def test_close_before_and_after_payment(box: Running, receiver: HTTPServer) -> None:
     account = boxed_wechatpay(box)
     provider, keys = WechatPay(), keys_of(account)
     first, second = start_sandbox_attempt(account), start_sandbox_attempt(account)
     assert provider.close(attempt_of(first), keys, gateway()).state is TradeState.CLOSED
     assert provider.close(attempt_of(first), keys, gateway()).state is TradeState.CLOSED
     box.control("pay", code_url=second.code_url)
-    answer = provider.close(attempt_of(second), keys, gateway())
-    assert (answer.state, answer.amount) == (TradeState.PAID, second.amount)
+    response = provider.close(attempt_of(second), keys, gateway())
+    assert (response.state, response.amount) == (TradeState.PAID, second.amount)
     stranger = replace(attempt_of(second), reference="NOTHERE0000000001")
     assert provider.query(stranger, keys, gateway()).state is TradeState.NOT_FOUND
 
 
-def test_the_bill_of_a_day(box: Running, ear: HTTPServer, tmp_path: Path) -> None:
+def test_the_bill_of_a_day(box: Running, receiver: HTTPServer, tmp_path: Path) -> None:
     account = boxed_wechatpay(box)
     provider, keys, today = WechatPay(), keys_of(account), timezone.now().astimezone(BEIJING).date()
     target = tmp_path / "bill"

@@ -1,4 +1,4 @@
-"""WeChat Pay's account: what the self-check says, and keys that change one by one."""
+"""The self-check of WeChat Pay's account, and keys that change one by one."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from payments.providers.wechatpay.tests.messages import (
     PUBLIC_KEY_ID,
     SERIAL,
     account,
+    account_file,
     certificate,
-    file_of,
     hex_serial,
     private_pem,
     public_pem,
@@ -40,7 +40,7 @@ def _english() -> Any:
         yield
 
 
-def test_a_good_account_has_no_problems() -> None:
+def test_good_account_has_no_problems() -> None:
     assert WechatPay().check(account()) == []
     assert WechatPay().check(account(gateway_url="http://127.0.0.1:8900/wechatpay", trade_type="jsapi")) == []
     assert WechatPay().check(account(platform_keys={hex_serial().lower(): certificate()})) == []
@@ -80,42 +80,42 @@ def test_a_good_account_has_no_problems() -> None:
         ({"mchid": ""}, "mchid is missing"),
     ],
 )
-def test_each_fault_is_named(changes: dict[str, Any], words: str) -> None:
+def test_problems(changes: dict[str, Any], words: str) -> None:
     problems = WechatPay().check(account(**changes))
     assert len(problems) == 1
     assert words in problems[0]
     assert "-----BEGIN" not in problems[0]
 
 
-def test_an_old_certificate_beside_a_good_key_is_no_fault() -> None:
+def test_expired_certificate_beside_a_good_key() -> None:
     ring = {hex_serial(): certificate(ends=-1), PUBLIC_KEY_ID: public_pem("platform-2")}
     assert WechatPay().check(account(platform_keys=ring)) == []
 
 
-# Kept in the database
+# Saved accounts
 
 
 @pytest.mark.django_db
-def test_the_account_file_is_taken_as_documented(tmp_path: Path, settings: Any) -> None:
+def test_documented_account_file_is_accepted(tmp_path: Path, settings: Any) -> None:
     build_merchant()
     path, out = tmp_path / "account.json", StringIO()
-    path.write_text(json.dumps(file_of()), encoding="utf-8")
+    path.write_text(json.dumps(account_file()), encoding="utf-8")
     command = ("set_payment_account", "wechatpay", "wx-1", "--merchant", "demo", "--from-json", str(path))
     call_command(*command, stdout=out)
     assert out.getvalue().strip() == f"{settings.PUBLIC_BASE_URL}/notify/wechatpay/wx-1/"
     keys = keys_of(PaymentAccount.objects.get())
     assert sorted(keys.config) == ["appid", "gateway_url", "mchid", "merchant_serial"]
-    assert keys.secret_map("platform_keys") == file_of()["platform_keys"]
+    assert keys.secret_map("platform_keys") == account_file()["platform_keys"]
     assert (keys.secret("platform_keys"), keys.secret_list("platform_keys")) == ("", [])
     assert WechatPay().check(keys) == []
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("value", [{"A": 5}, {"A": {"B": "C"}}, {"A": None}, 7, [["x"]]])
-def test_other_shapes_are_refused(tmp_path: Path, value: Any) -> None:
+def test_other_shapes_of_platform_keys(tmp_path: Path, value: Any) -> None:
     build_merchant()
     path = tmp_path / "account.json"
-    path.write_text(json.dumps(file_of(platform_keys=value)), encoding="utf-8")
+    path.write_text(json.dumps(account_file(platform_keys=value)), encoding="utf-8")
     with pytest.raises(CommandError, match="platform_keys must be text"):
         call_command(
             "set_payment_account", "wechatpay", "wx-1", "--merchant", "demo", "--from-json", str(path)
@@ -124,7 +124,7 @@ def test_other_shapes_are_refused(tmp_path: Path, value: Any) -> None:
 
 
 def saved() -> PaymentAccount:
-    return save_account("wx-1", provider="wechatpay", merchant=build_merchant(), values=file_of())
+    return save_account("wx-1", provider="wechatpay", merchant=build_merchant(), values=account_file())
 
 
 @pytest.mark.django_db
@@ -133,12 +133,12 @@ def test_platform_keys_change_one_by_one() -> None:
     assert keys_by_name(changed) == {"platform_keys": sorted([hex_serial(), PUBLIC_KEY_ID, OTHER_ID])}
     changed = change_account(changed, {"platform_keys": {hex_serial(): "", PUBLIC_KEY_ID: None}})
     assert keys_of(changed).secret_map("platform_keys") == {OTHER_ID: public_pem("platform")}
-    assert keys_of(changed).secret("api_v3_key") == file_of()["api_v3_key"]
+    assert keys_of(changed).secret("api_v3_key") == account_file()["api_v3_key"]
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("value", [{}, "", {hex_serial(): "", PUBLIC_KEY_ID: ""}])
-def test_the_last_platform_key_cannot_go(value: Any) -> None:
+def test_last_platform_key_cannot_be_removed(value: Any) -> None:
     account_row = saved()
     with pytest.raises(DomainError) as caught:
         change_account(account_row, {"platform_keys": value})
@@ -149,11 +149,11 @@ def test_the_last_platform_key_cannot_go(value: Any) -> None:
 
 
 @pytest.mark.django_db
-def test_the_admin_shows_which_keys_are_there_and_none_of_them() -> None:
+def test_admin_shows_names_but_no_keys() -> None:
     account_row = saved()
     client = Client()
     client.force_login(User.objects.create_superuser("root", "root@shop.example", "x"))
     page = client.get(f"/admin/payments/paymentaccount/{account_row.pk}/change/").content.decode()
     assert f"platform_keys: {', '.join(sorted([hex_serial(), PUBLIC_KEY_ID]))}" in page
     assert "-----BEGIN" not in page
-    assert file_of()["api_v3_key"] not in page
+    assert account_file()["api_v3_key"] not in page
