@@ -168,7 +168,7 @@ def _payment_rows(order: Order) -> list[Model]:
         notification=notice, headers={"authorization": "Bearer secret"}, body=b"sign=0123456789"
     )
     case = PaymentException.objects.create(kind="unknown_order", dedup_key="x", account=account)
-    step = PaymentExceptionStep.objects.create(exception=case, deed="taken")
+    step = PaymentExceptionStep.objects.create(exception=case, action="taken")
     refund = Refund.objects.create(
         payment=payment, refund_reference="R1", amount=order.total_amount, refunded_at=timezone.now()
     )

@@ -62,7 +62,7 @@ DETAILS: Mapping[str, Promise] = {
 }
 RESOLVE = "payments.resolve_paymentexception"
 ASK = "payments.replay_paymentnotification"
-Deed = PaymentExceptionStep.Deed
+Action = PaymentExceptionStep.Action
 # How long a case may lie before somebody looks for it by its age.
 AGES = {"1h": timedelta(hours=1), "1d": timedelta(days=1), "3d": timedelta(days=3)}
 
@@ -95,7 +95,8 @@ def _resolve(request: HttpRequest, case: PaymentException, data: Mapping[str, An
 
 
 def _take(request: HttpRequest, case: PaymentException, _data: Mapping[str, Any]) -> Promise:
-    desk.take(case, user=person(request))
+    user = person(request)
+    desk.assign(case, user=user, to=user)
     return _("The case is yours.")
 
 
@@ -114,7 +115,7 @@ def _money_of(case: PaymentException, fits: Callable[[PaymentException], bool]) 
 def _refund(request: HttpRequest, case: PaymentException, data: Mapping[str, Any]) -> Promise:
     user, payment = person(request), _money_of(case, remedies.can_refund)
     made = request_refund(payment.pk, payment.refundable_amount, actor_user=user, reason=data["reason"])
-    desk.add_step(case.pk, Deed.REFUND_REQUESTED, user_id=user.pk, words=made.reference)
+    desk.add_step(case.pk, Action.REFUND_REQUESTED, user_id=user.pk, words=made.reference)
     return _("The refund is asked for. The case ends by itself when the provider has confirmed it.")
 
 
@@ -133,7 +134,7 @@ def _replay(request: HttpRequest, case: PaymentException, _data: Mapping[str, An
     user = person(request)
     if not remedies.can_replay(case) or case.notification_id is None:
         raise remedy_gone()
-    desk.add_step(case.pk, Deed.REPLAYED, user_id=user.pk)
+    desk.add_step(case.pk, Action.REPLAYED, user_id=user.pk)
     replay([case.notification_id], actor=user.get_username(), user_id=user.pk)
     return _("The notification is in the queue again. What is still wrong makes a new case.")
 
@@ -142,7 +143,7 @@ def _ask(request: HttpRequest, case: PaymentException, _data: Mapping[str, Any])
     payment = _money_of(case, remedies.can_ask)
     if not poll.query_now(payment):
         return _("The provider was asked a moment ago, or its circuit is open. Try again in a few seconds.")
-    desk.add_step(case.pk, Deed.ASKED, user_id=person(request).pk)
+    desk.add_step(case.pk, Action.QUERIED, user_id=person(request).pk)
     label = PaymentStatus(Payment.objects.get(pk=payment.pk).status).label
     return gettext("The provider was asked. The payment is now: %(status)s") % {"status": label}
 
@@ -187,7 +188,7 @@ class AgeFilter(admin.SimpleListFilter):
 
 class StepInline(ReadOnlyInline):
     model = PaymentExceptionStep
-    fields = ("when", "who", "deed", "words")
+    fields = ("when", "who", "action", "words")
     readonly_fields = ("when", "who")
     verbose_name_plural = _("What was done")
 
@@ -315,5 +316,5 @@ class PaymentExceptionAdmin(CaseAdmin):
     @admin.display(description=_("resolution"))
     def outcome(self, case: PaymentException) -> str:
         """What a person wrote stays as it is; what the product notes by itself is told in the reader's language."""
-        known = case.resolution in desk.OWN_WORDS
+        known = case.resolution in desk.OWN_RESOLUTIONS
         return gettext(case.resolution) if known else case.resolution or "–"

@@ -1,4 +1,4 @@
-"""Cases for a person: raised in the transaction of the fact, once per fact while open; resolved by a person."""
+"""Working on cases: a person assigns and resolves them, and every action leaves a step. `open` opens them."""
 
 from __future__ import annotations
 
@@ -16,45 +16,36 @@ from orders.history.lines import SYSTEM, Actor, Evidence
 from payments.cases.errors import already_resolved, note_missing
 from payments.models import PaymentException, PaymentExceptionStep
 
-Deed = PaymentExceptionStep.Deed
+Action = PaymentExceptionStep.Action
 REFUNDED, REPLAYED = gettext_noop("refunded in full"), gettext_noop("replayed")
-# What the product notes by itself: stored in English, shown in the reader's language.
-OWN_WORDS = frozenset({REFUNDED, REPLAYED})
-
-
-def take(case: PaymentException, *, user: AbstractUser) -> None:
-    """Make this person the owner of an open case. Raises `DomainError` already_resolved."""
-    _give(case, user, _step(case.pk, Deed.TAKEN, user.pk))
+# Resolutions that the product writes itself: stored in English, shown in the reader's language.
+OWN_RESOLUTIONS = frozenset({REFUNDED, REPLAYED})
 
 
 def assign(case: PaymentException, *, user: AbstractUser, to: AbstractUser) -> None:
-    """Give an open case to a colleague. Raises `DomainError` already_resolved."""
-    _give(case, to, _step(case.pk, Deed.ASSIGNED, user.pk, to.get_username()))
-
-
-def _give(case: PaymentException, owner: AbstractUser, step: PaymentExceptionStep) -> None:
+    """Make `to`, perhaps the user themselves, the owner of an open case. Raises `DomainError` already_resolved."""
+    if to == user:
+        step = _step(case.pk, Action.ASSIGNED_TO_SELF, user.pk)
+    else:
+        step = _step(case.pk, Action.ASSIGNED, user.pk, to.get_username())
     with transaction.atomic():
         still_open = PaymentException.objects.open().filter(pk=case.pk)
-        if not still_open.update(owner_id=owner.pk):
+        if not still_open.update(owner_id=to.pk):
             raise already_resolved()
         step.save(force_insert=True)
 
 
-def add_step(
-    case_id: int, deed: PaymentExceptionStep.Deed, *, user_id: int | None = None, words: str = ""
-) -> None:
-    """Write down what was done about a case; the case stays as it is. `user_id` None: the product did it."""
-    _step(case_id, deed, user_id, words).save(force_insert=True)
+def add_step(case_id: int, action: Action, *, user_id: int | None = None, words: str = "") -> None:
+    """Record an action about a case, which itself stays as it is. `user_id` None: the product acted by itself."""
+    _step(case_id, action, user_id, words).save(force_insert=True)
 
 
-def _step(
-    case_id: int, deed: PaymentExceptionStep.Deed, user_id: int | None, words: str = ""
-) -> PaymentExceptionStep:
-    return PaymentExceptionStep(exception_id=case_id, user_id=user_id, deed=deed, words=words[:500])
+def _step(case_id: int, action: Action, user_id: int | None, words: str = "") -> PaymentExceptionStep:
+    return PaymentExceptionStep(exception_id=case_id, user_id=user_id, action=action, words=words[:500])
 
 
 def resolve(exception: PaymentException, *, user: AbstractUser, note: str) -> None:
-    """Close a case with the words of the person who dealt with it; a line in the order's history says so.
+    """Resolve a case with a person's note, which also becomes a line in the order's history.
 
     Raises `DomainError`: note_missing, already_resolved (another person was faster).
     """
@@ -98,7 +89,7 @@ def _close(known: QuerySet[PaymentException], user: AbstractUser | None, note: s
         PaymentException.objects.filter(pk__in=ids).update(
             resolved_at=timezone.now(), resolved_by_id=user.pk if user else None, resolution=note[:500]
         )
-        steps = [_step(pk, Deed.RESOLVED, user.pk if user else None, note) for pk in ids]
+        steps = [_step(pk, Action.RESOLVED, user.pk if user else None, note) for pk in ids]
         PaymentExceptionStep.objects.bulk_create(steps)
     return cases
 

@@ -65,7 +65,7 @@ def propose(
         )
         request.save(force_insert=True)
         if case_id is not None:
-            step = PaymentExceptionStep.Deed.REVIVAL_PROPOSED
+            step = PaymentExceptionStep.Action.REVIVAL_PROPOSED
             desk.add_step(case_id, step, user_id=user.pk, words=str(request))
         return request
 

@@ -93,7 +93,7 @@ def propose(wish: Wish, *, user: AbstractUser) -> SettlementRequest:
         request = _insert(order, wish, user, reason)
         evidence.attach(request, files, user)
         if request.case_id is not None:
-            step = PaymentExceptionStep.Deed.SETTLEMENT_PROPOSED
+            step = PaymentExceptionStep.Action.SETTLEMENT_PROPOSED
             desk.add_step(request.case_id, step, user_id=user.pk, words=str(request))
         return request
 

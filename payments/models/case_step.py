@@ -1,4 +1,4 @@
-"""The steps of a case: who did what about it, when. Only `payments.cases` writes them."""
+"""The log of a case: who did what about it, and when. Rows are only added, by `payments.cases.desk`."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from django.utils.translation import pgettext_lazy
 
 
 class PaymentExceptionStep(models.Model):
-    """`user` empty: the product did it by itself. `words` is what the person said, or whom a case was given to."""
+    """One action about a case. `user` is empty where the product acted by itself; times are UTC.
 
-    class Deed(models.TextChoices):
-        TAKEN = "taken", _("taken on")
+    `words` holds the person's note, the colleague that a case was assigned to, or the number of what was requested.
+    """
+
+    class Action(models.TextChoices):
+        ASSIGNED_TO_SELF = "taken", _("taken on")
         ASSIGNED = "assigned", _("given to a colleague")
-        ASKED = "asked", _("provider asked")
+        QUERIED = "asked", _("provider asked")
         REPLAYED = "replayed", _("notification replayed")
         REFUND_REQUESTED = "refund_requested", _("refund requested")
         SETTLEMENT_PROPOSED = "settlement_proposed", _("manual settlement proposed")
@@ -39,7 +42,7 @@ class PaymentExceptionStep(models.Model):
         db_index=False,
         verbose_name=_("person"),
     )
-    deed = models.CharField(_("what was done"), max_length=20, choices=Deed.choices)
+    action = models.CharField(_("what was done"), max_length=20, choices=Action.choices, db_column="deed")
     words = models.CharField(_("words"), max_length=500, default="", blank=True)
     at = models.DateTimeField(_("time"), default=timezone.now)
 
@@ -50,4 +53,4 @@ class PaymentExceptionStep(models.Model):
         indexes = [models.Index(fields=["exception", "id"], name="payment_exception_step_of")]
 
     def __str__(self) -> str:
-        return f"{self.exception_id} {self.get_deed_display()}"
+        return f"{self.exception_id} {self.get_action_display()}"

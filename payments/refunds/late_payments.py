@@ -18,7 +18,7 @@ from payments.models import Payment, PaymentException, PaymentExceptionStep, Ref
 from payments.models.case import SURPLUS_KINDS
 from payments.refunds.request import request_refund
 
-Deed = PaymentExceptionStep.Deed
+Action = PaymentExceptionStep.Action
 # Stands in the refund request and in the history, in the one language of stored words.
 REASON = "late payment, refunded by the merchant's rule"
 
@@ -51,6 +51,6 @@ def _refund(case: PaymentException, payment: Payment) -> None:
         with transaction.atomic():
             request = request_refund(payment.pk, amount, actor_user=None, reason=REASON)
     except DomainError as refused:
-        desk.add_step(case.pk, Deed.NOTED, words=f"refund by rule: {refused}")
+        desk.add_step(case.pk, Action.NOTED, words=f"refund by rule: {refused}")
         return
-    desk.add_step(case.pk, Deed.REFUND_REQUESTED, words=request.reference)
+    desk.add_step(case.pk, Action.REFUND_REQUESTED, words=request.reference)

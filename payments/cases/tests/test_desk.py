@@ -39,7 +39,7 @@ def logged_in(user: User) -> Client:
 
 def steps_of(case: PaymentException) -> list[tuple[str, str, str]]:
     steps = PaymentExceptionStep.objects.filter(exception=case).select_related("user")
-    return [(step.deed, step.user.get_username() if step.user else "", step.words) for step in steps]
+    return [(step.action, step.user.get_username() if step.user else "", step.words) for step in steps]
 
 
 def do(case: PaymentException, code: str) -> str:
@@ -82,12 +82,12 @@ def test_resolving_needs_words_and_happens_once() -> None:
     desk.resolve(case, user=wang, note="done")
     for again in (
         lambda: desk.resolve(case, user=wang, note="again"),
-        lambda: desk.take(case, user=wang),
         lambda: desk.assign(case, user=wang, to=wang),
+        lambda: desk.assign(case, user=wang, to=person("li")),
     ):
         with pytest.raises(DomainError, match="already_resolved"):
             again()
-    assert [deed for deed, _user, _words in steps_of(case)] == ["resolved"]
+    assert [action for action, _user, _words in steps_of(case)] == ["resolved"]
     assert Order.objects.get().history_seq == seq + 1
 
 
@@ -97,7 +97,7 @@ def test_resolving_needs_words_and_happens_once() -> None:
 )
 def test_the_database_keeps_every_step(change: str) -> None:
     _payment, case = late_payment()
-    desk.add_step(case.pk, PaymentExceptionStep.Deed.NOTED, words="y")
+    desk.add_step(case.pk, PaymentExceptionStep.Action.NOTED, words="y")
     with (
         pytest.raises(DatabaseError, match="append-only"),
         transaction.atomic(),

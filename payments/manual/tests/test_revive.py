@@ -55,11 +55,11 @@ def world(payment: Payment) -> tuple[Any, ...]:
     )
 
 
-def refused(payment: Payment, deed: Callable[[], Any]) -> str:
+def refused(payment: Payment, call: Callable[[], Any]) -> str:
     """The code of a refusal that changed nothing."""
     before = world(payment)
     with pytest.raises(DomainError) as caught:
-        deed()
+        call()
     assert world(payment) == before
     return caught.value.code
 

@@ -62,11 +62,11 @@ def world(order: Order) -> tuple[Any, ...]:
     return fresh.status, fresh.history_seq, fresh.history_hash, attempts, requests, entries
 
 
-def refused(order: Order, deed: Callable[[], Any]) -> str:
+def refused(order: Order, call: Callable[[], Any]) -> str:
     """The code of a refusal that changed nothing."""
     before = world(order)
     with pytest.raises(DomainError) as caught:
-        deed()
+        call()
     assert world(order) == before
     return caught.value.code
 
@@ -274,8 +274,8 @@ def test_a_number_is_free_again_after_a_refusal() -> None:
 def test_the_proposer_does_not_approve_or_refuse() -> None:
     li = person("li")
     request = proposed(li)
-    for deed in (approve, refuse):
-        code = refused(request.order, lambda deed=deed: deed(SETTLEMENT, request.pk, user=li, note="ok"))  # type: ignore[misc]
+    for call in (approve, refuse):
+        code = refused(request.order, lambda call=call: call(SETTLEMENT, request.pk, user=li, note="ok"))  # type: ignore[misc]
         assert code == "own_proposal"
 
 
@@ -292,8 +292,8 @@ def test_the_database_itself_refuses_a_decision_of_the_proposer() -> None:
 def test_who_has_no_right_to_decide_does_not(role: str) -> None:
     request = proposed()
     other = person("other", role)
-    for deed in (approve, refuse):
-        code = refused(request.order, lambda deed=deed: deed(SETTLEMENT, request.pk, user=other, note="ok"))  # type: ignore[misc]
+    for call in (approve, refuse):
+        code = refused(request.order, lambda call=call: call(SETTLEMENT, request.pk, user=other, note="ok"))  # type: ignore[misc]
         assert code == "not_allowed"
 
 
@@ -317,12 +317,12 @@ def test_limits_of_a_role_hold_for_proposing_and_for_deciding() -> None:
     assert approve(SETTLEMENT, request.pk, user=chief, note="ok").status == "approved"
 
 
-@pytest.mark.parametrize("deed", [approve, refuse])
-def test_a_decision_needs_words(deed: Any) -> None:
+@pytest.mark.parametrize("call", [approve, refuse])
+def test_a_decision_needs_words(call: Any) -> None:
     request = proposed()
     wang = person("wang")
     assert (
-        refused(request.order, lambda: deed(SETTLEMENT, request.pk, user=wang, note=" ")) == "reason_missing"
+        refused(request.order, lambda: call(SETTLEMENT, request.pk, user=wang, note=" ")) == "reason_missing"
     )
 
 
@@ -330,8 +330,8 @@ def test_what_is_decided_stays_decided() -> None:
     request = proposed()
     wang = person("wang")
     approve(SETTLEMENT, request.pk, user=wang, note="ok")
-    for deed in (approve, refuse, withdraw):
-        code = refused(request.order, lambda deed=deed: deed(SETTLEMENT, request.pk, user=wang, note="again"))  # type: ignore[misc]
+    for call in (approve, refuse, withdraw):
+        code = refused(request.order, lambda call=call: call(SETTLEMENT, request.pk, user=wang, note="again"))  # type: ignore[misc]
         assert code == "already_decided"
 
 
@@ -398,7 +398,7 @@ def test_a_case_that_led_to_it_is_resolved_with_it() -> None:
     approve(SETTLEMENT, request.pk, user=person("wang"), note="回单已核对")
     case.refresh_from_db()
     assert (case.resolution, case.resolved_by.get_username()) == ("回单已核对", "wang")  # type: ignore[union-attr]
-    steps = PaymentExceptionStep.objects.filter(exception=case).values_list("deed", flat=True)
+    steps = PaymentExceptionStep.objects.filter(exception=case).values_list("action", flat=True)
     assert list(steps) == ["settlement_proposed", "resolved"]
 
 

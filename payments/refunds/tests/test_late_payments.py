@@ -56,7 +56,7 @@ def test_refund_is_asked_for_by_the_rule(status: str, kind: str) -> None:
     case = PaymentException.objects.get()
     assert (case.kind, case.resolved_at) == (kind, None)
     step = PaymentExceptionStep.objects.get()
-    assert (step.deed, step.words, step.user) == ("refund_requested", request.reference, None)
+    assert (step.action, step.words, step.user) == ("refund_requested", request.reference, None)
     assert Order.objects.get(pk=payment.order_id).status == status
 
 
@@ -114,7 +114,7 @@ def test_what_cannot_be_asked_back_stays_with_the_reason() -> None:
     relay.run_relay()
     assert not RefundRequest.objects.exists()
     assert PaymentException.objects.get().resolved_at is None
-    assert PaymentExceptionStep.objects.get().deed == "noted"
+    assert PaymentExceptionStep.objects.get().action == "noted"
 
 
 @pytest.mark.postgres
