@@ -89,7 +89,7 @@ def test_order_paid_and_refunded_in_one_visit() -> None:
     verify_history()
 
 
-def test_partial_refund_ends_its_request_in_one_visit() -> None:
+def test_partial_refund_and_release_at_once() -> None:
     order = build_order_in("paid")
     apply_changes(reserve(order, "60.00"))
 
@@ -191,7 +191,7 @@ def test_refused_changes_leave_nothing() -> None:
     assert (row(order), kinds(order), OutboxEntry.objects.count()) == (before, ["created"], 0)
 
 
-def test_unknown_order_is_refused_and_the_others_stand() -> None:
+def test_unknown_order_is_refused_alone() -> None:
     order = build_order()
     unknown = Move(10**9, Action.PAY, machine.NOTIFICATION, PROVIDER)
 
@@ -203,7 +203,7 @@ def test_unknown_order_is_refused_and_the_others_stand() -> None:
     ]
 
 
-def test_row_changed_behind_the_lock_undoes_the_batch() -> None:
+def test_failed_guard_undoes_the_batch() -> None:
     first, second = build_order(), build_order()
 
     @transaction.atomic

@@ -32,24 +32,24 @@ def handle_close_requested(events: Sequence[Delivered]) -> Sequence[Answer]:
     """Mark the open attempts of these orders to be closed; close orders without one. Runs in the relay's transaction."""
     orders = lifecycle.lock({event.subject_id for event in events})
     closing = [order.pk for order in orders.values() if order.closing_at]
-    want_closed(closing)
+    mark_for_closing(closing)
     lifecycle.apply(orders, close_moves(orders))
     return [None] * len(events)
 
 
 def handle_order_paid(events: Sequence[Delivered]) -> Sequence[Answer]:
     """Mark the other attempts of paid orders to be closed: an order takes no second payment."""
-    want_closed({event.subject_id for event in events})
+    mark_for_closing({event.subject_id for event in events})
     return [None] * len(events)
 
 
 def handle_order_closed(events: Sequence[Delivered]) -> Sequence[Answer]:
     """Mark the attempts left to closed orders to be closed: a closed order takes no payment."""
-    want_closed({event.subject_id for event in events})
+    mark_for_closing({event.subject_id for event in events})
     return [None] * len(events)
 
 
-def want_closed(order_ids: Iterable[int]) -> int:
+def mark_for_closing(order_ids: Iterable[int]) -> int:
     """Mark the undecided attempts of these orders to be closed, and query them now; return how many are new."""
     now = timezone.now()
     attempts = Payment.objects.of_orders(order_ids).undecided().not_closing()
@@ -69,7 +69,7 @@ def finish_closing() -> int:
     while ids := list(waiting.filter(pk__gt=after).order_by("pk").values_list("pk", flat=True)[:SWEEP_BATCH]):
         with transaction.atomic():
             orders = lifecycle.lock(ids)
-            want_closed(pk for pk, order in orders.items() if order.closing_at)
+            mark_for_closing(pk for pk, order in orders.items() if order.closing_at)
             outcomes = lifecycle.apply(orders, close_moves(orders))
         closed += sum(outcome.result is Result.DONE for outcome in outcomes)
         after = ids[-1]

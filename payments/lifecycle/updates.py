@@ -1,4 +1,4 @@
-"""What a provider said about one attempt, whatever way we learnt it, and what became of it here."""
+"""The payment update: what a provider reports about one payment, from whatever source, and the result of applying it."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from payments.models import PaymentNotification
 from payments.providers.types import UpdateKind
 
 Outcome = PaymentNotification.Outcome
-# A clock may be fast or be in another zone; what lies beyond is no time at which money moved, and some of it (the
+# A clock may run ahead or be in another zone. What lies beyond is no time at which money moved, and some of it (the
 # last day of the calendar) cannot even be shown.
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 _MOST_AHEAD = timedelta(days=1)
 
 
 def plausible_time(at: datetime | None, *, seen_at: datetime) -> datetime | None:
-    """The time (UTC) that a provider gave, or None where it cannot be when it happened: we learnt it at `seen_at`."""
+    """Return the provider's time (UTC), or None where nothing can have happened then; we learnt of it at `seen_at`."""
     return at if at and _EARLIEST <= at <= seen_at + _MOST_AHEAD else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentUpdate:
-    """One normalised fact. Amounts are yuan, times UTC; `seen_at` is when we learnt it, `occurred_at` when it was.
+    """One normalised fact about one payment. Amounts are yuan, times UTC.
 
     `amount` is that of the whole payment (None never pays), `refund_amount` of this refund, `refunded_total` of all
-    refunds so far. `trigger` is machine.NOTIFICATION, QUERY, STATEMENT or MANUAL. `actor`: who it was, where it was not
-    the account's provider. The fields mean what `ParsedNotification` says; `detail` is
-    the provider's own words for a person.
+    refunds so far. `seen_at` is when we learnt of it, `occurred_at` when it happened. `trigger` is machine.NOTIFICATION,
+    QUERY, STATEMENT or MANUAL. `actor` is named in the history instead of the account's provider. `detail` is the
+    provider's text for a person. The other fields are those of `ParsedNotification`.
     """
 
     account_id: int
@@ -54,12 +54,13 @@ class PaymentUpdate:
 
     @property
     def at(self) -> datetime:
+        """When it happened (UTC), or when we learnt of it."""
         return plausible_time(self.occurred_at, seen_at=self.seen_at) or self.seen_at
 
 
 @dataclass(frozen=True, slots=True)
 class UpdateResult:
-    """What became of a finding. WAITING: undecided, to be tried again after `retry_after`."""
+    """The result of applying an update. WAITING: undecided, to be applied again after `retry_after`."""
 
     outcome: PaymentNotification.Outcome
     payment_id: int | None = None

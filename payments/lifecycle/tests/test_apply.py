@@ -1,4 +1,4 @@
-"""The payment door, whoever comes: several facts of one order, providers' answers, and what must never pay."""
+"""The payment door: several updates of one order, updates from queries, and what must never pay."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def paid(payment: Payment, **changes: Any) -> PaymentUpdate:
     return replace(update, **changes)
 
 
-def words(verdicts: list[UpdateResult]) -> list[str]:
-    return [verdict.outcome.value for verdict in verdicts]
+def outcomes(results: list[UpdateResult]) -> list[str]:
+    return [result.outcome.value for result in results]
 
 
 def state(payment: Payment) -> tuple[str, str]:
@@ -64,25 +64,25 @@ def untouched(payment: Payment) -> bool:
     return facts == ("open", None, "", "pending", 1)
 
 
-def test_an_answer_paid_is_a_payment_with_its_own_trigger() -> None:
+def test_query_pays_with_its_own_trigger() -> None:
     payment = build.build_payment(build.build_alipay())
-    verdicts = apply_updates([paid(payment)])
-    assert verdicts == [UpdateResult(verdicts[0].outcome, payment.pk, payment.order_id)]
-    assert (words(verdicts), state(payment)) == (["applied"], ("paid", "paid"))
+    results = apply_updates([paid(payment)])
+    assert results == [UpdateResult(results[0].outcome, payment.pk, payment.order_id)]
+    assert (outcomes(results), state(payment)) == (["applied"], ("paid", "paid"))
     line = OrderEvent.objects.get(order=payment.order, seq=2)
     assert (line.trigger, line.at) == ("query", AT)
 
 
-def test_the_same_answer_twice_in_one_call_is_applied_once() -> None:
+def test_same_update_twice_in_one_call() -> None:
     payment = build.build_payment(build.build_alipay())
-    assert words(apply_updates([paid(payment), paid(payment)])) == ["applied", "duplicate"]
+    assert outcomes(apply_updates([paid(payment), paid(payment)])) == ["applied", "duplicate"]
     assert OutboxEntry.objects.filter(name="order.paid").count() == 1
 
 
-def test_money_that_came_and_went_back_is_two_facts_in_order() -> None:
+def test_paid_and_refunded_in_order() -> None:
     payment = build.build_payment(build.build_alipay())
     back = paid(payment, kind=UpdateKind.REFUND, full_refund=True)
-    assert words(apply_updates([paid(payment), back])) == ["applied", "refund_applied"]
+    assert outcomes(apply_updates([paid(payment), back])) == ["applied", "refund_applied"]
     assert state(payment) == ("refunded", "refunded")
     refund = Refund.objects.get()
     assert (refund.amount, refund.refunded_at) == (Decimal("199.00"), AT)
@@ -99,25 +99,25 @@ def test_money_that_came_and_went_back_is_two_facts_in_order() -> None:
         ({"account_id": 999_999}, "wrong_account"),
     ],
 )
-def test_what_does_not_fit_never_pays(changes: dict[str, Any], outcome: str) -> None:
+def test_mismatch_never_pays(changes: dict[str, Any], outcome: str) -> None:
     payment = build.build_payment(build.build_alipay())
     update = paid(payment, **changes)
     if "account_id" in changes:
         update = replace(update, account_id=build.build_webhook().pk)
-    assert words(apply_updates([update])) == [outcome]
+    assert outcomes(apply_updates([update])) == [outcome]
     assert untouched(payment)
     case = PaymentException.objects.get()
     assert (case.kind, case.payment_id, case.detail["expected_amount"]) == (outcome, payment.pk, "199.00")
     assert OutboxEntry.objects.filter(name="payment.exception_raised").count() == 1
 
 
-def test_an_attempt_for_less_than_the_order_never_pays_it() -> None:
+def test_attempt_for_less_never_pays() -> None:
     payment = build.build_payment(build.build_alipay(), amount=Decimal("0.01"))
-    assert words(apply_updates([paid(payment)])) == ["amount_mismatch"]
+    assert outcomes(apply_updates([paid(payment)])) == ["amount_mismatch"]
     assert untouched(payment)
 
 
-def test_one_fact_makes_one_open_case_and_a_new_one_after_it_was_resolved() -> None:
+def test_one_open_case_for_one_fact() -> None:
     payment = build.build_payment(build.build_alipay())
     wrong = paid(payment, amount=Decimal("1.00"), trigger=machine.NOTIFICATION)
     apply_updates([wrong])
@@ -137,26 +137,30 @@ def test_one_fact_makes_one_open_case_and_a_new_one_after_it_was_resolved() -> N
     assert PaymentException.objects.open().count() == 1
 
 
-def test_unknown_references_wait_ten_minutes() -> None:
+def test_unknown_reference_waits_ten_minutes() -> None:
     payment = build.build_payment(build.build_alipay())
     young = paid(payment, reference="NOBODY")
-    verdict = apply_updates([young])[0]
-    assert (verdict.outcome.value, verdict.retry_after) == ("", timedelta(seconds=15))
+    result = apply_updates([young])[0]
+    assert (result.outcome.value, result.retry_after) == ("", timedelta(seconds=15))
     old = replace(young, seen_at=timezone.now() - timedelta(minutes=10))
-    assert words(apply_updates([old])) == ["unknown_order"]
+    assert outcomes(apply_updates([old])) == ["unknown_order"]
     closed = replace(young, kind=UpdateKind.CLOSED)
-    assert words(apply_updates([closed])) == ["noted"]
+    assert outcomes(apply_updates([closed])) == ["noted"]
     assert untouched(payment)
 
 
-def test_a_closed_attempt_that_is_paid_after_all_pays_its_pending_order() -> None:
+def test_closed_attempt_pays_a_pending_order() -> None:
     payment = build.build_payment(build.build_alipay())
     closed = paid(payment, kind=UpdateKind.CLOSED)
-    assert words(apply_updates([closed, closed, paid(payment)])) == ["closed_noted", "duplicate", "applied"]
+    assert outcomes(apply_updates([closed, closed, paid(payment)])) == [
+        "closed_noted",
+        "duplicate",
+        "applied",
+    ]
     assert state(payment) == ("paid", "paid")
 
 
-def test_a_mixed_batch_gives_each_its_own_verdict() -> None:
+def test_each_update_has_its_own_result() -> None:
     account = build.build_alipay()
     payments = [build.build_payment(account) for _ in range(4)]
     updates = [
@@ -165,13 +169,13 @@ def test_a_mixed_batch_gives_each_its_own_verdict() -> None:
         paid(payments[2], reference="NOBODY"),
         paid(payments[3], provider_reference=f"T{payments[0].pk}"),
     ]
-    assert words(apply_updates(updates)) == ["applied", "amount_mismatch", "", "reference_conflict"]
+    assert outcomes(apply_updates(updates)) == ["applied", "amount_mismatch", "", "reference_conflict"]
     assert [state(payment)[1] for payment in payments] == ["paid", "pending", "pending", "pending"]
     assert Order.objects.filter(status="paid").count() == 1
 
 
-def test_an_impossible_time_in_an_answer_is_when_we_learnt_it() -> None:
+def test_impossible_time_is_replaced() -> None:
     payment = build.build_payment(build.build_alipay())
     update = paid(payment, occurred_at=datetime(9999, 12, 31, 23, 59, tzinfo=UTC))
-    assert words(apply_updates([update])) == ["applied"]
+    assert outcomes(apply_updates([update])) == ["applied"]
     assert Order.objects.get(pk=payment.order_id).paid_at == update.seen_at

@@ -1,4 +1,4 @@
-"""A payment that arrives while the closer runs: the first wins, or the exception stands in the queue. Never silence."""
+"""A payment that arrives while the closer runs: the first wins, or a case is opened."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def test_payment_after_the_closer(provider: HTTPServer) -> None:
     assert fresh(payment).is_surplus
 
 
-def test_answer_and_notification_at_once_pay_once(provider: HTTPServer) -> None:
+def test_query_and_notification_pay_once(provider: HTTPServer) -> None:
     answer_with(provider, "succeeded")
     account = askable(provider)
     for number in range(20):
@@ -154,7 +154,7 @@ def test_answer_and_notification_at_once_pay_once(provider: HTTPServer) -> None:
         assert _transitions(payment) == ["paid"]
 
 
-def test_attempt_begun_while_the_order_is_handed_over(provider: HTTPServer) -> None:
+def test_attempt_started_during_close_request(provider: HTTPServer) -> None:
     """Either the attempt is on record and is closed with the others, or it is refused: none is forgotten."""
     answer_with(provider, "pending")
     first, second = askable(provider), build_webhook("second")

@@ -1,4 +1,4 @@
-"""An order that waits to be closed is taken up again, whatever became of the event that should have finished it."""
+"""The sweep closes orders that wait for it, even when the event that should have closed them is lost."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ def close_attempt(payment: Payment) -> None:
     payment.save()
 
 
-def test_an_attempt_whose_event_was_lost_is_marked_again() -> None:
+def test_lost_event_is_made_up_for() -> None:
     payment = waiting_payment()
     assert finish_closing() == 0
     assert Payment.objects.get(pk=payment.pk).close_wanted_at is not None
     assert Order.objects.get(pk=payment.order_id).status == "pending"
 
 
-def test_an_order_whose_rule_was_off_when_its_last_attempt_closed_closes_later() -> None:
+def test_disabled_rule_delays_the_close() -> None:
     payment = waiting_payment()
     close_attempt(payment)
     TransitionRule.objects.filter(action="close").update(is_enabled=False)
@@ -60,14 +60,14 @@ def test_an_order_whose_rule_was_off_when_its_last_attempt_closed_closes_later()
     assert finish_closing() == 0
 
 
-def test_one_that_was_asked_for_just_now_is_left_to_its_event() -> None:
+def test_recent_request_is_left_to_its_event() -> None:
     payment = waiting_payment(waits=timedelta(0))
     close_attempt(payment)
     assert finish_closing() == 0
     assert Order.objects.get(pk=payment.order_id).status == "pending"
 
 
-def test_money_that_arrives_ends_the_waiting() -> None:
+def test_payment_ends_the_waiting() -> None:
     payment = waiting_payment()
     assert closing_estimate().waiting == 1
     apply_changes(Move(payment.order_id, Action.PAY, machine.NOTIFICATION, Actor("provider")))

@@ -134,7 +134,7 @@ def test_mixed_updates_write_each_order_once() -> None:
     assert verify_history().lines == OrderEvent.objects.count()
 
 
-def test_all_lines_of_an_order_are_chained_in_order() -> None:
+def test_lines_of_an_order_are_in_order() -> None:
     pay, part, whole, close, surplus = updates = mixed(refundable())
 
     applied(updates)
@@ -187,7 +187,7 @@ def test_refused_order_leaves_no_line() -> None:
     assert OutboxEntry.objects.filter(name="order.refunded").count() == 0
 
 
-def test_order_with_another_open_attempt_stays_open() -> None:
+def test_other_open_attempt_keeps_it_open() -> None:
     account = refundable()
     update = closed(account)
     order = Payment.objects.get(reference=update.reference).order

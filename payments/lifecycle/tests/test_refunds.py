@@ -1,4 +1,4 @@
-"""Only the provider confirms a refund; what it says reaches the request, and what nobody asked for a person."""
+"""Only the provider confirms a refund: its updates end the request, and an unrequested refund opens a case."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ pytestmark = pytest.mark.django_db
 ZERO = Decimal("0.00")
 
 
-def told(payment: Payment, kind: UpdateKind = UpdateKind.REFUND, **changes: Any) -> PaymentUpdate:
-    """A provider's word about a refund of this payment."""
+def reported(payment: Payment, kind: UpdateKind = UpdateKind.REFUND, **changes: Any) -> PaymentUpdate:
+    """An update about a refund of this payment."""
     update = PaymentUpdate(
         account_id=payment.account_id,
         kind=kind,
@@ -50,11 +50,11 @@ def told(payment: Payment, kind: UpdateKind = UpdateKind.REFUND, **changes: Any)
 
 def about(request: RefundRequest, kind: UpdateKind = UpdateKind.REFUND, **changes: Any) -> PaymentUpdate:
     given = {"refund_reference": request.reference, "refund_amount": request.amount, **changes}
-    return told(request.payment, kind, **given)
+    return reported(request.payment, kind, **given)
 
 
 def apply(*updates: PaymentUpdate) -> list[str]:
-    return [str(verdict.outcome.value) for verdict in apply_updates(updates)]
+    return [str(result.outcome.value) for result in apply_updates(updates)]
 
 
 def state(request: RefundRequest) -> tuple[str, Decimal, Decimal]:
@@ -71,7 +71,7 @@ def rows() -> list[tuple[str, str]]:
     return [(number, f"{amount}") for number, amount in found]
 
 
-def test_a_confirmation_ends_the_request_and_its_reservation_in_one_transaction() -> None:
+def test_confirmation_ends_the_request() -> None:
     request = ask_back(paid_payment(), "60.00")
     assert apply(about(request), about(request)) == ["refund_applied", "duplicate"]
     assert state(request) == ("succeeded", Decimal("60.00"), ZERO)
@@ -79,7 +79,7 @@ def test_a_confirmation_ends_the_request_and_its_reservation_in_one_transaction(
     assert OrderEvent.objects.filter(order_id=request.order_id, kind="refund_ended").count() == 1
 
 
-def test_the_whole_amount_refunds_the_order() -> None:
+def test_whole_amount_refunds_the_order() -> None:
     request = ask_back(paid_payment(status="completed"), "199.00")
     assert apply(about(request)) == ["refund_applied"]
     assert (state(request), order_of(request.payment).status) == (
@@ -88,7 +88,7 @@ def test_the_whole_amount_refunds_the_order() -> None:
     )
 
 
-def test_a_surplus_goes_back_and_its_order_stays_as_it_is() -> None:
+def test_surplus_leaves_its_order_alone() -> None:
     request = ask_back(surplus_payment(), "199.00")
     assert apply(about(request)) == ["refund_applied"]
     assert state(request) == ("succeeded", Decimal("199.00"), ZERO)
@@ -96,9 +96,9 @@ def test_a_surplus_goes_back_and_its_order_stays_as_it_is() -> None:
     assert (order.status, order.refunded_amount) == ("closed", ZERO)
 
 
-def test_a_refund_that_nobody_asked_for_is_applied_and_told_to_a_person() -> None:
+def test_unrequested_is_applied_with_a_case() -> None:
     payment = paid_payment()
-    update = told(payment, refund_reference="CONSOLE-1", refund_amount=Decimal("50.00"))
+    update = reported(payment, refund_reference="CONSOLE-1", refund_amount=Decimal("50.00"))
     assert apply(update, update) == ["refund_applied", "duplicate"]
     payment.refresh_from_db()
     assert (payment.refunded_amount, cases(), rows()) == (
@@ -108,20 +108,20 @@ def test_a_refund_that_nobody_asked_for_is_applied_and_told_to_a_person() -> Non
     assert (case.amount, case.payment_id, case.order_id) == (Decimal("50.00"), payment.pk, payment.order_id)
 
 
-def test_an_unasked_refund_beside_ours_is_still_unasked() -> None:
+def test_unrequested_beside_a_request() -> None:
     request = ask_back(paid_payment(), "60.00")
-    apply(told(request.payment, refund_reference="CONSOLE-1", refund_amount=Decimal("60.00")))
+    apply(reported(request.payment, refund_reference="CONSOLE-1", refund_amount=Decimal("60.00")))
     assert (cases(), state(request)) == (["refund_event"], ("approved", Decimal("60.00"), Decimal("60.00")))
 
 
-def test_another_payments_number_confirms_nothing() -> None:
+def test_number_of_another_payment() -> None:
     request = ask_back(paid_payment(), "60.00")
     other = paid_payment(request.payment.account)
-    apply(told(other, refund_reference=request.reference, refund_amount=Decimal("60.00")))
+    apply(reported(other, refund_reference=request.reference, refund_amount=Decimal("60.00")))
     assert (state(request)[0], cases()) == ("approved", ["refund_event"])
 
 
-def test_a_sum_that_runs_ahead_of_the_single_refunds_is_counted_once() -> None:
+def test_sum_ahead_of_single_refunds() -> None:
     """Alipay's sums hold refunds of which it has not told one by one: a lost answer, then the next refund."""
     payment = paid_payment(total="100.00")
     lost, second = ask_back(payment, "30.00"), ask_back(payment, "20.00")
@@ -135,19 +135,19 @@ def test_a_sum_that_runs_ahead_of_the_single_refunds_is_counted_once() -> None:
     assert (order_of(payment).refunded_amount, cases()) == (Decimal("50.00"), [])
 
 
-def test_an_overtaken_notice_gives_its_refund_a_row_of_its_own() -> None:
+def test_overtaken_notification_gets_its_row() -> None:
     payment = paid_payment(total="100.00")
-    late = told(
+    late = reported(
         payment, refund_reference="C1", refund_amount=Decimal("10.00"), refunded_total=Decimal("10.00")
     )
-    first = told(
+    first = reported(
         payment, refund_reference="C2", refund_amount=Decimal("20.00"), refunded_total=Decimal("30.00")
     )
     assert apply(first, late, late) == ["refund_applied", "duplicate", "duplicate"]
     assert rows() == [("C2", "20.00"), ("C1", "10.00")]
 
 
-def test_money_that_goes_back_is_on_record_even_where_the_order_refuses_its_state() -> None:
+def test_order_that_refuses_keeps_the_record() -> None:
     request = ask_back(paid_payment(), "199.00")
     TransitionRule.objects.filter(action="refund").update(is_enabled=False)
     assert apply(about(request)) == ["refund_event"]
@@ -158,30 +158,30 @@ def test_money_that_goes_back_is_on_record_even_where_the_order_refuses_its_stat
     assert (order_of(request.payment).status, cases()) == ("paid", ["refund_event"])
 
 
-def test_a_full_refund_without_a_number_is_ours_while_we_wait_for_as_much() -> None:
+def test_unnumbered_full_refund_is_expected() -> None:
     """A query that says «all of it went back» names no refund; the request is confirmed by its own answer."""
     request = ask_back(paid_payment(), "199.00")
-    assert apply(told(request.payment, full_refund=True)) == ["refund_applied"]
+    assert apply(reported(request.payment, full_refund=True)) == ["refund_applied"]
     assert (cases(), state(request)) == ([], ("approved", Decimal("199.00"), Decimal("199.00")))
     assert apply(about(request)) == ["refund_applied"]
     assert (cases(), state(request)) == ([], ("succeeded", Decimal("199.00"), ZERO))
     assert rows() == [(request.reference, "199.00")]
 
 
-def test_another_amount_than_we_asked_for_is_a_case_and_changes_nothing() -> None:
+def test_other_amount_than_requested() -> None:
     request = ask_back(paid_payment(), "60.00")
     assert apply(about(request, refund_amount=Decimal("59.00"))) == ["amount_mismatch"]
     assert (state(request), cases()) == (("approved", ZERO, Decimal("60.00")), ["amount_mismatch"])
 
 
-def test_a_failure_releases_the_order_and_tells_a_person_once() -> None:
+def test_failure_releases_the_order_once() -> None:
     request = ask_back(paid_payment(), "60.00")
     failed = about(request, UpdateKind.REFUND_FAILED)
     assert apply(failed, failed) == ["refund_trouble", "duplicate"]
     assert (state(request), cases()) == (("failed", ZERO, ZERO), ["refund_trouble"])
 
 
-def test_what_hangs_stays_reserved_until_it_ends() -> None:
+def test_abnormal_stays_reserved_until_it_ends() -> None:
     request = ask_back(paid_payment(), "60.00")
     hangs = about(request, UpdateKind.REFUND_ABNORMAL)
     assert apply(hangs, hangs) == ["refund_trouble", "duplicate"]
@@ -190,7 +190,7 @@ def test_what_hangs_stays_reserved_until_it_ends() -> None:
     assert state(request) == ("succeeded", Decimal("60.00"), ZERO)
 
 
-def test_a_failure_after_the_money_went_back_is_told_and_changes_nothing() -> None:
+def test_failure_after_success_opens_a_case() -> None:
     request = ask_back(paid_payment(), "60.00")
     assert apply(about(request), about(request, UpdateKind.REFUND_FAILED)) == [
         "refund_applied",
@@ -199,7 +199,7 @@ def test_a_failure_after_the_money_went_back_is_told_and_changes_nothing() -> No
     assert (state(request), cases()) == (("succeeded", Decimal("60.00"), ZERO), ["refund_trouble"])
 
 
-def test_money_that_went_back_for_a_failed_request_counts_and_is_told() -> None:
+def test_success_after_failure_opens_a_case() -> None:
     request = ask_back(paid_payment(), "60.00")
     assert apply(about(request, UpdateKind.REFUND_FAILED), about(request)) == [
         "refund_trouble",
@@ -211,37 +211,37 @@ def test_money_that_went_back_for_a_failed_request_counts_and_is_told() -> None:
     )
 
 
-def test_a_request_that_was_refused_and_is_confirmed_all_the_same_is_told() -> None:
+def test_refused_but_confirmed_opens_a_case() -> None:
     request = ask_back(paid_payment(), "60.00", user=staff("agent"))
     refuse(REFUND, request.pk, user=staff("supervisor"), note="no")
     assert apply(about(request)) == ["refund_applied"]
     assert (state(request), cases()) == (("succeeded", Decimal("60.00"), ZERO), ["refund_event"])
 
 
-def test_trouble_with_a_refund_of_somebody_else_moves_nothing() -> None:
+def test_foreign_failure_moves_nothing() -> None:
     payment = paid_payment()
-    assert apply(told(payment, UpdateKind.REFUND_FAILED, refund_reference="CONSOLE-1")) == ["noted"]
+    assert apply(reported(payment, UpdateKind.REFUND_FAILED, refund_reference="CONSOLE-1")) == ["noted"]
     assert cases() == []
 
 
-def test_a_paid_attempt_that_its_provider_closes_is_a_reversal_for_a_person() -> None:
+def test_closed_after_payment_is_a_reversal() -> None:
     payment = paid_payment()
     # The answer may have been on its way while the money came.
-    assert (apply(told(payment, UpdateKind.CLOSED)), cases()) == (["noted"], [])
+    assert (apply(reported(payment, UpdateKind.CLOSED)), cases()) == (["noted"], [])
     Payment.objects.filter(pk=payment.pk).update(paid_at=timezone.now() - timedelta(minutes=3))
-    assert apply(told(payment, UpdateKind.CLOSED)) == ["reversed"]
+    assert apply(reported(payment, UpdateKind.CLOSED)) == ["reversed"]
     payment.refresh_from_db()
     assert (payment.status, order_of(payment).status, cases()) == ("paid", "paid", ["reversed"])
 
 
-def test_a_closing_while_money_is_on_its_way_back_is_none() -> None:
+def test_closed_while_refunding_is_none() -> None:
     request = ask_back(paid_payment(), "199.00")
-    assert apply(told(request.payment, UpdateKind.CLOSED)) == ["noted"]
-    assert apply(about(request), told(request.payment, UpdateKind.CLOSED)) == ["refund_applied", "noted"]
+    assert apply(reported(request.payment, UpdateKind.CLOSED)) == ["noted"]
+    assert apply(about(request), reported(request.payment, UpdateKind.CLOSED)) == ["refund_applied", "noted"]
     assert cases() == []
 
 
-def test_the_drain_pays_for_refunds_only_when_there_are_any() -> None:
+def test_payments_cost_no_refund_statements() -> None:
     """The number of statements of a round of payments does not know of refunds, and one of refunds does not grow."""
     account = build.build_alipay()
 
@@ -252,7 +252,7 @@ def test_the_drain_pays_for_refunds_only_when_there_are_any() -> None:
 
     def paid() -> PaymentUpdate:
         payment = build.build_payment(account)
-        return told(
+        return reported(
             payment, UpdateKind.PAYMENT, amount=payment.amount, provider_reference=secrets.token_hex(8)
         )
 
@@ -264,7 +264,7 @@ def test_the_drain_pays_for_refunds_only_when_there_are_any() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_notification_confirms() -> None:
+def test_notification_confirms() -> None:
     request = ask_back(paid_payment(), "60.00")
     body, headers = build.webhook_call(
         request.payment, event="refund.succeeded", amount="60.00", refund_reference=request.reference
