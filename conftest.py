@@ -13,6 +13,9 @@ from django.db.backends.base.operations import BaseDatabaseOperations
 from pytest_django import DjangoDbBlocker
 
 from ordersite.tests.flushing import Flusher
+from sandbox.tests.nobody import nobody
+
+pytest_plugins = ["scripts.own_network"]
 
 # Django's flush command gives the signal itself; the name is not in its published types.
 _flush_command: Any = flush
@@ -45,9 +48,13 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
 
 @pytest.fixture(autouse=True)
 def own_places(settings: Any, tmp_path: Any) -> None:
-    """What one test leaves in the cache or among the anchors must not be seen by another, on no worker."""
+    """What one test leaves in the cache or among the anchors must not be seen by another, on no worker.
+
+    Notifications for the shop go to a port where nobody listens, unless the test starts a web server of its own.
+    """
     settings.HISTORY_ANCHOR_DIR = str(tmp_path / "anchors")
     settings.PRIVATE_DIR = str(tmp_path / "private")
+    settings.PUBLIC_BASE_URL = nobody()
     default = {**settings.CACHES["default"], "KEY_PREFIX": uuid.uuid4().hex}
     settings.CACHES = {**settings.CACHES, "default": default}
 

@@ -43,6 +43,7 @@ from payments.models import (
     StatementLine,
     StatementMapping,
 )
+from sandbox.tests.nobody import nobody
 
 VISITORS = ("anonymous", "merchant", *ROLES, "superuser")
 # A regular expression of a route is written as its name alone: `(?P<token>[A-Z]{16})` as `<token>`.
@@ -122,7 +123,7 @@ def build_world() -> dict[str, str]:
     )
     rows = [order, shipment, shop, shipment.warehouse, *_payment_rows(order), *_machine_rows(order)]
     rows.append(ShipmentException.objects.create(kind="not_signed", shipment=shipment, order=shipment.order))
-    rows.append(build_account("http://127.0.0.1:9/query"))
+    rows.append(build_account(f"{nobody()}/query"))
     rows.append(add_client(shop, name="ERP", scopes=["orders:read"])[0])
     values = {f"{row._meta.app_label}.{row._meta.model_name}": str(row.pk) for row in rows}
     for model in admin.site._registry:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
 
 from ordersite.tests.site import Site, whole_site
 from scripts.services import new_folder
@@ -34,11 +35,14 @@ def site() -> Iterator[Site]:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
+def browser(site: Site) -> Iterator[Browser]:
+    """Chromium that reaches this site and its sandbox, and no other address."""
     path = os.environ.get("TEST_CHROMIUM") or "/usr/bin/chromium"
     quiet = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
+    reached = ", ".join(f"MAP 127.0.0.1:{port} 127.0.0.1" for port in (site.port, site.sandbox_port))
+    confined = f"--host-resolver-rules={reached}, MAP * ~NOTFOUND"
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=quiet)
+        chromium = playwright.chromium.launch(executable_path=path, args=[*quiet, confined])
         yield chromium
         chromium.close()
 
@@ -67,6 +71,18 @@ def log_in(site: Site, page: Page, username: str, path: str) -> None:
     with page.expect_navigation():  # before it the old page is idle too
         page.keyboard.press("Enter")
     page.wait_for_load_state("networkidle")
+
+
+def test_the_browser_reaches_no_other_server(browser: Browser) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        other.settimeout(0)
+        page = open_page(browser, DESKTOP)
+
+        with pytest.raises(Error, match="ERR_NAME_NOT_RESOLVED"):
+            page.goto(f"http://127.0.0.1:{other.getsockname()[1]}/")
+
+        with pytest.raises(BlockingIOError):
+            other.accept()
 
 
 def test_an_order_goes_all_the_way(site: Site, browser: Browser) -> None:

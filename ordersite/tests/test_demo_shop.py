@@ -35,7 +35,6 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 @pytest.fixture
 def shop(box: Running, settings: Any) -> Path:
     settings.DEMO_SHOP = True
-    settings.PUBLIC_BASE_URL = "http://127.0.0.1:1"
     assert len(seed(sandbox_url=box.url, folder=box.folder)) == 5
     return box.folder
 

@@ -20,6 +20,7 @@ from payments.accounts.save import save_account
 from payments.attempts.start import start_attempt
 from payments.models import Payment, PaymentAccount
 from payments.providers.types import RefundInstruction
+from sandbox.tests.nobody import nobody
 from sandbox.tests.running import APP_ID, ROOT, SELLER_ID, Running, call, private_pem
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -100,5 +101,5 @@ def sandbox_refund(payment: Payment, amount: str) -> RefundInstruction:
         payment_amount=payment.amount,
         requested_at=timezone.now(),
         provider_reference=payment.provider_reference,
-        notify_url="http://127.0.0.1:1/notify/",
+        notify_url=f"{nobody()}/notify/",
     )

@@ -23,6 +23,7 @@ from standardwebhooks.webhooks import Webhook
 
 from sandbox.accounts import account_of
 from sandbox.config import Settings
+from sandbox.tests.nobody import nobody
 
 APP_ID, SELLER_ID = "2021000000000001", "2088000000000001"
 ROOT = Path(__file__).parents[2]
@@ -150,13 +151,16 @@ def free_port() -> int:
 
 @contextmanager
 def started(folder: Path, **environ: str) -> Iterator[Running]:
-    """A sandbox process on a free port; retries and parcels run fast unless `environ` says otherwise."""
+    """A sandbox process on a free port that asks nobody for orders; retries and parcels are quick.
+
+    `environ` says otherwise where a test needs it.
+    """
     key, port = new_key(), free_port()
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "alipay_app_public.pem").write_bytes(public_pem(key))
     defaults = {
         "SANDBOX_PORT": str(port), "SANDBOX_DIR": str(folder), "SANDBOX_NOTIFY_SPEED": "1000",
-        "SANDBOX_ERP_POLL_SECONDS": "0.1", "SANDBOX_SHIP_SECONDS": "0.3", "ORDERSITE_URL": "http://127.0.0.1:1",
+        "SANDBOX_ERP_POLL_SECONDS": "0.1", "SANDBOX_SHIP_SECONDS": "0.3", "ORDERSITE_URL": nobody(),
     }  # fmt: skip
     process = subprocess.Popen(
         [sys.executable, "-m", "sandbox"], cwd=ROOT, env={**os.environ, **defaults, **environ}

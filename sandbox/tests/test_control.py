@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from pytest_httpserver import HTTPServer
 
+from sandbox.tests.nobody import nobody
 from sandbox.tests.running import ROOT, Running, call, started, wait_for
 from sandbox.tests.test_alipay import listen, open_cashier, pay_url, received
 from sandbox.tests.test_webhook import order
@@ -92,7 +93,7 @@ def test_notify_sends_the_same_again_or_a_new_one(box: Running, httpserver: HTTP
 
 
 def test_retries_can_be_stopped(box: Running) -> None:
-    box.control("pay", pay_url=pay_url(box, "QUIET000000000001", notify_url="http://127.0.0.1:1/notify"))
+    box.control("pay", pay_url=pay_url(box, "QUIET000000000001", notify_url=f"{nobody()}/notify"))
     wait_for(lambda: len(box.notices("QUIET000000000001")[0]["attempts"]) >= 4)
     assert box.control("notifications", "DELETE").json == {"given_up": 1}
     assert box.notices("QUIET000000000001")[0]["state"] == "given_up"

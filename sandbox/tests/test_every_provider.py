@@ -12,6 +12,7 @@ from pytest_httpserver import HTTPServer
 
 from sandbox import refunds, trades
 from sandbox.store import Store
+from sandbox.tests.nobody import nobody
 from sandbox.tests.running import Running, call, wait_for
 from sandbox.tests.test_alipay import pay_url
 from sandbox.tests.test_unionpay import front, signed
@@ -64,7 +65,7 @@ def bodies(httpserver: HTTPServer, path: str) -> list[bytes]:
 @each_provider
 def test_the_control_page_shows_and_pays_a_waiting_trade(box: Running, provider: str) -> None:
     reference = f"PAGE{provider.upper():0>12}"
-    BEGIN[provider](box, reference, "http://127.0.0.1:1/notify")
+    BEGIN[provider](box, reference, f"{nobody()}/notify")
     panel = call("GET", f"{box.url}/control/panel").text
     (row,) = (row for row in panel.split("<tr>") if reference in row and "POST /control/pay" in row)
     assert f'class="provider {provider}"' in row

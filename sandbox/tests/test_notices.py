@@ -10,6 +10,7 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Response
 
 from sandbox.alipay_notices import GAPS
+from sandbox.tests.nobody import nobody
 from sandbox.tests.running import Running, started, wait_for
 from sandbox.tests.test_alipay import check_signature, listen, pay_url, received
 
@@ -58,7 +59,7 @@ def test_after_the_last_gap_it_gives_up(tmp_path: Path, httpserver: HTTPServer) 
 
 
 def test_a_merchant_that_is_away_is_tried_again(box: Running) -> None:
-    pay(box, "AWAY0000000000001", "http://127.0.0.1:1/notify")
+    pay(box, "AWAY0000000000001", f"{nobody()}/notify")
     wait_for(lambda: len(box.notices("AWAY0000000000001")[0]["attempts"]) >= 4)
     attempt = box.notices("AWAY0000000000001")[0]["attempts"][0]
     assert attempt["status"] == 0

@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from pytest_httpserver import HTTPServer
 
 from sandbox.bill_files import UNIONPAY_WIDTHS
+from sandbox.tests.nobody import nobody
 from sandbox.tests.running import Reply, Running, call, wait_for
 
 CHINA = timezone(timedelta(hours=8))
@@ -82,7 +83,7 @@ def ask(account: Any, name: str, **more: str) -> Fields:
 def front(account: Any, reference: str, **more: str) -> Reply:
     fields = {
         "txnType": "01", "txnSubType": "01", "channelType": "07", "orderId": reference, "txnAmt": "9680",
-        "currencyCode": "156", "backUrl": "http://127.0.0.1:1/notify", **more,
+        "currencyCode": "156", "backUrl": f"{nobody()}/notify", **more,
     }  # fmt: skip
     body = urlencode(signed(account, **fields)).encode()
     return call("POST", f"{account['gateway_url']}/frontTransReq.do", body=body)

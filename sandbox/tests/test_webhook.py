@@ -8,6 +8,7 @@ import pytest
 from pytest_httpserver import HTTPServer
 from standardwebhooks.webhooks import Webhook
 
+from sandbox.tests.nobody import nobody
 from sandbox.tests.running import Reply, Running, call, signed, wait_for
 
 
@@ -18,7 +19,7 @@ def order(reference: str, **more: object) -> dict[str, object]:
         "currency": "CNY",
         "subject": "保温杯 ×3",
         "expires_at": (datetime.now(UTC) + timedelta(minutes=30)).isoformat(),
-        "notify_url": "http://127.0.0.1:1/notify",
+        "notify_url": f"{nobody()}/notify",
         "return_url": "http://shop.test/back",
     }
     return {**plain, **more}

@@ -20,6 +20,7 @@ from cryptography.x509 import load_pem_x509_certificate
 from pytest_httpserver import HTTPServer
 from wechatpayv3 import WeChatPay, WeChatPayType
 
+from sandbox.tests.nobody import nobody
 from sandbox.tests.running import Reply, Running, call, wait_for
 
 CHINA = timezone(timedelta(hours=8))
@@ -49,9 +50,7 @@ def merchant(box: Running, account: Any) -> Iterator[Any]:
     return client
 
 
-def ordered(
-    merchant: Any, reference: str, *, notify: str = "http://127.0.0.1:1/notify", fen: int = 9680
-) -> str:
+def ordered(merchant: Any, reference: str, *, notify: str = f"{nobody()}/notify", fen: int = 9680) -> str:
     status, text = merchant.pay(
         description="保温杯 500 ml", out_trade_no=reference, amount={"total": fen}, notify_url=notify
     )
@@ -143,7 +142,7 @@ def test_an_order_is_taken_once(merchant: Any) -> None:
     status, told_ = answer(
         merchant.pay(
             description="保温杯", out_trade_no="WXTWICE000000001", amount={"total": 1},
-            notify_url="http://127.0.0.1:1/notify",
+            notify_url=f"{nobody()}/notify",
         )
     )  # fmt: skip
     assert (status, told_["code"]) == (400, "INVALID_REQUEST")
@@ -153,7 +152,7 @@ def test_jsapi_gives_a_prepay_id(box: Running, merchant: Any) -> None:
     status, told_ = answer(
         merchant.pay(
             description="保温杯", out_trade_no="WXJSAPI000000001", amount={"total": 1}, payer={"openid": "oABC"},
-            notify_url="http://127.0.0.1:1/notify", pay_type=WeChatPayType.JSAPI,
+            notify_url=f"{nobody()}/notify", pay_type=WeChatPayType.JSAPI,
         )
     )  # fmt: skip
     assert (status, told_["prepay_id"][:2]) == (200, "wx")

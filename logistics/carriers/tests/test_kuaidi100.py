@@ -26,6 +26,7 @@ from logistics.carriers.types import (
     tidy_events,
 )
 from ordersite.lib.http import Gateway
+from sandbox.tests.nobody import nobody
 
 PAYLOADS = Path(__file__).parent / "payloads"
 NUMBER = "YT2600227881409"
@@ -244,7 +245,7 @@ def test_http_429_means_throttled(server: HTTPServer) -> None:
 
 def test_connection_error_means_busy() -> None:
     with pytest.raises(CarrierError) as caught:
-        Kuaidi100().query(QUERY, account_keys("http://127.0.0.1:9/query.do"), Gateway())
+        Kuaidi100().query(QUERY, account_keys(f"{nobody()}/query.do"), Gateway())
     assert caught.value.code == "busy"
 
 

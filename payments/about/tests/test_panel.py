@@ -19,6 +19,7 @@ from payments.models import Payment, PaymentException
 from payments.notifications import apply
 from payments.tests.builders import alipay_body, build_alipay, build_payment, build_webhook, post_alipay
 from payments.tests.steps import fresh
+from sandbox.tests.nobody import nobody
 
 pytestmark = pytest.mark.django_db
 
@@ -86,7 +87,7 @@ def test_timeline_tells_attempt_notification_and_case() -> None:
 
 
 def test_open_cases_first_and_the_wait() -> None:
-    account = build_webhook(query_url="http://127.0.0.1:9/")
+    account = build_webhook(query_url=f"{nobody()}/")
     now = timezone.now()
     payment = build_payment(account, close_wanted_at=now, next_query_at=now - timedelta(seconds=1))
     PaymentException.objects.create(kind="provider_silent", dedup_key="x", order=payment.order)

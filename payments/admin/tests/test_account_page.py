@@ -13,6 +13,7 @@ from payments.models import PaymentAccount
 from payments.provider_calls.throttle import PROVIDERS, claim_payments
 from payments.tests import builders as build
 from payments.tests.fake_provider import due_payment
+from sandbox.tests.nobody import nobody
 
 pytestmark = pytest.mark.django_db
 
@@ -30,7 +31,7 @@ def address(account: PaymentAccount, action: str = "") -> str:
 
 
 def test_open_circuit_may_be_half_opened(staff: Client) -> None:
-    account = build.build_webhook(query_url="http://127.0.0.1:9/query")
+    account = build.build_webhook(query_url=f"{nobody()}/query")
     for _ in range(3):
         due_payment(account)
     until = timezone.now() + timedelta(minutes=5)

@@ -14,6 +14,7 @@ from payments.models import Payment, PaymentStatus
 from payments.tests.builders import build_payment, build_webhook
 from payments.tests.fake_provider import answer_with, askable, serving
 from payments.tests.steps import fresh, long_ago
+from sandbox.tests.nobody import nobody
 
 pytestmark = pytest.mark.django_db
 
@@ -58,7 +59,7 @@ def test_return_page_does_not_trust_its_query_string(provider: HTTPServer) -> No
 
 
 def test_return_page_stands_while_the_provider_is_down() -> None:
-    payment = build_payment(build_webhook(query_url="http://127.0.0.1:9/query"))
+    payment = build_payment(build_webhook(query_url=f"{nobody()}/query"))
     page = Client().get(f"/pay/return/{payment.reference}/")
     assert (page.status_code, 'data-state="waiting"' in page.content.decode()) == (200, True)
     assert fresh(payment).status == PaymentStatus.OPEN

@@ -27,6 +27,7 @@ from payments.tests.sandbox_accounts import (
     start_sandbox_attempt,
 )
 from payments.tests.steps import api_client, fresh, run_together, start_body
+from sandbox.tests.nobody import nobody
 from sandbox.tests.running import Running, started
 
 pytestmark = pytest.mark.django_db
@@ -128,7 +129,7 @@ def test_silent_provider_is_502_and_the_attempt_is_on_record(box: Running, fault
 
 
 def test_unreachable_provider_is_502() -> None:
-    account = build_webhook(pay_url="http://127.0.0.1:9/pay", query_url="http://127.0.0.1:9/query")
+    account = build_webhook(pay_url=f"{nobody()}/pay", query_url=f"{nobody()}/query")
     order = build_order()
     answer = api_client().post(
         f"/api/v1/orders/{order.number}/payments/", start_body(account), content_type="application/json"

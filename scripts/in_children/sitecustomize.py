@@ -1,0 +1,12 @@
+"""Python runs this at the start of every process below a test session: it guards the process's connections."""
+
+import sys
+from pathlib import Path
+
+_ROOT = str(Path(__file__).resolve().parents[2])
+
+sys.path.insert(0, _ROOT)
+from scripts import network_guard  # noqa: E402  # the repository is on the path only now
+
+sys.path.remove(_ROOT)
+network_guard.guard_if_asked()
