@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
-
-from ordersite.lib.errors import DomainError
 
 # The codes of a confirmation's result (see POST /api/v1/shipments/confirm/); the first two are successes.
 CONFIRMATIONS: Mapping[str, str | Promise] = {
@@ -21,22 +19,3 @@ CONFIRMATIONS: Mapping[str, str | Promise] = {
     "unknown_warehouse": _("This warehouse is not known."),
     "tracking_number_used": _("The waybill number belongs to another parcel."),
 }
-
-
-def bad_account(slug: str, problems: Sequence[str]) -> DomainError:
-    """The account file cannot be used; `problems` are whole sentences."""
-    return DomainError(
-        "bad_account",
-        _("Account %(slug)s cannot be saved: %(problems)s"),
-        slug=slug,
-        problems=" ".join(problems),
-    )
-
-
-def account_of_another(slug: str) -> DomainError:
-    """The slug belongs to an account of another carrier or merchant."""
-    return DomainError(
-        "account_of_another",
-        _("Account %(slug)s exists already with another carrier or merchant."),
-        slug=slug,
-    )

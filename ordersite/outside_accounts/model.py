@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -54,6 +56,12 @@ class OutsideAccount(models.Model):
     def circuit_open_until(self) -> datetime | None:
         """When the trial call may go out (UTC); None unless the circuit is open."""
         return self.next_call_at if self.is_circuit_open else None
+
+    @property
+    def keys_version(self) -> str:
+        """Changes with every change of the keys."""
+        text = json.dumps(self.config, sort_keys=True) + self.sealed_secrets
+        return hashlib.sha256(text.encode()).hexdigest()
 
     def open_secrets(self) -> dict[str, Any]:
         """The secrets by name. Raises `CannotDecrypt`."""

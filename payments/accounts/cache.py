@@ -6,7 +6,7 @@ import threading
 import time
 from dataclasses import dataclass, replace
 
-from payments.accounts.keys import _version, keys_of
+from payments.accounts.keys import keys_of
 from payments.models import PaymentAccount
 from payments.providers.types import AccountKeys
 
@@ -54,7 +54,7 @@ class AccountCache:
         account = PaymentAccount.objects.filter(provider=provider, slug=slug).first()
         old = self._known.get((provider, slug))
         known = None
-        if account is not None and old is not None and old.keys.version == _version(account):
+        if account is not None and old is not None and old.keys.version == account.keys_version:
             known = replace(old, id=account.pk, loaded_at=time.monotonic())
         elif account is not None:
             known = Known(account.pk, keys_of(account), time.monotonic())

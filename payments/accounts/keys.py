@@ -1,42 +1,28 @@
-"""The keys of a payment account, opened for its adapter."""
+"""Opens the keys of a payment account for its adapter."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-
 from django.conf import settings
 
-from ordersite.outside_accounts.secrets import unseal
 from payments.models import PaymentAccount
-from payments.providers.types import AccountKeys, Secret
-
-_TABLE = "payments_paymentaccount"
-
-
-def _open(account: PaymentAccount) -> dict[str, Secret]:
-    return unseal(account.sealed_secrets, table=_TABLE, slug=account.slug)
+from payments.providers.types import AccountKeys
 
 
 def keys_by_name(account: PaymentAccount) -> dict[str, list[str]]:
-    """Which serial numbers the account holds, for every key that it keeps by name. Raises `CannotDecrypt`."""
-    return {name: sorted(value) for name, value in _open(account).items() if isinstance(value, dict)}
+    """The serial numbers that the account holds, for every key that it keeps by name. Raises `CannotDecrypt`."""
+    secrets = account.open_secrets()
+    return {name: sorted(value) for name, value in secrets.items() if isinstance(value, dict)}
 
 
 def keys_of(account: PaymentAccount) -> AccountKeys:
-    """The account as its adapter wants it. Raises `CannotDecrypt`."""
+    """The account as its adapter takes it. Raises `CannotDecrypt`."""
     return AccountKeys(
         provider=account.provider,
         slug=account.slug,
         config=account.config,
-        secrets=_open(account),
-        version=_version(account),
+        secrets=account.open_secrets(),
+        version=account.keys_version,
     )
-
-
-def _version(account: PaymentAccount) -> str:
-    text = json.dumps(account.config, sort_keys=True) + account.sealed_secrets
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def notify_url(account: PaymentAccount) -> str:
