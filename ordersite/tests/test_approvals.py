@@ -76,6 +76,16 @@ def test_proposer_cannot_approve(kind: Kind[Any]) -> None:
     assert code == "own_proposal"
 
 
+@kinds_that(lambda kind: kind.needs_note)
+def test_a_decision_needs_a_note(kind: Kind[Any]) -> None:
+    request, _proposer = proposed(kind)
+    wang = second_person(kind)
+
+    code = refusal(lambda: approve(kind, request.pk, user=wang, note=" "))
+
+    assert code == "reason_missing"
+
+
 @EVERY
 def test_nobody_approves_without_the_right(kind: Kind[Any]) -> None:
     request, _proposer = proposed(kind)

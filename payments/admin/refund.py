@@ -1,4 +1,4 @@
-"""The refund desk: asking for money back from a payment's page, and the queue of what was asked."""
+"""The refund desk: the button on a payment's page that requests a refund, and the queue of requests."""
 
 from __future__ import annotations
 

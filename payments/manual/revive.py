@@ -1,4 +1,4 @@
-"""Revival: an order that was paid after it was closed is delivered after all. Two persons decide, with the goods there.
+"""Revival: two persons decide that an order which was paid after it was closed is delivered after all.
 
 Lock order: order, attempts, request, case.
 """

@@ -61,7 +61,7 @@ _REFERENCE = re.compile(r"[0-9A-Za-z_-]{6,64}", re.ASCII)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """What a person saw: so much money (yuan) of this order at this account, under this number of the provider.
+    """Money that a person saw arrive: yuan, the order, the account, and the provider's number of the trade.
 
     `occurred_at` (UTC) is when it arrived, as the evidence says. Evidence is a statement line, files, or both.
     """
@@ -134,7 +134,7 @@ def _check_order(order: Order, wish: Wish) -> None:
 
 
 def _check_case(case_id: int, order: Order) -> None:
-    """Approving ends the case too: so it is one of this shop that a settlement can end, and still open."""
+    """Check that the case is an open one of this shop that a settlement can end: approving resolves it too."""
     case = PaymentException.objects.select_related("account", "order", "payment").get(pk=case_id)
     owner = case.order or case.account
     is_of_shop = owner is None or owner.merchant_id == order.merchant_id
@@ -201,7 +201,7 @@ def _insert(order: Order, wish: Wish, user: AbstractUser, reason: str) -> Settle
 
 
 def _fitting_attempt(request: SettlementRequest) -> Payment | None:
-    """The attempt that this money was for: the line's, else the one with the number, an open one, the newest closed."""
+    """The attempt that this money was for: the line's, the one with its number, an undecided, the newest closed one."""
     line = request.statement_line
     of_line = line.payment_id if line else None
     fitting = Payment.objects.filter(
@@ -220,12 +220,12 @@ def _fitting_attempt(request: SettlementRequest) -> Payment | None:
 
 
 def _may_take(payment: Payment, request: SettlementRequest) -> bool:
-    """Money that the order once refused (a rule was switched off) is told by its number alone."""
+    """Whether the attempt can hold this money. A paid one, which the order once refused, must have the same number."""
     return not payment.is_paid or payment.provider_reference == request.provider_reference
 
 
 def _new_attempt(order: Order, request: SettlementRequest) -> Payment:
-    """The buyer paid past us: what we never asked for gets an attempt of its own, to be settled at once."""
+    """Make an attempt for money that the buyer paid without one of ours; it is settled at once."""
     now = timezone.now()
     payment = Payment(
         order=order,
@@ -241,7 +241,7 @@ def _new_attempt(order: Order, request: SettlementRequest) -> Payment:
 
 
 def _mark_line(request: SettlementRequest, payment: Payment) -> None:
-    """The line has found its payment: nobody is asked about it, and no later file is said to lack the payment."""
+    """Link the statement line to its payment, so that it becomes no case and no later file lacks the payment."""
     if request.statement_line_id is not None:
         lines = StatementLine.objects.filter(pk=request.statement_line_id, outcome="")
         lines.update(payment=payment, outcome=Outcome.APPLIED.value, settled_at=timezone.now())

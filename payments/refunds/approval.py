@@ -96,7 +96,7 @@ class RefundKind(OrderKind[RefundRequest]):
         return request
 
     def check(self, request: RefundRequest) -> None:
-        """The provider may have given money back meanwhile that nobody here asked for."""
+        """The provider may have given money back meanwhile without a request of ours."""
         payment, room = request.payment, request.payment.refundable_amount
         if room < ZERO or not payment.is_paid:
             raise errors.refund_exceeds(payment.reference, max(room + request.amount, ZERO))

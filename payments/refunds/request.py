@@ -1,7 +1,7 @@
-"""Refund requests: a person, or the merchant's rule, asks for money back. Nothing outside is called here.
+"""Refund requests of a person or of the merchant's rule. Nothing outside is called here.
 
-Never more than was paid: under the locks of order and payment, what went back and what is asked back stay within
-the payment's amount. Lock order: order, payment, request.
+Never more than was paid: under the locks of order and payment, the sum of refunds and of requests stays within the
+payment's amount. Lock order: order, payment, request.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SAME_AGAIN = timedelta(minutes=1)
 def request_refund(
     payment_id: int, amount: Decimal, *, actor_user: AbstractUser | None, reason: str
 ) -> RefundRequest:
-    """Ask for `amount` (yuan) of a payment back; without a user the merchant's rule asks, and approves.
+    """Request a refund of `amount` yuan of a payment; without a user the merchant's rule requests and approves it.
 
     Within the person's own limit the request is approved at once, else it waits for a second one. From now on the
     order does not ship. Raises `DomainError`: unknown_payment, not_allowed, reason_missing, bad_amount,
@@ -68,7 +68,7 @@ def _check_amount(payment: Payment, amount: Decimal) -> None:
 
 
 def _check_not_twice(payment_id: int, amount: Decimal, user: AbstractUser) -> None:
-    """A button that is pressed twice asks for one refund."""
+    """Refuse a second equal request within a minute: a button that was pressed twice."""
     own = RefundRequest.objects.effective().filter(payment_id=payment_id, proposer_id=user.pk)
     for request in own.filter(created_at__gt=timezone.now() - SAME_AGAIN):
         if request.amount == amount:

@@ -16,7 +16,7 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from orders.approvals.workflow import approve, refuse, withdraw
+from orders.approvals.workflow import approve, refuse
 from orders.models import Merchant, MoneyLimit, Order, OrderEvent, OrderEventText
 from orders.tests.builders import build_merchant, build_order, build_order_in
 from ordersite.lib.errors import DomainError
@@ -27,7 +27,6 @@ from payments.manual.tests.proposals import (
     NUMBER,
     PDF,
     deciding_at_once,
-    limit,
     lines_of,
     looking_at_once,
     person,
@@ -271,14 +270,6 @@ def test_a_number_is_free_again_after_a_refusal() -> None:
     assert again.status == "proposed"
 
 
-def test_the_proposer_does_not_approve_or_refuse() -> None:
-    li = person("li")
-    request = proposed(li)
-    for call in (approve, refuse):
-        code = refused(request.order, lambda call=call: call(SETTLEMENT, request.pk, user=li, note="ok"))  # type: ignore[misc]
-        assert code == "own_proposal"
-
-
 def test_the_database_itself_refuses_a_decision_of_the_proposer() -> None:
     request = proposed()
     with pytest.raises(IntegrityError), transaction.atomic(), connection.cursor() as cursor:
@@ -304,37 +295,6 @@ def test_who_has_no_right_to_propose_does_not(role: str) -> None:
     assert refused(order, lambda: settle.propose(wish_for(order, account), user=other)) == "not_allowed"
 
 
-def test_limits_of_a_role_hold_for_proposing_and_for_deciding() -> None:
-    limit("agent", Action.PROPOSE_SETTLEMENT, "198.99")
-    limit("supervisor", Action.APPROVE_SETTLEMENT, "198.99")
-    order, account = unpaid()
-    agent = person("agent", "agent")
-    assert refused(order, lambda: settle.propose(wish_for(order, account), user=agent)) == "beyond_limit"
-    request = settle.propose(wish_for(order, account), user=person("li"))
-    chief = person("chief", "supervisor")
-    assert refused(order, lambda: approve(SETTLEMENT, request.pk, user=chief, note="ok")) == "beyond_limit"
-    MoneyLimit.objects.update(amount=Decimal("199.00"))
-    assert approve(SETTLEMENT, request.pk, user=chief, note="ok").status == "approved"
-
-
-@pytest.mark.parametrize("call", [approve, refuse])
-def test_a_decision_needs_words(call: Any) -> None:
-    request = proposed()
-    wang = person("wang")
-    assert (
-        refused(request.order, lambda: call(SETTLEMENT, request.pk, user=wang, note=" ")) == "reason_missing"
-    )
-
-
-def test_what_is_decided_stays_decided() -> None:
-    request = proposed()
-    wang = person("wang")
-    approve(SETTLEMENT, request.pk, user=wang, note="ok")
-    for call in (approve, refuse, withdraw):
-        code = refused(request.order, lambda call=call: call(SETTLEMENT, request.pk, user=wang, note="again"))  # type: ignore[misc]
-        assert code == "already_decided"
-
-
 def test_an_order_that_was_paid_or_closed_meanwhile_is_not_settled_again() -> None:
     request = proposed()
     wang = person("wang")
@@ -353,19 +313,6 @@ def test_what_the_payment_door_refuses_undoes_the_approval() -> None:
     assert not PaymentException.objects.exists()
 
 
-def test_only_the_proposer_takes_it_back() -> None:
-    li = person("li")
-    request = proposed(li)
-    wang = person("wang")
-    assert (
-        refused(request.order, lambda: withdraw(SETTLEMENT, request.pk, user=wang, note="x"))
-        == "not_the_proposer"
-    )
-    withdraw(SETTLEMENT, request.pk, user=li, note="填错了")
-    assert lines_of(request.order) == [("settlement_proposed", "li"), ("settlement_withdrawn", "li")]
-    assert SettlementRequest.objects.get().status == "withdrawn"
-
-
 def alone(minutes_ago: int) -> SettlementRequest:
     """A request of a shop that lets one person decide after 30 minutes."""
     request = proposed()
@@ -381,12 +328,6 @@ def test_a_shop_of_one_person_decides_alone_after_the_wait_and_history_says_so()
     words = OrderEventText.objects.get(order_id=request.order_id, seq=3)
     assert words.text == "single operator: 核对过"
     assert SettlementRequest.objects.get().is_single_operator
-
-
-def test_alone_before_the_wait_is_over_is_too_soon() -> None:
-    request = alone(29)
-    li = request.proposer
-    assert refused(request.order, lambda: approve(SETTLEMENT, request.pk, user=li, note="ok")) == "too_early"
 
 
 def test_a_case_that_led_to_it_is_resolved_with_it() -> None:
