@@ -1,4 +1,4 @@
-"""Celery tasks; each bears the name of the function that it calls. `manage.py work` calls the same functions."""
+"""Celery tasks. Their names are fixed; `manage.py work` calls the same functions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from payments.lifecycle import closing
 from payments.notifications import apply
 from payments.polling import poll
 from payments.reconciliation import fetch, importing, settle
-from payments.refunds import execute as refund_lane
+from payments.refunds import execute
 
 
 @shared_task(name="payments.drain_notifications")
@@ -29,7 +29,7 @@ def finish_closing() -> None:
 
 @shared_task(name="payments.order_refunds")
 def order_refunds() -> None:
-    refund_lane.order_refunds()
+    execute.order_refunds()
 
 
 @shared_task(name="payments.import_statements")

@@ -1,4 +1,4 @@
-"""Accounts at providers and carriers: which keys their files hold."""
+"""Names the keys that an account's file may hold, and splits them into config and secrets."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class NamesKeys(Protocol):
     optional_secret_keys: tuple[str, ...] = ()
 
 
-class Opened(Protocol):
-    """An account's file, split."""
+class HasKeys(Protocol):
+    """An account whose keys are split into config and secrets."""
 
     @property
     def config(self) -> Mapping[str, str]: ...
@@ -38,7 +38,7 @@ def known_keys(adapter: NamesKeys) -> tuple[tuple[str, ...], tuple[str, ...]]:
     )
 
 
-def missing_keys(adapter: NamesKeys, account: Opened) -> list[str]:
+def missing_keys(adapter: NamesKeys, account: HasKeys) -> list[str]:
     """A sentence in the reader's language for each required key that is absent or empty."""
     given = {**account.config, **account.secrets}
     needed = adapter.config_keys + adapter.secret_keys

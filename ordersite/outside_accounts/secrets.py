@@ -1,4 +1,4 @@
-"""The secrets of accounts at providers and carriers as they stand in the database: sealed, each to its own row."""
+"""Seals the secrets of outside accounts, each to its own row, and opens them."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from django.conf import settings
 
 
 def seal(secrets: Mapping[str, Any], *, table: str, slug: str) -> str:
-    """The secrets as a text that opens only for the account of this slug in this table."""
+    """Encrypt the secrets into a text that opens only for the account of this slug in this table."""
     return settings.KEY_RING.seal(json.dumps(dict(secrets)), bound_to=_place(table, slug))
 
 
 def unseal(sealed: str, *, table: str, slug: str) -> dict[str, Any]:
-    """Raises `CannotDecrypt`."""
+    """Decrypt a sealed text. Raises `CannotDecrypt`."""
     opened: dict[str, Any] = json.loads(settings.KEY_RING.open(sealed, bound_to=_place(table, slug)))
     return opened
 

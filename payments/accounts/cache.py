@@ -1,4 +1,4 @@
-"""Opened accounts that a process keeps for the notification endpoint."""
+"""Caches opened payment accounts for the notification endpoint."""
 
 from __future__ import annotations
 
@@ -11,14 +11,12 @@ from payments.models import PaymentAccount
 from payments.providers.types import AccountKeys
 
 CACHE_SECONDS = 10.0
-
-
 RELOAD_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """An account as the notify view keeps it; `loaded_at` on the monotonic clock."""
+    """A cached account; `loaded_at` is on the monotonic clock."""
 
     id: int
     keys: AccountKeys
@@ -26,7 +24,7 @@ class Known:
 
 
 class AccountCache:
-    """Opened accounts of one process, each for CACHE_SECONDS. Only accounts that exist are kept: its size is theirs."""
+    """Opened accounts of one process, each for CACHE_SECONDS. Only existing accounts are cached, so its size is bounded."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

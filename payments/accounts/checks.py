@@ -1,4 +1,4 @@
-"""Deployment checks that look at accounts: run by `manage.py migrate` and `manage.py check --database default`."""
+"""Checks the gateways of payment accounts, with `manage.py migrate` and `manage.py check --database default`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from django.db import connections
 
 from payments.models import PaymentAccount
 
-# Where providers let developers play: money there is not money. Our own sandbox stands on the loopback and is meant so.
+# Providers' test environments, where no money moves. Our own sandbox on the loopback is not among them.
 PLAYGROUNDS = ("alipaydev.com", "gateway.test.95516.com", "test.95516.com")
 
 

@@ -1,4 +1,4 @@
-"""What a provider's answer about a refund means here: findings for the payment door, and when to try again."""
+"""Records a provider's answer about a refund: a payment update for the payment door, and the next try."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from payments.providers.registry import get_provider
 from payments.providers.types import RefundResult, RefundState, UpdateKind
 from payments.refunds.call import RefundCallResult
 
-# A refund takes from seconds to days (WeChat: poll five times a minute apart, then wider).
+# A refund takes from seconds to days (WeChat: query five times a minute apart, then wider).
 _PAUSES = ((5, timedelta(minutes=1)), (8, timedelta(minutes=5)), (12, timedelta(minutes=15)))
 _LONGEST_PAUSE = timedelta(hours=1)
 # After an order without an answer: long enough for the provider to know of it (Alipay asks for 10 s).
 _ASK_AFTER = timedelta(seconds=10)
-# How long a provider may not take an order, or have it under way, before a person is told.
+# How long a provider may not take an order, or have it under way, before a case is opened.
 NOT_TAKEN = timedelta(hours=1)
 TAKES_LONG = timedelta(days=3)
 _KINDS = {
@@ -33,7 +33,7 @@ _KINDS = {
 
 
 def record_try(result: RefundCallResult) -> None:
-    """Apply what the provider said and set the next time to try. Call outside of transactions."""
+    """Apply the answer and set the time of the next try. Call outside of transactions."""
     now = timezone.now()
     if result.answer and result.answer.state in _KINDS:
         apply_updates([_update(result.call.request, result.answer, now)])
@@ -60,7 +60,7 @@ def _update(request: RefundRequest, answer: RefundResult, now: datetime) -> Paym
 
 
 def _go_on(request: RefundRequest, result: RefundCallResult, now: datetime) -> None:
-    """Keep what was heard; plan the next try only where our claim still stands and nothing has ended it."""
+    """Record the answer; plan the next try only where our claim still stands and nothing has ended it."""
     request.last_answer = _words(result)
     if request.next_try_at == result.call.lease and request.is_at_work:
         if _is_under_way(request, result):

@@ -48,6 +48,20 @@ def test_open_circuit_may_be_half_opened(staff: Client) -> None:
     assert len(claim_payments(lease)) == 1
 
 
+@pytest.mark.parametrize(
+    ("failures", "minutes", "label"), [(7, 5, "熔断"), (7, -1, "试探中"), (0, -1, "已恢复")]
+)
+def test_page_shows_the_circuit(staff: Client, failures: int, minutes: int, label: str) -> None:
+    account = build.build_webhook()
+    until = timezone.now() + timedelta(minutes=minutes)
+    PaymentAccount.objects.update(failures_in_a_row=failures, next_call_at=until)
+
+    page = staff.get(address(account)).content.decode()
+
+    shown = [name for name in ("熔断", "试探中", "已恢复") if f">{name}<" in page]
+    assert shown == [label]
+
+
 def test_rate_limit_is_no_open_circuit(staff: Client) -> None:
     account = build.build_webhook()
     PaymentAccount.objects.update(next_call_at=timezone.now() + timedelta(seconds=30))
