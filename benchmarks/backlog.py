@@ -80,7 +80,7 @@ def _order(buyer: Buyer) -> Order:
 
 def _created(order: Order) -> Fact:
     return Fact(
-        kind=OrderEvent.Kind.CREATED,
+        kind=OrderEvent.EventKind.CREATED,
         trigger="created",
         actor=Actor("client"),
         at=order.created_at,

@@ -117,7 +117,7 @@ def _entry(parcel: Shipment, event: TrackingEvent) -> Entry:
     label = labels.tracking_label(event.status)
     return Entry(
         at=event.at,
-        lane="parcel",
+        topic="parcel",
         title=str(label.text),
         detail=" ".join(filter(None, (event.text, event.provider_code if event.status == "unknown" else ""))),
         tone=label.tone,

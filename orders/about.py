@@ -97,7 +97,7 @@ def timeline(order: Order) -> list[Entry]:
 def _entry(event: OrderEvent, reason: str) -> Entry:
     return Entry(
         at=event.recorded_at,  # a provider's times are whole seconds, often before the order's own
-        lane="people" if event.actor_kind in _PEOPLE else "order",
+        topic="people" if event.actor_kind in _PEOPLE else "order",
         title=_title(event),
         detail=" · ".join(filter(None, [_trigger(event), _actor(event), reason])),
         tone=_tone(event),
@@ -106,22 +106,22 @@ def _entry(event: OrderEvent, reason: str) -> Entry:
 
 
 def _title(event: OrderEvent) -> str:
-    if event.kind == OrderEvent.Kind.TRANSITION:
+    if event.kind == OrderEvent.EventKind.TRANSITION:
         before, after = OrderStatus(event.from_status).label, OrderStatus(event.to_status).label
         return f"{before} → {after}"
-    if event.kind == OrderEvent.Kind.NOTE and event.trigger in TRIGGERS:
+    if event.kind == OrderEvent.EventKind.NOTE and event.trigger in TRIGGERS:
         return str(TRIGGERS[event.trigger])
-    return str(OrderEvent.Kind(event.kind).label)
+    return str(OrderEvent.EventKind(event.kind).label)
 
 
 def _trigger(event: OrderEvent) -> str:
     """The label of the trigger; empty where the title is that label already."""
-    is_title = event.kind == OrderEvent.Kind.NOTE and event.trigger in TRIGGERS
+    is_title = event.kind == OrderEvent.EventKind.NOTE and event.trigger in TRIGGERS
     return "" if is_title else str(TRIGGERS.get(event.trigger, event.trigger))
 
 
 def _tone(event: OrderEvent) -> str:
-    if event.kind == OrderEvent.Kind.TRANSITION:
+    if event.kind == OrderEvent.EventKind.TRANSITION:
         return _TONES.get(OrderStatus(event.to_status), "good")
     return {"hold": "bad", "close_requested": "waiting", "refund_requested": "waiting"}.get(
         event.kind, "plain"

@@ -15,11 +15,10 @@ from typing import ClassVar, Protocol
 from orders import machine
 from orders.history.lines import Actor, Evidence, Fact
 from orders.machine import Action
-from orders.models import Order, OrderEvent
-from orders.models import OrderStatus as S
+from orders.models import Order, OrderEvent, OrderStatus
 from ordersite.queue import outbox
 
-Kind = OrderEvent.Kind
+Kind = OrderEvent.EventKind
 # The enabled rows of the machine: source status, action, trigger.
 Rules = Set[tuple[str, str, str]]
 
@@ -41,12 +40,14 @@ _MOVED: Mapping[Action, tuple[str, ...]] = {
 }
 # States in which an action has nothing left to do: repeating it is answered ALREADY.
 _REACHED: Mapping[Action, frozenset[str]] = {
-    Action.PAY: frozenset({S.PAID, S.SHIPPED, S.COMPLETED, S.REFUNDED}),
-    Action.SHIP: frozenset({S.SHIPPED, S.COMPLETED}),
-    Action.COMPLETE: frozenset({S.COMPLETED}),
-    Action.CLOSE: frozenset({S.CLOSED}),
-    Action.REVIVE: frozenset({S.PAID, S.SHIPPED, S.COMPLETED}),
-    Action.REFUND: frozenset({S.REFUNDED}),
+    Action.PAY: frozenset(
+        {OrderStatus.PAID, OrderStatus.SHIPPED, OrderStatus.COMPLETED, OrderStatus.REFUNDED}
+    ),
+    Action.SHIP: frozenset({OrderStatus.SHIPPED, OrderStatus.COMPLETED}),
+    Action.COMPLETE: frozenset({OrderStatus.COMPLETED}),
+    Action.CLOSE: frozenset({OrderStatus.CLOSED}),
+    Action.REVIVE: frozenset({OrderStatus.PAID, OrderStatus.SHIPPED, OrderStatus.COMPLETED}),
+    Action.REFUND: frozenset({OrderStatus.REFUNDED}),
 }
 _KNOWN_EDGES = frozenset((row.source, row.action) for row in machine.ROWS)
 
@@ -161,7 +162,7 @@ class RequestClose:
     reason: str = ""
 
     def check(self, order: Order, rules: Rules) -> Outcome:
-        if order.status != S.PENDING:
+        if order.status != OrderStatus.PENDING:
             return Outcome(order.pk, Result.REFUSED, f"order_{order.status}")
         if not order.payment_started_at:
             return Outcome(order.pk, Result.REFUSED, "payment_not_started")

@@ -19,8 +19,7 @@ from django.utils import timezone
 from orders.changes import Change, Move, Outcome, Result, Rules
 from orders.history import lines
 from orders.history.lines import Fact
-from orders.models import Order, TransitionRule
-from orders.models import OrderStatus as S
+from orders.models import Order, OrderStatus, TransitionRule
 from ordersite.database import bulk
 from ordersite.queue import outbox
 
@@ -119,7 +118,7 @@ def start_payment(order: Order, *, at: datetime) -> str:
 
     The time of the first attempt counts; `closing_at` set means that no new attempt may begin.
     """
-    if order.status != S.PENDING:
+    if order.status != OrderStatus.PENDING:
         return f"order_{order.status}"
     if order.closing_at:
         return "order_closing"

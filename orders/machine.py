@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from orders.models import OrderStatus as S
+from orders.models import OrderStatus
 
 
 class Action(StrEnum):
@@ -50,19 +50,19 @@ REFUND_REQUESTED = "refund_requested"
 REFUND_ENDED = "refund_ended"
 
 ROWS: tuple[Row, ...] = (
-    Row(S.PENDING, Action.PAY, S.PAID, NOTIFICATION),
-    Row(S.PENDING, Action.PAY, S.PAID, QUERY),
-    Row(S.PENDING, Action.PAY, S.PAID, STATEMENT),
-    Row(S.PENDING, Action.PAY, S.PAID, MANUAL),
-    Row(S.PAID, Action.SHIP, S.SHIPPED, WAREHOUSE),
-    Row(S.SHIPPED, Action.COMPLETE, S.COMPLETED, CARRIER),
-    Row(S.PENDING, Action.CLOSE, S.CLOSED, TIMEOUT),
-    Row(S.PENDING, Action.CLOSE, S.CLOSED, BUYER_CANCEL),
-    Row(S.PENDING, Action.CLOSE, S.CLOSED, STAFF_CANCEL),
-    Row(S.CLOSED, Action.REVIVE, S.PAID, LATE_PAYMENT),
-    Row(S.PAID, Action.REFUND, S.REFUNDED, REFUND_CONFIRMED),
-    Row(S.SHIPPED, Action.REFUND, S.REFUNDED, REFUND_CONFIRMED),
-    Row(S.COMPLETED, Action.REFUND, S.REFUNDED, REFUND_CONFIRMED),
+    Row(OrderStatus.PENDING, Action.PAY, OrderStatus.PAID, NOTIFICATION),
+    Row(OrderStatus.PENDING, Action.PAY, OrderStatus.PAID, QUERY),
+    Row(OrderStatus.PENDING, Action.PAY, OrderStatus.PAID, STATEMENT),
+    Row(OrderStatus.PENDING, Action.PAY, OrderStatus.PAID, MANUAL),
+    Row(OrderStatus.PAID, Action.SHIP, OrderStatus.SHIPPED, WAREHOUSE),
+    Row(OrderStatus.SHIPPED, Action.COMPLETE, OrderStatus.COMPLETED, CARRIER),
+    Row(OrderStatus.PENDING, Action.CLOSE, OrderStatus.CLOSED, TIMEOUT),
+    Row(OrderStatus.PENDING, Action.CLOSE, OrderStatus.CLOSED, BUYER_CANCEL),
+    Row(OrderStatus.PENDING, Action.CLOSE, OrderStatus.CLOSED, STAFF_CANCEL),
+    Row(OrderStatus.CLOSED, Action.REVIVE, OrderStatus.PAID, LATE_PAYMENT),
+    Row(OrderStatus.PAID, Action.REFUND, OrderStatus.REFUNDED, REFUND_CONFIRMED),
+    Row(OrderStatus.SHIPPED, Action.REFUND, OrderStatus.REFUNDED, REFUND_CONFIRMED),
+    Row(OrderStatus.COMPLETED, Action.REFUND, OrderStatus.REFUNDED, REFUND_CONFIRMED),
 )
 
 TARGETS: dict[Action, str] = {row.action: row.target for row in ROWS}

@@ -1,4 +1,4 @@
-"""Carrier accounts: a file in, sealed secrets on record, a push address that stays."""
+"""Carrier accounts: saving from a file, sealed secrets, the push address."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_command_saves_and_prints_the_push_url(tmp_path: Path, settings: Any) ->
 
 
 @pytest.mark.parametrize(
-    ("data", "said"),
+    ("data", "message"),
     [
         ({**FILE, "pin": "1"}, "pin"),
         ({key: value for key, value in FILE.items() if key != "key"}, "key"),
@@ -65,9 +65,9 @@ def test_command_saves_and_prints_the_push_url(tmp_path: Path, settings: Any) ->
         ("[]", "object"),
     ],
 )
-def test_invalid_file_is_refused(tmp_path: Path, data: Any, said: str) -> None:
+def test_invalid_file_is_refused(tmp_path: Path, data: Any, message: str) -> None:
     build_merchant()
-    with pytest.raises(CommandError, match=said):
+    with pytest.raises(CommandError, match=message):
         run_command(tmp_path / "k.json", data)
     assert not CarrierAccount.objects.exists()
 

@@ -1,4 +1,4 @@
-"""`POST /api/v1/shipments/confirm/` as a warehouse sees it."""
+"""`POST /api/v1/shipments/confirm/`: validation, scopes and results."""
 
 from __future__ import annotations
 

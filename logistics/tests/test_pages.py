@@ -1,4 +1,4 @@
-"""The public page: before it ships, on its way, for strangers; and what composed pages are told."""
+"""The public tracking page, and what logistics contributes to other pages."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def travelling(order: Order | None = None) -> Shipment:
 
 
 @pytest.mark.parametrize(
-    ("status", "said"),
+    ("status", "text"),
     [
         ("pending", "Waiting for payment"),
         ("paid", "The warehouse is packing"),
@@ -60,8 +60,8 @@ def travelling(order: Order | None = None) -> Shipment:
         ("refunded", "The order is refunded"),
     ],
 )
-def test_order_without_parcels(status: str, said: str) -> None:
-    assert said in page(build_order_in(status))
+def test_order_without_parcels(status: str, text: str) -> None:
+    assert text in page(build_order_in(status))
 
 
 def test_route_is_shown_newest_first() -> None:

@@ -60,7 +60,7 @@ class Fact:
 
 
 @dataclass(slots=True)
-class Line:
+class ChainedLine:
     """A line to insert; its fields are those of `OrderEvent`.
 
     Lighter than a model instance, of which a drain would create thousands a second; `bulk` reads the attributes.
@@ -88,7 +88,7 @@ def microseconds(moment: datetime) -> int:
     return (moment - _EPOCH) // _MICROSECOND
 
 
-def line_hash(line: OrderEvent | Line, number: str) -> str:
+def line_hash(line: OrderEvent | ChainedLine, number: str) -> str:
     """The SHA-256 over a UTF-8 JSON array in fixed order. `number` is the order's.
 
     Nothing in it depends on locale, time zone or database.
@@ -105,7 +105,7 @@ def line_hash(line: OrderEvent | Line, number: str) -> str:
 class Written:
     """Lines and texts to insert. The heads of their chains are set on the order instances already."""
 
-    lines: list[Line]
+    lines: list[ChainedLine]
     texts: list[OrderEventText]
 
     def save(self) -> None:
@@ -120,7 +120,7 @@ def chain(facts: Sequence[tuple[Order, Fact]], *, now: datetime) -> Written:
     for order, fact in facts:
         order.history_seq += 1
         text = _text(order, fact.reason) if fact.reason else None
-        line = Line(
+        line = ChainedLine(
             order_id=order.pk,
             seq=order.history_seq,
             kind=str(fact.kind),

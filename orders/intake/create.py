@@ -131,7 +131,7 @@ def _insert(order: Order, draft: OrderDraft) -> None:
 def first_fact(order: Order, draft: OrderDraft) -> Fact:
     """The fact that becomes the first line of an order's history."""
     return Fact(
-        kind=OrderEvent.Kind.CREATED,
+        kind=OrderEvent.EventKind.CREATED,
         trigger=draft.trigger,
         actor=draft.actor,
         at=order.created_at,

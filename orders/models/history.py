@@ -14,7 +14,7 @@ class OrderEvent(models.Model):
     it was hashed. There is no foreign-key constraint to the order, so that history outlives archived orders.
     """
 
-    class Kind(models.TextChoices):
+    class EventKind(models.TextChoices):
         CREATED = "created", pgettext_lazy("history", "created")
         TRANSITION = "transition", _("change of state")
         HOLD = "hold", _("held")
@@ -30,7 +30,7 @@ class OrderEvent(models.Model):
         "orders.Order", models.DO_NOTHING, db_constraint=False, db_index=False, related_name="events"
     )
     seq = models.PositiveIntegerField()
-    kind = models.CharField(_("kind"), max_length=20, choices=Kind.choices)
+    kind = models.CharField(_("kind"), max_length=20, choices=EventKind.choices)
     from_status = models.CharField(pgettext_lazy("state", "from"), max_length=10, default="", blank=True)
     to_status = models.CharField(pgettext_lazy("state", "to"), max_length=10, default="", blank=True)
     trigger = models.CharField(_("trigger"), max_length=30)

@@ -70,7 +70,7 @@ def build_order_for(buyer: Buyer, *, total: Decimal, quantity: int, due_in: time
         tracking_token=secrets.token_urlsafe(18),
     )
     fact = Fact(
-        kind=OrderEvent.Kind.CREATED,
+        kind=OrderEvent.EventKind.CREATED,
         trigger="created",
         actor=Actor("client", "test"),
         at=now,
@@ -107,15 +107,15 @@ def build_order_in(status: str, *, merchant: Merchant | None = None, total: str 
 
 
 def move(order: Order, action: str, trigger: str, *, at: datetime | None = None) -> Outcome:
-    """One move of one order in a transaction of its own."""
-    wish = Move(
+    """Fire one transition of one order in a transaction of its own."""
+    change = Move(
         order.pk, Action(action), trigger, Actor("system", "test"), Evidence("test", "1", "ab"), at=at
     )
     with transaction.atomic():
-        return lifecycle.apply(lifecycle.lock([order.pk]), [wish])[0]
+        return lifecycle.apply(lifecycle.lock([order.pk]), [change])[0]
 
 
 def apply_changes(*changes: Change) -> list[Outcome]:
-    """One visit to the door with these changes, in a transaction of its own."""
+    """Apply changes to their orders in a transaction of its own."""
     with transaction.atomic():
         return lifecycle.apply(lifecycle.lock(change.order_id for change in changes), changes)

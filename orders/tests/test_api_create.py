@@ -1,4 +1,4 @@
-"""POST /api/v1/orders/: what comes back, what is written, what is refused by name and leaves nothing."""
+"""POST /api/v1/orders/: the response, the written rows, and refusals that write nothing."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ BAD: list[tuple[str, dict[str, Any], list[Any]]] = [
     ("a number for money", {"lines": _line(unit_price=9.9)}, ["lines", "0", "unit_price"]),
     ("not a number", {"shipping_fee": float("nan")}, ["shipping_fee"]),
     ("infinite", {"shipping_fee": float("inf")}, ["shipping_fee"]),
-    ("infinite in words", {"shipping_fee": "Infinity"}, ["shipping_fee"]),
+    ("infinite as text", {"shipping_fee": "Infinity"}, ["shipping_fee"]),
     ("an exponent", {"shipping_fee": "1e3"}, ["shipping_fee"]),
     ("full-width digits", {"shipping_fee": "１２.００"}, ["shipping_fee"]),
     ("negative fee", {"shipping_fee": "-1.00"}, ["shipping_fee"]),

@@ -1,4 +1,4 @@
-"""GET and cancel: one's own orders only, page by page, and what a cancelled order looks like."""
+"""GET and cancel: orders of the own merchant only, pages, filters, rate limit, cancelling."""
 
 from __future__ import annotations
 
@@ -135,8 +135,8 @@ def test_cancel_with_attempt_asks_the_provider() -> None:
         answer = post_json(caller, f"{LIST}{number}/cancel/", {"reason": "x"})
         assert (answer.status_code, answer.json()["status"]) == (202, "pending")
 
-    asked = OutboxEntry.objects.get(name="order.close_requested")
-    assert asked.payload["trigger"] == "buyer_cancel"
+    event = OutboxEntry.objects.get(name="order.close_requested")
+    assert event.payload["trigger"] == "buyer_cancel"
 
 
 def test_cancel_refuses_a_paid_order() -> None:

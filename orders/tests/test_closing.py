@@ -57,8 +57,8 @@ def test_attempts_are_left_to_payments() -> None:
         "system",
         "closed",
     )
-    asked = OutboxEntry.objects.get(name="order.close_requested")
-    assert (asked.subject_id, asked.payload["trigger"]) == (with_attempt.pk, "timeout")
+    event = OutboxEntry.objects.get(name="order.close_requested")
+    assert (event.subject_id, event.payload["trigger"]) == (with_attempt.pk, "timeout")
     assert closing.close_overdue() == 0
     assert verify_history().lines == 5
 

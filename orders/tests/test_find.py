@@ -1,4 +1,4 @@
-"""What a customer reads out finds the order, however the shop wrote it down."""
+"""Searching orders by phone number in any spelling."""
 
 from __future__ import annotations
 

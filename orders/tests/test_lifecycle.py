@@ -1,4 +1,4 @@
-"""The door: every known edge works, every other one is refused and changes nothing."""
+"""Transitions: every known edge works, every other one is refused and changes nothing."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_every_edge_is_in_the_table_or_refused(status: str, action: Action, trig
 
 def test_move_writes_line_event_and_audit_row() -> None:
     order = build_order()
-    wish = Move(
+    change = Move(
         order.pk,
         Action.PAY,
         machine.NOTIFICATION,
@@ -53,7 +53,7 @@ def test_move_writes_line_event_and_audit_row() -> None:
         Evidence("notification", "7", "ff"),
     )
 
-    assert apply_changes(wish)[0].result is Result.DONE
+    assert apply_changes(change)[0].result is Result.DONE
     line = OrderEvent.objects.get(order=order, seq=2)
     assert (line.from_status, line.to_status, line.trigger) == ("pending", "paid", "notification")
     assert line.evidence == '{"kind":"notification","id":"7","sha256":"ff"}'
@@ -68,9 +68,9 @@ def test_constant_number_of_queries() -> None:
 
     for size in (2, 40):
         orders = [build_order() for _ in range(size)]
-        wishes = [Move(o.pk, Action.PAY, machine.NOTIFICATION, Actor("provider")) for o in orders]
+        moves = [Move(o.pk, Action.PAY, machine.NOTIFICATION, Actor("provider")) for o in orders]
         with CaptureQueriesContext(connection) as captured, transaction.atomic():
-            outcomes = lifecycle.apply(lifecycle.lock([o.pk for o in orders]), wishes)
+            outcomes = lifecycle.apply(lifecycle.lock([o.pk for o in orders]), moves)
         assert all(outcome.result is Result.DONE for outcome in outcomes)
         counts.append(len(captured))
     assert counts[0] == counts[1]

@@ -24,7 +24,7 @@ from ordersite.lib.panels import Entry, Item, Panel
 from payments import about as payments_about
 
 ROOMS = (orders_about, payments_about, logistics_about)
-LANES: tuple[tuple[str, str | Promise], ...] = (
+TOPICS: tuple[tuple[str, str | Promise], ...] = (
     ("all", _("all of it")),
     ("order", _("order")),
     ("payment", _("payments")),
@@ -111,7 +111,7 @@ def compose(request: HttpRequest, order: Order) -> dict[str, Any]:
         "status_label": OrderStatus(order.status).label,
         "status_tone": STATUS_TONES[order.status],
         "next_step": next_step(order, links),
-        "lanes": LANES,
+        "topics": TOPICS,
         "timeline": timeline(order),
         "panels": [_panel(request, room.panel(order)) for room in (payments_about, logistics_about)],
         "lines": list(order.lines.all()),

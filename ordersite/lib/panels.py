@@ -9,13 +9,13 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line of an order's timeline. `lane` is payment, parcel, people, message or order; `at` is UTC.
+    """One line of an order's timeline. `topic` is payment, parcel, people, message or order; `at` is UTC.
 
     `tone` is good, waiting, bad or plain; `evidence` a short human text; `url_name` and `url_id` lead to the row.
     """
 
     at: datetime
-    lane: str
+    topic: str
     title: str
     detail: str = ""
     tone: str = "plain"

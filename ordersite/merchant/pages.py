@@ -21,7 +21,7 @@ from payments import about as payments_about
 PAGE_SIZE = 20
 ABOUT = (orders_about, payments_about, logistics_about)
 # What concerns the merchant's people; staff see all of it in the back office.
-LANES = frozenset({"order", "payment", "parcel", "message"})
+TOPICS = frozenset({"order", "payment", "parcel", "message"})
 
 
 @require_safe
@@ -85,7 +85,7 @@ def order_detail(request: HttpRequest, merchant: Merchant, number: str) -> HttpR
     order = get_object_or_404(
         Order.objects.select_related("merchant", "buyer"), merchant=merchant, number=number
     )
-    entries = [entry for about in ABOUT for entry in about.timeline(order) if entry.lane in LANES]
+    entries = [entry for about in ABOUT for entry in about.timeline(order) if entry.topic in TOPICS]
     context: dict[str, Any] = {
         "merchant": merchant,
         "order": order,

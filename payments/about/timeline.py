@@ -57,7 +57,7 @@ def _attempt_entries(payment: Payment) -> list[Entry]:
     return [
         Entry(
             at=at,
-            lane="payment",
+            topic="payment",
             title=title,
             detail=f"{name} ¥{format_amount(payment.amount)}",
             tone=tone,
@@ -76,7 +76,7 @@ def _notification_entry(row: PaymentNotification) -> Entry:
     bad = row.is_rejected or row.outcome in _BAD
     return Entry(
         at=row.received_at,
-        lane="payment",
+        topic="payment",
         title=_("Payment notification: %(verdict)s") % {"verdict": verdict},
         detail=" · ".join(filter(None, [row.account.slug, row.provider_state, str(outcome)])),
         tone="bad" if bad else "waiting" if row.is_waiting else "good",
@@ -90,7 +90,7 @@ def _order_entry(request: RefundRequest) -> Entry:
     """When the provider was told; the asking, the approval and the end stand in the order's own history."""
     return Entry(
         at=request.ordered_at or request.created_at,
-        lane="payment",
+        topic="payment",
         title=_("Refund ordered at the provider"),
         detail=f"¥{format_amount(request.amount)} · {RefundStatus(request.status).label}",
         tone=refund_words.TONES[request.status],
@@ -107,13 +107,13 @@ def _case_entries(case: PaymentException) -> list[Entry]:
     title = _("Resolved: %(kind)s") % {"kind": case.get_kind_display()}
     by = f"{case.resolved_by}: " if case.resolved_by else ""
     resolved = _case_entry(case, case.resolved_at, title)
-    return [raised, replace(resolved, lane="people", tone="good", detail=by + case.resolution)]
+    return [raised, replace(resolved, topic="people", tone="good", detail=by + case.resolution)]
 
 
 def _case_entry(case: PaymentException, at: datetime, title: str) -> Entry:
     return Entry(
         at=at,
-        lane="payment",
+        topic="payment",
         title=title,
         tone="bad",
         evidence=f"#{case.pk}",

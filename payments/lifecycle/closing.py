@@ -82,13 +82,15 @@ def close_moves(orders: Mapping[int, Order], *, without: Sequence[int] = ()) -> 
     `without`: primary keys of attempts that are being closed in this transaction. Two queries whatever the number of
     orders; trigger and actor are those of the latest request to close.
     """
-    closing = [pk for pk, order in orders.items() if order.status == OrderStatus.PENDING and order.closing_at]
+    closing = [pk for pk, order in orders.items() if order.is_waiting_to_close]
     if not closing:
         return []
     attempts = Payment.objects.of_orders(closing).blocking_close().exclude(pk__in=without)
     held_up = set(attempts.values_list("order_id", flat=True))
     free = [pk for pk in closing if pk not in held_up]
-    lines = OrderEvent.objects.filter(order_id__in=free, kind=OrderEvent.Kind.CLOSE_REQUESTED).order_by("seq")
+    lines = OrderEvent.objects.filter(order_id__in=free, kind=OrderEvent.EventKind.CLOSE_REQUESTED).order_by(
+        "seq"
+    )
     latest = {line.order_id: line for line in lines}
     return [_move(latest[pk]) for pk in free if pk in latest]
 

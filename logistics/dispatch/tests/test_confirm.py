@@ -1,4 +1,4 @@
-"""The warehouse's confirmation: every code, every row on its own, the same thing twice, and two at once."""
+"""Confirming parcels: every code, each row for itself, repetitions, and races."""
 
 from __future__ import annotations
 
@@ -302,9 +302,6 @@ def test_raw_sql_on_a_waybill_is_audited() -> None:
     ]
 
 
-# --- Two at once ---------------------------------------------------------------------------------------------------
-
-
 def confirm_code(order: Order, row: Confirmation) -> str:
     return confirm(order.merchant, row)[0].code
 
@@ -312,7 +309,7 @@ def confirm_code(order: Order, row: Confirmation) -> str:
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
 def test_race_without_the_lock_ships_too_much() -> None:
-    """The race itself: both read what is left before either writes."""
+    """Without the lock both read what is left before either writes."""
     order = build_paid(cups=2)
     read = threading.Barrier(2)
 

@@ -1,4 +1,4 @@
-"""What carriers tell: twice, late, out of order, with codes nobody knows, and at the wrong time."""
+"""Applying routes: twice, late, out of order, with unknown codes, and after the end."""
 
 from __future__ import annotations
 
@@ -92,8 +92,8 @@ def test_delivery_completes_the_order() -> None:
     line = OrderEvent.objects.get(order=after.order, to_status="completed")
     assert (line.trigger, line.actor_kind, line.actor_id) == ("carrier", "carrier", "yto")
     assert '"kind":"tracking"' in line.evidence
-    told = OutboxEntry.objects.get(name="shipment.delivered")
-    assert (told.subject_id, told.payload["order"]) == (parcel.pk, after.order_id)
+    published = OutboxEntry.objects.get(name="shipment.delivered")
+    assert (published.subject_id, published.payload["order"]) == (parcel.pk, after.order_id)
     assert apply_route(parcel, route_of(PICKED, MOVING, SIGNED), next_check_in=HOURS) == Applied(0)
     assert OutboxEntry.objects.filter(name="shipment.delivered").count() == 1
     verify_history()

@@ -1,4 +1,4 @@
-"""Parcels that nobody hears of become cases, each once."""
+"""Stalled parcels open cases, each once."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def test_ten_days_without_delivery_open_one_case() -> None:
     assert find_stalled() == StalledCounts(not_signed=1)
     case = ShipmentException.objects.get()
     assert (case.shipment_id, case.order_id, case.kind) == (late.pk, late.order_id, "not_signed")
-    told = OutboxEntry.objects.get(name="shipment.exception_raised")
-    assert (told.subject_id, told.payload) == (case.pk, {"kind": "not_signed", "shipment": late.pk})
+    published = OutboxEntry.objects.get(name="shipment.exception_raised")
+    assert (published.subject_id, published.payload) == (case.pk, {"kind": "not_signed", "shipment": late.pk})
     assert find_stalled() == StalledCounts()
     assert ShipmentException.objects.count() == 1
 

@@ -1,4 +1,4 @@
-"""One key, one order: in a row, in parallel over real HTTP, and when the process dies in the middle."""
+"""One key creates one order: in a row, in parallel over real HTTP, and when the process is killed."""
 
 from __future__ import annotations
 

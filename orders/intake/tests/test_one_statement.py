@@ -1,4 +1,4 @@
-"""Creation in one statement: the same rows as step by step, and nothing at all where it does not fit."""
+"""Creating an order in one statement: the same rows as step by step, and none in uncommon cases."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from orders.tests.web import at_once as all_at_once
 from ordersite.queue.models import OutboxEntry
 
 WRITTEN = (Buyer, Order, OrderLine, OrderEvent, OutboxEntry, IdempotencyKey)
-# Random, or made of what is.
+# Random, or derived from random values.
 _DIFFERENT = frozenset(
     (
         "id",

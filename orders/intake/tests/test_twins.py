@@ -1,4 +1,4 @@
-"""Minute twins: refused by the database whatever the code above does, with the first order named."""
+"""Twins: the database refuses them, and the error names the first order."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ def check_history(orders: Iterable[int]) -> None:
         assert [line.seq for line in mine] == list(range(1, len(mine) + 1))
         state = ""
         for line in mine:
-            if line.kind == OrderEvent.Kind.TRANSITION:
+            if line.kind == OrderEvent.EventKind.TRANSITION:
                 assert line.from_status == state, (order.number, line)
                 assert (line.from_status, line.to_status) in EDGES
             state = line.to_status or state

@@ -174,5 +174,5 @@ def test_attempt_started_during_close_request(provider: HTTPServer) -> None:
 
 
 def _transitions(payment: Payment) -> list[str]:
-    lines = OrderEvent.objects.filter(order_id=payment.order_id, kind=OrderEvent.Kind.TRANSITION)
+    lines = OrderEvent.objects.filter(order_id=payment.order_id, kind=OrderEvent.EventKind.TRANSITION)
     return list(lines.order_by("seq").values_list("to_status", flat=True))
