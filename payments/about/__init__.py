@@ -1,4 +1,4 @@
-"""What payments show on an order's page, in lists, in search and in diagnosis: the only face that composing rooms read."""
+"""What payments show on an order's page, in the API, in search and in diagnosis. Pages of other apps read only this."""
 
 from payments.about.diagnosis import explain
 from payments.about.panel import panel, parts

@@ -1,4 +1,4 @@
-"""The payment part of an order's chain: attempt → notification → signature → checks → applied."""
+"""Explains why an order is not paid: attempt → notification → signature → checks → applied."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from datetime import timedelta
 
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
 from orders.models import Order, OrderStatus
 from ordersite.lib.panels import Link
+from payments.about.labels import answer_label
 from payments.models import (
     Payment,
     PaymentException,
@@ -20,56 +20,40 @@ from payments.providers.errors import REJECTIONS
 from payments.providers.types import UpdateKind
 
 Outcome = PaymentNotification.Outcome
-# Drainers need well under a second; after so long nobody is draining.
+# Workers need well under a second; a notification that waited so long has no worker.
 QUEUE_PATIENCE = timedelta(minutes=1)
-# Calls with a bad signature are many when somebody plays with the address: so many of the latest are looked through.
-_MOST_REJECTED = 50
+# Forged calls can be many: only so many of the latest rejected notifications are searched.
+_REJECTED_SEARCHED = 50
 _FINE = frozenset(
     {Outcome.APPLIED, Outcome.DUPLICATE, Outcome.REFUND_APPLIED, Outcome.NOTED, Outcome.CLOSED_NOTED}
 )
 
 
-_ANSWERS = {
-    "pending": gettext_lazy("not paid yet"),
-    "not_found": gettext_lazy("not known there yet"),
-    "paid": gettext_lazy("paid"),
-    "closed": gettext_lazy("closed"),
-    "refunded": gettext_lazy("refunded"),
-    "unknown": gettext_lazy("a state that is new to us"),
-    "not_applicable": gettext_lazy("this account cannot be asked"),
-}
-
-
-def answer_words(last_answer: str) -> str:
-    """What the provider last said of an attempt, in the reader's language; an error keeps its own words."""
-    return str(_ANSWERS.get(last_answer, last_answer)) or "–"
-
-
 def explain_attempts(order: Order) -> list[Link]:
-    """The chain of the attempt that matters: the settled one, else the latest. Four queries."""
+    """The chain of the settled attempt, else of the latest one. Four queries."""
     attempts = list(order.payments.select_related("account").order_by("-pk"))
     payment = next((one for one in attempts if one.is_settled), attempts[0])
-    calls = list(PaymentNotification.objects.filter(reference=payment.reference).order_by("pk"))
-    calls = calls or _rejected(payment)
-    verified = [call for call in calls if call.is_verified and call.kind == UpdateKind.PAYMENT]
+    notifications = list(PaymentNotification.objects.filter(reference=payment.reference).order_by("pk"))
+    notifications = notifications or _rejected(payment)
+    verified = [row for row in notifications if row.is_verified and row.kind == UpdateKind.PAYMENT]
     cases = list(PaymentException.objects.open().filter(order_id=order.pk).order_by("pk"))
     return [
         _attempt(payment),
-        _received(payment, calls),
-        _signature(payment, calls),
+        _received(payment, notifications),
+        _signature(payment, notifications),
         _checks(payment, verified, cases),
         _applied(payment, verified),
     ]
 
 
 def _rejected(payment: Payment) -> list[PaymentNotification]:
-    """What a rejected call says is not believed, so its row names no reference; its body shows what it was about."""
+    """Rejected notifications about this attempt. Their rows carry no reference, so their bodies are searched for it."""
     if payment.is_settled:
         return []
     rows = PaymentNotification.objects.rejected().filter(
         account_id=payment.account_id, received_at__gte=payment.created_at
     )
-    latest = rows.select_related("raw").order_by("-received_at")[:_MOST_REJECTED]
+    latest = rows.select_related("raw").order_by("-received_at")[:_REJECTED_SEARCHED]
     return [row for row in latest if payment.reference.encode() in bytes(row.raw.body)][::-1]
 
 
@@ -79,14 +63,14 @@ def _attempt(payment: Payment) -> Link:
         cause = _("The attempt is being closed at the provider; its last answer: %(answer)s")
         return Link(
             "payment_attempt", "waiting", payment.created_at, name,
-            cause_code="closing_at_provider", cause=cause % {"answer": answer_words(payment.last_answer)},
+            cause_code="closing_at_provider", cause=cause % {"answer": answer_label(payment.last_answer)},
         )  # fmt: skip
     return Link("payment_attempt", "good", payment.created_at, name)
 
 
-def _received(payment: Payment, calls: Sequence[PaymentNotification]) -> Link:
-    if calls:
-        return Link("notification", "good", calls[0].received_at, f"#{calls[0].pk}")
+def _received(payment: Payment, notifications: Sequence[PaymentNotification]) -> Link:
+    if notifications:
+        return Link("notification", "good", notifications[0].received_at, f"#{notifications[0].pk}")
     if payment.is_settled:
         return Link("notification", "not_applicable", evidence=_("the provider was asked"))
     if payment.is_closed:
@@ -96,17 +80,17 @@ def _received(payment: Payment, calls: Sequence[PaymentNotification]) -> Link:
         "waiting",
         cause_code="no_notification",
         cause=_("The provider has sent no notification; its last answer: %(answer)s")
-        % {"answer": answer_words(payment.last_answer)},
+        % {"answer": answer_label(payment.last_answer)},
     )
 
 
-def _signature(payment: Payment, calls: Sequence[PaymentNotification]) -> Link:
-    good = next((call for call in calls if call.is_verified), None)
+def _signature(payment: Payment, notifications: Sequence[PaymentNotification]) -> Link:
+    good = next((row for row in notifications if row.is_verified), None)
     if good is not None:
         return Link("signature", "good", good.received_at, f"#{good.pk}")
-    if not calls or payment.is_settled:
+    if not notifications or payment.is_settled:
         return Link("signature", "not_applicable")
-    last = calls[-1]
+    last = notifications[-1]
     cause = str(REJECTIONS.get(last.reject_code, last.reject_code))
     return Link(
         "signature", "broken", last.received_at, f"#{last.pk}", cause_code="bad_signature", cause=cause
@@ -122,7 +106,7 @@ def _checks(
             "business_checks", "broken", case.created_at, f"#{case.pk}",
             cause_code=case.kind, cause=str(case.get_kind_display()),
         )  # fmt: skip
-    wrong = next((call for call in verified if not call.is_waiting and call.outcome not in _FINE), None)
+    wrong = next((row for row in verified if not row.is_waiting and row.outcome not in _FINE), None)
     if wrong is not None and not payment.is_settled:
         cause = str(Outcome(wrong.outcome).label)
         return Link("business_checks", "broken", wrong.received_at, f"#{wrong.pk}", wrong.outcome, cause)
@@ -133,7 +117,7 @@ def _checks(
 def _applied(payment: Payment, verified: Sequence[PaymentNotification]) -> Link:
     if payment.is_settled:
         return Link("applied", "good", payment.paid_at, payment.provider_reference)
-    queued = next((call for call in verified if call.is_waiting), None)
+    queued = next((row for row in verified if row.is_waiting), None)
     if queued is None:
         return Link("applied", "not_applicable")
     stuck = timezone.now() - queued.received_at > QUEUE_PATIENCE
@@ -144,7 +128,7 @@ def _applied(payment: Payment, verified: Sequence[PaymentNotification]) -> Link:
 
 
 def explain(order: Order) -> list[Link]:
-    """Attempt → notification → signature → business checks → applied; the first broken link names the cause."""
+    """The links attempt, notification, signature, business checks, applied; the first broken one names the cause."""
     if not order.payments.exists():
         state = "waiting" if order.status == OrderStatus.PENDING else "not_applicable"
         return [

@@ -1,4 +1,4 @@
-"""What payments tell the rooms that compose an order's page: plain, readable data, a fixed number of queries."""
+"""The payments of an order for the order API and the order page: plain data, a fixed number of queries."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from django.utils.translation import ngettext
 from orders.models import Order, ProposalStatus
 from ordersite.lib.money import format_amount
 from ordersite.lib.panels import Item, Panel
-from payments.about.diagnosis import answer_words
+from payments.about.labels import TONES, answer_label, provider_label
 from payments.models import (
     MoneyProposal,
     Payment,
@@ -26,20 +26,11 @@ from payments.models import (
     SettlementRequest,
 )
 from payments.provider_calls.throttle import Wait, waits_of
-from payments.providers.registry import PROVIDERS
-from payments.refunds import labels as refund_words
-
-_TONES = {
-    PaymentStatus.CREATED: "waiting",
-    PaymentStatus.OPEN: "waiting",
-    PaymentStatus.PAID: "good",
-    PaymentStatus.CLOSED: "plain",
-    PaymentStatus.REFUNDED: "bad",
-}
+from payments.refunds import labels as refund_labels
 
 
 def parts(orders: Sequence[Order]) -> dict[int, list[dict[str, Any]]]:
-    """The `payments` of the order API, by order id, oldest first; one query."""
+    """The `payments` field of the order API, by order id, oldest first. One query."""
     found: dict[int, list[dict[str, Any]]] = {order.pk: [] for order in orders}
     attempts = (
         Payment.objects.filter(order_id__in=list(found)).select_related("account").order_by("order_id", "pk")
@@ -62,7 +53,7 @@ def _part(payment: Payment) -> dict[str, Any]:
 
 
 def panel(order: Order) -> Panel:
-    """The open cases, what is or was asked back, and the attempts with their money; newest first."""
+    """The panel of an order: open cases, waiting proposals, refund requests and attempts, each newest first."""
     attempts = list(order.payments.select_related("account").order_by("-pk"))
     cases = PaymentException.objects.open().filter(order_id=order.pk).order_by("-pk")
     waits = waits_of([payment.account_id for payment in attempts if payment.close_wanted_at])
@@ -103,14 +94,14 @@ def _item(payment: Payment, wait: Wait | None) -> Item:
         (_("closed at"), _moment(payment.closed_at)),
         (_("refunded"), f"¥{format_amount(payment.refunded_amount)}" if payment.refunded_amount else ""),
         (_("last asked"), _last_answer(payment)),
-        (_("closing"), _closing_words(payment, wait) if payment.close_wanted_at else ""),
+        (_("closing"), _closing_label(payment, wait) if payment.close_wanted_at else ""),
         (_("asked next"), _moment(payment.next_query_at)),
     ]
     return Item(
         title=f"{provider_label(payment.account.provider)} {payment.account.slug}",
         facts=[(name, value) for name, value in facts if value],
         state=str(PaymentStatus(payment.status).label),
-        tone=_TONES[PaymentStatus(payment.status)],
+        tone=TONES[payment.status],
         url_name="payments_payment_change",
         url_id=payment.pk,
     )
@@ -119,11 +110,11 @@ def _item(payment: Payment, wait: Wait | None) -> Item:
 def _last_answer(payment: Payment) -> str:
     if payment.last_asked_at is None:
         return ""
-    words = answer_words(payment.last_answer) if payment.last_answer else ""
-    return f"{_moment(payment.last_asked_at)} {words}".strip()
+    label = answer_label(payment.last_answer) if payment.last_answer else ""
+    return f"{_moment(payment.last_asked_at)} {label}".strip()
 
 
-def _closing_words(payment: Payment, wait: Wait | None) -> str:
+def _closing_label(payment: Payment, wait: Wait | None) -> str:
     """How long the account's queue will take, or why no query goes out at the moment."""
     if wait is None:
         return _("waits to be closed at the provider")
@@ -159,23 +150,18 @@ def _request_item(request: RefundRequest) -> Item:
         (_("refund reference"), request.reference),
         (_("reason"), request.reason),
         (_("proposed at"), _moment(request.created_at)),
-        (_("waits for"), refund_words.waits_for(request)),
-        (_("last answer"), refund_words.answer_words(request.last_answer) if request.last_answer else ""),
+        (_("waits for"), refund_labels.waits_for(request)),
+        (_("last answer"), refund_labels.answer_label(request.last_answer) if request.last_answer else ""),
         (_("ended at"), _moment(request.ended_at)),
     ]
     return Item(
         title=_("Refund request ¥%(amount)s") % {"amount": format_amount(request.amount)},
         facts=[(name, value) for name, value in facts if value],
         state=str(RefundStatus(request.status).label),
-        tone=refund_words.TONES[request.status],
+        tone=refund_labels.TONES[request.status],
         url_name="payments_refundrequest_change",
         url_id=request.pk,
     )
-
-
-def provider_label(name: str) -> str:
-    provider = PROVIDERS.get(name)
-    return str(provider.label) if provider else name
 
 
 def _moment(at: datetime | None) -> str:

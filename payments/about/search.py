@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import re
 
-from payments.models import (
-    Payment,
-)
+from payments.models import Payment
 
 MOST_FOUND = 50
-
-
 # Our own numbers and the providers' (up to 64 letters, digits, - and _).
 _SHAPE = re.compile(r"[0-9A-Za-z_-]{6,64}", re.ASCII)
 
 
 def find(term: str, *, merchant_id: int | None = None) -> list[int]:
-    """Orders by the reference of a payment or refund or the provider's number, whole; indexed, at most 50.
+    """Ids of the orders with this payment reference, refund reference or provider's reference; at most 50.
 
-    Of one merchant, if given.
+    The whole number must match, which the indexes serve. `merchant_id`: only orders of that merchant.
     """
     text = term.strip()
     if not _SHAPE.fullmatch(text):

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from orders.models import Order
 from ordersite.lib.money import format_amount
 from ordersite.lib.panels import Entry
-from payments.about.panel import provider_label
+from payments.about.labels import provider_label
 from payments.models import (
     Payment,
     PaymentException,
@@ -19,11 +19,9 @@ from payments.models import (
     RefundStatus,
 )
 from payments.providers.errors import REJECTIONS
-from payments.refunds import labels as refund_words
+from payments.refunds import labels as refund_labels
 
 Outcome = PaymentNotification.Outcome
-
-
 _BAD = frozenset(
     {
         Outcome.UNKNOWN_ORDER, Outcome.AMOUNT_MISMATCH, Outcome.WRONG_ACCOUNT, Outcome.ALREADY_PAID,
@@ -34,7 +32,7 @@ _BAD = frozenset(
 
 
 def timeline(order: Order) -> list[Entry]:
-    """Attempts, notifications and cases as they came; the order's own transitions are told by orders."""
+    """Timeline entries of attempts, notifications, cases and refunds, oldest first. `orders.about` adds the transitions."""
     attempts = list(order.payments.select_related("account"))
     references = [payment.reference for payment in attempts]
     notifications = PaymentNotification.objects.filter(reference__in=references).select_related("account")
@@ -49,11 +47,11 @@ def timeline(order: Order) -> list[Entry]:
 
 def _attempt_entries(payment: Payment) -> list[Entry]:
     name = f"{provider_label(payment.account.provider)} {payment.account.slug}"
-    told = [(payment.created_at, _("Payment attempt made"), "plain")]
+    moments = [(payment.created_at, _("Payment attempt made"), "plain")]
     if payment.close_wanted_at:
-        told.append((payment.close_wanted_at, _("Closing the attempt at the provider"), "waiting"))
+        moments.append((payment.close_wanted_at, _("Closing the attempt at the provider"), "waiting"))
     if payment.closed_at:
-        told.append((payment.closed_at, _("Payment attempt closed"), "plain"))
+        moments.append((payment.closed_at, _("Payment attempt closed"), "plain"))
     return [
         Entry(
             at=at,
@@ -65,7 +63,7 @@ def _attempt_entries(payment: Payment) -> list[Entry]:
             url_name="payments_payment_change",
             url_id=payment.pk,
         )
-        for at, title, tone in told
+        for at, title, tone in moments
     ]
 
 
@@ -87,13 +85,13 @@ def _notification_entry(row: PaymentNotification) -> Entry:
 
 
 def _order_entry(request: RefundRequest) -> Entry:
-    """When the provider was told; the asking, the approval and the end stand in the order's own history."""
+    """The moment at which a refund was ordered at the provider; the order's history has the request and its end."""
     return Entry(
         at=request.ordered_at or request.created_at,
         topic="payment",
         title=_("Refund ordered at the provider"),
         detail=f"¥{format_amount(request.amount)} · {RefundStatus(request.status).label}",
-        tone=refund_words.TONES[request.status],
+        tone=refund_labels.TONES[request.status],
         evidence=request.reference,
         url_name="payments_refundrequest_change",
         url_id=request.pk,
@@ -101,13 +99,13 @@ def _order_entry(request: RefundRequest) -> Entry:
 
 
 def _case_entries(case: PaymentException) -> list[Entry]:
-    raised = _case_entry(case, case.created_at, case.get_kind_display())
+    opened = _case_entry(case, case.created_at, case.get_kind_display())
     if case.resolved_at is None:
-        return [raised]
+        return [opened]
     title = _("Resolved: %(kind)s") % {"kind": case.get_kind_display()}
     by = f"{case.resolved_by}: " if case.resolved_by else ""
     resolved = _case_entry(case, case.resolved_at, title)
-    return [raised, replace(resolved, topic="people", tone="good", detail=by + case.resolution)]
+    return [opened, replace(resolved, topic="people", tone="good", detail=by + case.resolution)]
 
 
 def _case_entry(case: PaymentException, at: datetime, title: str) -> Entry:

@@ -26,7 +26,7 @@ from ordersite.lib.adminkit.confirmed import Confirmed, Lead, ReasonForm, person
 from ordersite.lib.adminkit.queues import OpenCasesFilter, is_open
 from ordersite.lib.adminkit.read_only import ReadOnlyInline
 from ordersite.lib.adminkit.search import column, order_number, row_id
-from payments.about.diagnosis import answer_words
+from payments.about.labels import answer_label
 from payments.admin.notification import KINDS, REFUSALS
 from payments.cases import desk, remedies
 from payments.cases.errors import remedy_gone
@@ -150,7 +150,7 @@ def _ask(request: HttpRequest, case: PaymentException, _data: Mapping[str, Any])
 
 def _value(key: str, value: Any) -> object:
     if key == "last_answer":
-        return answer_words(str(value))
+        return answer_label(str(value))
     return {"kind": KINDS, "code": REFUSALS}.get(key, {}).get(value, value)
 
 

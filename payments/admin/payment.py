@@ -16,19 +16,11 @@ from ordersite.lib.adminkit import badges, columns
 from ordersite.lib.adminkit.confirmed import Confirmed, ConfirmedActionsMixin
 from ordersite.lib.adminkit.read_only import ReadOnlyAdmin, ReadOnlyInline
 from ordersite.lib.adminkit.search import ShapeSearchMixin, column, order_number
-from payments.about.diagnosis import answer_words
+from payments.about.labels import TONES, answer_label
 from payments.admin.refund import REFUND_BUTTON, refund_facts
 from payments.models import Payment, PaymentStatus, Refund
 from payments.models.payment import PaymentQuerySet
 from payments.polling import poll
-
-TONES = {
-    PaymentStatus.CREATED: "waiting",
-    PaymentStatus.OPEN: "waiting",
-    PaymentStatus.PAID: "good",
-    PaymentStatus.CLOSED: "plain",
-    PaymentStatus.REFUNDED: "bad",
-}
 
 
 class UndecidedFilter(admin.SimpleListFilter):
@@ -120,7 +112,7 @@ class PaymentAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnlyAdmin):
 
     @admin.display(description=_("last answer"))
     def answer(self, payment: Payment) -> str:
-        return answer_words(payment.last_answer)
+        return answer_label(payment.last_answer)
 
     @admin.display(description=_("last asked at"))
     def asked(self, payment: Payment) -> SafeString:

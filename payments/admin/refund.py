@@ -208,4 +208,4 @@ class RefundRequestAdmin(ReviewButtonsMixin, ShapeSearchMixin, ReadOnlyAdmin):
 
     @admin.display(description=_("last answer"))
     def answer(self, row: RefundRequest) -> str:
-        return labels.answer_words(row.last_answer)
+        return labels.answer_label(row.last_answer)

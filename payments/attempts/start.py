@@ -24,7 +24,7 @@ from payments.lifecycle.apply import open_attempt
 from payments.models import Payment, PaymentAccount, PaymentStatus
 from payments.polling.call import attempt_of, is_queryable
 from payments.polling.poll import close_now, query_now
-from payments.polling.schedule import next_question_at
+from payments.polling.schedule import next_poll_at
 from payments.providers.interface import PaysInApp
 from payments.providers.registry import get_provider
 from payments.providers.types import PaymentPage
@@ -116,7 +116,7 @@ def _insert(order: Order, account: PaymentAccount, now: datetime) -> Payment:
         created_at=now,
         expires_at=order.close_due_at,
     )
-    payment.next_query_at = next_question_at(payment, now=now) if is_queryable(keys_of(account)) else None
+    payment.next_query_at = next_poll_at(payment, now=now) if is_queryable(keys_of(account)) else None
     payment.save(force_insert=True)
     return payment
 

@@ -15,7 +15,7 @@ from ordersite.lib.http import Gateway
 from ordersite.outside_accounts.throttle import Lease
 from payments.models import Payment, PaymentAccount
 from payments.polling.call import QueryResult, StatusQuery, query_provider
-from payments.polling.record import record_answer
+from payments.polling.record import record_result
 from payments.provider_calls.runner import CallKind, readable_keys, run
 from payments.provider_calls.throttle import PROVIDERS, accounts_to_query, claim_payments
 
@@ -46,7 +46,7 @@ def _payment(result: QueryResult) -> Payment:
     return result.query.payment
 
 
-QUERIES = CallKind("queries", _accounts, _claim, query_provider, record_answer, _payment)
+QUERIES = CallKind("queries", _accounts, _claim, query_provider, record_result, _payment)
 
 
 def query_now(payment: Payment) -> bool:
@@ -78,7 +78,7 @@ def close_now(payment: Payment) -> QueryResult | None:
 def _query(query: StatusQuery) -> QueryResult:
     """Call outside the account's lease; the result counts for its circuit breaker all the same."""
     result = query_provider(query, _PAGE_GATEWAY)
-    record_answer(result)
+    record_result(result)
     PROVIDERS.record_calls(query.payment.account_id, [result.is_outage])
     return result
 

@@ -1,4 +1,4 @@
-"""What an answer of a provider means here: findings for the payment door, and when to ask again."""
+"""Records the result of a query: payment updates are applied, the next poll is scheduled."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from payments.lifecycle.apply import apply_updates
 from payments.lifecycle.updates import PaymentUpdate
 from payments.models import Payment, PaymentException
 from payments.polling.call import QueryResult
-from payments.polling.schedule import EXPIRY_GRACE, next_question_at
+from payments.polling.schedule import EXPIRY_GRACE, next_poll_at
 from payments.providers.types import TradeResult, TradeState, UpdateKind
 
-# So long may a provider be silent about an attempt that waits to be closed before a person is told.
-SILENCE = timedelta(hours=24)
+# A case is opened when a provider has not answered for so long about an attempt that waits to be closed.
+SILENT_AFTER = timedelta(hours=24)
 
 
-def record_answer(result: QueryResult) -> None:
-    """Apply what the provider said and set the next time to ask. Call outside of transactions.
+def record_result(result: QueryResult) -> None:
+    """Apply the provider's answer and schedule the next poll. Call outside transactions.
 
-    One finding a batch: money that came and went back is two facts about one order.
+    Updates are applied one by one: a batch takes one update of an order, and «refunded» means two of them.
     """
     payment, now = result.query.payment, timezone.now()
     for update in _updates(result, now):
         apply_updates([update])
-    _ask_again(result, now)
-    if result.is_outage and payment.close_wanted_at and now - payment.close_wanted_at >= SILENCE:
-        _tell_a_person(result)
+    _schedule(result, now)
+    if result.is_outage and payment.close_wanted_at and now - payment.close_wanted_at >= SILENT_AFTER:
+        _open_case(result)
 
 
 def _updates(result: QueryResult, now: datetime) -> list[PaymentUpdate]:
@@ -47,12 +47,13 @@ def _updates(result: QueryResult, now: datetime) -> list[PaymentUpdate]:
 
 
 def _is_final(result: QueryResult, now: datetime) -> bool:
-    """«Not known» proves nothing while the provider still takes money: a buyer may have its page open."""
+    """Whether «not known» means closed: only after the expiry, since a buyer may still have the payment page open."""
     payment = result.query.payment
     return payment.close_wanted_at is not None and now >= payment.expires_at + EXPIRY_GRACE
 
 
 def _money_updates(result: QueryResult, answer: TradeResult, now: datetime) -> list[PaymentUpdate]:
+    """The payment; for an answer «refunded» the full refund as well."""
     paid = _update(result, answer, UpdateKind.PAYMENT, now)
     if answer.state is TradeState.PAID:
         return [paid]
@@ -75,7 +76,7 @@ def _update(result: QueryResult, answer: TradeResult, kind: UpdateKind, now: dat
     )
 
 
-def _tell_a_person(result: QueryResult) -> None:
+def _open_case(result: QueryResult) -> None:
     payment = result.query.payment
     case = Case(
         kind=PaymentException.Kind.PROVIDER_SILENT,
@@ -84,32 +85,32 @@ def _tell_a_person(result: QueryResult) -> None:
         order_id=payment.order_id,
         payment_id=payment.pk,
         amount=payment.amount,
-        detail={"last_answer": _words(result)},
+        detail={"last_answer": _summary(result)},
     )
     with transaction.atomic():
         open_cases([case])
 
 
-def _ask_again(result: QueryResult, now: datetime) -> None:
-    """Write what was heard; the next time only where our claim still stands: a newer wish to close goes first."""
+def _schedule(result: QueryResult, now: datetime) -> None:
+    """Store the answer, and the next poll unless a request to close has replaced our lease meanwhile."""
     attempt = Payment.objects.filter(pk=result.query.payment.pk)
-    attempt.update(last_answer=_words(result))
+    attempt.update(last_answer=_summary(result))
     if result.query.lease:
         claimed = attempt.filter(next_query_at=result.query.lease)
         claimed.undecided().update(next_query_at=_next_time(result, now))
-        # A decided one is asked for once, because a refund of money that we never saw came up.
+        # A decided attempt is polled once, when a refund of money that we never saw was notified.
         claimed.decided().update(next_query_at=None)
 
 
 def _next_time(result: QueryResult, now: datetime) -> datetime | None:
-    """None: nobody can be asked, and nobody wants it closed."""
+    """When to poll next (UTC); None where the account cannot be queried and nobody wants the attempt closed."""
     payment = result.query.payment
     if result.answer or result.error:
-        return next_question_at(payment, now=now)
+        return next_poll_at(payment, now=now)
     return payment.expires_at + EXPIRY_GRACE if payment.close_wanted_at else None
 
 
-def _words(result: QueryResult) -> str:
+def _summary(result: QueryResult) -> str:
     if result.error:
         return str(result.error)[:200]
     return str(result.answer.state) if result.answer else "not_applicable"

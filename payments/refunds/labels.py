@@ -1,4 +1,4 @@
-"""How refund requests look: their colours, what they wait for, what the provider said."""
+"""How refund requests look on pages: the tone of a status, who has to act, the provider's last answer in words."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ _ANSWERS: Mapping[str, Promise] = {
 }
 
 
-def answer_words(last_answer: str) -> str:
-    """What the provider last said, in the reader's language; its own words behind it; an error keeps its words."""
+def answer_label(last_answer: str) -> str:
+    """Translate a stored `last_answer` of a refund, with the provider's own detail behind it; an error stays as stored."""
     state, _blank, detail = last_answer.partition(" ")
     if state not in _ANSWERS:
         return last_answer or "–"
@@ -42,7 +42,7 @@ def answer_words(last_answer: str) -> str:
 
 
 def waits_for(request: RefundRequest) -> str:
-    """Who has to act; empty where it has ended."""
+    """Name who has to act next; empty where the request has ended."""
     if request.status == S.PROPOSED:
         return _("a second person's approval")
     if request.status == S.ABNORMAL:

@@ -25,7 +25,7 @@ from payments.manual.settle import SETTLEMENT
 from payments.manual.tests.proposals import NUMBER, person, wish_for
 from payments.models import Payment, PaymentException, RefundRequest
 from payments.polling.call import QueryResult, StatusQuery
-from payments.polling.record import record_answer
+from payments.polling.record import record_result
 from payments.providers.types import TradeResult, TradeState, UpdateKind
 from payments.tests.builders import build_alipay, build_payment, build_webhook
 from payments.tests.steps import request_close
@@ -51,7 +51,7 @@ def record_state(payment: Payment, state: TradeState, **fields: Any) -> None:
     """Record that the provider was queried and answered this."""
     query = StatusQuery(Payment.objects.select_related("account").get(pk=payment.pk), None, close=True)
     number = f"T{payment.pk:06d}"
-    record_answer(
+    record_result(
         QueryResult(query, answer=TradeResult(state=state, raw=state, provider_reference=number, **fields))
     )
 

@@ -18,7 +18,7 @@ from payments.accounts.keys import keys_of
 from payments.models import PaymentException, PaymentStatus
 from payments.polling import poll
 from payments.polling.call import StatusQuery, query_provider
-from payments.polling.record import record_answer
+from payments.polling.record import record_result
 from payments.provider_calls.throttle import PROVIDERS, claim_payments
 from payments.tests.builders import build_payment, build_webhook
 from payments.tests.sandbox_accounts import (
@@ -257,5 +257,5 @@ def test_newer_close_request_is_not_delayed(box: Running) -> None:
     request_close(payment.order)
     wished_at = fresh(payment).next_query_at
     query = StatusQuery(claimed, keys_of(payment.account), close=False, lease=lease.until)
-    record_answer(query_provider(query, gateway()))
+    record_result(query_provider(query, gateway()))
     assert fresh(payment).next_query_at == wished_at

@@ -14,7 +14,7 @@ from pytest_httpserver import HTTPServer
 from orders.models import OrderStatus
 from payments.models import Payment, PaymentAccount, PaymentStatus
 from payments.polling import poll
-from payments.polling.schedule import next_question_at
+from payments.polling.schedule import next_poll_at
 from payments.provider_calls.throttle import PROVIDERS, Wait, claim_payments, waits_of
 from payments.tests.builders import build_payment
 from payments.tests.fake_provider import answer_with, askable, due_payment, serving
@@ -50,15 +50,15 @@ def poll_all() -> int:
 )
 def test_schedule_widens(age: timedelta, next_age: timedelta) -> None:
     payment = Payment(created_at=BORN, expires_at=BORN + timedelta(days=1))
-    assert next_question_at(payment, now=BORN + age) == BORN + next_age
+    assert next_poll_at(payment, now=BORN + age) == BORN + next_age
 
 
 def test_close_restarts_the_schedule() -> None:
     wanted = BORN + timedelta(minutes=30)
     payment = Payment(created_at=BORN, close_wanted_at=wanted, expires_at=BORN + timedelta(minutes=31))
-    assert next_question_at(payment, now=wanted) == wanted + timedelta(minutes=1)
-    assert next_question_at(payment, now=wanted + timedelta(minutes=1)) == BORN + timedelta(minutes=33)
-    assert next_question_at(payment, now=wanted + timedelta(minutes=4)) == wanted + timedelta(minutes=5)
+    assert next_poll_at(payment, now=wanted) == wanted + timedelta(minutes=1)
+    assert next_poll_at(payment, now=wanted + timedelta(minutes=1)) == BORN + timedelta(minutes=33)
+    assert next_poll_at(payment, now=wanted + timedelta(minutes=4)) == wanted + timedelta(minutes=5)
 
 
 def test_pending_attempt_is_queried_again_later(provider: HTTPServer) -> None:
