@@ -7,7 +7,7 @@ import threading
 
 from sandbox.accounts import write_accounts
 from sandbox.config import BadSetting, Settings, read_settings
-from sandbox.keys import make_keys
+from sandbox.keys.keys import make_keys
 from sandbox.server import Sandbox
 
 

@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from sandbox.config import Settings
-from sandbox.issued import AlipayCertificates, UnionpayKeys, WechatKeys, hex_serial
-from sandbox.keyfiles import private_pem, public_pem, write
+from sandbox.keys.issued import AlipayCertificates, UnionpayKeys, WechatKeys, hex_serial
+from sandbox.keys.keyfiles import private_pem, public_pem, write
 
 
 def write_accounts(settings: Settings) -> list[Path]:

@@ -13,10 +13,10 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import urlsplit
 
-from sandbox import parcels
+from sandbox.carrier import parcels
+from sandbox.carrier.parcels import NewParcel
 from sandbox.formats import iso, now
-from sandbox.outgoing import Answer, Call, send
-from sandbox.parcels import NewParcel
+from sandbox.outgoing import Call, CallReply, send
 from sandbox.world import World
 
 TOKEN_FILE = "erp_token"  # noqa: S105 (the name of a file)
@@ -141,7 +141,7 @@ class Warehouse:
             "UPDATE erp_orders SET state = ?, message = ? WHERE number = ?", state, message, number
         )
 
-    def _call(self, token: str, *, method: str, path: str, body: object = None) -> Answer | None:
+    def _call(self, token: str, *, method: str, path: str, body: object = None) -> CallReply | None:
         """None when the API is away or refuses; the next round tries again."""
         headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
         content = b""
@@ -196,6 +196,6 @@ def _place(order: Order) -> str:
     return ",".join(str(address[name]) for name in ("province", "city") if address.get(name))
 
 
-def _retry_after(answer: Answer) -> float:
+def _retry_after(answer: CallReply) -> float:
     text = answer.headers.get("retry-after", "")
     return min(float(text), 60.0) if text.isdigit() else 5.0

@@ -21,7 +21,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class CallReply:
     """What came back. Status 0 means that no answer was read; `body` then says why."""
 
     status: int
@@ -30,14 +30,14 @@ class Answer:
     duration_ms: int = 0
 
 
-def send(call: Call) -> Answer:
+def send(call: Call) -> CallReply:
     """Make the call. Never raises for a failing network: that is an answer with status 0."""
     begun = time.monotonic()
     try:
         status, headers, body = _exchange(call)
     except (OSError, http.client.HTTPException, ValueError) as error:
         status, headers, body = 0, {}, f"{type(error).__name__}: {error}".encode()
-    return Answer(status, body, headers, round((time.monotonic() - begun) * 1000))
+    return CallReply(status, body, headers, round((time.monotonic() - begun) * 1000))
 
 
 def _exchange(call: Call) -> tuple[int, dict[str, str], bytes]:

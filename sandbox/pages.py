@@ -6,7 +6,7 @@ from pathlib import Path
 from string import Template
 
 from sandbox.formats import beijing, yuan
-from sandbox.trades import Trade
+from sandbox.trading.trades import Trade
 
 _FOLDER = Path(__file__).parent / "html"
 _LABELS = {

@@ -8,21 +8,24 @@ import threading
 from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from sandbox import refunding, trades, unionpay, webhook, wechat
-from sandbox.alipay import handle_bill, handle_gateway
-from sandbox.alipay_notices import AlipayForm
-from sandbox.cashier import handle_cashier
+from sandbox.alipay.gateway import handle_bill, handle_gateway
+from sandbox.alipay.notifications import AlipayForm
+from sandbox.carrier.kuaidi100 import handle_query
 from sandbox.config import Settings
-from sandbox.control import handle_control
-from sandbox.deliveries import Dispatcher, Form
+from sandbox.control.api import handle_control
 from sandbox.erp import Warehouse
-from sandbox.keys import Keys
-from sandbox.kuaidi100 import handle_query
+from sandbox.keys.keys import Keys
 from sandbox.store import Store
-from sandbox.unionpay_notices import UnionpayForm
+from sandbox.trading import refunding, trades
+from sandbox.trading.cashier import handle_cashier
+from sandbox.trading.deliveries import Dispatcher, Form
+from sandbox.unionpay import gateway as unionpay
+from sandbox.unionpay.notifications import UnionpayForm
 from sandbox.web import HangUp, Request, Response, json_response
-from sandbox.webhook_notices import WebhookForm, announce_closing
-from sandbox.wechat_notices import WechatForm
+from sandbox.webhook import gateway as webhook
+from sandbox.webhook.notifications import WebhookForm, announce_closing
+from sandbox.wechatpay import gateway as wechatpay
+from sandbox.wechatpay.notifications import WechatForm
 from sandbox.world import World
 
 MAX_BODY = 1_000_000
@@ -38,8 +41,8 @@ def route(world: World, request: Request) -> Response:
     if re.match(r"/(alipay|wechatpay|unionpay|webhook)/cashier/", request.path):
         return handle_cashier(world, request)
     # Without the prefix too: WeChat's own programs sign the bare path, which nothing but a host may precede.
-    if request.path.startswith((f"{wechat.PREFIX}/v3/", "/v3/")):
-        return wechat.handle_api(world, request)
+    if request.path.startswith((f"{wechatpay.PREFIX}/v3/", "/v3/")):
+        return wechatpay.handle_api(world, request)
     if request.path.startswith(unionpay.PREFIX):
         return unionpay.handle_call(world, request)
     if request.path == "/" or request.path.startswith("/control/"):

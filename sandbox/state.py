@@ -1,6 +1,6 @@
 """The whole world as data, newest first and bounded: `GET /control/state` and the control page."""
 
-from sandbox import parcels
+from sandbox.carrier import parcels
 from sandbox.formats import iso, yuan
 from sandbox.store import Store
 from sandbox.world import World

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from sandbox import faults
 from sandbox.config import Settings
-from sandbox.keys import Keys
+from sandbox.keys.keys import Keys
 from sandbox.store import Store
 
 

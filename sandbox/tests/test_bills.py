@@ -9,9 +9,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from sandbox import bills
 from sandbox.tests.running import Running, call
 from sandbox.tests.test_alipay import pay_url
+from sandbox.trading import bills
 
 CHINA = timezone(timedelta(hours=8))
 

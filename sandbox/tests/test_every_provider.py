@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from pytest_httpserver import HTTPServer
 
-from sandbox import refunds, trades
 from sandbox.store import Store
 from sandbox.tests.nobody import nobody
 from sandbox.tests.running import Running, call, wait_for
@@ -18,6 +17,7 @@ from sandbox.tests.test_alipay import pay_url
 from sandbox.tests.test_unionpay import front, signed
 from sandbox.tests.test_webhook import order
 from sandbox.tests.test_wechatpay import by_hand
+from sandbox.trading import refunds, trades
 
 
 def begin_alipay(box: Running, reference: str, notify: str) -> None:

@@ -9,7 +9,7 @@ from cryptography.exceptions import InvalidSignature
 from pytest_httpserver import HTTPServer
 from werkzeug import Response
 
-from sandbox.alipay_notices import GAPS
+from sandbox.alipay.notifications import GAPS
 from sandbox.tests.nobody import nobody
 from sandbox.tests.running import Running, started, wait_for
 from sandbox.tests.test_alipay import check_signature, listen, pay_url, received

@@ -21,9 +21,9 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPubl
 from cryptography.hazmat.primitives.hashes import SHA256
 from pytest_httpserver import HTTPServer
 
-from sandbox.bill_files import UNIONPAY_WIDTHS
 from sandbox.tests.nobody import nobody
 from sandbox.tests.running import Reply, Running, call, wait_for
+from sandbox.trading.bill_files import UNIONPAY_WIDTHS
 
 CHINA = timezone(timedelta(hours=8))
 TIME = datetime.now(CHINA).strftime("%Y%m%d%H%M%S")
@@ -176,7 +176,7 @@ def test_a_refund_is_a_transaction_of_its_own(box: Running, account: Any, httpse
 
 def test_a_refund_that_fails_is_told_by_the_query_alone(box: Running, account: Any) -> None:
     number = paid(box, account, "UPREFUND00000002")
-    box.control("faults", target="unionpay.refund", fault="closed", value=0.1)
+    box.control("faults", target="unionpay.refund", fault="closed", value=1)
     assert refund(account, "UPR0000000000003", number)["respCode"] == "00"
     assert query(account, "UPR0000000000003")["origRespCode"] == "05"
     wait_for(lambda: query(account, "UPR0000000000003")["origRespCode"] == "01")

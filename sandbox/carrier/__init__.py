@@ -1,0 +1,1 @@
+"""The carrier's side: parcels and the Kuaidi100 query."""

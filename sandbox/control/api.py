@@ -1,0 +1,129 @@
+"""The control API: what a tester does to the outside world, JSON in and JSON out."""
+
+from collections.abc import Callable, Mapping
+from urllib.parse import urlsplit
+
+from sandbox import faults
+from sandbox.alipay.wire import GatewayError
+from sandbox.carrier import parcels
+from sandbox.carrier.parcels import NewParcel
+from sandbox.control import trades as control_trades
+from sandbox.control.page import control_page, panel
+from sandbox.control.trades import BadControl
+from sandbox.faults import BadFault, FaultOrder
+from sandbox.state import describe_state
+from sandbox.trading.trades import TradeRefused
+from sandbox.unionpay.wire import Refused
+from sandbox.web import Request, Response, html_response, json_response, read_json
+from sandbox.webhook.gateway import CallRefused
+from sandbox.wechatpay.wire import ApiError
+from sandbox.world import World
+
+Body = Mapping[str, object]
+SPEEDS = ("parcel_seconds", "ship_seconds", "notify_speed")
+
+
+def handle_control(world: World, request: Request) -> Response:
+    """`/` and `/control/…`. An error is `{"error": code}` with a 4xx."""
+    if _comes_from_elsewhere(request):
+        return json_response({"error": "foreign_origin"}, status=403)
+    handler = _HANDLERS.get((request.method, request.path))
+    try:
+        if (request.method, request.path) == ("GET", "/control/bill"):
+            return control_trades.bill(world, request.query)
+        if handler is None:
+            return json_response({"error": "unknown_call"}, status=404)
+        return handler(world, read_json(request.body))
+    except (TradeRefused, CallRefused, ApiError, Refused) as refused:
+        return json_response({"error": refused.code}, status=409)
+    except GatewayError as error:
+        return json_response({"error": error.sub_code}, status=409)
+    except (BadControl, BadFault, ValueError) as error:
+        return json_response({"error": str(error)}, status=400)
+
+
+def _comes_from_elsewhere(request: Request) -> bool:
+    """A page of another site must not press our buttons."""
+    origin = request.headers.get("origin")
+    return origin is not None and urlsplit(origin).netloc != request.headers.get("host")
+
+
+def _page(world: World, body: Body) -> Response:
+    return html_response(control_page(world))
+
+
+def _panel(world: World, body: Body) -> Response:
+    return html_response(panel(world))
+
+
+def _state(world: World, body: Body) -> Response:
+    return json_response(describe_state(world))
+
+
+def _add_fault(world: World, body: Body) -> Response:
+    times = body.get("times", 1)
+    order = FaultOrder(
+        target=str(body.get("target")),
+        fault=str(body.get("fault")),
+        value=None if body.get("value") is None else _number(body, "value"),
+        times=None if times is None else int(_number(body, "times", default=1)),
+    )
+    return json_response({"id": faults.add(world.store, order)}, status=201)
+
+
+def _clear_faults(world: World, body: Body) -> Response:
+    faults.clear(world.store, None if body.get("id") is None else int(_number(body, "id")))
+    return json_response({"faults": describe_state(world)["faults"]})
+
+
+def _parcel(world: World, body: Body) -> Response:
+    """Look at a parcel, make it known (`com`), or let it do its next step (`advance`)."""
+    number = str(body.get("number") or "")
+    if isinstance(body.get("com"), str) and number:
+        parcels.take_parcel(world.store, NewParcel(number, str(body["com"]), "control"))
+    parcel = (parcels.advance if body.get("advance") is True else parcels.find_parcel)(world.store, number)
+    if parcel is None:
+        raise BadControl("unknown parcel")
+    last = parcel.events[-1].step
+    return json_response(
+        {"number": number, "steps_done": len(parcel.times), "steps": len(parcel.route), "last": last.text}
+    )
+
+
+def _speed(world: World, body: Body) -> Response:
+    wanted = {name: _number(body, name) for name in SPEEDS if name in body}
+    if any(value <= 0 for value in wanted.values()):
+        raise BadControl("a speed must be greater than zero")
+    for name in ("parcel_lock", "bill_today"):
+        if name in body:
+            wanted[name] = 1 if body[name] is True else 0
+    for name, value in wanted.items():
+        world.store.tune(name, value)
+    return json_response(describe_state(world)["speed"])
+
+
+def _number(body: Body, name: str, *, default: float = 0) -> float:
+    value = body.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise BadControl(f"{name} is not a number")
+    return float(value)
+
+
+_HANDLERS: Mapping[tuple[str, str], Callable[[World, Body], Response]] = {
+    ("GET", "/"): _page,
+    ("GET", "/control/panel"): _panel,
+    ("GET", "/control/state"): _state,
+    ("POST", "/control/faults"): _add_fault,
+    ("DELETE", "/control/faults"): _clear_faults,
+    ("POST", "/control/pay"): control_trades.pay,
+    ("POST", "/control/refund"): control_trades.refund,
+    ("POST", "/control/settle_refund"): control_trades.settle_refund,
+    ("POST", "/control/reverse"): control_trades.reverse,
+    ("POST", "/control/notify"): control_trades.notify,
+    ("DELETE", "/control/notifications"): control_trades.quiet,
+    ("POST", "/control/rotate"): control_trades.rotate,
+    ("POST", "/control/bill_difference"): control_trades.add_difference,
+    ("DELETE", "/control/bill_difference"): control_trades.clear_differences,
+    ("POST", "/control/parcel"): _parcel,
+    ("POST", "/control/speed"): _speed,
+}

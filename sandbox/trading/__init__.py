@@ -1,0 +1,1 @@
+"""Trades, refunds, notifications and bills, whatever the provider."""
