@@ -93,7 +93,7 @@ class _Silent:
     order_id: int
 
     def check(self, order: Order, rules: Rules) -> Outcome:
-        return Outcome(order.pk, Result.DONE)
+        return Outcome(self.order_id, Result.DONE)
 
     def event(self, order: Order, now: datetime) -> outbox.Event | None:
         return None
@@ -118,9 +118,9 @@ class Move:
     def check(self, order: Order, rules: Rules) -> Outcome:
         code = self._refusal(order, rules)
         if not code:
-            return Outcome(order.pk, Result.DONE)
+            return Outcome(self.order_id, Result.DONE)
         reached = order.status in _REACHED[self.action]
-        return Outcome(order.pk, Result.ALREADY if reached else Result.REFUSED, code)
+        return Outcome(self.order_id, Result.ALREADY if reached else Result.REFUSED, code)
 
     def _refusal(self, order: Order, rules: Rules) -> str:
         if (order.status, self.action, self.trigger) not in rules:
@@ -148,7 +148,7 @@ class Move:
 
     def event(self, order: Order, now: datetime) -> outbox.Event:
         payload = {"trigger": self.trigger, "number": order.number}
-        return outbox.Event(EVENTS[self.action], order.pk, now, payload)
+        return outbox.Event(EVENTS[self.action], self.order_id, now, payload)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,10 +163,10 @@ class RequestClose:
 
     def check(self, order: Order, rules: Rules) -> Outcome:
         if order.status != OrderStatus.PENDING:
-            return Outcome(order.pk, Result.REFUSED, f"order_{order.status}")
+            return Outcome(self.order_id, Result.REFUSED, f"order_{order.status}")
         if not order.payment_started_at:
-            return Outcome(order.pk, Result.REFUSED, "payment_not_started")
-        return Outcome(order.pk, Result.ALREADY if order.closing_at else Result.DONE)
+            return Outcome(self.order_id, Result.REFUSED, "payment_not_started")
+        return Outcome(self.order_id, Result.ALREADY if order.closing_at else Result.DONE)
 
     def make(self, order: Order, now: datetime) -> Fact:
         order.closing_at = now
@@ -179,7 +179,7 @@ class RequestClose:
             "actor_id": self.actor.id,
             "reason": self.reason,
         }
-        return outbox.Event("order.close_requested", order.pk, now, payload)
+        return outbox.Event("order.close_requested", self.order_id, now, payload)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +195,7 @@ class PartialRefund(_Silent):
 
     def check(self, order: Order, rules: Rules) -> Outcome:
         risen = self.total > order.refunded_amount
-        return Outcome(order.pk, Result.DONE if risen else Result.ALREADY)
+        return Outcome(self.order_id, Result.DONE if risen else Result.ALREADY)
 
     def make(self, order: Order, now: datetime) -> Fact:
         order.refunded_amount = self.total
@@ -264,7 +264,7 @@ class Hold(_Silent):
     reason: str
 
     def check(self, order: Order, rules: Rules) -> Outcome:
-        return Outcome(order.pk, Result.ALREADY if order.held else Result.DONE)
+        return Outcome(self.order_id, Result.ALREADY if order.held else Result.DONE)
 
     def make(self, order: Order, now: datetime) -> Fact:
         order.held, order.hold_reason = True, self.reason[:200]
@@ -281,7 +281,7 @@ class ReleaseHold(_Silent):
     reason: str
 
     def check(self, order: Order, rules: Rules) -> Outcome:
-        return Outcome(order.pk, Result.DONE if order.held else Result.ALREADY)
+        return Outcome(self.order_id, Result.DONE if order.held else Result.ALREADY)
 
     def make(self, order: Order, now: datetime) -> Fact:
         order.held, order.hold_reason = False, ""

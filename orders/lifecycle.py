@@ -79,7 +79,7 @@ class _Visit:
     rules: Rules
     now: datetime
     sources: dict[int, str] = field(default_factory=dict)  # changed order → its state in the database
-    columns: dict[str, set[str]] = field(default_factory=dict)  # state in the database → columns to write
+    columns: dict[str, set[tuple[str, ...]]] = field(default_factory=dict)  # such a state → columns to write
     facts: list[tuple[Order, Fact]] = field(default_factory=list)
     events: list[outbox.Event] = field(default_factory=list)
 
@@ -93,8 +93,8 @@ class _Visit:
         return outcome
 
     def _make(self, order: Order, change: Change) -> None:
-        source = self.sources.setdefault(order.pk, str(order.status))
-        self.columns.setdefault(source, set()).update(change.columns)
+        source = self.sources.setdefault(change.order_id, str(order.status))
+        self.columns.setdefault(source, set()).add(change.columns)
         self.facts.append((order, change.make(order, self.now)))
         if event := change.event(order, self.now):
             self.events.append(event)
@@ -104,9 +104,10 @@ class _Visit:
         if not self.facts:
             return
         written = lines.chain(self.facts, now=self.now)
-        for source, columns in sorted(self.columns.items()):
+        for source, groups in sorted(self.columns.items()):
+            columns = sorted({column for group in groups for column in group})
             changed = [self.orders[pk] for pk, state in self.sources.items() if state == source]
-            count = bulk.update_rows(Order, changed, (*_HEAD, *sorted(columns)), guard={"status": source})
+            count = bulk.update_rows(Order, changed, (*_HEAD, *columns), guard={"status": source})
             if count != len(changed):
                 raise RuntimeError(f"{count} of {len(changed)} locked orders were changed ({source})")
         written.save()

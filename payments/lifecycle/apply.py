@@ -124,7 +124,8 @@ class Batch:
         self, updates: Sequence[PaymentUpdate], payments: Mapping[str, Payment]
     ) -> list[MatchedUpdate]:
         accounts = {payment.account_id for payment in payments.values()}
-        slugs = dict(PaymentAccount.objects.filter(pk__in=accounts).values_list("pk", "slug"))
+        slugs = PaymentAccount.objects.filter(pk__in=accounts).values_list("pk", "slug")
+        actors = {pk: Actor("provider", slug) for pk, slug in slugs}
         holders = _trade_holders(updates)
         records = refunds.load(updates, payments)
         matched = []
@@ -138,7 +139,7 @@ class Batch:
             decision = decide(update, PaymentContext(payment, order, conflict, known), now=self.now)
             if decision.effect is Effect.SETTLE and update.provider_reference:
                 holders[trade] = payment.pk
-            actor = update.actor or Actor("provider", slugs.get(payment.account_id, ""))
+            actor = update.actor or actors[payment.account_id]
             matched.append(MatchedUpdate(update, payment, order, known, actor, decision))
         return matched
 

@@ -90,6 +90,8 @@ class RefundRecords:
 
     def known(self, update: PaymentUpdate, payment: Payment) -> KnownRefunds:
         """Pick what concerns this payment and the refund number of this update."""
+        if not self.requests and not self.recorded:
+            return NO_REFUNDS
         mine = [request for request in self.requests if request.payment_id == payment.pk]
         number = update.refund_reference
         return KnownRefunds(
@@ -131,10 +133,17 @@ def refund_row(update: PaymentUpdate, payment: Payment, known: KnownRefunds, ris
     """
     amount = min(_own_amount(update, known, risen), payment.refunded_amount - known.explained)
     # Alipay repeats the trade's number where we sent none; others may send none at all.
+    is_unnumbered = not update.refund_reference
     number = update.refund_reference or f"to {payment.refunded_amount}"
     if amount <= ZERO or number in known.recorded:
         return None
-    return Refund(payment_id=payment.pk, refund_reference=number, amount=amount, refunded_at=update.at)
+    return Refund(
+        payment_id=payment.pk,
+        refund_reference=number,
+        is_unnumbered=is_unnumbered,
+        amount=amount,
+        refunded_at=update.at,
+    )
 
 
 def _own_amount(update: PaymentUpdate, known: KnownRefunds, risen: Decimal) -> Decimal:

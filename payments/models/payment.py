@@ -209,10 +209,14 @@ class Payment(GuardedStatus, QuickLoad, models.Model):
 
 
 class Refund(models.Model):
-    """Money that went back, as the provider confirmed it; `refund_reference` is the provider-side request number."""
+    """Money that went back, as the provider confirmed it; `refund_reference` is the provider-side request number.
+
+    `is_unnumbered`: the provider sent no number, `refund_reference` is ours and names the sum that was reached.
+    """
 
     payment = models.ForeignKey(Payment, models.PROTECT, related_name="refunds", db_index=False)
     refund_reference = models.CharField(_("refund reference"), max_length=64)
+    is_unnumbered = models.BooleanField(default=False, db_default=False, editable=False)
     amount = MoneyField(_("amount"))
     refunded_at = models.DateTimeField(_("refunded at"))
     created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)

@@ -18,7 +18,7 @@ from payments.models import Statement, StatementLine
 
 # The attempt by our number, else by theirs: only what the first did not find is looked up a second time.
 # A copy is any but the first line of a fact, in the file or in the account's earlier ones. A refund whose number only
-# one of the two sides knows (see settlement: «to …») is recognised by its amount.
+# one of the two sides knows (`Refund.is_unnumbered`) is recognised by its amount.
 _MATCH = """
 INSERT INTO payments_statementline (statement_id, account_id, number, kind, reference, provider_reference,
   refund_reference, amount, occurred_at, sha256, identity, result, payment_id, outcome)
@@ -41,7 +41,7 @@ FROM (
      WHERE x.payment_id = f.payment_id AND x.refund_reference = f.refund_reference),
     (SELECT min(x.amount) FROM payments_refund x
      WHERE x.payment_id = f.payment_id AND x.amount = f.amount
-       AND (f.refund_reference = '' OR x.refund_reference LIKE 'to %%'))
+       AND (f.refund_reference = '' OR x.is_unnumbered))
   ) END AS refunded
   FROM (
     SELECT t.*, COALESCE(a.id, b.id) AS payment_id, COALESCE(a.order_id, b.order_id) AS order_id,

@@ -6,9 +6,11 @@ import secrets
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from importlib import import_module
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -273,3 +275,27 @@ def test_notification_confirms() -> None:
     drain_notifications()
     assert PaymentNotification.objects.get().outcome == "refund_applied"
     assert (state(request), cases()) == (("succeeded", Decimal("60.00"), ZERO), [])
+
+
+def test_refund_without_a_number_is_marked() -> None:
+    payment = paid_payment()
+
+    apply(reported(payment, refund_reference="CONSOLE-1", refund_amount=Decimal("10.00")))
+    apply(reported(payment, refunded_total=Decimal("30.00")))
+
+    found = Refund.objects.order_by("id").values_list("refund_reference", "is_unnumbered")
+    assert list(found) == [("CONSOLE-1", False), ("to 30.00", True)]
+
+
+def test_migration_marks_older_rows() -> None:
+    payment = paid_payment()
+    for number in ("to 30.00", "to somebody", "R1"):
+        Refund.objects.create(
+            payment=payment, refund_reference=number, amount=Decimal("1.00"), refunded_at=timezone.now()
+        )
+
+    import_module("payments.migrations.0014_unnumbered_refunds").mark(apps, None)
+
+    assert list(Refund.objects.filter(is_unnumbered=True).values_list("refund_reference", flat=True)) == [
+        "to 30.00"
+    ]

@@ -65,12 +65,13 @@ def paid(account: PaymentAccount, **columns: Any) -> Payment:
     return attempt(account, order=order, **values)
 
 
-def refund(payment: Payment, amount: str = "", *, number: str = "") -> Refund:
+def refund(payment: Payment, amount: str = "", *, number: str = "", **columns: Any) -> Refund:
     return Refund.objects.create(
         payment=payment,
         refund_reference=number or new_reference(),
         amount=Decimal(amount or payment.amount),
         refunded_at=AT,
+        **columns,
     )
 
 

@@ -161,6 +161,6 @@ def test_a_bill_of_refunds_alone_lacks_no_payments() -> None:
 def test_a_refund_known_by_its_sum_alone_is_recognised() -> None:
     account = account_at("alipay")
     payment = paid(account)
-    refund(payment, "10.00", number="to 10.00")
+    refund(payment, "10.00", number="to 10.00", is_unnumbered=True)
     rows = [row_of(payment, kind="refund", amount="10.00", request="R1"), row_of(payment)]
     assert results(take(account, bills.alipay_csv(rows))) == {"matched": 2}
