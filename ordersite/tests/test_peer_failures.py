@@ -85,7 +85,7 @@ def events() -> dict[str, int]:
 
 
 def close(order: Order) -> None:
-    """What the lane does once the provider has closed its side."""
+    """What polling does once the provider has closed its side."""
     request = RequestClose(order.pk, machine.TIMEOUT, SYSTEM)
     outcomes = apply_changes(request, Move(order.pk, Action.CLOSE, machine.TIMEOUT, SYSTEM))
     assert outcomes[1].result == "done"

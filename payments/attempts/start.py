@@ -65,7 +65,7 @@ def start_attempt(order: Order, account: PaymentAccount) -> Started:
 def close_others(order: Order, account: PaymentAccount) -> None:
     """Close the open attempts of other accounts at their providers, before a new one begins.
 
-    One that its provider does not know yet cannot be closed: it stays marked, the lane goes on closing it. A provider
+    One that its provider does not know yet cannot be closed: it stays marked, polling goes on closing it. A provider
     that does not answer at all raises provider_unavailable: the buyer could be paying there right now.
     """
     others = order.payments.undecided().not_closing()

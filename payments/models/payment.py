@@ -143,7 +143,7 @@ class Payment(GuardedStatus, QuickLoad, models.Model):
         ]
         indexes = [
             models.Index(fields=["order", "id"], name="payment_of_order"),
-            # The account first: a lane must not walk over all that waits for another one, which may be resting.
+            # The account first: polling one account must not read all that waits for another, whose circuit may be open.
             models.Index(
                 fields=["account", "next_query_at"],
                 name="payment_to_ask",

@@ -21,7 +21,7 @@ from payments.models.payment import UNDECIDED, UNSETTLED, PaymentQuerySet
 from payments.polling.poll import poll_providers
 from payments.reconciliation.fetch import fetch_days
 
-# Between two looks at lanes that have nothing to do now, because their accounts rest.
+# The pause between two polls when no account may be called, because their circuits are open.
 REST_SECONDS = 1.0
 
 Told = Callable[[int, int], None]
@@ -30,7 +30,7 @@ Told = Callable[[int, int], None]
 @dataclass(slots=True)
 class Recovered:
     """`asked`: attempts of the window that were not settled here. `paid`: those that turned out to be paid.
-    `unanswered`: those that nobody could be asked about in time; their lanes go on asking."""
+    `unanswered`: those that could not be queried in time; polling goes on with them."""
 
     asked: int = 0
     paid: int = 0
@@ -49,7 +49,7 @@ def recover_payments(
 ) -> Recovered:
     """Ask for all that lived at or after `since` (UTC), within `patience`; `told` hears how far it is.
 
-    Runs beside the workers, at the pace and with the breaker of each account's lane. May be run again: who is settled
+    Runs beside the workers, at the rate and with the circuit breaker of each account. May be run again: who is settled
     is not asked about, and what was applied is not applied twice.
     """
     before = _counts(since)
@@ -86,7 +86,7 @@ def _mark(since: datetime) -> datetime:
 def _ask_all(
     since: datetime, marked_at: datetime, *, patience: timedelta, told: Callable[[int], None]
 ) -> int:
-    """Returns how many could not be asked about: their account rests, or time ran out."""
+    """Returns how many could not be queried: their account's circuit is open, or time ran out."""
     until = time.monotonic() + patience.total_seconds()
     waiting = _window(since).filter(next_query_at=marked_at)
     while left := waiting.count():

@@ -1,4 +1,4 @@
-"""`work`: drainers, relay, closer, lanes and sealer in one process, on its own clock, with no broker at all."""
+"""`work`: drainers, relay, closer, pollers and sealer in one process, on its own clock, with no broker at all."""
 
 from __future__ import annotations
 
