@@ -14,9 +14,11 @@ from django.utils.translation import gettext as _
 from logistics.carriers import registry
 from logistics.carriers.types import CarrierKeys
 from logistics.models import CarrierAccount
+from orders.approvals import server_changes
 from orders.models import Merchant
 from ordersite.lib import crypto
 from ordersite.outside_accounts.errors import bad_account
+from ordersite.outside_accounts.fingerprints import described
 from ordersite.outside_accounts.save import SplitKeys, lock_or_new, read_keys, write_keys
 
 _PUSH_TOKEN = "push_token"  # noqa: S105 (a name)
@@ -42,6 +44,29 @@ def save_account(slug: str, *, carrier: str, merchant: Merchant, data: Mapping[s
         account.push_token_digest = hashlib.sha256(token.encode()).hexdigest()
         write_keys(account, SplitKeys(keys.config, {**keys.secrets, _PUSH_TOKEN: token}))
     return SavedAccount(account, _push_url(carrier, token))
+
+
+def save_on_server(slug: str, *, carrier: str, merchant: Merchant, data: Mapping[str, Any]) -> SavedAccount:
+    """Save an account by a command on the server: it holds at once, is audited, and the approvers get mail.
+
+    Raises what `save_account` raises.
+    """
+    with transaction.atomic():
+        old = CarrierAccount.objects.select_for_update().filter(slug=slug).first()
+        before = _shown(old) if old else {}
+        saved = save_account(slug, carrier=carrier, merchant=merchant, data=data)
+        row = server_changes.Changed(CarrierAccount._meta.db_table, saved.account.pk, slug)
+        server_changes.note(row, before=before, after=_shown(saved.account))
+    return saved
+
+
+def _shown(account: CarrierAccount) -> dict[str, str]:
+    """Settings, and fingerprints of the secrets; a command also mends an account that cannot be opened any more."""
+    try:
+        keys = keys_of(account)
+    except crypto.CannotDecrypt:
+        return {name: str(value) for name, value in account.config.items()}
+    return {"carrier": account.carrier, **described(keys.config, keys.secrets)}
 
 
 def _checked(slug: str, carrier: str, data: Mapping[str, Any]) -> SplitKeys:

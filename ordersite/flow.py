@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from functools import partial
 
+from orders.approvals.limit_changes import LIMIT
 from orders.approvals.notify import tell_approvers
+from orders.approvals.switches import SWITCHES
 from ordersite.queue.relay import Table
+from payments.accounts.change_kind import ACCOUNT
 from payments.lifecycle import closing
 from payments.manual.revive import REVIVAL
 from payments.manual.settle import SETTLEMENT
@@ -26,7 +29,10 @@ FLOW: Table = {
     "order.closed": {"payments.close_after_order": closing.handle_order_closed},
     "order.revived": {},
     "order.refunded": {},
+    "switches.change_proposed": {"orders.notify_approvers_of_switches": partial(tell_approvers, SWITCHES)},
+    "limit.change_proposed": {"orders.notify_approvers_of_limit": partial(tell_approvers, LIMIT)},
     # payments
+    "account.change_proposed": {"payments.notify_approvers_of_account": partial(tell_approvers, ACCOUNT)},
     "payment.exception_raised": {"payments.refund_late_payment": late_payments.handle_exception_raised},
     "settlement.proposed": {"payments.tell_of_settlement": partial(tell_approvers, SETTLEMENT)},
     "revival.proposed": {"payments.tell_of_revival": partial(tell_approvers, REVIVAL)},

@@ -36,15 +36,26 @@ _AGENT = _LOOK | {
     "payments.replay_paymentnotification", "payments.request_refund", "logistics.resolve_shipmentexception",
 }  # fmt: skip
 _SUPERVISOR = (
-    _AGENT | _SETTLES | {"orders.hold_order", "payments.resolve_paymentexception", "payments.approve_refund"}
+    _AGENT
+    | _SETTLES
+    | {
+        "orders.hold_order",
+        "payments.resolve_paymentexception",
+        "payments.approve_refund",
+        "orders.view_changerequest",
+        "payments.view_paymentaccount",
+        "payments.approve_paymentaccount",
+    }
 )
 _FINANCE = _LOOK | _SETTLES | _IMPORTS | {
     "payments.settle_statement",
-    "payments.view_moneylimit",
+    "payments.view_moneylimit", "orders.view_changerequest", "payments.approve_paymentaccount",
+    "orders.approve_merchant",
     "payments.view_paymentaccount", "payments.replay_paymentnotification", "payments.resolve_paymentexception",
     "payments.request_refund", "payments.approve_refund",
 }  # fmt: skip
 _OPERATIONS = _LOOK | _IMPORTS | {
+    "orders.view_changerequest",
     "orders.add_merchant", "orders.change_merchant", "orders.view_merchantmember", "orders.add_merchantmember",
     "orders.change_merchantmember",
     "orders.view_apiclient", "orders.add_apiclient", "orders.change_apiclient",
@@ -62,7 +73,8 @@ _AUDITOR = _LOOK | {
     "orders.view_apiclient", "orders.view_transitionrule", "orders.view_historyseal", "orders.view_phonelook",
     "orders.view_merchantmember",
     "payments.view_paymentaccount", "payments.view_refusedcall", "logistics.view_carrieraccount",
-    "payments.view_settlementfile", "payments.view_moneylimit",
+    "payments.view_settlementfile", "payments.view_moneylimit", "orders.view_changerequest",
+    "payments.approve_moneylimit",
     "rails.view_delivery", "rails.view_auditentry", "admin.view_logentry",
 }  # fmt: skip
 

@@ -12,6 +12,7 @@ class PaymentsConfig(AppConfig):
     def ready(self) -> None:
         from orders.approvals import kinds  # settings and models exist only from here on
         from payments import database_triggers
+        from payments.accounts.change_kind import ACCOUNT
         from payments.accounts.checks import check_gateways
         from payments.manual.revive import REVIVAL
         from payments.manual.settle import SETTLEMENT
@@ -19,5 +20,5 @@ class PaymentsConfig(AppConfig):
         from payments.refunds.approval import REFUND
 
         checks.register(check_gateways, checks.Tags.database)
-        kinds.register(SETTLEMENT, REVIVAL, REFUND, STATEMENT)
+        kinds.register(SETTLEMENT, REVIVAL, REFUND, STATEMENT, ACCOUNT)
         post_migrate.connect(database_triggers.prepare_database, sender=self)

@@ -1,3 +1,3 @@
-from orders.admin import clients, history, machine, merchant
+from orders.admin import change_request, clients, history, machine, merchant
 
-__all__ = ["clients", "history", "machine", "merchant"]
+__all__ = ["change_request", "clients", "history", "machine", "merchant"]

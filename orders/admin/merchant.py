@@ -1,12 +1,58 @@
-"""Pages of merchants and their members."""
+"""Shops and the people of their companies. The switches that decide about money take two persons."""
 
 from __future__ import annotations
 
-from django.contrib import admin
-from unfold.admin import TabularInline
+from collections.abc import Mapping
+from typing import Any
 
+from django import forms
+from django.contrib import admin
+from django.core.validators import MinValueValidator
+from django.http import HttpRequest
+from django.utils.functional import Promise
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+from unfold.admin import TabularInline
+from unfold.widgets import UnfoldAdminTextInputWidget, UnfoldBooleanSwitchWidget
+
+from orders.admin.change_request import outcome_of
+from orders.approvals import switches
+from orders.approvals.switches import Switches, switches_of
 from orders.models import Merchant, MerchantMember
+from orders.models.merchant import LatePayments
+from ordersite.lib.adminkit import badges, fields
+from ordersite.lib.adminkit.confirmed import Confirmed, ConfirmedActionsMixin, ReasonForm, person
 from ordersite.lib.adminkit.read_only import DeskAdmin
+
+SWITCH_FIELDS = ("late_payments", "allows_single_operator", "single_operator_wait_minutes")
+
+
+class SwitchesForm(ReasonForm):
+    """The switches as they shall be, and why."""
+
+    late_payments = forms.ChoiceField(
+        label=_("late payments"), choices=LatePayments.choices, widget=fields.select()
+    )
+    allows_single_operator = forms.BooleanField(
+        label=_("one person may decide alone"), required=False, widget=UnfoldBooleanSwitchWidget()
+    )
+    single_operator_wait_minutes = forms.IntegerField(
+        label=_("wait before deciding alone (minutes)"),
+        validators=[MinValueValidator(5)],
+        max_value=60 * 24 * 30,
+        widget=UnfoldAdminTextInputWidget(),
+    )
+    field_order = (*SWITCH_FIELDS, "reason")
+
+
+def _propose(request: HttpRequest, merchant: Merchant, data: Mapping[str, Any]) -> str | Promise:
+    wanted = Switches(**{name: data[name] for name in SWITCH_FIELDS})
+    return outcome_of(switches.propose(merchant.pk, wanted, user=person(request), reason=data["reason"]))
+
+
+def _present(merchant: Merchant) -> Mapping[str, Any]:
+    present = switches_of(merchant)
+    return {name: getattr(present, name) for name in SWITCH_FIELDS}
 
 
 class MemberInline(TabularInline):
@@ -16,12 +62,35 @@ class MemberInline(TabularInline):
 
 
 @admin.register(Merchant)
-class MerchantAdmin(DeskAdmin):
-    """The slug stands in URLs and file names, so it is set once."""
+class MerchantAdmin(ConfirmedActionsMixin, DeskAdmin):
+    """The slug is in addresses and file names, so it is set once."""
 
     list_display = ("name", "slug", "payment_timeout_minutes", "is_active", "created_at")
     list_filter = ("is_active",)
     inlines = (MemberInline,)
+    confirmed = (
+        Confirmed(
+            "switches",
+            _("Propose other money switches"),
+            "orders.change_merchant",
+            _("The old switches hold until a colleague of finance approves the change."),
+            _propose,
+            form=SwitchesForm,
+            icon="published_with_changes",
+            initial=_present,
+        ),
+    )
 
-    def get_readonly_fields(self, request: object, obj: Merchant | None = None) -> tuple[str, ...]:
-        return ("slug",) if obj else ()
+    def get_fields(self, request: HttpRequest, obj: Merchant | None = None) -> list[Any]:
+        """A new shop begins with the careful switches; others are proposed on its page."""
+        shown = list(super().get_fields(request, obj))
+        return shown if obj else [name for name in shown if name not in SWITCH_FIELDS]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Merchant | None = None) -> tuple[str, ...]:
+        return ("slug", *SWITCH_FIELDS) if obj else ()
+
+    def facts_of(self, row: Any) -> SafeString:
+        kind = switches.SWITCHES
+        return badges.facts(
+            [(kind.label_of(name), kind.text_of(name, str(value))) for name, value in _present(row).items()]
+        )

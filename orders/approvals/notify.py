@@ -20,9 +20,9 @@ from orders.models import StaffMail
 from ordersite.queue.relay import Answer, Delivered
 
 
-def approvers(kind: Kind[Any]) -> list[User]:
-    """Active people with the right to approve and an e-mail address."""
-    allowed = User.objects.with_perm(kind.may_approve, backend="django.contrib.auth.backends.ModelBackend")
+def people_with(permission: str) -> list[User]:
+    """Active people with this right and an e-mail address."""
+    allowed = User.objects.with_perm(permission, backend="django.contrib.auth.backends.ModelBackend")
     return list(allowed.exclude(email="").order_by("pk"))
 
 
@@ -35,7 +35,7 @@ def tell_approvers(kind: Kind[Any], events: Sequence[Delivered]) -> Sequence[Ans
     """Queue a mail to each of them, but the proposer, about what still waits."""
     rows = kind.rows().filter(pk__in=[event.subject_id for event in events])
     waiting = {row.pk: row for row in rows if row.is_waiting}
-    people = approvers(kind) if waiting else []
+    people = people_with(kind.may_approve) if waiting else []
     staff_mail.queue(
         mail
         for event in events

@@ -1,4 +1,5 @@
 from orders.models.buyer import Buyer
+from orders.models.change_request import ChangeRequest, SetupEnd
 from orders.models.history import HistorySeal, OrderEvent, OrderEventText
 from orders.models.idempotency import IdempotencyKey
 from orders.models.merchant import ApiClient, Merchant, MerchantMember
@@ -12,6 +13,7 @@ from orders.models.staff_mail import StaffMail
 __all__ = [
     "ApiClient",
     "Buyer",
+    "ChangeRequest",
     "HistorySeal",
     "IdempotencyKey",
     "Merchant",
@@ -26,6 +28,7 @@ __all__ = [
     "PhoneLook",
     "Proposal",
     "ProposalStatus",
+    "SetupEnd",
     "StaffMail",
     "TransitionRule",
 ]

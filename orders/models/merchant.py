@@ -51,6 +51,7 @@ class Merchant(models.Model):
     class Meta:
         verbose_name = _("merchant")
         verbose_name_plural = _("merchants")
+        permissions = [("approve_merchant", _("Can approve changed switches of merchants"))]
 
     def __str__(self) -> str:
         return self.name

@@ -34,6 +34,7 @@ class MoneyLimit(models.Model):
         verbose_name = _("money limit")
         verbose_name_plural = _("money limits")
         ordering = ("action", "role_id")
+        permissions = [("approve_moneylimit", _("Can approve changed money limits"))]
         constraints = [
             models.UniqueConstraint(fields=["role", "action"], name="money_limit_once"),
             models.CheckConstraint(condition=Q(amount__gte=ZERO), name="money_limit_not_negative"),

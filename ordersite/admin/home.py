@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 
 from logistics.models import ShipmentException
 from orders.approvals import kinds, notify
+from orders.approvals.change_kind import ChangeKind
 from orders.models import Order, OrderStatus
 from ordersite.admin.order_labels import STATUS_TONES
 from ordersite.lib.adminkit.confirmed import person
@@ -32,7 +33,8 @@ SELECT (SELECT count(*) FROM (SELECT 1 FROM payments_paymentexception WHERE reso
        (SELECT count(*) FROM (SELECT 1 FROM logistics_shipmentexception WHERE resolved_at IS NULL LIMIT %s) AS s),
        (SELECT count(*) FROM payments_settlementrequest WHERE status = 'proposed' AND proposer_id <> %s),
        (SELECT count(*) FROM payments_revivalrequest WHERE status = 'proposed' AND proposer_id <> %s),
-       (SELECT count(*) FROM payments_refundrequest WHERE status = 'proposed' AND proposer_id <> %s)
+       (SELECT count(*) FROM payments_refundrequest WHERE status = 'proposed' AND proposer_id <> %s),
+       (SELECT count(*) FROM orders_changerequest WHERE status = 'proposed' AND proposer_id <> %s)
 """
 
 
@@ -148,7 +150,7 @@ def _open_cases(request: HttpRequest) -> tuple[str, ...]:
     kept: tuple[str, ...] | None = getattr(request, "open_cases", None)
     if kept is None:
         with connection.cursor() as cursor:
-            cursor.execute(_OPEN_CASES, [MOST + 1, MOST + 1, *[request.user.pk] * 3])
+            cursor.execute(_OPEN_CASES, [MOST + 1, MOST + 1, *[request.user.pk] * 4])
             kept = tuple(map(_text, cursor.fetchone()))
         request.open_cases = kept  # type: ignore[attr-defined]  # lives as long as the request
     return kept
@@ -177,6 +179,13 @@ def revivals_to_review(request: HttpRequest) -> str | None:
 def refunds_to_approve(request: HttpRequest) -> str | None:
     """The number beside the desk in the navigation, for those who may decide."""
     return _open_cases(request)[4] or None if request.user.has_perm(REFUND.may_approve) else None
+
+
+def changes_to_review(request: HttpRequest) -> str | None:
+    """The number beside the desk in the navigation, for those who may decide about changes of some kind."""
+    kinds_of_change = (one for one in kinds.registered() if isinstance(one, ChangeKind))
+    may_decide = any(request.user.has_perm(kind.may_approve) for kind in kinds_of_change)
+    return _open_cases(request)[5] or None if may_decide else None
 
 
 def _text(count: int) -> str:

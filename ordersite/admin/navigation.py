@@ -93,6 +93,9 @@ GROUPS: tuple[tuple[str | Promise, tuple[Place, ...]], ...] = (
         (
             Place(_("Merchants"), "orders.merchant", "storefront"),
             Place(_("API clients"), "orders.apiclient", "api"),
+            Place(
+                _("Changes"), "orders.changerequest", "published_with_changes", f"{_COUNTS}.changes_to_review"
+            ),
         ),
     ),
     (

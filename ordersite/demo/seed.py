@@ -22,7 +22,7 @@ from logistics.models import Warehouse
 from orders.clients import add_client
 from orders.models import ApiClient, Merchant, MerchantMember
 from ordersite.lib.errors import DomainError
-from payments.accounts import save as payment_accounts
+from payments.accounts.on_server import save_on_server
 
 SLUG = "demo"
 CHECKOUT_CLIENT = "演示结算页"
@@ -70,7 +70,7 @@ def seed(*, sandbox_url: str, folder: Path) -> list[Login]:
 
 def save_accounts(merchant: Merchant, *, sandbox_url: str, folder: Path) -> None:
     """Accounts at the sandbox; saved anew at each start, because its port may have moved."""
-    payment_accounts.save_account(
+    save_on_server(
         "demo-alipay",
         provider="alipay",
         merchant=merchant,
@@ -83,7 +83,7 @@ def save_accounts(merchant: Merchant, *, sandbox_url: str, folder: Path) -> None
         },
     )
     pages = {f"{word}_url": f"{sandbox_url}/webhook/{word}" for word in ("pay", "query", "close", "refund")}
-    payment_accounts.save_account(
+    save_on_server(
         "demo-webhook",
         provider="webhook",
         merchant=merchant,
@@ -92,10 +92,10 @@ def save_accounts(merchant: Merchant, *, sandbox_url: str, folder: Path) -> None
     for slug, provider, file in ISSUED:
         values = json.loads((folder / file).read_text(encoding="utf-8"))
         path = urlsplit(values["gateway_url"]).path
-        payment_accounts.save_account(
+        save_on_server(
             slug, provider=provider, merchant=merchant, values={**values, "gateway_url": sandbox_url + path}
         )
-    carrier_accounts.save_account(
+    carrier_accounts.save_on_server(
         "demo-kuaidi100",
         carrier="kuaidi100",
         merchant=merchant,

@@ -19,7 +19,7 @@ from django.utils import timezone
 from logistics.models import ShipmentException
 from logistics.tests.builders import build_account, build_shipment
 from orders.clients import add_client
-from orders.models import HistorySeal, Merchant, MerchantMember, MoneyLimit, Order, PhoneLook
+from orders.models import ChangeRequest, HistorySeal, Merchant, MerchantMember, MoneyLimit, Order, PhoneLook
 from orders.tests.builders import build_merchant, build_order
 from ordersite.lib.files import private
 from ordersite.queue.models import Delivery
@@ -209,11 +209,19 @@ def _proposals(payment: Payment) -> list[Model]:
     revival = RevivalRequest.objects.create(payment=payment, **common)
     agents = Group.objects.get(name="agent")
     limit = MoneyLimit.objects.create(role=agents, action="propose_settlement", amount=payment.amount)
+    shop = payment.order.merchant
+    change = ChangeRequest.objects.create(
+        kind="switches", subject=shop.slug, subject_id=shop.pk, merchant=shop,
+        changes={"late_payments": ["ask", "refund"]}, proposer=proposer, reason="x",
+        values={
+            "late_payments": "refund", "allows_single_operator": False, "single_operator_wait_minutes": 30,
+        },
+    )  # fmt: skip
     back = RefundRequest.objects.create(
         payment=payment, order=payment.order, account=payment.account, reference="B1C2D3E4F5G6H7J8K9",
         amount=payment.amount, reason="x", proposer=proposer,
     )  # fmt: skip
-    return [request, file, revival, limit, back]
+    return [request, file, revival, limit, change, back]
 
 
 def _machine_rows(order: Order) -> list[Model]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -12,8 +12,15 @@ from django.apps import apps
 from django.contrib.auth.models import Group, Permission, User
 from django.utils import timezone
 
+from orders.approvals import limit_changes, switches
 from orders.approvals.kinds import Kind
-from orders.models import Merchant, MoneyLimit, Order, OrderEvent
+from orders.approvals.limit_changes import LIMIT
+from orders.approvals.switches import SWITCHES
+from orders.models import ChangeRequest, Merchant, MoneyLimit, Order, OrderEvent
+from orders.tests.builders import build_merchant
+from ordersite.queue.models import AuditEntry
+from payments.accounts import change_kind
+from payments.accounts.change_kind import ACCOUNT
 from payments.manual import revive, settle
 from payments.manual.revive import REVIVAL
 from payments.manual.settle import SETTLEMENT
@@ -33,6 +40,9 @@ from payments.reconciliation.tests import bills
 from payments.reconciliation.tests.shop import account_at, attempt, row_of, take
 from payments.refunds.approval import REFUND
 from payments.refunds.tests.builders import ask_back, paid_payment
+from payments.tests.builders import build_webhook
+
+ROTATED = "whsec_" + "bmV3" * 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +90,36 @@ def times_settled(_request: Statement) -> int:
     return OrderEvent.objects.filter(to_status="paid", trigger="statement").count()
 
 
+def propose_switches(merchant: Merchant, user: User) -> ChangeRequest:
+    wanted = replace(switches.switches_of(merchant), late_payments="refund")
+    return switches.propose(merchant.pk, wanted, user=user, reason="x")
+
+
+def propose_limit(role: Group, user: User) -> ChangeRequest:
+    action = MoneyLimit.Action.APPROVE_REFUND
+    return limit_changes.propose(role, action, Decimal("50.00"), user=user, reason="x")
+
+
+def propose_keys(account: PaymentAccount, user: User) -> ChangeRequest:
+    return change_kind.propose_keys(account.pk, {"secret": ROTATED}, user=user, reason="x")
+
+
+def times_changed(request: ChangeRequest) -> int:
+    """Both persons stand in the audit entry of an applied change."""
+    persons = AuditEntry.objects.filter(database_user__startswith="staff: ")
+    return persons.filter(column_name__in=request.changes).count()
+
+
 CASES: Mapping[str, ApprovalCase] = {
     SETTLEMENT.key: ApprovalCase(unpaid, propose_settlement, times_paid),
     REVIVAL.key: ApprovalCase(late_payment, propose_revival, times_paid),
     REFUND.key: ApprovalCase(paid_payment, propose_refund, times_refunded),
     STATEMENT.key: ApprovalCase(unsettled, propose_statement, times_settled),
+    SWITCHES.key: ApprovalCase(build_merchant, propose_switches, times_changed),
+    ACCOUNT.key: ApprovalCase(build_webhook, propose_keys, times_changed),
+    LIMIT.key: ApprovalCase(
+        lambda: Group.objects.get(name="agent"), propose_limit, times_changed, is_of_a_shop=False
+    ),
 }
 
 

@@ -16,11 +16,13 @@ from django.utils import timezone
 
 from logistics.tests.builders import build_shipment
 from orders import machine
-from orders.models import ApiClient, Order, OrderEvent, PhoneLook, TransitionRule
+from orders.approvals import workflow
+from orders.models import ApiClient, ChangeRequest, Order, OrderEvent, PhoneLook, TransitionRule
 from orders.tests.builders import build_merchant, build_order, build_order_in, move
 from ordersite.lib.adminkit.paginator import BothEndsPaginator
 from ordersite.queue.models import Delivery
 from ordersite.tests.access import REFERENCE, build_world
+from payments.accounts.change_kind import ACCOUNT
 from payments.models import Payment, PaymentAccount, PaymentNotification
 
 pytestmark = pytest.mark.django_db
@@ -281,9 +283,14 @@ def test_account_keys_go_in_and_do_not_come_out(client: Client) -> None:
     shop = build_merchant()
     log_in(client, "operations")
     secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-    form = {"provider": "webhook", "slug": "hook", "merchant": shop.pk, "keys": f'{{"secret": "{secret}"}}'}
+    form = {
+        "provider": "webhook", "slug": "hook", "merchant": shop.pk, "keys": f'{{"secret": "{secret}"}}',
+        "reason": "开通",
+    }  # fmt: skip
     made = client.post("/admin/payments/paymentaccount/add/", form).content.decode()
     assert "/notify/webhook/hook/" in made
+    waiting = ChangeRequest.objects.get(subject="hook")
+    workflow.approve(ACCOUNT, waiting.pk, user=User.objects.create_superuser("boss"), note="ok")
     account = PaymentAccount.objects.get(slug="hook")
     for address in (f"{account.pk}/change/", f"{account.pk}/do/keys/"):
         assert secret not in client.get(f"/admin/payments/paymentaccount/{address}").content.decode()

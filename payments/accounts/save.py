@@ -14,7 +14,6 @@ from ordersite.outside_accounts.files import known_keys
 from ordersite.outside_accounts.save import SplitKeys, lock_or_new, read_keys, write_keys
 from payments.accounts.cache import known_accounts
 from payments.models import PaymentAccount
-from payments.providers.interface import Provider
 from payments.providers.registry import get_provider
 from payments.providers.types import AccountKeys
 
@@ -28,7 +27,7 @@ def save_account(
 
     Raises `DomainError`: unknown_provider, bad_account (with every problem), account_of_another.
     """
-    keys = _checked(slug, get_provider(provider), values)
+    keys = checked_keys(slug, provider, values)
     with transaction.atomic():
         account = lock_or_new(PaymentAccount, slug, provider=provider, merchant=merchant)
         _write(account, keys)
@@ -43,10 +42,15 @@ def change_account(account: PaymentAccount, values: Mapping[str, Any]) -> Paymen
     """
     with transaction.atomic():
         account = PaymentAccount.objects.select_for_update().get(pk=account.pk)
-        merged = _merged({**account.config, **account.open_secrets()}, values)
-        given = {name: value for name, value in merged.items() if value not in _NOTHING}
-        _write(account, _checked(account.slug, get_provider(account.provider), given))
+        _write(account, changed_keys(account, values))
     return account
+
+
+def changed_keys(account: PaymentAccount, values: Mapping[str, Any]) -> SplitKeys:
+    """The keys of an account as `change_account` would write them. Raises `DomainError` bad_account, `CannotDecrypt`."""
+    merged = _merged({**account.config, **account.open_secrets()}, values)
+    given = {name: value for name, value in merged.items() if value not in _NOTHING}
+    return checked_keys(account.slug, account.provider, given)
 
 
 def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
@@ -65,7 +69,9 @@ def _write(account: PaymentAccount, keys: SplitKeys) -> None:
     transaction.on_commit(lambda: known_accounts.forget(account.provider, account.slug))
 
 
-def _checked(slug: str, provider: Provider, values: Mapping[str, Any]) -> SplitKeys:
+def checked_keys(slug: str, provider_name: str, values: Mapping[str, Any]) -> SplitKeys:
+    """The keys of an account file, split and checked. Raises `DomainError`: unknown_provider, bad_account."""
+    provider = get_provider(provider_name)
     _config_keys, secret_keys = known_keys(provider)
     no_text = [
         _("%(key)s must be text.") % {"key": name}

@@ -13,15 +13,16 @@ from django.utils.functional import Promise
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
+from orders.admin.change_request import outcome_of
 from orders.models import Merchant
 from ordersite.lib.adminkit import badges, fields
 from ordersite.lib.adminkit.add_form import AddByFormMixin
-from ordersite.lib.adminkit.confirmed import Confirmed, ConfirmedActionsMixin
+from ordersite.lib.adminkit.confirmed import Confirmed, ConfirmedActionsMixin, ReasonForm, log_action, person
 from ordersite.lib.adminkit.read_only import ReadOnlyAdmin
 from ordersite.lib.crypto import CannotDecrypt
 from ordersite.outside_accounts.account_pages import AccountColumnsMixin, self_check, switches
 from ordersite.queue import wakeups
-from payments.accounts import keys, save
+from payments.accounts import change_kind, keys
 from payments.lifecycle.closing import ASK_HINT
 from payments.models import PaymentAccount
 from payments.provider_calls.throttle import PROVIDERS, waits_of
@@ -30,7 +31,7 @@ from payments.providers import registry
 CHANGE = "payments.change_paymentaccount"
 
 
-class KeysForm(forms.Form):
+class KeysForm(ReasonForm):
     keys = fields.KeysField(label=_("Account file (JSON)"), help_text=_("Secrets are not shown again."))
 
 
@@ -40,12 +41,12 @@ class AddAccountForm(KeysForm):
     )
     slug = forms.SlugField(label=_("slug"), max_length=40, widget=fields.text_input())
     merchant = forms.ModelChoiceField(Merchant.objects.all(), label=_("merchant"), widget=fields.select())
-    field_order = ("provider", "slug", "merchant", "keys")
+    field_order = ("provider", "slug", "merchant", "keys", "reason")
 
 
-def _change_keys(_request: HttpRequest, account: PaymentAccount, data: Mapping[str, Any]) -> Promise:
-    save.change_account(account, data["keys"])
-    return _("Saved. It holds within ten seconds in every process.")
+def _propose_keys(request: HttpRequest, account: PaymentAccount, data: Mapping[str, Any]) -> Promise:
+    change = change_kind.propose_keys(account.pk, data["keys"], user=person(request), reason=data["reason"])
+    return outcome_of(change)
 
 
 def _problems(account: PaymentAccount) -> list[str]:
@@ -87,13 +88,14 @@ class PaymentAccountAdmin(AccountColumnsMixin, AddByFormMixin, ConfirmedActionsM
     confirmed = (
         Confirmed(
             "keys",
-            _("Change keys"),
+            _("Propose other keys"),
             CHANGE,
             _(
                 "The keys that you name are replaced, the others stay. An empty value removes its key. "
-                "The same holds for each serial number in platform_keys."
+                "The same holds for each serial number in platform_keys. "
+                "The old keys hold until a colleague of finance or a supervisor approves the change."
             ),
-            _change_keys,
+            _propose_keys,
             form=KeysForm,
             icon="key",
         ),
@@ -117,14 +119,16 @@ class PaymentAccountAdmin(AccountColumnsMixin, AddByFormMixin, ConfirmedActionsM
     )
 
     def create(self, request: HttpRequest, data: Mapping[str, Any]) -> HttpResponse:
-        account = save.save_account(
-            data["slug"], provider=data["provider"], merchant=data["merchant"], values=data["keys"]
+        account = change_kind.NewAccount(data["slug"], data["provider"], data["merchant"])
+        change = change_kind.propose_account(
+            account, data["keys"], user=person(request), reason=data["reason"]
         )
-        self.log_addition(request, account, "add")
+        log_action(request, change, "propose")
+        address = f"{settings.PUBLIC_BASE_URL}/notify/{account.provider}/{account.slug}/"
         return self.desk_page(
             request,
             "admin/desk/shown_once.html",
-            {"label": _("Notify address"), "value": notify_url(account)},
+            {"label": _("Notify address"), "value": address, "explain_once": outcome_of(change)},
         )
 
     @admin.display(description=_("provider"))

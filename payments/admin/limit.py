@@ -1,22 +1,30 @@
-"""How much money a role may move. Set by operations, who move none; nobody sets the limits of a role of their own."""
+"""How much money a role may move. Each change is proposed and approved, never for a role of one's own."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.auth.models import Group
-from django.db.models import ForeignKey, Model
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.functional import Promise
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext
+from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
-from unfold.widgets import UnfoldAdminSelectWidget
 
+from orders.admin.change_request import outcome_of
+from orders.approvals import limit_changes
 from orders.models import MoneyLimit
-from ordersite.lib.adminkit import badges
-from ordersite.lib.adminkit.read_only import DeskAdmin
+from ordersite.lib.adminkit import badges, fields
+from ordersite.lib.adminkit.add_form import AddByFormMixin
+from ordersite.lib.adminkit.confirmed import Confirmed, ConfirmedActionsMixin, ReasonForm, log_action, person
+from ordersite.lib.adminkit.read_only import ReadOnlyAdmin
+
+CHANGE, REMOVE = "payments.change_moneylimit", "payments.delete_moneylimit"
 
 
 class RoleField(forms.ModelChoiceField):
@@ -24,29 +32,83 @@ class RoleField(forms.ModelChoiceField):
         return gettext(obj.name)
 
 
-@admin.register(MoneyLimit)
-class MoneyLimitAdmin(DeskAdmin):
-    """Django's own log keeps each change with the name of who made it."""
+class AmountForm(ReasonForm):
+    amount = forms.DecimalField(
+        label=_("up to"), min_value=Decimal(0), max_digits=12, decimal_places=2, widget=fields.text_input()
+    )
+    field_order: Sequence[str] = ("amount", "reason")
 
+
+class AddLimitForm(AmountForm):
+    role = RoleField(Group.objects.order_by("id"), label=_("role"), widget=fields.select())
+    action = forms.ChoiceField(
+        label=pgettext_lazy("money limit", "action"),
+        choices=MoneyLimit.Action.choices,
+        widget=fields.select(),
+    )
+    field_order = ("role", "action", "amount", "reason")
+
+
+def _propose(request: HttpRequest, limit: MoneyLimit, data: Mapping[str, Any]) -> str | Promise:
+    action = MoneyLimit.Action(limit.action)
+    return outcome_of(
+        limit_changes.propose(
+            limit.role, action, data.get("amount"), user=person(request), reason=data["reason"]
+        )
+    )
+
+
+@admin.register(MoneyLimit)
+class MoneyLimitAdmin(AddByFormMixin, ConfirmedActionsMixin, ReadOnlyAdmin):
     list_display = ("role_name", "action", "sum")
     list_filter = ("action",)
     list_select_related = ("role",)
     ordering = ("action", "role_id")
-    fields = ("role", "action", "amount")
+    fields = ("role_name", "action", "sum")
+    readonly_fields = ("role_name", "sum")
+    add_by = AddLimitForm
+    add_title = _("Propose a money limit")
+    add_explain = _("The limit holds as soon as an auditor or administrator has approved it.")
+    confirmed = (
+        Confirmed(
+            "change",
+            _("Propose another amount"),
+            CHANGE,
+            _("The old limit holds until an auditor or administrator approves the change."),
+            _propose,
+            form=AmountForm,
+            icon="edit",
+            initial=lambda limit: {"amount": limit.amount},
+        ),
+        Confirmed(
+            "remove",
+            _("Propose to remove it"),
+            REMOVE,
+            _("Without a limit the permission alone decides. The limit holds until the removal is approved."),
+            _propose,
+            form=ReasonForm,
+            tone="bad",
+            icon="delete",
+        ),
+    )
 
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return super().has_change_permission(request, obj) and not _is_own(request, obj)
+    def create(self, request: HttpRequest, data: Mapping[str, Any]) -> HttpResponse:
+        action = MoneyLimit.Action(data["action"])
+        change = limit_changes.propose(
+            data["role"], action, data["amount"], user=person(request), reason=data["reason"]
+        )
+        messages.success(request, str(outcome_of(change)))
+        log_action(request, change, "propose")
+        return HttpResponseRedirect(reverse("admin:payments_moneylimit_changelist"))
 
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Without a row the permission alone decides; that, too, is set by somebody else."""
-        return bool(request.user.has_perm("payments.delete_moneylimit")) and not _is_own(request, obj)
-
-    def formfield_for_foreignkey(
-        self, db_field: ForeignKey[Any, Any], request: HttpRequest | None = None, **kwargs: Any
-    ) -> Any:
-        if db_field.name == "role" and request is not None:
-            return RoleField(_roles(request), label=_("role"), widget=UnfoldAdminSelectWidget)
-        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+    def facts_of(self, row: Any) -> SafeString:
+        return badges.facts(
+            [
+                (_("role"), self.role_name(row)),
+                (pgettext_lazy("money limit", "action"), row.get_action_display()),
+                (_("up to"), self.sum(row)),
+            ]
+        )
 
     @admin.display(description=_("role"))
     def role_name(self, limit: MoneyLimit) -> str:
@@ -55,19 +117,3 @@ class MoneyLimitAdmin(DeskAdmin):
     @admin.display(description=_("up to"))
     def sum(self, limit: MoneyLimit) -> SafeString:
         return badges.money(limit.amount)
-
-
-def _roles(request: HttpRequest) -> Any:
-    """The roles whose limits this person may set: not their own, unless they may do everything anyway."""
-    roles = Group.objects.order_by("id")
-    return roles if request.user.is_superuser else roles.exclude(pk__in=_own(request))
-
-
-def _own(request: HttpRequest) -> list[int]:
-    return list(request.user.groups.values_list("pk", flat=True))
-
-
-def _is_own(request: HttpRequest, limit: Model | None) -> bool:
-    if request.user.is_superuser or not isinstance(limit, MoneyLimit):
-        return False
-    return limit.role_id in _own(request)

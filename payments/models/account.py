@@ -36,3 +36,4 @@ class PaymentAccount(OutsideAccount):
     class Meta:
         verbose_name = _("payment account")
         verbose_name_plural = _("payment accounts")
+        permissions = [("approve_paymentaccount", _("Can approve new payment accounts and changed keys"))]

@@ -1,20 +1,23 @@
-"""Who sets limits: operations, who move no money; never those of a role of one's own."""
+"""Money limits: operations propose, an auditor or administrator approves, nobody for a role of their own."""
 
 from __future__ import annotations
 
 from decimal import Decimal
 
 import pytest
-from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group, User
 from django.test import Client
 from django.urls import reverse
 
-from orders.models import MoneyLimit
+from orders.approvals import limit_changes, workflow
+from orders.approvals.limit_changes import LIMIT
+from orders.models import ChangeRequest, MoneyLimit
+from ordersite.lib.errors import DomainError
+from ordersite.queue.models import AuditEntry
 from payments.manual.tests.proposals import limit, person
 
 pytestmark = pytest.mark.django_db
-LIST = "admin:payments_moneylimit_changelist"
+ADD = "admin:payments_moneylimit_add"
 
 
 def logged_in(user: User) -> Client:
@@ -24,49 +27,78 @@ def logged_in(user: User) -> Client:
 
 
 def values(role: str, amount: str = "50.00") -> dict[str, object]:
-    return {"role": Group.objects.get(name=role).pk, "action": "approve_refund", "amount": amount}
+    named = Group.objects.get(name=role)
+    return {"role": named.pk, "action": "approve_refund", "amount": amount, "reason": "旺季"}
 
 
-def test_operations_set_a_limit_and_the_log_says_who() -> None:
-    client = logged_in(person("ops", "operations"))
-    client.post(reverse("admin:payments_moneylimit_add"), values("finance"))
-    row = MoneyLimit.objects.get()
-    assert (row.role.name, row.amount) == ("finance", Decimal("50.00"))
-    client.post(reverse("admin:payments_moneylimit_change", args=[row.pk]), values("finance", "60.00"))
-    assert MoneyLimit.objects.get().amount == Decimal("60.00")
-    assert [entry.user.get_username() for entry in LogEntry.objects.all()] == ["ops", "ops"]
+def limits() -> list[tuple[str, Decimal]]:
+    return sorted(MoneyLimit.objects.values_list("role__name", "amount"))
 
 
-def test_who_also_has_the_role_does_not_set_its_limit() -> None:
-    both = person("both", "operations")
-    both.groups.add(Group.objects.get(name="finance"))
+def proposed(role: str, amount: str | None, user: User) -> ChangeRequest:
+    named, sum_ = Group.objects.get(name=role), None if amount is None else Decimal(amount)
+    return limit_changes.propose(named, MoneyLimit.Action.APPROVE_REFUND, sum_, user=user, reason="旺季")
+
+
+def test_old_limit_holds_until_approved() -> None:
     limit("finance", MoneyLimit.Action.APPROVE_REFUND, "10.00")
-    row = MoneyLimit.objects.get()
-    client = logged_in(both)
-    change = reverse("admin:payments_moneylimit_change", args=[row.pk])
-    delete = reverse("admin:payments_moneylimit_delete", args=[row.pk])
-    assert client.post(change, values("finance", "9999.00")).status_code == 403
-    assert client.post(delete, {"post": "yes"}).status_code == 403
-    limit("agent", MoneyLimit.Action.APPROVE_REFUND, "10.00")
-    of_another = MoneyLimit.objects.get(role__name="agent")
-    client.post(
-        reverse("admin:payments_moneylimit_change", args=[of_another.pk]), values("finance", "9999.00")
-    )
-    client.post(reverse("admin:payments_moneylimit_add"), {**values("finance"), "action": "refund_alone"})
-    assert sorted(MoneyLimit.objects.values_list("role__name", "amount")) == [
-        ("agent", Decimal("10.00")),
-        ("finance", Decimal("10.00")),
-    ]
+    operations, auditor = person("ops", "operations"), person("aud", "auditor")
+
+    request = proposed("finance", "50.00", operations)
+    assert limits() == [("finance", Decimal("10.00"))]
+
+    workflow.approve(LIMIT, request.pk, user=auditor, note="已核对")
+    assert limits() == [("finance", Decimal("50.00"))]
+    entry = AuditEntry.objects.get(table_name="payments_moneylimit")
+    assert (entry.old_value, entry.new_value, entry.database_user) == ("10.00", "50.00", "staff: ops + aud")
+
+
+def test_page_proposes_and_writes_nothing() -> None:
+    client = logged_in(person("ops", "operations"))
+
+    client.post(reverse(ADD), values("finance"))
+
+    assert (limits(), ChangeRequest.objects.get().status) == ([], "proposed")
+    assert ChangeRequest.objects.get().amount == Decimal("50.00")
+
+
+def test_removal_is_a_change_too() -> None:
+    limit("finance", MoneyLimit.Action.APPROVE_REFUND, "10.00")
+    request = proposed("finance", None, person("ops", "operations"))
+    assert limits() == [("finance", Decimal("10.00"))]
+
+    workflow.approve(LIMIT, request.pk, user=person("aud", "auditor"), note="ok")
+
+    assert limits() == []
+
+
+def test_own_role_is_neither_proposed_nor_approved() -> None:
+    both = person("both", "operations")
+    both.groups.add(Group.objects.get(name="finance"), Group.objects.get(name="auditor"))
+    with pytest.raises(DomainError, match="own_limit"):
+        proposed("finance", "9999.00", both)
+    request = proposed("finance", "9999.00", person("ops", "operations"))
+
+    with pytest.raises(DomainError, match="own_limit"):
+        workflow.approve(LIMIT, request.pk, user=both, note="ok")
+
+    assert (limits(), ChangeRequest.objects.get().status) == ([], "proposed")
+
+
+def test_changed_meanwhile_is_refused() -> None:
+    operations, auditor = person("ops", "operations"), person("aud", "auditor")
+    request = proposed("finance", "50.00", operations)
+    limit("finance", MoneyLimit.Action.APPROVE_REFUND, "20.00")
+
+    with pytest.raises(DomainError, match="changed_meanwhile"):
+        workflow.approve(LIMIT, request.pk, user=auditor, note="ok")
+
+    assert limits() == [("finance", Decimal("20.00"))]
+    workflow.refuse(LIMIT, request.pk, user=auditor, note="过时")
 
 
 @pytest.mark.parametrize("role", ["agent", "supervisor", "finance", "auditor"])
-def test_who_moves_money_sets_no_limits(role: str) -> None:
+def test_movers_of_money_propose_none(role: str) -> None:
     client = logged_in(person("somebody", role))
-    assert client.post(reverse("admin:payments_moneylimit_add"), values("viewer")).status_code == 403
-    assert not MoneyLimit.objects.exists()
-
-
-def test_a_superuser_sets_all_of_them() -> None:
-    client = logged_in(User.objects.create_superuser("root"))
-    client.post(reverse("admin:payments_moneylimit_add"), values("operations"))
-    assert MoneyLimit.objects.get().role.name == "operations"
+    assert client.post(reverse(ADD), values("viewer")).status_code == 403
+    assert not ChangeRequest.objects.exists()

@@ -14,6 +14,7 @@ from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.test import Client
 
+from orders.models import ChangeRequest
 from orders.tests.builders import build_merchant
 from payments.accounts.save import save_account
 from payments.models import PaymentAccount
@@ -133,7 +134,13 @@ def test_the_command_says_it(mistake: Mistake, tmp_path: Path) -> None:
 def test_the_form_of_a_new_account_says_it(mistake: Mistake, operator: Client) -> None:
     keys = json.dumps({**GOOD[mistake.provider](), **mistake.changes})
     merchant = build_merchant()
-    form = {"provider": mistake.provider, "slug": "shop-1", "merchant": merchant.pk, "keys": keys}
+    form = {
+        "provider": mistake.provider,
+        "slug": "shop-1",
+        "merchant": merchant.pk,
+        "keys": keys,
+        "reason": "开通",
+    }
     answer = operator.post("/admin/payments/paymentaccount/add/", form)
     assert (answer.status_code, mistake.words in text_of(answer)) == (200, True)
     assert not PaymentAccount.objects.exists()
@@ -150,7 +157,7 @@ def test_the_form_of_other_keys_says_it_and_keeps_the_old_ones(mistake: Mistake,
         name: {**gone[name], **value} if isinstance(value, dict) else value
         for name, value in mistake.changes.items()
     }
-    answer = operator.post(address, {"keys": json.dumps(changes)}, follow=True)
+    answer = operator.post(address, {"keys": json.dumps(changes), "reason": "轮换"}, follow=True)
     assert mistake.words in text_of(answer)
     now = PaymentAccount.objects.get()
     assert (now.config, now.sealed_secrets) == (account.config, account.sealed_secrets)
@@ -158,9 +165,10 @@ def test_the_form_of_other_keys_says_it_and_keeps_the_old_ones(mistake: Mistake,
 
 @pytest.mark.parametrize("provider", GOOD)
 def test_a_good_account_is_taken_by_the_same_form(provider: str, operator: Client) -> None:
-    form = {"provider": provider, "slug": "shop-1", "merchant": build_merchant().pk}
+    form = {"provider": provider, "slug": "shop-1", "merchant": build_merchant().pk, "reason": "开通"}
     answer = operator.post(
         "/admin/payments/paymentaccount/add/", {**form, "keys": json.dumps(GOOD[provider]())}
     )
     assert f"/notify/{provider}/shop-1/" in text_of(answer)
+    assert ChangeRequest.objects.get().is_setup, "the first administrator sets up alone"
     assert PaymentAccount.objects.get().provider == provider

@@ -76,9 +76,8 @@ def test_rate_limit_is_no_open_circuit(staff: Client) -> None:
 def test_the_wrong_kind_of_key_is_said_when_it_is_saved(staff: Client) -> None:
     account = build.build_alipay()
     before = account.sealed_secrets
-    answer = staff.post(
-        address(account, "keys"), {"keys": '{"alipay_public_key": "MIIB no key"}'}, follow=True
-    )
+    given = {"keys": '{"alipay_public_key": "MIIB no key"}', "reason": "轮换"}
+    answer = staff.post(address(account, "keys"), given, follow=True)
     assert "os-" in answer.content.decode()
     assert next(iter(answer.context["messages"])).level_tag == "error"
     account.refresh_from_db()

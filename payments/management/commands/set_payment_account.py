@@ -12,7 +12,7 @@ from orders.models import Merchant
 from ordersite.lib.errors import DomainError
 from ordersite.lib.strict_json import loads_object
 from payments.accounts.keys import notify_url
-from payments.accounts.save import save_account
+from payments.accounts.on_server import save_on_server
 
 
 class Command(BaseCommand):
@@ -28,7 +28,7 @@ class Command(BaseCommand):
         try:
             merchant = Merchant.objects.get(slug=options["merchant"])
             values = loads_object(options["from_json"].read_bytes())
-            account = save_account(
+            account = save_on_server(
                 options["slug"], provider=options["provider"], merchant=merchant, values=values
             )
         except Merchant.DoesNotExist as error:

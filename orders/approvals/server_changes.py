@@ -1,0 +1,67 @@
+"""Changes that a command made on the server: they hold at once, stand in the audit, and the approvers are told by mail.
+
+Two persons are asked for what is done in the browser; who has a shell on the server has the database anyway.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.utils import translation
+from django.utils.translation import gettext as _
+
+from orders.approvals import mail
+from orders.approvals.change_kind import differences
+from orders.approvals.notify import people_with
+from orders.models import StaffMail
+from ordersite.queue import audit
+
+EVENT = "server.changed"
+APPROVE_ACCOUNTS = "payments.approve_paymentaccount"
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """The row that a command changed, and how people call it."""
+
+    table: str
+    row_id: int
+    subject: str
+
+
+def note(
+    row: Changed, *, before: Mapping[str, str], after: Mapping[str, str], permission: str = APPROVE_ACCOUNTS
+) -> None:
+    """Write what a command changed into the audit and queue a mail to those who hold the right to approve it.
+
+    `before` and `after` hold values as an auditor may read them: secrets as fingerprints. Call it in the transaction of
+    the change. Nothing is written where nothing changed.
+    """
+    changed = differences(before, after)
+    if not changed:
+        return
+    actor = audit.command_actor()
+    entries = audit.record(
+        [audit.AuditedChange(row.table, row.row_id, name, old, new) for name, (old, new) in changed.items()],
+        actor=actor,
+    )
+    subject_line, body = _text(row.subject, actor, sorted(changed))
+    mail.queue(
+        StaffMail(event=EVENT, subject_id=entries[0].pk, address=user.email, subject=subject_line, body=body)
+        for user in people_with(permission)
+    )
+
+
+def _text(subject: str, actor: str, names: list[str]) -> tuple[str, str]:
+    """In the language of the installation, with the names of the values and none of them."""
+    with translation.override(settings.LANGUAGE_CODE):
+        values = {"subject": subject, "actor": actor, "names": ", ".join(names)}
+        return (
+            _("Changed on the server: %(subject)s") % values,
+            _(
+                "%(actor)s changed %(subject)s on the server: %(names)s. If nobody of you knows of it, look at once."
+            )
+            % values,
+        )
