@@ -70,3 +70,8 @@ class ShipmentException(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} #{self.pk}"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nobody has resolved it."""
+        return self.resolved_at is None

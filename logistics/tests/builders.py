@@ -11,6 +11,7 @@ from django.utils import timezone
 from logistics.accounts import save_account
 from logistics.carriers.types import CityStrip, Route, RouteEvent, TrackingStatus
 from logistics.dispatch.confirm import Confirmation, ConfirmationResult, ProductQuantity, confirm_shipments
+from logistics.dispatch.route import apply_route
 from logistics.models import CarrierAccount, Shipment, Warehouse
 from orders import machine
 from orders.history.lines import Actor
@@ -90,3 +91,16 @@ def age(shipment: Shipment, by: timedelta) -> None:
     """Set all times of a parcel back: it left so long ago and was last polled then."""
     then = timezone.now() - by
     Shipment.objects.filter(pk=shipment.pk).update(shipped_at=then, created_at=then, last_asked_at=then)
+
+
+def build_travelling() -> Shipment:
+    """Build a parcel in transit from 深圳 to 北京 with two events, YT1234567890123."""
+    parcel = build_shipment(number="YT1234567890123")
+    strip = CityStrip(origin="深圳市", current="武汉市", destination="北京市")
+    way = route_of(
+        event(0, TrackingStatus.PICKED_UP, "快件已被揽收"),
+        event(60, TrackingStatus.IN_TRANSIT, "快件离开深圳转运中心"),
+        cities=strip,
+    )
+    apply_route(parcel, way, next_check_in=timedelta(hours=2))
+    return Shipment.objects.select_related("order").get(pk=parcel.pk)

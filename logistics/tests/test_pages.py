@@ -1,4 +1,4 @@
-"""The public tracking page, and what logistics contributes to other pages."""
+"""The public tracking page and its QR code."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from logistics import about
-from logistics.carriers.types import CityStrip, TrackingStatus
+from logistics.carriers.types import TrackingStatus
 from logistics.dispatch.route import apply_route
 from logistics.models import Shipment
 from logistics.tests.builders import (
     build_account,
     build_paid,
     build_shipment,
+    build_travelling,
     confirm,
     event,
     parcel_of,
@@ -29,7 +29,6 @@ from orders.tests.builders import build_order_in
 
 pytestmark = pytest.mark.django_db
 
-T = TrackingStatus
 URL = "https://poll.example.com/query.do"
 
 
@@ -39,16 +38,6 @@ def page(order: Order, *, language: str = "en") -> str:
     answer = client.get(f"/track/{order.tracking_token}/")
     assert answer.status_code == 200
     return answer.content.decode()
-
-
-def travelling(order: Order | None = None) -> Shipment:
-    parcel = build_shipment(order=order, number="YT1234567890123" if order is None else "")
-    strip = CityStrip(origin="深圳市", current="武汉市", destination="北京市")
-    way = route_of(
-        event(0, T.PICKED_UP, "快件已被揽收"), event(60, T.IN_TRANSIT, "快件离开深圳转运中心"), cities=strip
-    )
-    apply_route(parcel, way, next_check_in=timedelta(hours=2))
-    return Shipment.objects.select_related("order").get(pk=parcel.pk)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +54,7 @@ def test_order_without_parcels(status: str, text: str) -> None:
 
 
 def test_route_is_shown_newest_first() -> None:
-    parcel = travelling()
+    parcel = build_travelling()
     Shipment.objects.update(insured_value="500.00")
     html = page(parcel.order)
     for text in ("In transit", "YT1234567890123", "YTO", "深圳市", "武汉市", "北京市", "insured", "¥500.00"):
@@ -75,7 +64,7 @@ def test_route_is_shown_newest_first() -> None:
 
 
 def test_nothing_personal_is_shown() -> None:
-    html = page(travelling().order)
+    html = page(build_travelling().order)
     for secret in ("13800138000", "8000", "王小明", "文三路"):
         assert secret not in html
 
@@ -88,7 +77,7 @@ def test_partly_shipped_order_announces_more() -> None:
 
 def test_text_of_a_carrier_is_escaped() -> None:
     parcel = build_shipment()
-    way = route_of(event(0, T.IN_TRANSIT, "<script>alert(1)</script>"))
+    way = route_of(event(0, TrackingStatus.IN_TRANSIT, "<script>alert(1)</script>"))
     apply_route(parcel, way, next_check_in=timedelta(hours=2))
     assert "<script>alert(1)" not in page(parcel.order)
 
@@ -133,7 +122,7 @@ def test_qr_code_depends_on_the_address(settings: Any) -> None:
 
 def test_refresh_keeps_the_minimum_interval() -> None:
     build_account(URL)
-    parcel = travelling()
+    parcel = build_travelling()
     later = timezone.now() + timedelta(hours=2)
     Shipment.objects.update(next_check_at=later, last_asked_at=timezone.now() - timedelta(minutes=29))
 
@@ -165,87 +154,3 @@ def test_refresh_redirects_to_own_pages_only(wanted: str, goes: str | None) -> N
     order = build_paid()
     path = f"/track/{order.tracking_token}/"
     assert Client().post(path, {"next": wanted}).headers["Location"] == (goes or path)
-
-
-# --- about.py -----------------------------------------------------------------------------------------------------
-
-
-def test_find_by_waybill_number_or_prefix() -> None:
-    parcel = travelling()
-    assert about.find("YT1234567890123") == [parcel.order_id]
-    assert about.find(" yt12345678 90123") == [parcel.order_id]
-    assert about.find("YT12345") == [parcel.order_id]
-    assert [about.find(term) for term in ("YT9999999", "", "YT1", "%", "王小明", "A" * 60)] == [[]] * 6
-
-
-def test_parts_take_two_queries() -> None:
-    parcel, other = travelling(), build_paid()
-
-    with CaptureQueriesContext(connection) as queries:
-        parts = about.parts([parcel.order, other])
-
-    assert len(queries) == 2
-    assert parts[other.pk] == []
-    assert parts[parcel.order_id] == [
-        {
-            "carrier": "yto",
-            "tracking_number": "YT1234567890123",
-            "status": "moving",
-            "insured_value": None,
-            "shipped_at": timezone.localtime(parcel.shipped_at).isoformat(),
-            "events": [
-                {
-                    "at": "2026-11-01T09:00:00+08:00",
-                    "status": "picked_up",
-                    "text": "快件已被揽收",
-                    "location": "杭州市",
-                },
-                {
-                    "at": "2026-11-01T10:00:00+08:00",
-                    "status": "in_transit",
-                    "text": "快件离开深圳转运中心",
-                    "location": "杭州市",
-                },
-            ],
-        }
-    ]
-
-
-def test_panel_and_timeline_agree() -> None:
-    parcel = travelling()
-    item = about.panel(parcel.order).items[0]
-    assert item.title.endswith("YT1234567890123")
-    assert (item.tone, item.url_id) == ("waiting", parcel.pk)
-    details = [entry.detail for entry in about.timeline(parcel.order)]
-    assert details == ["快件已被揽收", "快件离开深圳转运中心"]
-
-
-@pytest.mark.parametrize(
-    ("status", "states"),
-    [
-        ("pending", ["not_applicable", "not_applicable", "not_applicable"]),
-        ("paid", ["waiting", "not_applicable", "not_applicable"]),
-    ],
-)
-def test_explain_without_parcels(status: str, states: list[str]) -> None:
-    assert [link.state for link in about.explain(build_order_in(status))] == states
-
-
-def test_explain_names_the_first_broken_link() -> None:
-    parcel = travelling()
-
-    assert [link.state for link in about.explain(parcel.order)] == ["good", "good", "waiting"]
-
-    Shipment.objects.update(last_problem="misconfigured: 503 验证签名失败")
-    broken = about.explain(parcel.order)[1]
-
-    assert (broken.state, broken.cause_code) == ("broken", "misconfigured")
-
-    signed = event(900, T.DELIVERED, "已签收")
-    apply_route(parcel, route_of(signed), next_check_in=timedelta(hours=2))
-
-    assert [link.state for link in about.explain(Order.objects.get(pk=parcel.order_id))] == [
-        "good",
-        "good",
-        "good",
-    ]

@@ -16,6 +16,7 @@ from logistics.tracking.coverage import coverages
 from logistics.tracking.poll import Counts, poll_tracking
 from logistics.tracking.tests.fake_kuaidi100 import FakeKuaidi100
 from logistics.tracking.throttle import CARRIERS, claim_next
+from orders.tests.web import at_once
 
 
 @pytest.mark.postgres
@@ -48,32 +49,15 @@ def test_claim_uses_the_index(carrier: FakeKuaidi100) -> None:
         assert "Seq Scan" not in plan
 
 
-def poll_at_once(count: int) -> list[Counts]:
-    results: list[Counts] = []
-    barrier = threading.Barrier(count)
-
-    def run() -> None:
-        try:
-            barrier.wait(10)
-            results.append(poll_tracking())
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=run) for _ in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    return results
-
-
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
 def test_race_polls_each_parcel_once(carrier: FakeKuaidi100) -> None:
     build_account(carrier.url)
     carrier.delay_seconds = 0.02
     parcels = [build_shipment() for _ in range(15)]
-    counted = poll_at_once(3)
+
+    counted = at_once([poll_tracking] * 3)
+
     assert sum(counts.asked for counts in counted) == 15
     assert sorted(carrier.numbers) == sorted(parcel.tracking_number for parcel in parcels)
     assert carrier.most_parallel == 1
@@ -82,27 +66,17 @@ def test_race_polls_each_parcel_once(carrier: FakeKuaidi100) -> None:
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
 def test_race_without_the_claim_polls_twice(carrier: FakeKuaidi100) -> None:
-    """The race itself: both read the due parcel before either marks it."""
+    """Without the claim both read the due parcel before either marks it."""
     build_account(carrier.url)
-    build_shipment()
-    seen, read = [], threading.Barrier(2)
+    parcel = build_shipment()
+    read = threading.Barrier(2)
 
-    def poll_unguarded() -> None:
-        try:
-            parcel = Shipment.objects.filter(next_check_at__lte=timezone.now()).first()
-            read.wait(10)
-            seen.append(parcel)
-        finally:
-            connection.close()
+    def poll_unguarded() -> Shipment | None:
+        found = Shipment.objects.due(timezone.now()).first()
+        read.wait(10)
+        return found
 
-    threads = [threading.Thread(target=poll_unguarded) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-
-    for thread in threads:
-        thread.join(10)
-
-    assert len([parcel for parcel in seen if parcel is not None]) == 2
+    assert at_once([poll_unguarded] * 2) == [parcel, parcel]
 
 
 @pytest.mark.django_db

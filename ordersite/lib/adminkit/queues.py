@@ -49,7 +49,8 @@ class OpenCasesFilter(QueueFilter):
 
 
 def is_open(case: Any) -> bool:
-    return case.resolved_at is None
+    """Whether an action of open cases is offered for this row."""
+    return bool(case.is_open)
 
 
 def take(request: HttpRequest, case: Any, _data: Mapping[str, Any]) -> Promise:
