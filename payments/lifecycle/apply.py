@@ -154,14 +154,14 @@ class Batch:
 
     def _change_orders(self) -> None:
         """Take all changes of the orders to their door in one visit; a refused move changes its decision."""
-        asked = [(entry, change) for entry in self.matched if (change := entry.order_change()) is not None]
-        changes: list[Change] = [change for _entry, change in asked]
+        wanted = [(entry, change) for entry in self.matched if (change := entry.order_change()) is not None]
+        changes: list[Change] = [change for _entry, change in wanted]
         changes += [release for entry in self.matched if (release := entry.release()) is not None]
         changes += self._closing_moves()
         if returned := [entry.payment.pk for entry in self.matched if entry.returns_surplus]:
             changes += resolve_refunded(returned)
         outcomes = lifecycle.apply(self.orders, changes)
-        for (entry, change), outcome in zip(asked, outcomes, strict=False):
+        for (entry, change), outcome in zip(wanted, outcomes, strict=False):
             if isinstance(change, Move) and outcome.result is not Result.DONE:
                 entry.decision = decide_refusal(entry.decision, change.action, outcome)
 

@@ -1,4 +1,4 @@
-"""One attempt to collect money for an order. Only `payments.lifecycle.apply` calls a transition."""
+"""One attempt to collect money for an order. Only `payments.lifecycle` calls a transition."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.django_db
 
 
 def waiting_payment(*, waits: timedelta = WAITS_LONG * 2) -> Payment:
-    """An attempt of an order that was asked to be closed, whose event is gone."""
+    """An attempt of an order that waits to be closed, whose event is gone."""
     payment = build.build_payment(build.build_alipay())
     with transaction.atomic():
         order = lifecycle.lock([payment.order_id])[payment.order_id]

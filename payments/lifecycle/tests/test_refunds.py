@@ -124,7 +124,7 @@ def test_number_of_another_payment() -> None:
 
 
 def test_sum_ahead_of_single_refunds() -> None:
-    """Alipay's sums hold refunds of which it has not told one by one: a lost answer, then the next refund."""
+    """Alipay's sums hold refunds that it has not reported one by one: a lost answer, then the next refund."""
     payment = paid_payment(total="100.00")
     lost, second = ask_back(payment, "30.00"), ask_back(payment, "20.00")
     assert apply(about(second, refunded_total=Decimal("50.00"))) == ["refund_applied"]
