@@ -32,7 +32,7 @@ class Settings:
 
     @property
     def origin(self) -> str:
-        """Where this world is reached; for addresses that it hands out."""
+        """The sandbox's base URL, for the URLs that it returns."""
         return f"http://{self.host}:{self.port}"
 
 

@@ -1,4 +1,4 @@
-"""The merchant's warehouse: asks his order API for paid orders and confirms their shipping after a while.
+"""The merchant's warehouse: polls the order API for paid orders and confirms their shipping after a while.
 
 It speaks the public HTTP API with a bearer token that it reads from `erp_token` in the sandbox's folder, and
 waits patiently while that file or the API is not there.
@@ -51,7 +51,7 @@ class Warehouse:
         self._stop.set()
 
     def work(self) -> None:
-        """One round: note new paid orders, confirm those whose time has come."""
+        """Record new paid orders and confirm those that are due."""
         token = self._token()
         if not token:
             self._say(f"waiting for {TOKEN_FILE}")
@@ -189,7 +189,7 @@ def _phone(order: Order) -> str:
 
 
 def _place(order: Order) -> str:
-    """Province and city in the carrier bureau's form, empty when the API does not tell the address."""
+    """Province and city in the carrier's form, empty when the API does not return the address."""
     address = order.get("address")
     if not isinstance(address, dict):
         return ""

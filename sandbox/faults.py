@@ -46,7 +46,7 @@ LIMITS: Mapping[str, float] = {
 
 
 class BadFault(Exception):
-    """The asked fault does not exist at that target, or its numbers make no sense."""
+    """The fault does not exist at that target, or its numbers are invalid."""
 
 
 @dataclass(frozen=True, slots=True)

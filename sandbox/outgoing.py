@@ -22,7 +22,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class CallReply:
-    """What came back. Status 0 means that no answer was read; `body` then says why."""
+    """The merchant's response to a notification. Status 0 means that none was read; `body` is then the reason."""
 
     status: int
     body: bytes

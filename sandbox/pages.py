@@ -44,7 +44,7 @@ def cashier_page(trade: Trade) -> str:
 
 
 def message_page(*, title: str, text: str, link: str = "") -> str:
-    """A page that says one thing; with a way back when there is one."""
+    """A page with one message, and a link back where there is one."""
     usable = link if link.startswith(("http://", "https://")) else ""
     return render("message.html", title=title, text=text, link=usable, hidden="" if usable else "hidden")
 

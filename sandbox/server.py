@@ -95,7 +95,7 @@ class Connection(BaseHTTPRequestHandler):
     do_GET = do_POST = do_DELETE = do_PUT = do_HEAD = handle_any
 
     def _read(self) -> Request | None:
-        """None when the body is too large or its length is not told."""
+        """None when the body is too large or its length is missing."""
         text = self.headers.get("Content-Length", "0")
         length = int(text) if text.isascii() and text.isdigit() else -1
         if not 0 <= length <= MAX_BODY or "Transfer-Encoding" in self.headers:
@@ -107,7 +107,7 @@ class Connection(BaseHTTPRequestHandler):
         return Request(self.command, path, query, headers, self.rfile.read(length))
 
     def _drain(self, length: int) -> None:
-        """Swallow a body that is somewhat too large: who is still writing does not read the refusal."""
+        """Read a body that is somewhat too large, since a client that is still writing does not read the refusal."""
         left = min(length, 8 * MAX_BODY)
         while left > 0 and (chunk := self.rfile.read(min(left, 65536))):
             left -= len(chunk)
@@ -123,7 +123,7 @@ class Connection(BaseHTTPRequestHandler):
             self.wfile.write(response.body)
 
     def version_string(self) -> str:
-        """What stands in the Server header."""
+        """The value of the Server header."""
         return "sandbox"
 
     def log_message(self, format: str, *args: object) -> None:
@@ -185,7 +185,7 @@ class Sandbox:
         self.server.shutdown()
 
     def _expire(self) -> None:
-        """Close what its time has run out for (the webhook provider alone tells it), and end refunds under way."""
+        """Close expired trades (only the webhook provider notifies it), and end refunds that are due."""
         while not self._stop.wait(0.25):
             refunding.end_due(self.world)
             with self.world.store.transaction():

@@ -62,7 +62,7 @@ YOUNGER = {
 
 
 class Store:
-    """One connection behind one lock: statements take microseconds here, so nobody waits long."""
+    """One connection behind one lock: statements take microseconds here, so no thread waits long."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What a handler gets and gives: a request with its raw body, a response, or a line that goes dead."""
+"""The types that handlers take and return: a request with its raw body, a response, or a closed connection."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What every part of the sandbox shares: its settings, its memory, its keys."""
+"""The settings, store and keys that every part of the sandbox shares."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from sandbox.store import Store
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Handed to every handler."""
+    """The argument of every handler."""
 
     settings: Settings
     store: Store

@@ -88,7 +88,7 @@ def _show_cashier(world: World, params: Mapping[str, str]) -> Response:
 
 
 def _kept(command: Command) -> dict[str, str]:
-    """What comes back in notifications as it was sent."""
+    """The request's fields that notifications return unchanged."""
     kept = {name: command.text(name) for name in ("body", "passback_params") if command.text(name)}
     return {**kept, "charset": command.params.get("charset", "utf-8"), "app_id": command.params["app_id"]}
 
@@ -131,7 +131,7 @@ def _answer(world: World, params: Mapping[str, str], active: Mapping[str, float]
 
 
 def _find(world: World, command: Command) -> Trade:
-    """The trade asked for; trade_no wins. Raises GatewayError while no buyer has opened it."""
+    """The trade of the request; trade_no takes precedence. Raises GatewayError until a buyer has opened it."""
     number, reference = command.text("trade_no"), command.text("out_trade_no")
     if not number and not reference:
         raise GatewayError("ACQ.INVALID_PARAMETER", "out_trade_no 与 trade_no 不能同时为空")
@@ -213,7 +213,7 @@ def _refund(world: World, command: Command) -> Node:
 
 
 def make_refund(world: World, trade: Trade, new: NewRefund, *, active: Mapping[str, float]) -> Refund:
-    """Give money back and tell the merchant in the same step. Raises GatewayError."""
+    """Refund money and queue the notification in one transaction. Raises GatewayError."""
     if "closed" in active:
         raise GatewayError("ACQ.SELLER_BALANCE_NOT_ENOUGH", "卖家余额不足")
     try:
@@ -231,7 +231,7 @@ _REFUND_WORDS = {"succeeded": "REFUND_SUCCESS", "processing": "REFUND_PROCESSING
 
 
 def _refund_query(world: World, command: Command) -> Node:
-    """Without data when no such refund was made: code 10000 says only that the question was understood."""
+    """The refund, or no data when there is none: code 10000 means only that the query was understood."""
     trade = _find(world, command)
     known = refunds.find(world.store, trade, reference=command.text("out_request_no"))
     if known is None or known.state not in _REFUND_WORDS:
@@ -281,7 +281,7 @@ def handle_bill(world: World, request: Request) -> Response:
 
 
 def _certificate(world: World, command: Command) -> Node:
-    """A certificate of Alipay's by its number, as one asks for it when an answer names an unknown one."""
+    """Alipay's certificate of a serial number, which a merchant downloads when a response names an unknown one."""
     certificates, serial = world.keys.alipay_certificates, command.text("alipay_cert_sn")
     if serial not in certificates.signing:
         raise GatewayError("isv.alipay-cert-sn-not-exist", "支付宝证书序列号不存在")

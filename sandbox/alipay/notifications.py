@@ -26,12 +26,12 @@ BUYER_ID = "2088102146225135"
 
 
 def announce_payment(world: World, trade: Trade) -> None:
-    """Tell that the buyer has paid."""
+    """Queue the notification of a payment."""
     _queue(world, trade, kind="payment", fields=_fields(world, trade, status="TRADE_SUCCESS"))
 
 
 def announce_refund(world: World, trade: Trade, refund: Refund) -> None:
-    """Tell of a refund; `trade` is as it stands after it."""
+    """Queue the notification of a refund; `trade` is its state afterwards."""
     status = "TRADE_CLOSED" if refund.total_fen == trade.fen else "TRADE_SUCCESS"
     moment = f"{beijing(refund.at)}.{round(refund.at % 1 * 1000) % 1000:03d}"
     extra = {"refund_fee": yuan(refund.total_fen), "gmt_refund": moment, "out_biz_no": refund.reference}
@@ -41,18 +41,18 @@ def announce_refund(world: World, trade: Trade, refund: Refund) -> None:
 
 
 def announce_closing(world: World, trade: Trade) -> None:
-    """Tell of an unpaid closing; page pay does not do it by itself, the control page can ask for it."""
+    """Queue the notification of an unpaid closing; page pay never sends it, the control page can."""
     fields = _fields(world, trade, status="TRADE_CLOSED")
     _queue(world, trade, kind="closed", fields={**fields, "gmt_close": beijing(trade.closed_at or now())})
 
 
 def announce_end(world: World, trade: Trade) -> None:
-    """Tell that the refund window is over: TRADE_FINISHED, months after the payment in life."""
+    """Queue the notification that the refund period is over: TRADE_FINISHED, in reality months after the payment."""
     _queue(world, trade, kind="finished", fields=_fields(world, trade, status="TRADE_FINISHED"))
 
 
 def _fields(world: World, trade: Trade, *, status: str) -> dict[str, str]:
-    """What is the same in every try; the money fields only once money has moved."""
+    """The fields that are the same in every try; the amounts only once money has moved."""
     fields = {
         "notify_type": "trade_status_sync",
         "app_id": trade.merchant,
@@ -93,7 +93,7 @@ def _queue(world: World, trade: Trade, *, kind: str, fields: Mapping[str, str]) 
 
 
 class AlipayForm:
-    """How Alipay writes a notification and reads the answer."""
+    """Composes Alipay's notification and reads the merchant's response."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -123,7 +123,7 @@ class AlipayForm:
 
 
 def _forged_fields(active: Mapping[str, float]) -> dict[str, str]:
-    """Fields that are wrong although they are signed."""
+    """Fields that are wrong although their signature is good."""
     lies = {}
     if "wrong_amount" in active:
         lies["total_amount"] = yuan(round(active["wrong_amount"] * 100))
@@ -135,7 +135,7 @@ def _forged_fields(active: Mapping[str, float]) -> dict[str, str]:
 
 
 def return_query(world: World, trade: Trade) -> str:
-    """The signed query string with which the buyer's browser comes back; it proves no payment."""
+    """The signed query string of the buyer's way back to the shop; it proves no payment."""
     fields = {
         "charset": trade.extra.get("charset", "utf-8"),
         "out_trade_no": trade.reference,

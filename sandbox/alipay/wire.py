@@ -31,7 +31,7 @@ METHODS = frozenset(
 
 
 class GatewayError(Exception):
-    """An answer with an error code. `signed` is False where Alipay answers with a bare `error_response`."""
+    """An error response. `signed` is False where Alipay sends a bare `error_response`."""
 
     def __init__(self, sub_code: str, sub_msg: str, *, code: str = "40004", signed: bool = True) -> None:
         super().__init__(sub_code)
@@ -78,7 +78,7 @@ def read_params(request: Request) -> dict[str, str]:
 
 
 def _named_charset(text: str) -> str:
-    """The charset stands among the fields that it decodes; its own name is plain ASCII."""
+    """The charset named in the fields, read as ASCII before the fields are decoded with it."""
     return dict(parse_qsl(text, encoding="latin-1")).get("charset", "")
 
 
@@ -132,7 +132,7 @@ def _certified_key(world: World, params: Mapping[str, str]) -> RSAPublicKey:
 
 
 def seal(world: World, app_id: str) -> tuple[RSAPrivateKey, str]:
-    """With what Alipay signs for this app, and the number of the certificate in certificate mode."""
+    """Alipay's signing key for this app, and the serial number of its certificate in certificate mode."""
     if app_id != world.settings.cert_app_id:
         return world.keys.alipay, ""
     certificates = world.keys.alipay_certificates
@@ -140,7 +140,7 @@ def seal(world: World, app_id: str) -> tuple[RSAPrivateKey, str]:
 
 
 def seller_of(world: World, app_id: str) -> str:
-    """Who gets the money of this app's trades."""
+    """The seller id of this app's trades."""
     settings = world.settings
     return settings.cert_seller_id if app_id == settings.cert_app_id else settings.seller_id
 
@@ -181,12 +181,12 @@ def write_answer(
 
 
 def write_bare_error(error: GatewayError) -> Response:
-    """An `error_response` without a signature: Alipay does not know for whom to sign."""
+    """An `error_response` without a signature, since the app is unknown."""
     return Response(
         200, f'{{"error_response":{node_text(error.node())}}}'.encode(), "text/html;charset=utf-8"
     )
 
 
 def node_text(node: Mapping[str, object]) -> str:
-    """The node as Alipay prints it, slashes escaped: who re-serialises it loses the signature."""
+    """The node as Alipay prints it, slashes escaped: a merchant that re-serialises it cannot verify the signature."""
     return json.dumps(node, ensure_ascii=False, separators=(",", ":")).replace("/", "\\/")

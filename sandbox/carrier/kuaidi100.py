@@ -90,7 +90,7 @@ def _question(request: Request) -> dict[str, object]:
 
 
 def _find(world: World, question: Mapping[str, object]) -> Parcel:
-    """The parcel, which becomes known by the first question. Raises QueryError.
+    """The parcel; the first query registers it. Raises QueryError.
 
     Numbers that begin with NONE are never known; a carrier that does not fit finds nothing, as in life.
     """
@@ -109,7 +109,7 @@ def _find(world: World, question: Mapping[str, object]) -> Parcel:
 
 
 def _told(world: World, parcel: Parcel) -> list[Event]:
-    """What the bureau tells, oldest first: after more than 48 calls in 24 h nothing new for another 24 h."""
+    """The events, oldest first; after more than 48 calls in 24 h there is nothing new for another 24 h."""
     store, moment = world.store, now()
     store.rows("DELETE FROM parcel_calls WHERE number = ? AND at < ?", parcel.number, moment - DAY)
     store.rows("INSERT INTO parcel_calls VALUES (?, ?)", parcel.number, moment)

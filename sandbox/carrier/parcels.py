@@ -41,14 +41,14 @@ CITIES = (
 
 
 def city_called(place: str) -> City | None:
-    """The area for `广东,深圳市`; one that is not in the table has a name only. None when nothing is told."""
+    """The area for `广东,深圳市`; one that is not in the table has a name only. None when the text is empty."""
     known = next((city for city in CITIES if city.short == place.rpartition(",")[2]), None)
     return known or (City("", place, "", "") if place else None)
 
 
 @dataclass(frozen=True, slots=True)
 class NewParcel:
-    """A parcel to take on. `phone` and `place` are the receiver's, empty where the sender did not tell them."""
+    """A parcel to take on. `phone` and `place` are the receiver's, empty where the sender did not give them."""
 
     number: str
     com: str
@@ -79,7 +79,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """A parcel as it stands; `times` are those of the steps done, `phone` and `place` are the receiver's."""
+    """A parcel's state; `times` are those of the steps done, `phone` and `place` are the receiver's."""
 
     number: str
     com: str
@@ -175,7 +175,7 @@ def advance(store: Store, number: str) -> Parcel | None:
 
 
 def lock(store: Store, parcel: Parcel, *, until: float) -> None:
-    """Freeze what the bureau tells of this parcel; the parcel itself goes on."""
+    """Freeze the events that queries return for this parcel; the parcel itself moves on."""
     store.rows(
         "UPDATE parcels SET locked_until = ?, locked_steps = ? WHERE number = ?",
         until, len(parcel.times), parcel.number,

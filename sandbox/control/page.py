@@ -1,4 +1,4 @@
-"""The control page: what `describe_state` tells, as tables with buttons. Chinese first, English beside it."""
+"""The control page: the data of `describe_state` as tables with buttons. Chinese first, English beside it."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -114,7 +114,7 @@ def _tag(state: object) -> str:
     return f'<span class="tag {colour}">{escape(word)}</span>'
 
 
-# What a button asks the person before it calls; not part of the call.
+# The confirmation that a button shows before its call; not part of the call.
 _ASIDE = ("ask", "amount", "sure")
 
 

@@ -1,4 +1,4 @@
-"""Control calls about money: pay, refund, take back, tell again, and what is wrong in a bill."""
+"""Control calls about money: pay, refund, reverse, notify again, and differences in a bill."""
 
 import io
 import secrets
@@ -23,7 +23,7 @@ Body = Mapping[str, object]
 
 
 class BadControl(Exception):
-    """The call makes no sense; the text says why."""
+    """The control call is invalid; the text is the reason."""
 
 
 def pay(world: World, body: Body) -> Response:
@@ -67,7 +67,7 @@ def refund(world: World, body: Body) -> Response:
     number = str(body.get("refund_reference") or "R" + secrets.token_hex(8).upper())
     if refunds.find(world.store, trade, reference=number) is not None:
         raise BadControl("this refund was made before")
-    # Who presses the button in the provider's console names no address: the trade's own is told.
+    # A refund in the provider's console names no callback address: the trade's own is notified.
     new = NewRefund(number, amount, reason="control", extra={"notify_url": trade.notify_url})
     done = _REFUND[trade.provider](world, trade, new, active={"processing": 0})
     after = trades.get_trade(world.store, trade.id)
@@ -75,7 +75,7 @@ def refund(world: World, body: Body) -> Response:
 
 
 def settle_refund(world: World, body: Body) -> Response:
-    """End a refund that is under way or hangs: `state` is succeeded, abnormal or closed."""
+    """End a refund that is processing or stuck: `state` is succeeded, abnormal or closed."""
     found = refunds.latest_of(world.store, str(body.get("refund_reference") or ""))
     if found is None:
         raise BadControl("unknown refund_reference")
@@ -85,7 +85,7 @@ def settle_refund(world: World, body: Body) -> Response:
 
 
 def reverse(world: World, body: Body) -> Response:
-    """Take a paid trade's money back from the merchant, as after a dispute; nobody is told."""
+    """Reverse a paid trade, as after a dispute; no notification is sent."""
     reversed_ = trades.reverse(world.store, find_trade(world, body))
     return json_response({"reference": reversed_.reference, "state": reversed_.state})
 
@@ -117,7 +117,7 @@ def quiet(world: World, body: Body) -> Response:
 
 
 def rotate(world: World, body: Body) -> Response:
-    """Alipay signs with a new certificate from now on, in certificate mode; its number is told in answers only."""
+    """Make Alipay sign with a new certificate, in certificate mode; only responses name its serial number."""
     return json_response({"alipay_cert_sn": world.keys.alipay_certificates.rotate()})
 
 
@@ -138,7 +138,7 @@ def add_difference(world: World, body: Body) -> Response:
 
 
 def clear_differences(world: World, body: Body) -> Response:
-    """All bills tell the truth again."""
+    """Remove all differences from the bills."""
     world.store.rows("DELETE FROM bill_differences")
     return json_response({"differences": 0})
 

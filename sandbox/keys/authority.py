@@ -45,7 +45,7 @@ class Authority:
 
 
 def load_or_make(folder: Path, *, owner: str) -> Authority:
-    """The authority kept in this folder, made on first use; `owner` stands in its names."""
+    """The authority kept in this folder, made on first use; its names contain `owner`."""
     root, middle, key = folder / "root.crt", folder / "middle.crt", folder / "middle_key.pem"
     if not middle.exists():
         _make(folder, owner=owner)
@@ -69,7 +69,7 @@ def _make(folder: Path, *, owner: str) -> None:
 
 
 def elliptic_root(owner: str) -> x509.Certificate:
-    """A root of another kind, as one stands in Alipay's root file beside the RSA ones."""
+    """An elliptic-curve root, like those in Alipay's root file beside the RSA ones."""
     key = ec.generate_private_key(ec.SECP256R1())
     own = name(C="CN", O=owner, OU="Certification Authority", CN=f"{owner} ECC ROOT")
     return _certificate(key.public_key(), own, issuer=own, signer=key, ca=1)
@@ -83,7 +83,7 @@ def _certificate(
     signer: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey,
     ca: int | None,
 ) -> x509.Certificate:
-    """`ca` is how many authorities may stand below, None for one who signs no certificates."""
+    """`ca` is the path length, None for a certificate that may not issue others."""
     begin = datetime.now(UTC).replace(microsecond=0) - timedelta(days=1)
     usage = {"key_cert_sign": ca is not None, "crl_sign": ca is not None, "digital_signature": ca is None}
     rest = ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement")

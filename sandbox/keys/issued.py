@@ -173,7 +173,7 @@ class AlipayCertificates:
         self.signing[alipay_sn(certificate)] = (key, certificate)
 
     def rotate(self) -> str:
-        """Sign with a new key from now on; returns the serial of its certificate, which nobody was told."""
+        """Sign with a new key from now on; returns the serial number of its certificate, which is published nowhere."""
         with locked(self.folder):
             self._take(len(self.signing) + 1)
         return self.serial
@@ -187,7 +187,7 @@ class AlipayCertificates:
         return self.signing[self.serial][0]
 
     def file_of(self, serial: str) -> bytes:
-        """As Alipay hands it out: the certificate and the middle one that signed it."""
+        """The file that Alipay delivers: the certificate and the intermediate that issued it."""
         certificate = self.signing[serial][1]
         return certificate.public_bytes(Encoding.PEM) + self.ca.middle.public_bytes(Encoding.PEM)
 

@@ -1,4 +1,4 @@
-"""The outside's own keys, and the one key that the merchant hands in.
+"""The sandbox's own keys, and the one key that the merchant uploads.
 
 Files in the folder: `alipay_private.pem` (secret) and `alipay_public.pem` are Alipay's pair, `webhook_secret`
 is the shared secret of the webhook provider, `alipay_app_public.pem` is written by the merchant: what he would
@@ -44,7 +44,7 @@ class Keys:
         self._app: tuple[int, rsa.RSAPublicKey | None] = (0, None)
 
     def app_public(self) -> rsa.RSAPublicKey | None:
-        """The merchant's public key; None while the merchant has handed in none that can be read."""
+        """The merchant's public key; None until the merchant has uploaded a readable one."""
         try:
             stamp = self._app_file.stat().st_mtime_ns
         except FileNotFoundError:

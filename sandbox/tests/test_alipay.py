@@ -60,9 +60,7 @@ def error_of(box: Running, call_it: Any) -> tuple[str, str]:
     return node["code"], node["sub_code"]
 
 
-def test_the_first_payment_from_the_cashier_to_the_signed_notification(
-    box: Running, httpserver: HTTPServer
-) -> None:
+def test_from_the_cashier_to_the_notification(box: Running, httpserver: HTTPServer) -> None:
     notify = listen(httpserver, "/n/first")
     url = pay_url(box, "FIRST000000000001", notify_url=notify, return_url="http://shop.test/back?a=1")
     cashier = open_cashier(box, url)
@@ -97,7 +95,7 @@ def test_the_first_payment_from_the_cashier_to_the_signed_notification(
     wait_for(lambda: box.notices("FIRST000000000001")[0]["state"] == "done")
 
 
-def test_a_trade_exists_only_when_the_buyer_has_the_cashier_before_him(box: Running) -> None:
+def test_trade_exists_once_the_cashier_is_open(box: Running) -> None:
     merchant, url = box.merchant(), pay_url(box, "VISIT000000000001")
     assert (
         merchant.api_alipay_trade_query(out_trade_no="VISIT000000000001")["sub_code"] == "ACQ.TRADE_NOT_EXIST"
@@ -125,7 +123,7 @@ def test_query_of_a_paid_trade_by_both_numbers(box: Running) -> None:
     assert merchant.api_alipay_trade_query(out_trade_no="wrong", trade_no=answer["trade_no"]) == answer
 
 
-def test_the_answer_is_signed_over_its_raw_text(box: Running) -> None:
+def test_response_is_signed_over_its_raw_text(box: Running) -> None:
     query = box.merchant().sign_data(box.merchant().build_body("alipay.trade.query", {"out_trade_no": "a/b"}))
     raw = call("GET", f"{box.url}/alipay/gateway.do?{query}").text
     start, end = raw.index(":") + 1, raw.index(',"sign":"')
@@ -171,7 +169,7 @@ def test_time_expire_is_honoured(box: Running) -> None:
     assert box.notices("EXPIRE00000000001") == []
 
 
-def test_partial_then_full_refund_with_their_notifications(box: Running, httpserver: HTTPServer) -> None:
+def test_partial_then_full_refund(box: Running, httpserver: HTTPServer) -> None:
     merchant, notify = box.merchant(), listen(httpserver, "/n/refund")
     box.control("pay", pay_url=pay_url(box, "REFUND00000000001", notify_url=notify))
     wait_for(lambda: len(received(httpserver, "/n/refund")) == 1)
@@ -205,7 +203,7 @@ def test_partial_then_full_refund_with_their_notifications(box: Running, httpser
     assert merchant.api_alipay_trade_query(out_trade_no="REFUND00000000001")["trade_status"] == "TRADE_CLOSED"
 
 
-def test_refund_query_tells_success_or_nothing(box: Running) -> None:
+def test_refund_query_is_success_or_nothing(box: Running) -> None:
     merchant = box.merchant()
     box.control("pay", pay_url=pay_url(box, "REFUND00000000002"))
     merchant.api_alipay_trade_refund("1.00", out_trade_no="REFUND00000000002", out_request_no="R1")
@@ -245,12 +243,12 @@ def test_an_unpaid_trade_is_not_refunded(box: Running) -> None:
     assert answer["sub_code"] == "ACQ.TRADE_STATUS_ERROR"
 
 
-def test_a_request_signed_with_another_key_is_refused(box: Running) -> None:
+def test_request_of_another_key_is_refused(box: Running) -> None:
     answer = box.merchant(new_key()).api_alipay_trade_query(out_trade_no="ANY")
     assert (answer["code"], answer["sub_code"]) == ("40002", "isv.invalid-signature")
 
 
-def test_a_page_pay_address_with_one_changed_byte_opens_nothing(box: Running) -> None:
+def test_changed_page_pay_url_opens_nothing(box: Running) -> None:
     url = pay_url(box, "FORGED00000000001").replace("199.00", "099.00")
     answer = call("GET", url)
     assert answer.status == 400
@@ -258,7 +256,7 @@ def test_a_page_pay_address_with_one_changed_byte_opens_nothing(box: Running) ->
     assert "FORGED00000000001" not in {trade["reference"] for trade in box.state["trades"]}
 
 
-def test_an_unknown_app_gets_a_bare_unsigned_error(box: Running) -> None:
+def test_unknown_app_gets_an_unsigned_error(box: Running) -> None:
     merchant = box.merchant(app_id="2021000000009999")
     query = merchant.sign_data(merchant.build_body("alipay.trade.query", {"out_trade_no": "ANY"}))
     body = call("GET", f"{box.url}/alipay/gateway.do?{query}").json
@@ -310,6 +308,6 @@ def test_fifty_parallel_queries(box: Running) -> None:
         assert list(pool.map(ask, range(200))) == ["TRADE_SUCCESS"] * 200
 
 
-def test_the_helper_that_checks_signatures_does_refuse(box: Running) -> None:
+def test_signature_check_of_these_tests_refuses(box: Running) -> None:
     with pytest.raises(InvalidSignature):
         check_signature(box, {"a": "1", "sign": base64.b64encode(b"0" * 256).decode()})

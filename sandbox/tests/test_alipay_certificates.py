@@ -40,7 +40,7 @@ def page_pay(box: Running, merchant: Any, reference: str, *, notify: str) -> str
     return f"{box.url}/alipay/gateway.do?{query}"
 
 
-def test_paid_and_told_in_certificate_mode(
+def test_payment_in_certificate_mode(
     box: Running, account: Any, merchant: Any, httpserver: HTTPServer
 ) -> None:
     url = page_pay(box, merchant, "CERT000000000001", notify=listen(httpserver, "/d/cert"))
@@ -68,7 +68,7 @@ def test_wrong_certificate_numbers_are_refused(box: Running, merchant: Any) -> N
         assert answer["alipay_trade_query_response"]["sub_code"].startswith("isv.invalid-a")
 
 
-def test_after_a_change_the_new_certificate_can_be_fetched(box: Running, account: Any, merchant: Any) -> None:
+def test_successor_can_be_downloaded(box: Running, account: Any, merchant: Any) -> None:
     number = box.control("rotate").json["alipay_cert_sn"]
     body = merchant.build_body("alipay.open.app.alipaycert.download", {"alipay_cert_sn": number})
     told = call("GET", f"{box.url}/alipay/gateway.do?{merchant.sign_data(body)}").json
@@ -100,7 +100,7 @@ def test_a_refund_that_takes_its_time(box: Running) -> None:
     assert box.trade("SLOW000000000001")["refunded"] == "50.00"
 
 
-def test_a_refund_whose_answer_is_lost(box: Running) -> None:
+def test_refund_with_a_lost_response(box: Running) -> None:
     box.control("pay", pay_url=pay_url(box, "LOST000000000001"))
     box.control("faults", target="alipay.refund", fault="lost_answer")
     with pytest.raises(OSError, match="closed connection"):
@@ -115,7 +115,7 @@ def test_a_refused_refund_leaves_nothing(box: Running) -> None:
     assert asked(box, "POOR000000000001") == {"code": "10000", "msg": "Success"}
 
 
-def test_a_reversal_is_told_to_nobody(box: Running, httpserver: HTTPServer) -> None:
+def test_reversal_is_not_notified(box: Running, httpserver: HTTPServer) -> None:
     notify = listen(httpserver, "/d/reverse")
     box.control("pay", pay_url=pay_url(box, "BACK000000000001", notify_url=notify))
     wait_for(lambda: len(received(httpserver, "/d/reverse")) == 1)

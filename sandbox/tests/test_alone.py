@@ -20,7 +20,7 @@ def imported_packages(path: Path) -> set[str]:
     return names
 
 
-def test_the_sandbox_imports_nothing_of_the_application() -> None:
+def test_nothing_of_the_application_is_imported() -> None:
     sources = list(FOLDER.rglob("*.py"))
     assert len(sources) > 20
     assert {path: imported_packages(path) & APPLICATION for path in sources} == {
@@ -28,7 +28,7 @@ def test_the_sandbox_imports_nothing_of_the_application() -> None:
     }
 
 
-def test_only_the_standard_library_and_cryptography_are_needed_to_run() -> None:
+def test_only_cryptography_is_needed_to_run() -> None:
     allowed = {"sandbox", "cryptography"}
     foreign = {
         name
@@ -50,11 +50,11 @@ def test_settings_refuse_a_speed_of_zero() -> None:
         config.read_settings({"SANDBOX_PARCEL_SECONDS": "0"})
 
 
-def test_settings_find_the_application_by_its_port() -> None:
+def test_application_is_found_by_its_port() -> None:
     assert config.read_settings({"PORT": "8123"}).ordersite_url == "http://127.0.0.1:8123"
 
 
-def test_the_folder_stands_where_the_application_looks_for_it() -> None:
+def test_folder_is_the_one_the_application_reads() -> None:
     assert config.read_settings({}).folder == Path("var/sandbox")
     assert config.read_settings({"VAR_DIR": "/srv/v"}).folder == Path("/srv/v/sandbox")
     assert config.read_settings({"VAR_DIR": "/srv/v", "SANDBOX_DIR": "/srv/s"}).folder == Path("/srv/s")

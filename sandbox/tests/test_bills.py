@@ -35,7 +35,7 @@ def bill(box: Running, provider: str = "alipay") -> bytes:
     return call("GET", f"{box.url}/control/bill?provider={provider}").body
 
 
-def test_alipays_zip_is_fetched_once_its_day_is_over(box: Running) -> None:
+def test_alipays_zip_after_its_day(box: Running) -> None:
     box.control("pay", pay_url=pay_url(box, "ZIP0000000000001", subject="杯, 大"))
     merchant = box.merchant()
     merchant.api_alipay_trade_refund("9.00", out_trade_no="ZIP0000000000001", out_request_no="ZR1")

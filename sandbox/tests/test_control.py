@@ -13,7 +13,7 @@ from sandbox.tests.test_alipay import listen, open_cashier, pay_url, received
 from sandbox.tests.test_webhook import order
 
 
-def test_the_page_and_its_panel_show_what_happened(box: Running) -> None:
+def test_page_and_panel_show_the_state(box: Running) -> None:
     box.control("pay", pay_url=pay_url(box, "PANEL000000000001", subject="<b>杯 & 壶</b>"))
     page = call("GET", f"{box.url}/").text
     assert "沙箱控制台" in page
@@ -24,7 +24,7 @@ def test_the_page_and_its_panel_show_what_happened(box: Running) -> None:
     assert "<b>杯" not in panel
 
 
-def test_the_cashier_escapes_what_the_merchant_sent(box: Running) -> None:
+def test_cashier_escapes_the_merchants_text(box: Running) -> None:
     url = pay_url(
         box, "ESCAPE00000000001", subject="<script>alert(1)</script>", return_url="javascript:alert(1)"
     )
@@ -34,7 +34,7 @@ def test_the_cashier_escapes_what_the_merchant_sent(box: Running) -> None:
     assert "javascript:" not in page
 
 
-def test_cancel_leads_back_and_leaves_the_trade_open(box: Running) -> None:
+def test_cancel_leaves_the_trade_open(box: Running) -> None:
     address = open_cashier(box, pay_url(box, "CANCEL00000000001", return_url="http://shop.test/back"))
     assert 'id="cancel" href="http://shop.test/back"' in call("GET", address).text
     assert box.trade("CANCEL00000000001")["state"] == "waiting"
@@ -53,7 +53,7 @@ def test_pay_by_the_cashiers_address(box: Running) -> None:
     assert box.control("pay", pay_url=address).json["reference"] == "WADDRESS00000001"
 
 
-def test_refund_at_the_provider_tells_the_merchant(box: Running, httpserver: HTTPServer) -> None:
+def test_refund_at_the_provider_is_notified(box: Running, httpserver: HTTPServer) -> None:
     box.control("pay", pay_url=pay_url(box, "AREFUND0000000001", notify_url=listen(httpserver, "/c/refund")))
     box.control("refund", reference="AREFUND0000000001", amount="9.00")
     again = box.control("refund", reference="AREFUND0000000001", amount="1.00", refund_reference="C1")
@@ -77,7 +77,7 @@ def test_refund_at_the_provider_tells_the_merchant(box: Running, httpserver: HTT
     }
 
 
-def test_notify_sends_the_same_again_or_a_new_one(box: Running, httpserver: HTTPServer) -> None:
+def test_notify_repeats_or_sends_a_new_one(box: Running, httpserver: HTTPServer) -> None:
     box.control("pay", pay_url=pay_url(box, "NOTIFY00000000001", notify_url=listen(httpserver, "/c/notify")))
     wait_for(lambda: len(received(httpserver, "/c/notify")) == 1)
     wait_for(lambda: box.notices("NOTIFY00000000001")[0]["state"] == "done")

@@ -63,9 +63,7 @@ def base(httpserver: HTTPServer) -> str:
     return str(httpserver.url_for("")).rstrip("/")
 
 
-def test_paid_orders_are_shipped_after_a_while_held_ones_are_not(
-    tmp_path: Path, httpserver: HTTPServer
-) -> None:
+def test_paid_orders_are_shipped_held_ones_not(tmp_path: Path, httpserver: HTTPServer) -> None:
     orders = [
         order("A-1"),
         order("A-2", held=True),
@@ -101,7 +99,7 @@ def test_a_phone_that_the_api_shows_must_fit(tmp_path: Path, httpserver: HTTPSer
         assert ask(box, number, "shunfeng", phone="5678").json["status"] == "200"
 
 
-def test_the_parcel_goes_to_the_city_of_the_address(tmp_path: Path, httpserver: HTTPServer) -> None:
+def test_parcel_goes_to_the_orders_city(tmp_path: Path, httpserver: HTTPServer) -> None:
     address = {"province": "浙江", "city": "宁波市", "district": "海曙区", "street": "中山路 1 号"}
     api = OrderApi(httpserver, [{**order("G-1"), "address": address}], {})
     (tmp_path / "erp_token").write_text("token-1")
@@ -112,7 +110,7 @@ def test_the_parcel_goes_to_the_city_of_the_address(tmp_path: Path, httpserver: 
     assert answer["routeInfo"]["to"] == {"number": "", "name": "浙江,宁波市"}
 
 
-def test_each_answer_has_its_consequence(tmp_path: Path, httpserver: HTTPServer) -> None:
+def test_each_status_has_its_consequence(tmp_path: Path, httpserver: HTTPServer) -> None:
     codes = {
         "C-1": ["tracking_number_used", "ok"],
         "C-2": ["over_shipped"],
@@ -131,7 +129,7 @@ def test_each_answer_has_its_consequence(tmp_path: Path, httpserver: HTTPServer)
     assert len(api.of("C-2")) == 1
 
 
-def test_a_lost_answer_is_asked_again_with_the_same_number(tmp_path: Path, httpserver: HTTPServer) -> None:
+def test_lost_response_is_retried(tmp_path: Path, httpserver: HTTPServer) -> None:
     api = OrderApi(httpserver, [order("D-1")], {})
     httpserver.clear()
     fails = [500, 500]
@@ -148,7 +146,7 @@ def test_a_lost_answer_is_asked_again_with_the_same_number(tmp_path: Path, https
     assert len({row["tracking_number"] for row in api.of("D-1")}) == 1
 
 
-def test_it_waits_for_the_token_and_takes_a_new_one(tmp_path: Path, httpserver: HTTPServer) -> None:
+def test_new_token_is_used(tmp_path: Path, httpserver: HTTPServer) -> None:
     api = OrderApi(httpserver, [order("E-1")], {})
     with started(tmp_path, ORDERSITE_URL=base(httpserver)):
         (tmp_path / "erp_token").write_text("wrong")

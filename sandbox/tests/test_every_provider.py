@@ -63,7 +63,7 @@ def bodies(httpserver: HTTPServer, path: str) -> list[bytes]:
 
 
 @each_provider
-def test_the_control_page_shows_and_pays_a_waiting_trade(box: Running, provider: str) -> None:
+def test_control_page_pays_a_waiting_trade(box: Running, provider: str) -> None:
     reference = f"PAGE{provider.upper():0>12}"
     BEGIN[provider](box, reference, f"{nobody()}/notify")
     panel = call("GET", f"{box.url}/control/panel").text
@@ -79,9 +79,7 @@ def test_the_control_page_shows_and_pays_a_waiting_trade(box: Running, provider:
 
 
 @each_provider
-def test_notifications_are_doubled_dropped_and_delayed(
-    box: Running, httpserver: HTTPServer, provider: str
-) -> None:
+def test_duplicate_drop_and_delay(box: Running, httpserver: HTTPServer, provider: str) -> None:
     reference, path = f"WAYS{provider.upper():0>12}", f"/e/{provider}"
     BEGIN[provider](box, reference, listen(httpserver, path, answer=ACCEPT[provider]))
     target = f"{provider}.notify"
@@ -117,7 +115,7 @@ def ask(box: Running, provider: str) -> Any:
 
 
 @each_provider
-def test_a_gateway_fails_hangs_up_and_signs_wrongly(box: Running, provider: str) -> None:
+def test_faults_of_a_gateway(box: Running, provider: str) -> None:
     target = f"{provider}.gateway"
     box.control("faults", target=target, fault="status_500")
     assert ask(box, provider).status == 500
@@ -132,7 +130,7 @@ def test_a_gateway_fails_hangs_up_and_signs_wrongly(box: Running, provider: str)
     assert box.state["faults"] == []
 
 
-def test_a_memory_made_by_an_older_sandbox_is_kept(tmp_path: Path) -> None:
+def test_store_of_an_older_version_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "sandbox.sqlite3"
     old = sqlite3.connect(path)
     old.executescript(

@@ -36,7 +36,7 @@ def test_the_helper_signs_as_the_document_does() -> None:
     assert sign(param, key, customer) == expected
 
 
-def test_the_first_question_makes_the_parcel_known(box: Running) -> None:
+def test_first_query_registers_the_parcel(box: Running) -> None:
     answer = ask(box, "YT2600227881409").json
     (event,) = answer.pop("data")
     place = answer["routeInfo"]["from"]
@@ -51,7 +51,7 @@ def test_the_first_question_makes_the_parcel_known(box: Running) -> None:
     assert answer["routeInfo"]["to"] != place
 
 
-def test_parcels_move_as_time_passes_and_the_past_never_changes(tmp_path: Path) -> None:
+def test_parcels_move_and_keep_their_past(tmp_path: Path) -> None:
     with started(tmp_path, SANDBOX_PARCEL_SECONDS="2") as box:
         first = ask(box, "YT1000000000001").json["data"]
         wait_for(lambda: box.state["parcels"][0]["steps_done"] == box.state["parcels"][0]["steps"])
@@ -98,7 +98,7 @@ def test_order_and_plain_form(box: Running) -> None:
         ("YT1", "yuantong", {}, "400"),
     ],
 )
-def test_questions_that_fail(box: Running, number: str, com: str, more: dict[str, str], code: str) -> None:
+def test_failing_queries(box: Running, number: str, com: str, more: dict[str, str], code: str) -> None:
     answer = ask(box, number, com, **more).json
     assert (answer["result"], answer["returnCode"]) == (False, code)
     assert number not in {parcel["number"] for parcel in box.state["parcels"]}
@@ -124,7 +124,7 @@ def test_a_wrong_signature_is_503(box: Running, spoil: str) -> None:
     assert answer == {"result": False, "returnCode": "503", "message": "验证签名失败"}
 
 
-def test_more_than_48_calls_a_day_lock_the_number(box: Running) -> None:
+def test_49_calls_a_day_lock_the_number(box: Running) -> None:
     for _ in range(48):
         ask(box, "YT1000000000006")
     step(box, "YT1000000000006")
@@ -139,7 +139,7 @@ def test_more_than_48_calls_a_day_lock_the_number(box: Running) -> None:
 @pytest.mark.parametrize(
     ("name", "more"), [("duplicate", {"value": 3}), ("reorder", {}), ("return_code", {"value": 601})]
 )
-def test_faults_of_the_answer(box: Running, name: str, more: dict[str, Any]) -> None:
+def test_faults_of_the_response(box: Running, name: str, more: dict[str, Any]) -> None:
     number = f"YT20000000{len(name):05d}"
     ask(box, number)
     step(box, number, 4)
@@ -154,7 +154,7 @@ def test_faults_of_the_answer(box: Running, name: str, more: dict[str, Any]) -> 
     assert contexts(ask(box, number)) == right
 
 
-def test_faults_of_the_line(box: Running) -> None:
+def test_faults_of_the_connection(box: Running) -> None:
     box.control("faults", target="kuaidi100.query", fault="status_500")
     assert ask(box, "YT1000000000007").status == 500
     box.control("faults", target="kuaidi100.query", fault="delay", value=0.5)

@@ -174,7 +174,7 @@ def test_a_refund_is_a_transaction_of_its_own(box: Running, account: Any, httpse
     assert refund(account, "UPR0000000000002", number, txnAmt="9001")["respCode"] == "36"
 
 
-def test_a_refund_that_fails_is_told_by_the_query_alone(box: Running, account: Any) -> None:
+def test_failed_refund_is_only_queried(box: Running, account: Any) -> None:
     number = paid(box, account, "UPREFUND00000002")
     box.control("faults", target="unionpay.refund", fault="closed", value=1)
     assert refund(account, "UPR0000000000003", number)["respCode"] == "00"

@@ -40,7 +40,7 @@ def check_answer(box: Running, reply: Reply) -> None:
     Webhook(box.webhook_secret()).verify(reply.body, dict(reply.headers))
 
 
-def test_pay_in_the_cashier_and_be_told(box: Running, httpserver: HTTPServer) -> None:
+def test_from_the_cashier_to_the_notification(box: Running, httpserver: HTTPServer) -> None:
     notify = listen(httpserver, "/w/pay")
     begun = box.webhook("pay", order("WPAY0000000000001", notify_url=notify))
     assert begun.status == 200
@@ -88,7 +88,7 @@ def test_query_before_and_without_payment(box: Running) -> None:
     assert (answer["status"], answer["paid_at"]) == ("pending", None)
 
 
-def test_close_is_told_and_final(box: Running, httpserver: HTTPServer) -> None:
+def test_close_is_notified_and_final(box: Running, httpserver: HTTPServer) -> None:
     notify = listen(httpserver, "/w/close")
     address = box.webhook("pay", order("WCLOSE00000000001", notify_url=notify)).json["pay_url"]
     assert box.webhook("close", {"reference": "WCLOSE00000000001"}).json["status"] == "closed"
@@ -99,14 +99,14 @@ def test_close_is_told_and_final(box: Running, httpserver: HTTPServer) -> None:
     assert (message["type"], message["data"]["paid_at"]) == ("payment.closed", None)
 
 
-def test_close_of_a_paid_trade_says_succeeded(box: Running) -> None:
+def test_close_of_a_paid_trade_is_succeeded(box: Running) -> None:
     box.webhook("pay", order("WCLOSE00000000002"))
     box.control("pay", reference="WCLOSE00000000002")
     assert box.webhook("close", {"reference": "WCLOSE00000000002"}).json["status"] == "succeeded"
     assert box.webhook("close", {"reference": "NOBODY"}).json["status"] == "not_found"
 
 
-def test_expiry_closes_and_is_told(box: Running, httpserver: HTTPServer) -> None:
+def test_expiry_closes_and_notifies(box: Running, httpserver: HTTPServer) -> None:
     notify = listen(httpserver, "/w/expire")
     soon = (datetime.now(UTC) + timedelta(seconds=0.5)).isoformat()
     box.webhook("pay", order("WEXPIRE0000000001", notify_url=notify, expires_at=soon))
@@ -138,7 +138,7 @@ def test_refunds_in_part_and_whole(box: Running, httpserver: HTTPServer) -> None
     assert (after["status"], after["refunded_amount"]) == ("refunded", "266.40")
 
 
-def test_twenty_parallel_orders_of_one_refund_give_the_money_back_once(box: Running) -> None:
+def test_parallel_requests_refund_once(box: Running) -> None:
     box.webhook("pay", order("WREFUND0000000003"))
     box.control("pay", reference="WREFUND0000000003")
     body = {"reference": "WREFUND0000000003", "refund_reference": "R1", "amount": "1.00", "reason": ""}

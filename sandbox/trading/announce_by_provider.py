@@ -1,4 +1,4 @@
-"""Who is told what, whatever the provider: one table of the notifications that each of them knows."""
+"""Queues notifications by provider: one table of the kinds that each provider sends."""
 
 from collections.abc import Callable, Mapping
 
@@ -25,7 +25,7 @@ _REFUND: Mapping[str, Callable[[World, Trade, Refund], None]] = {
     "unionpay": unionpay_notifications.announce_refund,
     "webhook": webhook_notifications.announce_refund,
 }
-# A refund that failed or hangs is told by WeChat Pay alone; the others are to be asked.
+# Only WeChat Pay notifies a refund that failed or is stuck; the others must be queried.
 _TELLS_FAILURES = frozenset({"wechatpay"})
 
 
@@ -39,6 +39,6 @@ def announce(world: World, trade: Trade, *, kind: str) -> bool:
 
 
 def announce_refund(world: World, trade: Trade, refund: Refund) -> None:
-    """Tell how a refund has ended, where its provider tells that; `trade` is as it stands after it."""
+    """Queue the notification of a refund's end, where its provider sends one; `trade` is its state afterwards."""
     if refund.state == "succeeded" or trade.provider in _TELLS_FAILURES:
         _REFUND[trade.provider](world, trade, refund)

@@ -17,7 +17,7 @@ Emit = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A payment or refund as a bill tells it. `fen` is of this line, `order_fen` of the whole trade; both positive."""
+    """A payment or refund as a line of a bill. `fen` is of this line, `order_fen` of the whole trade; both positive."""
 
     kind: str
     reference: str
@@ -42,7 +42,7 @@ class Totals:
     fees: Decimal = field(default=Decimal(0))
 
     def count(self, line: Line) -> None:
-        """Take one line into the sums."""
+        """Add one line to the sums."""
         if line.kind == "payment":
             self.payments += 1
             self.paid_fen += line.fen
@@ -59,7 +59,7 @@ def fee(fen: int) -> Decimal:
 
 
 def merchant_of(provider: str, settings: Settings) -> str:
-    """Whose bill it is, as the provider writes it."""
+    """The merchant's number as the provider's bill shows it."""
     return {"alipay": settings.seller_id, "wechatpay": settings.mchid, "unionpay": settings.mer_id}[provider]
 
 

@@ -8,7 +8,7 @@ from typing import IO
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A file in the zip; `fill` is handed a function that takes text."""
+    """A file in the zip; `fill` receives a function that writes text."""
 
     name: str
     encoding: str

@@ -1,4 +1,4 @@
-"""What a provider's bill of a day holds: the trades and refunds that happened, and differences put in on demand.
+"""The content of a provider's daily bill: its trades and refunds, and differences added on demand.
 
 `python -m sandbox.trading.bills alipay --lines 1000000 --day 2026-11-21 FILE` writes a large bill of made-up trades.
 """
@@ -32,7 +32,7 @@ _TRADES = """
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Something wrong in the bill of a day. `fen` is the amount shown by kinds amount and extra."""
+    """A difference between the bill of a day and the trades. `fen` is the amount shown by kinds amount and extra."""
 
     provider: str
     day: str
@@ -70,7 +70,7 @@ def begin_of(day: str, *, provider: str) -> float:
 
 
 def distort(lines: Iterable[Line], wrong: Iterable[Difference]) -> list[Line]:
-    """Put the differences in, one after the other."""
+    """The lines with the differences applied in order."""
     result = list(lines)
     for one in wrong:
         if one.kind == "extra":
@@ -91,14 +91,14 @@ def _changed(line: Line, wrong: Difference) -> list[Line]:
 
 
 def _stranger(wrong: Difference) -> Line:
-    """A payment of which neither side's orders know anything."""
+    """A payment that has no order on either side."""
     moment = from_beijing(f"{wrong.day} 12:00:00")
     number = f"{wrong.day.replace('-', '')}229{crc32(wrong.reference.encode()):010d}"
     return Line("payment", wrong.reference, number, wrong.fen, wrong.fen, moment, moment, "不明订单")
 
 
 def differences(store: Store, *, provider: str, day: str) -> list[Difference]:
-    """In the order in which they were asked for."""
+    """The differences in the order in which they were added."""
     sql = "SELECT * FROM bill_differences WHERE provider = ? AND day = ? ORDER BY id"
     names = ("provider", "day", "kind", "reference", "fen")
     return [Difference(**{name: row[name] for name in names}) for row in store.rows(sql, provider, day)]

@@ -63,7 +63,7 @@ def _back_text(trade: Trade) -> str:
 
 
 def _return_address(world: World, trade: Trade) -> str:
-    """Alipay adds a signed query; the others send the browser back as it came."""
+    """The return URL: Alipay adds a signed query, the others leave it unchanged."""
     if trade.provider != "alipay":
         return trade.return_url
     joint = "&" if "?" in trade.return_url else "?"

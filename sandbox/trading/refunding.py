@@ -1,4 +1,4 @@
-"""How a refund runs: taken on, ended at once or after a while, and told to the merchant in the same step."""
+"""The course of a refund: accepted, ended at once or later, and notified in the same transaction."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -33,7 +33,7 @@ def end(world: World, refund: Refund, *, state: str = "") -> Refund:
 
 
 def end_due(world: World) -> None:
-    """End those whose time has come; meant for a loop."""
+    """End all refunds that are due; called in a loop."""
     for refund in refunds.due(world.store):
         end(world, refund)
 

@@ -32,7 +32,7 @@ class NewRefund:
 
 @dataclass(frozen=True, slots=True)
 class Refund:
-    """One refund. `state` is processing, succeeded, abnormal (hangs until a person acts) or closed (failed).
+    """One refund. `state` is processing, succeeded, abnormal (stuck until a person acts) or closed (failed).
 
     `total_fen` is the sum given back with this one included, once it has succeeded; `at` is when the state
     was reached, in Unix seconds.
@@ -96,7 +96,7 @@ def end(store: Store, refund: Refund, *, state: str) -> Refund:
 
 
 def due(store: Store) -> list[Refund]:
-    """Those whose time has come, oldest first."""
+    """The refunds that are due, oldest first."""
     sql = "SELECT * FROM refunds WHERE state = 'processing' AND due_at <= ? ORDER BY due_at, id LIMIT 100"
     return [_from_row(row) for row in store.rows(sql, now())]
 

@@ -1,4 +1,4 @@
-"""Addresses that live for seconds: a random word stands for what may be fetched with it."""
+"""Download URLs that live for seconds: a random token names what may be fetched."""
 
 import secrets
 
@@ -7,14 +7,14 @@ from sandbox.store import Store
 
 
 def give(store: Store, *, provider: str, what: str, seconds: float) -> str:
-    """A new word; `what` is for the reader of it."""
+    """A new token; `what` is returned when it is redeemed."""
     token = secrets.token_urlsafe(24)
     store.rows("INSERT INTO tickets VALUES (?, ?, ?, ?)", token, provider, what, now() + seconds)
     return token
 
 
 def look(store: Store, *, provider: str, token: str) -> str | None:
-    """What the word stands for; None when it is unknown or too old."""
+    """The content of a token; None when it is unknown or expired."""
     store.rows("DELETE FROM tickets WHERE expires_at <= ?", now())
     row = store.row("SELECT what FROM tickets WHERE token = ? AND provider = ?", token, provider)
     return None if row is None else str(row["what"])

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from sandbox.formats import beijing, now
 from sandbox.store import Store
 
-# States of a trade whose buyer has paid, whatever came after.
+# The states of a trade whose buyer has paid, later refunds and reversals included.
 PAID_ONCE = ("paid", "refunded", "reversed")
 
 
 class TradeRefused(Exception):
-    """The ledger does not allow it; `code` says why."""
+    """The ledger refuses the change; `code` is the reason."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
@@ -40,7 +40,7 @@ class NewTrade:
 
 @dataclass(frozen=True, slots=True)
 class Trade:
-    """A trade as it stands.
+    """The state of a trade.
 
     `state` is waiting, paid, closed, refunded (paid, then given back whole) or reversed (paid, then taken back).
     """
@@ -155,7 +155,7 @@ def close_expired(store: Store) -> list[Trade]:
 
 
 def reverse(store: Store, trade: Trade) -> Trade:
-    """The money is taken back from the merchant, as after a dispute: nobody tells him. Raises TradeRefused: not_paid."""
+    """Reverse a paid trade, as after a dispute; no notification is sent. Raises TradeRefused: not_paid."""
     with store.transaction():
         if get_trade(store, trade.id).state != "paid":
             raise TradeRefused("not_paid")
@@ -186,7 +186,7 @@ def _insert(store: Store, new: NewTrade) -> Trade:
 
 
 def _number(provider: str, moment: float) -> str:
-    """Digits with the day in front, each in its provider's form; a prefixed random word at the webhook provider."""
+    """Digits with the day in front, each in its provider's form; a prefixed random text at the webhook provider."""
     if provider == "webhook":
         return "pay_" + secrets.token_hex(12)
     day = beijing(moment)[:10].replace("-", "")

@@ -93,7 +93,7 @@ def _answer(
 
 
 def _query(world: World, fields: Fields) -> dict[str, str]:
-    """respCode says whether the question was understood, origRespCode what became of the transaction."""
+    """respCode is the state of the query, origRespCode that of the transaction."""
     trade, refund = _asked_for(world, fields)
     if refund is not None:
         code = {"succeeded": "00", "closed": "01"}.get(refund.state, "05")
@@ -129,7 +129,7 @@ def _asked_for(world: World, fields: Fields) -> tuple[Trade, Refund | None]:
 
 
 def _back(world: World, fields: Fields) -> dict[str, str]:
-    """A refund (type 04). That it was accepted says nothing about the money."""
+    """A refund (type 04). Acceptance does not mean that money moved."""
     active = faults.take(world.store, target="unionpay.refund", names=faults.ALLOWED["unionpay.refund"])
     if fields.get("txnType") != "04":
         raise Refused("10")

@@ -1,4 +1,4 @@
-"""UnionPay's notifications to `backUrl`: a signed form, until HTTP 200; only what succeeded is told."""
+"""UnionPay's notifications to `backUrl`: a signed form, until HTTP 200; only successes are notified."""
 
 from collections.abc import Mapping
 from urllib.parse import urlencode
@@ -17,7 +17,7 @@ _COMMON = {"bizType": "000201", "accessType": "0", "currencyCode": "156", "accNo
 
 
 def announce_payment(world: World, trade: Trade) -> None:
-    """Tell that the buyer has paid."""
+    """Queue the notification of a payment."""
     _queue(world, trade, kind="payment", url=trade.notify_url, fields=payment_fields(trade))
 
 
@@ -71,7 +71,7 @@ def _queue(world: World, trade: Trade, *, kind: str, url: str, fields: Mapping[s
 
 
 class UnionpayForm:
-    """How UnionPay writes a notification and reads the answer."""
+    """Composes UnionPay's notification and reads the merchant's response."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -84,7 +84,7 @@ class UnionpayForm:
         return Call("POST", delivery.url, body, kind)
 
     def accepted(self, answer: CallReply) -> bool:
-        """200, whatever the body says."""
+        """HTTP 200 with any body."""
         return answer.status == 200
 
     def gap(self, attempt: int, answer: CallReply) -> float | None:

@@ -31,7 +31,7 @@ WORDS: Mapping[str, str] = {
 
 
 class Refused(Exception):
-    """An answer with another respCode than 00."""
+    """A response with another respCode than 00."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
@@ -67,7 +67,7 @@ def needed(fields: Mapping[str, str], name: str) -> str:
 
 
 def with_message(code: str) -> dict[str, str]:
-    """respCode with its words."""
+    """respCode with its text."""
     return {"respCode": code, "respMsg": WORDS[code]}
 
 
@@ -89,7 +89,7 @@ def write_answer(world: World, fields: Mapping[str, str], *, active: Mapping[str
 
 
 def settle_fields(fen: int, moment: float, number: str) -> dict[str, str]:
-    """What stands in every message about money that has moved; amounts in fen. A day of clearing ends at 23:00."""
+    """The fields of every message about money that has moved; amounts in fen. A clearing day ends at 23:00."""
     return {
         "settleAmt": str(fen),
         "settleCurrencyCode": "156",

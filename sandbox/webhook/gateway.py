@@ -23,7 +23,7 @@ Body = Mapping[str, object]
 
 
 class CallRefused(Exception):
-    """An answer with an error: HTTP status and a code."""
+    """An error response: HTTP status and a code."""
 
     def __init__(self, code: str, *, status: int = 409) -> None:
         super().__init__(code)
@@ -117,7 +117,7 @@ def _refund(world: World, request: Request, body: Body) -> dict[str, object]:
 
 
 def make_refund(world: World, trade: Trade, new: NewRefund, *, active: Mapping[str, float]) -> Refund:
-    """Give money back and tell the merchant in the same step. Raises CallRefused."""
+    """Refund money and queue the notification in one transaction. Raises CallRefused."""
     if "closed" in active:
         raise CallRefused("refund_refused", status=422)
     try:

@@ -1,4 +1,4 @@
-"""The webhook provider's notifications: signed JSON in the Standard Webhooks form, until a 2xx comes back."""
+"""The webhook provider's notifications: signed JSON in the Standard Webhooks form, until a 2xx response."""
 
 import json
 import random
@@ -20,17 +20,17 @@ GAPS = (5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
 
 
 def announce_payment(world: World, trade: Trade) -> None:
-    """Tell that the buyer has paid."""
+    """Queue the notification of a payment."""
     _queue(world, trade, kind="payment.succeeded", data=_data(trade))
 
 
 def announce_closing(world: World, trade: Trade) -> None:
-    """Tell of a closing without payment."""
+    """Queue the notification of an unpaid closing."""
     _queue(world, trade, kind="payment.closed", data=_data(trade))
 
 
 def announce_refund(world: World, trade: Trade, refund: Refund) -> None:
-    """Tell of a refund; `amount` is that of this refund alone."""
+    """Queue the notification of a refund; `amount` is that of this refund alone."""
     data = {**_data(trade), "amount": yuan(refund.fen), "refund_reference": refund.reference}
     _queue(world, trade, kind="refund.succeeded", data=data)
 
@@ -54,7 +54,7 @@ def _queue(world: World, trade: Trade, *, kind: str, data: Mapping[str, object])
 
 
 class WebhookForm:
-    """How the webhook provider writes a notification and reads the answer."""
+    """Composes the webhook provider's notification and reads the merchant's response."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -75,7 +75,7 @@ class WebhookForm:
         return 200 <= answer.status < 300
 
     def gap(self, attempt: int, answer: CallReply) -> float | None:
-        """Seconds until the next try with up to 10 % jitter, twice as long when told to slow down.
+        """Seconds until the next try with up to 10 % jitter, twice as long when the merchant asks to slow down.
 
         None after the last try and after 410, with which the merchant says that the address is gone.
         """

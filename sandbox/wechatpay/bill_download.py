@@ -1,4 +1,4 @@
-"""WeChat Pay's trade bill: an address with a checksum, then the file itself, which nobody signs."""
+"""WeChat Pay's trade bill: a download URL with a checksum, then the file itself, which is not signed."""
 
 import gzip
 import hashlib

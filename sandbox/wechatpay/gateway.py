@@ -104,7 +104,7 @@ def _open(world: World, body: Body, *, trade_type: str) -> Trade:
         extra=extra,
     )
     try:
-        # A prepaid order can be asked for at once, whether or not the buyer has scanned it.
+        # A prepaid order can be queried at once, before the buyer has scanned it.
         return trades.visit(world.store, trades.open_trade(world.store, new))
     except TradeRefused as refused:
         raise ApiError(*_OPEN_ERRORS[refused.code]) from None
@@ -145,7 +145,7 @@ def _trade(world: World, reference: str) -> Trade:
 
 
 def _described(trade: Trade) -> dict[str, object]:
-    """An order whose money was given back in part says REFUND, as one whose money was given back whole."""
+    """The content of a query response. The state is REFUND after a partial refund too."""
     if trade.state in ("paid", "refunded"):
         state = "REFUND" if trade.refunded_fen else "SUCCESS"
         desc = "转入退款" if trade.refunded_fen else "支付成功"

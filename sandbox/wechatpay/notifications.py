@@ -34,12 +34,12 @@ _SUMMARY = {
 
 
 def announce_payment(world: World, trade: Trade) -> None:
-    """Tell that the buyer has paid."""
+    """Queue the notification of a payment."""
     _queue(world, trade, url=trade.notify_url, kind="TRANSACTION.SUCCESS", content=transaction(trade))
 
 
 def announce_refund(world: World, trade: Trade, refund: Refund) -> None:
-    """Tell how a refund has ended: SUCCESS, CLOSED (failed) or ABNORMAL (hangs)."""
+    """Queue the notification of a refund's end: SUCCESS, CLOSED (failed) or ABNORMAL (stuck)."""
     status = refund_status(refund)
     content: dict[str, object] = {
         "mchid": trade.merchant,
@@ -60,12 +60,12 @@ def announce_refund(world: World, trade: Trade, refund: Refund) -> None:
 
 
 def refund_status(refund: Refund) -> str:
-    """WeChat's word for the state of a refund."""
+    """WeChat Pay's name of a refund's state."""
     return _STATUS[refund.state]
 
 
 def transaction(trade: Trade) -> dict[str, object]:
-    """A paid trade as notifications and queries tell it; amounts are integer fen."""
+    """A paid trade as in notifications and query responses; amounts are integer fen."""
     content: dict[str, object] = {
         "appid": trade.extra["appid"],
         "mchid": trade.merchant,
@@ -100,7 +100,7 @@ def _queue(world: World, trade: Trade, *, url: str, kind: str, content: Mapping[
 
 
 class WechatForm:
-    """How WeChat Pay writes a notification and reads the answer."""
+    """Composes WeChat Pay's notification and reads the merchant's response."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -149,7 +149,7 @@ class WechatForm:
         return by_certificate if "certificate_serial" in active else by_key
 
     def accepted(self, answer: CallReply) -> bool:
-        """200 and 204, whatever the body says."""
+        """HTTP 200 and 204 with any body."""
         return answer.status in (200, 204)
 
     def gap(self, attempt: int, answer: CallReply) -> float | None:
@@ -158,7 +158,7 @@ class WechatForm:
 
 
 def _forged_fields(content: dict[str, object], active: Mapping[str, float]) -> dict[str, object]:
-    """What is wrong although it is signed and encrypted."""
+    """The content with fields that are wrong although it is signed and encrypted."""
     amount = content["amount"]
     if "wrong_amount" in active and isinstance(amount, dict):
         content["amount"] = {**amount, "total": round(active["wrong_amount"] * 100)}

@@ -25,7 +25,7 @@ Body = Mapping[str, object]
 
 
 class ApiError(Exception):
-    """An answer with an error: HTTP status, WeChat's code, words for people."""
+    """An error response: HTTP status, WeChat Pay's code, a text for people."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(code)
@@ -34,7 +34,7 @@ class ApiError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """With what the platform signs: a serial or public key id, and its key."""
+    """The platform's signing key, and the serial number or public key id that names it."""
 
     serial: str
     key: RSAPrivateKey
@@ -51,7 +51,7 @@ def public_key_signer(world: World) -> Signer:
 
 
 def signed_headers(signer: Signer, body: bytes, *, active: Mapping[str, float]) -> dict[str, str]:
-    """The headers over this body, signed now."""
+    """The signature headers for this body, signed now."""
     moment, nonce = str(int(now())), secrets.token_hex(16)
     sign = rsa2_sign(signer.key, f"{moment}\n{nonce}\n".encode() + body + b"\n")
     if "corrupt_signature" in active:
@@ -68,7 +68,7 @@ def signed_headers(signer: Signer, body: bytes, *, active: Mapping[str, float]) 
 
 
 def check_call(world: World, request: Request) -> None:
-    """Is it our merchant who calls, over exactly these bytes? Raises ApiError."""
+    """Raises ApiError unless our merchant has signed exactly these bytes."""
     if not request.headers.get("user-agent"):
         raise ApiError(400, "PARAM_ERROR", "Http头缺少User-Agent")
     if "application/json" not in request.headers.get("accept", "") and request.headers.get("accept") != "*/*":
@@ -128,6 +128,6 @@ def write_answer(
 
 
 def write_unsigned(error: ApiError) -> Response:
-    """Who could not be recognised gets no signature."""
+    """An unsigned error, for a caller that was not recognised."""
     body = json.dumps({"code": error.code, "message": error.message}, ensure_ascii=False).encode()
     return Response(error.status, body, "application/json; charset=utf-8")

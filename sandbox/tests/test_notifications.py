@@ -35,7 +35,7 @@ def test_only_the_seven_bytes_end_the_tries(box: Running, httpserver: HTTPServer
     assert state_of(box, reference) in ("queued", "sending")
 
 
-def test_tries_share_the_notify_id_and_are_signed_each(box: Running, httpserver: HTTPServer) -> None:
+def test_tries_share_the_notify_id(box: Running, httpserver: HTTPServer) -> None:
     pay(box, "TRIES000000000001", listen(httpserver, "/n/tries", answer="fail"))
     wait_for(lambda: len(received(httpserver, "/n/tries")) >= 5)
     told = received(httpserver, "/n/tries")
@@ -44,7 +44,7 @@ def test_tries_share_the_notify_id_and_are_signed_each(box: Running, httpserver:
         check_signature(box, fields)
 
 
-def test_the_gaps_are_three_at_once_and_then_those_of_the_document() -> None:
+def test_gaps_are_those_of_the_documentation() -> None:
     minute, hour = 60, 3600
     assert GAPS[:3] == (0, 0, 0)
     assert GAPS[3:] == (4 * minute, 10 * minute, 10 * minute, hour, 2 * hour, 6 * hour, 15 * hour)
@@ -107,7 +107,7 @@ def test_drop_loses_the_first_try_only(box: Running, httpserver: HTTPServer) -> 
 
 
 @pytest.mark.parametrize(("name", "status"), [("timeout", 0), ("status_500", 500)])
-def test_a_lost_answer_means_the_same_notice_again(
+def test_lost_response_repeats_the_notification(
     box: Running, httpserver: HTTPServer, name: str, status: int
 ) -> None:
     reference = f"LOST{name.upper().replace('_', ''):0<13}"
@@ -118,7 +118,7 @@ def test_a_lost_answer_means_the_same_notice_again(
     assert len(received(httpserver, f"/n/{name}")) == 2
 
 
-def test_corrupt_signature_is_wrong_and_the_next_try_is_right(box: Running, httpserver: HTTPServer) -> None:
+def test_corrupt_signature_lasts_one_try(box: Running, httpserver: HTTPServer) -> None:
     fault(box, "corrupt_signature")
     pay(box, "CORRUPT0000000001", listen(httpserver, "/n/corrupt", answer="fail"))
     wait_for(lambda: len(received(httpserver, "/n/corrupt")) >= 2)
@@ -137,7 +137,7 @@ LIES = {
 
 
 @pytest.mark.parametrize("name", LIES)
-def test_lies_are_properly_signed(box: Running, httpserver: HTTPServer, name: str) -> None:
+def test_forged_fields_are_properly_signed(box: Running, httpserver: HTTPServer, name: str) -> None:
     reference, path = f"LIE{name.upper().replace('_', ''):0<14}", f"/n/{name}"
     fault(box, name, value=1.23)
     pay(box, reference, listen(httpserver, path))
@@ -156,7 +156,7 @@ def test_a_fault_lasts_for_its_times(box: Running, httpserver: HTTPServer) -> No
     assert box.state["faults"] == []
 
 
-def test_a_fault_without_times_lasts_until_it_is_cleared(box: Running, httpserver: HTTPServer) -> None:
+def test_fault_without_times_lasts(box: Running, httpserver: HTTPServer) -> None:
     fault(box, "drop", times=None)
     pay(box, "FOREVER0000000001", listen(httpserver, "/n/forever"))
     wait_for(lambda: len(box.notices("FOREVER0000000001")[0]["attempts"]) >= 4)
