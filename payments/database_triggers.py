@@ -1,4 +1,4 @@
-"""What the database itself refuses about payments: the steps of a case are added, never changed."""
+"""Database triggers and grants of payments: steps of a case can be added, never changed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ GUARDS: tuple[triggers.Guard, ...] = (triggers.AppendOnly(STEPS),)
 
 
 def prepare_database(**_kwargs: Any) -> None:
-    """Runs after every migrate; the application's own role may only add steps and read them."""
+    """Install the triggers after every migrate; the application's role may only read and add steps."""
     triggers.install(GUARDS)
     if settings.APPLICATION_ROLE and connection.vendor == "postgresql":
         name = connection.ops.quote_name(settings.APPLICATION_ROLE)

@@ -1,4 +1,4 @@
-"""Numbers of ours that go out to providers: for payments and for refunds."""
+"""Our references of payments and refunds, which providers store with the trade."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ _LENGTH = 24
 
 
 def new_reference() -> str:
-    """24 characters of [0-9A-Z], which every provider takes (WeChat: 6 to 32, UnionPay: 8 to 40, Alipay: to 64)."""
+    """Create a random reference of 24 characters [0-9A-Z]; every provider takes it (WeChat: 6 to 32, UnionPay: 8 to 40)."""
     return "".join(secrets.choice(_ALPHABET) for _position in range(_LENGTH))

@@ -140,7 +140,7 @@ def _replay(request: HttpRequest, case: PaymentException, _data: Mapping[str, An
 
 
 def _ask(request: HttpRequest, case: PaymentException, _data: Mapping[str, Any]) -> str | Promise:
-    payment = _money_of(case, remedies.can_ask)
+    payment = _money_of(case, remedies.can_query)
     if not poll.query_now(payment):
         return _("The provider was asked a moment ago, or its circuit is open. Try again in a few seconds.")
     desk.add_step(case.pk, Action.QUERIED, user_id=person(request).pk)
@@ -278,7 +278,7 @@ class PaymentExceptionAdmin(CaseAdmin):
             ASK,
             _("The provider is asked what became of this payment. If the money is there, the order is paid."),
             _ask,
-            fits=remedies.can_ask,
+            fits=remedies.can_query,
             icon="contact_support",
         ),
         take_action(RESOLVE, _take),

@@ -1,4 +1,4 @@
-"""The payment call of the order API."""
+"""The call of the order API that starts a payment."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from ordersite.lib.api.json_parser import StrictJSONParser, body_of
 from ordersite.lib.money import format_amount
 from payments.accounts.errors import account_disabled, unknown_account
 from payments.attempts.serializers import START, PaymentRequest
-from payments.attempts.start import Started, start_attempt
+from payments.attempts.start import StartedAttempt, start_attempt
 from payments.models import PaymentAccount
 
 
 class OrderPayments(APIView):
-    """Collect the money of an order."""
+    """Start collecting the money of an order."""
 
     required_scopes = {"POST": "orders:write"}
     parser_classes = (StrictJSONParser,)
@@ -39,7 +39,7 @@ class OrderPayments(APIView):
 
 
 def find_order(merchant: Merchant, number: str) -> Order:
-    """Raises `DomainError` unknown_order, also for another merchant's."""
+    """The merchant's order. Raises `DomainError` unknown_order, also for another merchant's."""
     order = Order.objects.filter(merchant=merchant, number=number).first()
     if order is None:
         raise unknown_order(number)
@@ -47,7 +47,9 @@ def find_order(merchant: Merchant, number: str) -> Order:
 
 
 def find_account(merchant: Merchant, *, provider: str, account: str) -> PaymentAccount:
-    """Raises `DomainError`: unknown_account, also for another merchant's or another provider's; account_disabled."""
+    """The merchant's account. Raises `DomainError`: unknown_account, also for another merchant's or another provider's;
+    account_disabled.
+    """
     found = PaymentAccount.objects.filter(merchant=merchant, provider=provider, slug=account).first()
     if found is None:
         raise unknown_account(account)
@@ -56,8 +58,8 @@ def find_account(merchant: Merchant, *, provider: str, account: str) -> PaymentA
     return found
 
 
-def describe(started: Started) -> dict[str, Any]:
-    """The answer: an address, a code or parameters only where there are any."""
+def describe(started: StartedAttempt) -> dict[str, Any]:
+    """The body of the response, with only those ways to pay that the attempt has."""
     payment = started.payment
     answer = {
         "reference": payment.reference,

@@ -1,4 +1,4 @@
-"""What starting a payment attempt refuses, by code."""
+"""Errors of starting a payment attempt, by code."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ordersite.lib.errors import DomainError
 
 
 class ProviderUnavailable(DomainError):
-    """No usable answer: the attempt is on record and is asked for later."""
+    """The provider gave no usable answer; the attempt is stored and polled later."""
 
     status = 502
 

@@ -1,6 +1,6 @@
-"""Pages of the buyer: the form that takes him to a cashier, and the page to which he returns.
+"""Pages for the buyer: the form that leads to a provider's cashier, and the page to which the buyer returns.
 
-They believe the provider and our rows, never what the browser brings along.
+They trust the provider and our rows, never parameters of the browser.
 """
 
 from __future__ import annotations
@@ -30,9 +30,12 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """What a buyer is told. `state` is waiting, paid, closed, refunded or late (paid after the order was closed);
-    scan is waiting with a code to be scanned."""
+class BuyerMessage:
+    """The text of the return page for one state.
+
+    `state` is waiting, scan (waiting, with a code to scan), paid, closed, refunded or late (paid after the order was
+    closed).
+    """
 
     state: str
     title: str | Promise
@@ -40,28 +43,28 @@ class Shown:
     tone: str
 
 
-_SHOWN = {
-    "waiting": Shown(
+_MESSAGES = {
+    "waiting": BuyerMessage(
         "waiting",
         _("Confirming your payment"),
         _("We are asking the payment provider. This page turns by itself, usually within seconds."),
         "waiting",
     ),
-    "scan": Shown(
+    "scan": BuyerMessage(
         "scan",
         _("Scan to pay"),
         _("Scan this code with your phone. This page turns by itself as soon as you have paid."),
         "waiting",
     ),
-    "paid": Shown("paid", _("Paid"), _("Thank you. The shop is preparing your order."), "good"),
-    "closed": Shown(
+    "paid": BuyerMessage("paid", _("Paid"), _("Thank you. The shop is preparing your order."), "good"),
+    "closed": BuyerMessage(
         "closed",
         _("This payment was closed"),
         _("No money was taken. Go back to the shop to pay or to order again."),
         "plain",
     ),
-    "refunded": Shown("refunded", _("Refunded"), _("The money is on its way back to you."), "plain"),
-    "late": Shown(
+    "refunded": BuyerMessage("refunded", _("Refunded"), _("The money is on its way back to you."), "plain"),
+    "late": BuyerMessage(
         "late",
         _("Your money arrived, the order was closed"),
         _("The shop has been told and will send the money back or revive the order. You need not pay again."),
@@ -73,18 +76,18 @@ _SHOWN = {
 @require_safe
 @never_cache
 def show_form(request: HttpRequest, reference: str) -> HttpResponse:
-    """For providers whose cashier wants a form: a page that posts it, by itself where scripts run."""
+    """Show a page that posts the form of the provider's cashier, by itself where scripts run."""
     payment = get_object_or_404(
         Payment.objects.select_related("account", "order__merchant"), reference=reference
     )
     try:
-        begun = form_of(payment)
+        page = form_of(payment)
     except OutsideError as error:
         logger.warning("no form for the cashier: %s", error, extra={"reference": reference})
-        begun = None
-    if begun is None:
+        page = None
+    if page is None:
         return redirect("pay-return", reference=reference)
-    context = {"payment": payment, "order": payment.order, "begun": begun}
+    context = {"payment": payment, "order": payment.order, "page": page}
     return render(request, "payments/go.html", context)
 
 
@@ -92,7 +95,7 @@ def show_form(request: HttpRequest, reference: str) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
 def show_return(request: HttpRequest, reference: str) -> HttpResponse:
-    """UnionPay sends the browser back with a POST; what it carries is not read."""
+    """Show the buyer the state of the payment. UnionPay returns the browser with a POST, whose body is not read."""
     if request.method == "POST":
         payment = get_object_or_404(Payment.objects.only("reference"), reference=reference)
         return HttpResponse(status=303, headers={"Location": reverse("pay-return", args=[payment.reference])})
@@ -101,7 +104,7 @@ def show_return(request: HttpRequest, reference: str) -> HttpResponse:
     context = {
         "payment": payment,
         "order": payment.order,
-        "shown": _SHOWN["scan"] if scan else shown(payment),
+        "message": _MESSAGES["scan"] if scan else message_of(payment),
         "scan": scan,
         "state": state_of(payment),
         "provider": get_provider(payment.account.provider).label if scan else "",
@@ -112,7 +115,7 @@ def show_return(request: HttpRequest, reference: str) -> HttpResponse:
 @require_safe
 @never_cache
 def show_code(request: HttpRequest, reference: str) -> HttpResponse:
-    """What the buyer scans, as long as the attempt can be paid."""
+    """Draw the QR code to scan; 404 once the attempt cannot be paid any more."""
     payment = get_object_or_404(Payment, reference=reference)
     if not can_be_scanned(payment):
         raise Http404
@@ -124,12 +127,12 @@ def show_code(request: HttpRequest, reference: str) -> HttpResponse:
 @require_safe
 @never_cache
 def show_state(request: HttpRequest, reference: str) -> JsonResponse:
-    """What the page asks for while it waits."""
-    return JsonResponse({"state": shown(_fresh(reference)).state})
+    """Answer the state, which the waiting return page polls."""
+    return JsonResponse({"state": state_of(_fresh(reference))})
 
 
 def _fresh(reference: str) -> Payment:
-    """The attempt after the provider was asked, if it is undecided and nobody asked within 3 s."""
+    """The attempt, after a query to the provider where it is undecided and was not queried within 3 s."""
     attempts = Payment.objects.select_related("account", "order__merchant")
     payment = get_object_or_404(attempts, reference=reference)
     if state_of(payment) == "waiting" and query_now(payment):
@@ -138,7 +141,7 @@ def _fresh(reference: str) -> Payment:
 
 
 def can_be_scanned(payment: Payment) -> bool:
-    """Whether the buyer can still pay by its code."""
+    """Whether the attempt has a code that can still be paid."""
     return (
         bool(payment.code_url)
         and state_of(payment) == "waiting"
@@ -147,11 +150,12 @@ def can_be_scanned(payment: Payment) -> bool:
     )
 
 
-def shown(payment: Payment) -> Shown:
-    return _SHOWN[state_of(payment)]
+def message_of(payment: Payment) -> BuyerMessage:
+    return _MESSAGES[state_of(payment)]
 
 
 def state_of(payment: Payment) -> str:
+    """The key of the buyer's message."""
     if payment.is_paid:
         return "late" if payment.order.status == OrderStatus.CLOSED else "paid"
     return {PaymentStatus.REFUNDED: "refunded", PaymentStatus.CLOSED: "closed"}.get(payment.status, "waiting")

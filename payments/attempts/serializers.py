@@ -1,4 +1,4 @@
-"""The forms of the payment call, and what the OpenAPI schema says about it."""
+"""Request and response of the call that starts a payment, and its description in the OpenAPI schema."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Attempts to collect money for an order: one open at a time, on record before the provider hears of it."""
+"""Starts payment attempts: one open attempt of an order, stored before its provider is called."""
 
 from __future__ import annotations
 
@@ -30,53 +30,57 @@ from payments.providers.registry import get_provider
 from payments.providers.types import PaymentPage
 from payments.references import new_reference
 
-# Two buyers' clicks at once: each may find the other's attempt in the way, and closes it, this often.
-_ROUNDS = 3
+# Of two clicks at once each may find and close the other's attempt; so often a click tries again.
+_MOST_TRIES = 3
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Started:
-    """`is_new`: made by this call, not found open. `app_params`: what a page inside the provider's app hands on to it."""
+class StartedAttempt:
+    """An attempt that the buyer can pay.
+
+    `is_new`: created by this call, not found open. `app_params`: signed parameters that a page inside the provider's
+    app passes on to it; empty elsewhere.
+    """
 
     payment: Payment
     is_new: bool
     app_params: Mapping[str, str] = field(default_factory=dict)
 
 
-def start_attempt(order: Order, account: PaymentAccount) -> Started:
-    """The open attempt of this account for the order's amount, made where there is none. Call outside transactions.
+def start_attempt(order: Order, account: PaymentAccount) -> StartedAttempt:
+    """Find or create the account's open attempt for the order's amount, with its payment page. Call outside transactions.
 
-    An open attempt at another account is closed at its provider first. The provider's own expiry is the order's close
-    time. Raises `DomainError`: order_not_payable; openid_missing where the account collects inside the provider's app;
-    provider_unavailable (the attempt is on record and is asked for later).
+    Open attempts at other accounts are closed at their providers first. The attempt expires at the provider when the
+    order closes. Raises `DomainError`: order_not_payable; openid_missing where the account collects inside the
+    provider's app; provider_unavailable (the attempt is stored and is polled later).
     """
     if pays_in_app(account) and not order.buyer.openid:
         raise openid_missing(order.number)
-    for _round in range(_ROUNDS):
+    for _try in range(_MOST_TRIES):
         close_others(order, account)
-        started = _put_on_record(order.pk, account)
+        started = _find_or_create(order.pk, account)
         if started is not None:
-            return _lead_to_provider(started)
+            return _with_payment_page(started)
     raise order_not_payable(order.number, "busy")
 
 
 def close_others(order: Order, account: PaymentAccount) -> None:
-    """Close the open attempts of other accounts at their providers, before a new one begins.
+    """Close the open attempts at other accounts before a new one starts.
 
-    One that its provider does not know yet cannot be closed: it stays marked, polling goes on closing it. A provider
-    that does not answer at all raises provider_unavailable: the buyer could be paying there right now.
+    An attempt that its provider does not know yet cannot be closed: it stays marked, and polling closes it. Where a
+    provider does not answer, the buyer could be paying there right now: raises `ProviderUnavailable`.
     """
     others = order.payments.undecided().not_closing()
     for payment in others.exclude(account=account).select_related("account"):
-        answered = close_now(payment)
-        if answered is None or answered.is_outage:
+        result = close_now(payment)
+        if result is None or result.is_outage:
             raise ProviderUnavailable(payment.reference)
 
 
-def _put_on_record(order_id: int, account: PaymentAccount) -> Started | None:
-    """Under the order's lock; None when another account's attempt has appeared meanwhile."""
+def _find_or_create(order_id: int, account: PaymentAccount) -> StartedAttempt | None:
+    """Lock the order, then find or create the attempt; None when another account's attempt has appeared meanwhile."""
     now = timezone.now()
     with transaction.atomic():
         order = lifecycle.lock([order_id])[order_id]
@@ -86,19 +90,19 @@ def _put_on_record(order_id: int, account: PaymentAccount) -> Started | None:
             return None
         for one in open_ones:
             if one.account_id == account.pk and one.amount == order.total_amount:
-                return Started(_take_up_again(one, account, now), is_new=False)
-        return Started(_insert(order, account, now), is_new=True)
+                return StartedAttempt(_reopen(one, account, now), is_new=False)
+        return StartedAttempt(_insert(order, account, now), is_new=True)
 
 
 def _check_payable(order: Order, now: datetime) -> None:
     code = lifecycle.start_payment(order, at=now) or ("order_overdue" if order.close_due_at <= now else "")
     if code:
-        # Raised inside the transaction: what start_payment noted is undone.
+        # Raised inside the transaction, which undoes what start_payment has written.
         raise order_not_payable(order.number, code.removeprefix("order_"))
 
 
-def _take_up_again(payment: Payment, account: PaymentAccount, now: datetime) -> Payment:
-    """The buyer came back to this provider: its attempt is wanted again."""
+def _reopen(payment: Payment, account: PaymentAccount, now: datetime) -> Payment:
+    """Cancel the request to close an attempt: the buyer came back to this provider."""
     payment.account = account
     if payment.close_wanted_at:
         payment.close_wanted_at, payment.next_query_at = None, now
@@ -121,10 +125,10 @@ def _insert(order: Order, account: PaymentAccount, now: datetime) -> Payment:
     return payment
 
 
-def _lead_to_provider(started: Started) -> Started:
-    """Get the address where the buyer pays, unless it is known. After a failed start the provider is asked first.
+def _with_payment_page(started: StartedAttempt) -> StartedAttempt:
+    """Get the payment page from the provider, unless it is known. After a failed start the provider is queried first.
 
-    What the provider's app is handed grows old, so it is signed anew each time; an attempt that began with a code to
+    Parameters for the provider's app expire, so they are signed anew each time; an attempt that started with a code to
     scan keeps its code.
     """
     payment = started.payment
@@ -136,23 +140,23 @@ def _lead_to_provider(started: Started) -> Started:
         if not payment.is_undecided:
             raise order_not_payable(payment.order.number, str(payment.status))
     try:
-        begun = _begin_in_app(payment) if in_app else _begin(payment)
+        page = _request_app_params(payment) if in_app else _request_page(payment)
     except OutsideError as error:
         logger.warning("attempt not started: %s", error, extra={"reference": payment.reference})
         Payment.objects.filter(pk=payment.pk).update(last_answer=str(error)[:200])
         raise ProviderUnavailable(payment.reference) from error
-    pay_url = form_page(payment) if begun.form else begun.pay_url
-    opened = open_attempt(payment.pk, pay_url=pay_url, code_url=begun.code_url)
-    return Started(opened, started.is_new, begun.app_params)
+    pay_url = form_address(payment) if page.form else page.pay_url
+    opened = open_attempt(payment.pk, pay_url=pay_url, code_url=page.code_url)
+    return StartedAttempt(opened, started.is_new, page.app_params)
 
 
-def _begin(payment: Payment) -> PaymentPage:
+def _request_page(payment: Payment) -> PaymentPage:
     keys = keys_of(payment.account)
     attempt = attempt_of(payment, subject=_subject(payment))
     return get_provider(keys.provider).start(attempt, keys, gateway())
 
 
-def _begin_in_app(payment: Payment) -> PaymentPage:
+def _request_app_params(payment: Payment) -> PaymentPage:
     keys = keys_of(payment.account)
     provider = get_provider(keys.provider)
     attempt = attempt_of(payment, subject=_subject(payment), openid=payment.order.buyer.openid)
@@ -165,23 +169,23 @@ def _subject(payment: Payment) -> str:
 
 
 def pays_in_app(account: PaymentAccount) -> bool:
-    """Whether the buyer pays inside the provider's app, on a page that is opened there."""
+    """Whether buyers of this account pay on a page inside the provider's app (WeChat)."""
     provider = get_provider(account.provider)
     return isinstance(provider, PaysInApp) and provider.pays_in_app(keys_of(account))
 
 
-def form_page(payment: Payment) -> str:
-    """Our own page, absolute, from which the browser posts the form that the provider's cashier wants."""
+def form_address(payment: Payment) -> str:
+    """The absolute address of our page that posts a form to the provider's cashier."""
     return settings.PUBLIC_BASE_URL + reverse("pay-go", args=[payment.reference])
 
 
 def form_of(payment: Payment) -> PaymentPage | None:
-    """The form of an attempt that can still be paid, signed anew; None where there is nothing to post any more.
+    """The payment page of a payable attempt whose cashier wants a form, signed anew; None for any other attempt.
 
     Raises `OutsideError` when the account's keys have become unusable.
     """
     payable = payment.is_undecided and not payment.close_wanted_at
-    if not payable or payment.expires_at <= timezone.now() or payment.pay_url != form_page(payment):
+    if not payable or payment.expires_at <= timezone.now() or payment.pay_url != form_address(payment):
         return None
-    begun = _begin(payment)
-    return begun if begun.form else None
+    page = _request_page(payment)
+    return page if page.form else None

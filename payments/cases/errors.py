@@ -1,4 +1,4 @@
-"""What the case desk refuses, by code."""
+"""Errors of working on a case, by code."""
 
 from __future__ import annotations
 

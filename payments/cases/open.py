@@ -1,4 +1,4 @@
-"""Opening cases: in the transaction of the fact, once per fact while the case is open."""
+"""Opens cases for a person, in the transaction of the fact and once per fact while the case is open."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _KEY_LENGTH = 160
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """`dedup_key` names the fact (a trade, an order, an hour): one fact makes one open case. `amount` is yuan.
+    """A case to open. `dedup_key` names the fact (a trade, an order, an hour): one fact has one open case.
 
-    `detail` is JSON for the page: what was seen and what was expected, amounts as text. `is_news` False: the fact is
-    only seen again because we asked; what a person has dealt with is not raised anew by that.
+    `amount` is yuan. `detail` is JSON for the page: what was seen and what was expected, amounts as text. `is_news` is
+    False for a fact that we only see again because we polled: it does not open a resolved case again.
     """
 
     kind: PaymentException.Kind
@@ -38,17 +38,17 @@ class Case:
 
 
 def fact_key(*parts: object) -> str:
-    """The parts as one dedup key; a hash where they are too long for the column."""
+    """Join the parts to a dedup key; a hash where they are too long for the column."""
     joined = ":".join(str(part) for part in parts)
     return joined if len(joined) <= _KEY_LENGTH else hashlib.sha256(joined.encode()).hexdigest()
 
 
 def open_cases(cases: Sequence[Case]) -> int:
-    """Insert the cases that are not open yet and publish an event for each of those; returns how many are new.
+    """Insert the cases that are not open yet and publish an event for each of them; returns how many are new.
 
-    Call inside a transaction. Two statements whatever the number, one more for what was learnt by asking.
+    Call inside a transaction. Two statements whatever the number, one more where some are no news.
     """
-    cases = _without_dealt_with(cases)
+    cases = _without_resolved(cases)
     now = timezone.now()
     # Sorted by the unique key: two unsorted multi-row inserts deadlock.
     ordered = sorted(cases, key=lambda case: (case.kind, case.dedup_key))
@@ -76,8 +76,8 @@ def open_cases(cases: Sequence[Case]) -> int:
     return len(new)
 
 
-def _without_dealt_with(cases: Sequence[Case]) -> Sequence[Case]:
-    """Leave out what is no news and was resolved before: the provider is asked every hour and says the same."""
+def _without_resolved(cases: Sequence[Case]) -> Sequence[Case]:
+    """Leave out what is no news and was resolved before: hourly polls bring the same fact again and again."""
     old = [case.dedup_key for case in cases if not case.is_news]
     if not old:
         return cases

@@ -1,4 +1,4 @@
-"""What is to be done about each kind of case, and which remedies fit: one sentence for the person who has it."""
+"""Advice for each kind of case, and the remedies that fit a case."""
 
 from __future__ import annotations
 
@@ -81,6 +81,7 @@ _SETTLEABLE = (
 
 
 def what_to_do(case: PaymentException) -> str | Promise:
+    """The advice for the person who works on the case."""
     return WHAT_TO_DO.get(case.kind, "")
 
 
@@ -102,13 +103,15 @@ def can_revive(case: PaymentException) -> bool:
 
 
 def can_settle(case: PaymentException) -> bool:
+    """Whether a manual settlement can end the case."""
     return case.is_open and case.kind in _SETTLEABLE
 
 
 def can_replay(case: PaymentException) -> bool:
+    """Whether replaying its notification can end the case."""
     return case.is_open and case.kind in _REPLAYABLE and case.notification_id is not None
 
 
-def can_ask(case: PaymentException) -> bool:
+def can_query(case: PaymentException) -> bool:
     """Whether the case is about an attempt that the provider can still be polled about."""
     return case.is_open and case.payment is not None and case.payment.is_undecided

@@ -19,7 +19,7 @@ from payments.provider_calls.throttle import PROVIDERS
 from payments.providers.registry import get_provider
 from payments.refunds.approval import ORDER_HINT
 from payments.refunds.call import RefundCall, RefundCallResult, call_provider
-from payments.refunds.record import record_try
+from payments.refunds.record import record_result
 
 # How many due requests of an account are read to find those that may go out now.
 _MOST_SEEN = 50
@@ -78,7 +78,7 @@ def _request(result: RefundCallResult) -> RefundRequest:
     return result.call.request
 
 
-REFUNDS = CallKind("refunds", _accounts, claim, call_provider, record_try, _request)
+REFUNDS = CallKind("refunds", _accounts, claim, call_provider, record_result, _request)
 
 
 def try_now(request: RefundRequest) -> bool:

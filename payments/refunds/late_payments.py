@@ -1,6 +1,6 @@
-"""Money for a closed order, or for one that is paid already: where the merchant says «refund», it goes back by itself.
+"""Refunds surplus payments by the merchant's rule: money for a closed order, or for one that is paid already.
 
-It never revives an order. Whatever cannot be asked back stays in the queue, with the reason among the case's steps.
+It never revives an order. Where the refund is refused, the case stays open, with the reason among its steps.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from payments.models.case import SURPLUS_KINDS
 from payments.refunds.request import request_refund
 
 Action = PaymentExceptionStep.Action
-# Stands in the refund request and in the history, in the one language of stored words.
+# Stored in the refund request and in the history, in English.
 REASON = "late payment, refunded by the merchant's rule"
 
 
 def handle_exception_raised(events: Sequence[Delivered]) -> Sequence[Answer]:
-    """Ask for the money of these cases back. Runs in the relay's transaction; doing it again changes nothing."""
+    """Request the refund of these cases' money. Runs in the relay's transaction; running again changes nothing."""
     ids = [event.subject_id for event in events if event.payload.get("kind") in SURPLUS_KINDS]
-    # All orders at once, by primary key; from here on nobody else asks for this money.
+    # All orders at once, by primary key: nobody else can request this money from here on.
     lifecycle.lock(case.order_id for case in _cases_by_rule(ids) if case.order_id is not None)
-    # Read again: while we waited two persons may have revived an order, and its money is surplus no more.
+    # Read again under the lock: an order may have been revived meanwhile, and its money is surplus no more.
     for case in _cases_by_rule(ids):
         if case.payment is not None:
             _refund(case, case.payment)
@@ -36,7 +36,10 @@ def handle_exception_raised(events: Sequence[Delivered]) -> Sequence[Answer]:
 
 
 def _cases_by_rule(ids: Sequence[int]) -> list[PaymentException]:
-    """Only surplus money: a second trade on the attempt that paid the order would take that order's money back."""
+    """Open cases about surplus money of merchants whose rule is to refund.
+
+    A second trade on the attempt that paid the order is not surplus: its refund would take that order's money.
+    """
     cases = PaymentException.objects.open().about_surplus()
     cases = cases.filter(pk__in=ids, order__merchant__late_payments=LatePayments.REFUND)
     return list(cases.select_related("payment").order_by("order_id", "pk"))
@@ -44,7 +47,7 @@ def _cases_by_rule(ids: Sequence[int]) -> list[PaymentException]:
 
 def _refund(case: PaymentException, payment: Payment) -> None:
     amount = payment.refundable_amount
-    # The rule asks once: what became of its request is a person's matter.
+    # The rule requests once; when its request fails, a person decides.
     if not amount or RefundRequest.objects.filter(payment=payment, proposer__isnull=True).exists():
         return
     try:

@@ -20,8 +20,8 @@ from payments.refunds.call import RefundCallResult
 # A refund takes from seconds to days (WeChat: query five times a minute apart, then wider).
 _PAUSES = ((5, timedelta(minutes=1)), (8, timedelta(minutes=5)), (12, timedelta(minutes=15)))
 _LONGEST_PAUSE = timedelta(hours=1)
-# After an order without an answer: long enough for the provider to know of it (Alipay asks for 10 s).
-_ASK_AFTER = timedelta(seconds=10)
+# Pause before the query after an order without an answer, so that the provider knows of it (Alipay asks for 10 s).
+_QUERY_AFTER = timedelta(seconds=10)
 # How long a provider may not take an order, or have it under way, before a case is opened.
 NOT_TAKEN = timedelta(hours=1)
 TAKES_LONG = timedelta(days=3)
@@ -32,14 +32,14 @@ _KINDS = {
 }
 
 
-def record_try(result: RefundCallResult) -> None:
+def record_result(result: RefundCallResult) -> None:
     """Apply the answer and set the time of the next try. Call outside of transactions."""
     now = timezone.now()
     if result.answer and result.answer.state in _KINDS:
         apply_updates([_update(result.call.request, result.answer, now)])
     with transaction.atomic():
         request = RefundRequest.objects.lock(result.call.request.pk)
-        _go_on(request, result, now)
+        _schedule(request, result, now)
         if request.is_at_work and _is_stuck(request, result, now):
             open_cases([_case(request)])
 
@@ -59,9 +59,9 @@ def _update(request: RefundRequest, answer: RefundResult, now: datetime) -> Paym
     )
 
 
-def _go_on(request: RefundRequest, result: RefundCallResult, now: datetime) -> None:
+def _schedule(request: RefundRequest, result: RefundCallResult, now: datetime) -> None:
     """Record the answer; plan the next try only where our claim still stands and nothing has ended it."""
-    request.last_answer = _words(result)
+    request.last_answer = _summary(result)
     if request.next_try_at == result.call.lease and request.is_at_work:
         if _is_under_way(request, result):
             request.order_out()
@@ -71,19 +71,19 @@ def _go_on(request: RefundRequest, result: RefundCallResult, now: datetime) -> N
 
 
 def _is_under_way(request: RefundRequest, result: RefundCallResult) -> bool:
-    """The provider has the order, or may have it: after an order without a usable answer nobody knows."""
+    """Whether the provider has the order or may have it, as after an order without a usable answer."""
     if request.status == RefundStatus.ABNORMAL:
         return result.answer is not None and result.answer.state is RefundState.PROCESSING
     return request.status == RefundStatus.APPROVED and not result.is_nothing_there
 
 
 def next_try_at(request: RefundRequest, result: RefundCallResult, *, now: datetime) -> datetime:
-    """UTC. `request.attempts` counts the try that was just made."""
+    """When the request is tried next (UTC). `request.attempts` counts the try that was just made."""
     pause = next((pause for most, pause in _PAUSES if request.attempts <= most), _LONGEST_PAUSE)
     if request.status == RefundStatus.ABNORMAL:
         return now + _LONGEST_PAUSE
     if result.error and result.call.is_order and not result.error.outcome_known:
-        return now + min(pause, _ASK_AFTER)
+        return now + min(pause, _QUERY_AFTER)
     if result.answer and result.answer.state is RefundState.NOT_DONE and request.attempts <= 2:
         gap = get_provider(result.call.request.account.provider).refund_gap
         return max(now, (request.ordered_at or now) + gap)
@@ -91,6 +91,7 @@ def next_try_at(request: RefundRequest, result: RefundCallResult, *, now: dateti
 
 
 def _is_stuck(request: RefundRequest, result: RefundCallResult, now: datetime) -> bool:
+    """Whether the provider has taken too long, counted from the decision."""
     waited = now - (request.decided_at or request.created_at)
     patience = NOT_TAKEN if request.status == RefundStatus.APPROVED and result.error else TAKES_LONG
     return waited >= patience
@@ -108,7 +109,7 @@ def _case(request: RefundRequest) -> Case:
     )
 
 
-def _words(result: RefundCallResult) -> str:
+def _summary(result: RefundCallResult) -> str:
     if result.answer is None:
         return str(result.error)[:200]
     return f"{result.answer.state} {result.answer.detail}".strip()[:200]
