@@ -44,7 +44,7 @@ def test_find_answers_nothing_for_what_is_no_number(term: str) -> None:
     assert find(term) == []
 
 
-def test_parts_are_those_of_the_api_in_one_query() -> None:
+def test_api_parts_take_one_query() -> None:
     payment = paid_payment()
     orders = [payment.order, build_order(), build_payment(build_webhook()).order]
     with CaptureQueriesContext(
@@ -67,7 +67,7 @@ def test_parts_are_those_of_the_api_in_one_query() -> None:
     assert len(parts[orders[2].pk]) == 1
 
 
-def test_timeline_tells_attempt_notification_and_case() -> None:
+def test_timeline_attempt_notification_case() -> None:
     payment = build_payment(build_alipay())
     post_alipay(alipay_body(payment, total_amount="0.01"))
     apply.drain_notifications()
@@ -149,7 +149,7 @@ def test_explain_a_wrong_amount() -> None:
     assert states(payment.order)[3] == ("business_checks", "broken", "amount_mismatch")
 
 
-def test_explain_a_notification_that_nobody_drains() -> None:
+def test_explain_a_notification_left_in_the_queue() -> None:
     payment = build_payment(build_alipay())
     post_alipay(alipay_body(payment))
     assert states(payment.order)[4] == ("applied", "waiting", "queued")

@@ -25,7 +25,7 @@ def provider() -> Iterator[HTTPServer]:
         yield server
 
 
-def test_return_page_confirms_and_then_says_paid(provider: HTTPServer) -> None:
+def test_confirms_and_then_says_paid(provider: HTTPServer) -> None:
     answer_with(provider, "pending")
     payment = build_payment(askable(provider))
     page = Client().get(f"/pay/return/{payment.reference}/")
@@ -46,7 +46,7 @@ def test_return_page_confirms_and_then_says_paid(provider: HTTPServer) -> None:
     assert Order.objects.get().status == OrderStatus.PAID
 
 
-def test_return_page_does_not_trust_its_query_string(provider: HTTPServer) -> None:
+def test_query_string_is_not_trusted(provider: HTTPServer) -> None:
     answer_with(provider, "pending")
     payment = build_payment(askable(provider))
     query_string = (
@@ -58,7 +58,7 @@ def test_return_page_does_not_trust_its_query_string(provider: HTTPServer) -> No
     assert Order.objects.get().status == OrderStatus.PENDING
 
 
-def test_return_page_stands_while_the_provider_is_down() -> None:
+def test_page_stands_while_the_provider_is_down() -> None:
     payment = build_payment(build_webhook(query_url=f"{nobody()}/query"))
     page = Client().get(f"/pay/return/{payment.reference}/")
     assert (page.status_code, 'data-state="waiting"' in page.content.decode()) == (200, True)
@@ -68,7 +68,7 @@ def test_return_page_stands_while_the_provider_is_down() -> None:
 @pytest.mark.parametrize(
     ("status", "state"), [("closed", "closed"), ("paid", "paid"), ("refunded", "refunded")]
 )
-def test_return_page_of_a_decided_attempt_asks_nobody(provider: HTTPServer, status: str, state: str) -> None:
+def test_decided_attempt_is_not_queried(provider: HTTPServer, status: str, state: str) -> None:
     payment = build_payment(askable(provider), status=status)
     assert Client().get(f"/pay/return/{payment.reference}/state/").json() == {"state": state}
     assert provider.log == []

@@ -53,7 +53,7 @@ def test_reference_fits_every_provider() -> None:
     )
 
 
-def test_api_answers_201_with_a_page_that_the_provider_accepts(box: Running) -> None:
+def test_api_answers_201_with_a_working_page(box: Running) -> None:
     order, account = build_order(total="266.40"), sandbox_alipay(box)
     answer = api_client().post(
         f"/api/v1/orders/{order.number}/payments/", start_body(account), content_type="application/json"
@@ -96,7 +96,7 @@ def test_open_attempt_is_answered_again_with_200(box: Running) -> None:
     assert Payment.objects.count() == 1
 
 
-def test_account_without_a_pay_call_gives_no_address() -> None:
+def test_account_without_pay_call_has_no_address() -> None:
     order, account = build_order(), build_webhook()
     answer = api_client().post(
         f"/api/v1/orders/{order.number}/payments/", start_body(account), content_type="application/json"
@@ -110,7 +110,7 @@ def test_account_without_a_pay_call_gives_no_address() -> None:
 
 
 @pytest.mark.parametrize("fault", ["status_500", "drop"])
-def test_silent_provider_is_502_and_the_attempt_is_on_record(box: Running, fault: str) -> None:
+def test_silent_provider_is_502_attempt_stored(box: Running, fault: str) -> None:
     order, account = build_order(), sandbox_webhook(box)
     box.control("faults", target="webhook.gateway", fault=fault)
     client, path = api_client(), f"/api/v1/orders/{order.number}/payments/"
@@ -138,7 +138,7 @@ def test_unreachable_provider_is_502() -> None:
     assert answer.json()["details"] == {"reference": Payment.objects.get().reference}
 
 
-def test_attempt_whose_start_was_lost_and_then_paid_pays_the_order(box: Running) -> None:
+def test_attempt_paid_after_a_lost_start(box: Running) -> None:
     """The address reached the buyer by another way; starting again asks before it tries again."""
     payment = start_sandbox_attempt(sandbox_webhook(box))
     pay_in_sandbox(box, payment)
@@ -171,7 +171,7 @@ def test_closing_order_takes_no_payment(box: Running) -> None:
     assert Payment.objects.count() == 1
 
 
-def test_overdue_order_takes_no_payment_though_nobody_closed_it_yet(box: Running) -> None:
+def test_overdue_order_takes_no_payment(box: Running) -> None:
     order = build_order(due_in=timedelta(seconds=-1))
     with pytest.raises(DomainError, match="order_not_payable"):
         start_attempt(order, sandbox_alipay(box))
@@ -179,7 +179,7 @@ def test_overdue_order_takes_no_payment_though_nobody_closed_it_yet(box: Running
     assert Order.objects.get().payment_started_at is None
 
 
-def test_what_is_not_the_shops_own_is_not_there(box: Running) -> None:
+def test_other_shops_order_is_not_found(box: Running) -> None:
     other = build_merchant("other")
     order, foreign_order = build_order(), build_order(merchant=other)
     account, foreign_account = sandbox_alipay(box), sandbox_webhook(box, "other-webhook", merchant=other)
@@ -227,7 +227,7 @@ def test_other_providers_attempt_is_closed_there_first(box: Running) -> None:
     assert second.payment.status == PaymentStatus.OPEN
 
 
-def test_attempt_that_its_provider_does_not_know_yet_is_left_to_the_lane(box: Running) -> None:
+def test_attempt_unknown_there_is_left_to_polling(box: Running) -> None:
     first = start_sandbox_attempt(sandbox_alipay(box))
     second = start_attempt(first.order, sandbox_webhook(box))
     assert second.payment.status == PaymentStatus.OPEN
@@ -247,7 +247,7 @@ def test_other_providers_attempt_turns_out_paid(box: Running) -> None:
     assert Payment.objects.count() == 1
 
 
-def test_no_second_provider_while_the_first_does_not_answer(box: Running) -> None:
+def test_no_second_provider_while_first_is_silent(box: Running) -> None:
     """The buyer could be paying there right now."""
     first = start_sandbox_attempt(sandbox_alipay(box))
     box.control("faults", target="alipay.gateway", fault="status_500", times=None)
@@ -257,7 +257,7 @@ def test_no_second_provider_while_the_first_does_not_answer(box: Running) -> Non
     assert fresh(first).close_wanted_at is not None
 
 
-def test_buyer_who_comes_back_to_the_first_provider_gets_its_attempt_again(box: Running) -> None:
+def test_back_at_the_first_provider_reopens(box: Running) -> None:
     alipay, webhook = sandbox_alipay(box), sandbox_webhook(box)
     first = start_sandbox_attempt(alipay)
     second = start_attempt(first.order, webhook).payment

@@ -57,12 +57,12 @@ def merchant_key(box: Running) -> RSAPublicKey:
 
 
 def untouched(order: Order) -> bool:
-    """Nothing was begun: neither here nor, since an attempt comes first, at the provider."""
+    """Whether nothing has started, here or (since an attempt is stored first) at the provider."""
     row = Order.objects.get(pk=order.pk)
     return (row.payment_started_at, row.history_seq, Payment.objects.count()) == (None, 1, 0)
 
 
-def test_a_buyer_inside_wechat_gets_signed_parameters_and_pays(box: Running) -> None:
+def test_buyer_gets_signed_parameters_and_pays(box: Running) -> None:
     client, order, account = api_client(), order_of(OPENID), boxed_account(box)
     answer = begin(client, order, account)
     said = answer.json()
@@ -79,7 +79,7 @@ def test_a_buyer_inside_wechat_gets_signed_parameters_and_pays(box: Running) -> 
     assert poll_now(payment).order.status == "paid"
 
 
-def test_asking_again_signs_the_same_order_anew(box: Running) -> None:
+def test_second_call_signs_the_same_order_anew(box: Running) -> None:
     client, order, account = api_client(), order_of(OPENID), boxed_account(box)
     first, second = begin(client, order, account), begin(client, order, account)
     assert (first.status_code, second.status_code) == (201, 200)
@@ -99,7 +99,7 @@ def test_what_was_paid_meanwhile_is_not_offered_again(box: Running) -> None:
     assert (fresh(payment).status, fresh(payment).order.status) == ("paid", "paid")
 
 
-def test_without_the_openid_nothing_is_begun(box: Running) -> None:
+def test_without_openid_nothing_starts(box: Running) -> None:
     order, account = order_of(""), boxed_account(box)
     answer = begin(api_client(), order, account)
     assert (answer.status_code, answer.json()["code"]) == (409, "openid_missing")
@@ -107,7 +107,7 @@ def test_without_the_openid_nothing_is_begun(box: Running) -> None:
     assert untouched(order)
 
 
-def test_a_silent_wechat_is_502_and_the_next_call_goes_on(box: Running) -> None:
+def test_silent_provider_is_502_then_goes_on(box: Running) -> None:
     client, order, account = api_client(), order_of(OPENID), boxed_account(box)
     box.control("faults", target="wechatpay.gateway", fault="drop")
     answer = begin(client, order, account)
@@ -118,7 +118,7 @@ def test_a_silent_wechat_is_502_and_the_next_call_goes_on(box: Running) -> None:
     assert again.json()["app_params"]["package"].startswith("prepay_id=wx")
 
 
-def test_an_attempt_keeps_its_kind_when_the_account_changes(box: Running) -> None:
+def test_attempt_keeps_its_kind(box: Running) -> None:
     """One number is for one kind of order at WeChat: a code that was shown stays what the buyer scans."""
     client, order, account = api_client(), order_of(OPENID), boxed_account(box, trade_type="native")
     first = begin(client, order, account)

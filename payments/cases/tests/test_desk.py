@@ -52,7 +52,7 @@ def offered(client: Client, case: PaymentException) -> list[str]:
     return [button["action"].code for button in page.context["confirmed_actions"]]
 
 
-def test_a_case_is_taken_given_away_and_resolved_and_every_step_is_kept() -> None:
+def test_assigned_and_resolved_with_every_step() -> None:
     _payment, case = late_payment()
     wang, li = person("wang"), person("li")
     client = logged_in(wang)
@@ -72,7 +72,7 @@ def test_a_case_is_taken_given_away_and_resolved_and_every_step_is_kept() -> Non
     assert lines_of(case.order)[-1] == ("case_resolved", "wang")
 
 
-def test_resolving_needs_words_and_happens_once() -> None:
+def test_resolving_needs_a_note_and_happens_once() -> None:
     _payment, case = late_payment()
     wang = person("wang")
     seq = Order.objects.get().history_seq
@@ -114,7 +114,7 @@ def test_a_case_without_an_order_is_resolved_too() -> None:
     assert PaymentException.objects.get().resolution == "测试款"
 
 
-def test_a_late_payment_offers_refund_and_revival() -> None:
+def test_late_payment_offers_refund_and_revival() -> None:
     _payment, case = late_payment(build_alipay())
     client = logged_in(person("wang"))
     assert offered(client, case) == ["refund", "revive", "take", "assign", "resolve"]
@@ -136,7 +136,7 @@ def test_refund_from_the_case() -> None:
     assert not remedies.can_refund(PaymentException.objects.get())
 
 
-def test_what_fits_no_longer_is_refused_and_changes_nothing() -> None:
+def test_stale_remedy_is_refused() -> None:
     payment, case = late_payment(build_alipay())
     client = logged_in(person("wang"))
     Payment.objects.update(is_surplus=False)
@@ -148,7 +148,7 @@ def test_what_fits_no_longer_is_refused_and_changes_nothing() -> None:
     assert Payment.objects.get(pk=payment.pk).status == "paid"
 
 
-def test_money_under_an_unknown_number_leads_to_a_manual_settlement() -> None:
+def test_unknown_order_leads_to_a_settlement() -> None:
     account = build_webhook()
     order = build_order(merchant=account.merchant)
     case = PaymentException.objects.create(
@@ -171,7 +171,7 @@ def test_money_under_an_unknown_number_leads_to_a_manual_settlement() -> None:
     assert (request.case, request.order, request.files.get().file_name) == (case, order, "receipt.pdf")
 
 
-def test_what_the_door_refuses_goes_back_into_the_form() -> None:
+def test_refusal_goes_back_into_the_form() -> None:
     account = build_webhook()
     order = build_order(merchant=account.merchant)
     client = logged_in(person("wang"))
@@ -182,7 +182,7 @@ def test_what_the_door_refuses_goes_back_into_the_form() -> None:
     assert not SettlementRequest.objects.exists()
 
 
-def test_evidence_is_downloaded_by_those_who_may_and_by_nobody_else() -> None:
+def test_evidence_download_needs_the_right() -> None:
     account = build_webhook()
     order = build_order(merchant=account.merchant)
     manual_client = logged_in(person("wang"))
@@ -202,7 +202,7 @@ def test_evidence_is_downloaded_by_those_who_may_and_by_nobody_else() -> None:
     assert manual_client.get(other).status_code == 404
 
 
-def test_the_proposer_may_withdraw_and_others_decide() -> None:
+def test_proposer_withdraws_and_others_decide() -> None:
     payment, case = late_payment()
     li, wang = person("li"), person("wang")
     logged_in(li).post(do(case, "revive"), {"reason": "x", "stock_confirmed": "on"})
@@ -219,7 +219,7 @@ def test_the_proposer_may_withdraw_and_others_decide() -> None:
     assert Order.objects.get(pk=payment.order_id).status == "paid"
 
 
-def test_an_undecided_payment_is_asked_for() -> None:
+def test_undecided_payment_is_queried() -> None:
     account = build_webhook()
     payment = build_payment(account)
     case = PaymentException.objects.create(
@@ -263,7 +263,7 @@ def test_every_kind_says_what_to_do() -> None:
     assert set(remedies.WHAT_TO_DO) == set(Kind)
 
 
-def test_the_home_page_counts_what_waits_for_me_and_not_what_i_proposed() -> None:
+def test_home_page_omits_own_proposals() -> None:
     _payment, case = late_payment()
     li, wang = person("li"), person("wang")
     logged_in(li).post(do(case, "revive"), {"reason": "x", "stock_confirmed": "on"})

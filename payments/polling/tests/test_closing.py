@@ -46,7 +46,7 @@ def no_faults(box: Running) -> Iterator[None]:
     box.control("faults", "DELETE")
 
 
-def test_overdue_order_closes_at_the_provider_and_then_here(box: Running) -> None:
+def test_overdue_order_at_the_provider_first(box: Running) -> None:
     payment = start_sandbox_attempt(sandbox_alipay(box))
     open_cashier(box, payment)
     Order.objects.update(close_due_at=long_ago(seconds=1))
@@ -118,7 +118,7 @@ def test_not_known_after_the_expiry_closes(box: Running) -> None:
     assert Order.objects.get().status == OrderStatus.CLOSED
 
 
-def test_provider_that_cannot_be_asked_closes_two_minutes_after_the_expiry() -> None:
+def test_without_queries_closed_after_expiry() -> None:
     payment = build_payment(build_webhook())
     request_close(payment.order)
     poll.poll_providers()
@@ -148,7 +148,7 @@ def test_unreachable_provider_leaves_the_order_pending(box: Running, fault: str)
     assert Order.objects.get().status == OrderStatus.PENDING
 
 
-def test_a_person_is_told_after_a_day_of_silence(box: Running) -> None:
+def test_a_day_of_silence_opens_a_case(box: Running) -> None:
     payment = start_sandbox_attempt(sandbox_alipay(box))
     box.control("faults", target="alipay.gateway", fault="status_500", times=None)
     request_close(payment.order)
@@ -190,13 +190,13 @@ def test_order_closes_only_with_its_last_attempt(box: Running) -> None:
     assert Order.objects.get().status == OrderStatus.CLOSED
 
 
-def test_order_whose_attempts_are_all_over_closes_with_the_request() -> None:
+def test_order_without_open_attempt_at_once() -> None:
     payment = build_payment(build_webhook(), status=PaymentStatus.CLOSED)
     request_close(payment.order)
     assert Order.objects.get().status == OrderStatus.CLOSED
 
 
-def test_money_that_a_switched_off_rule_kept_out_keeps_the_order_open(box: Running) -> None:
+def test_money_refused_by_a_rule_keeps_order_open(box: Running) -> None:
     payment = start_sandbox_attempt(sandbox_webhook(box))
     TransitionRule.objects.filter(trigger=machine.QUERY).update(is_enabled=False)
     pay_in_sandbox(box, payment)
@@ -222,7 +222,7 @@ def test_paid_order_has_its_other_attempts_closed(box: Running) -> None:
     assert fresh(second).status == PaymentStatus.PAID
 
 
-def test_both_providers_paid_makes_an_exception(box: Running) -> None:
+def test_both_providers_paid_opens_a_case(box: Running) -> None:
     first = start_sandbox_attempt(sandbox_alipay(box))
     second = start_sandbox_attempt(sandbox_webhook(box), order=first.order)
     pay_in_sandbox(box, first)
@@ -236,7 +236,7 @@ def test_both_providers_paid_makes_an_exception(box: Running) -> None:
     assert fresh(first).is_surplus
 
 
-def test_refunded_at_the_provider_before_we_knew_of_the_payment(box: Running) -> None:
+def test_refunded_before_we_knew_of_the_payment(box: Running) -> None:
     payment = start_sandbox_attempt(sandbox_webhook(box))
     pay_in_sandbox(box, payment)
     box.control("refund", reference=payment.reference)
