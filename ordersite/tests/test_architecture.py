@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import re
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,38 +14,86 @@ import pytest
 from orders import changes
 from orders.approvals import kinds
 from ordersite.flow import FLOW
+from payments.providers.registry import PROVIDERS
 
 ROOT = Path(__file__).resolve().parents[2]
 OURS = ("ordersite", "orders", "payments", "logistics", "sandbox")
-BELOW_ORDERS = (
-    "ordersite.lib",
-    "ordersite.database",
-    "ordersite.outside_accounts",
-    "ordersite.queue",
-    "ordersite.server",
+# The towers: a room may import itself and what stands on a floor below it, never its neighbours.
+LOWEST = (
+    ("ordersite.lib",),
+    ("ordersite.database",),
+    ("ordersite.outside_accounts", "ordersite.queue"),
+    ("ordersite.server",),
 )
+ORDERS = (
+    ("labels",),
+    ("models",),
+    ("machine", "errors", "clients"),
+    ("database_triggers",),
+    ("history",),
+    ("lifecycle",),
+    ("approvals", "closing", "intake"),
+    ("about", "serializers"),
+    ("admin", "management", "tasks", "apps"),
+)
+PAYMENTS = (
+    ("providers", "models", "references", "database_triggers"),
+    ("accounts", "cases", "approvals"),
+    ("provider_calls",),
+    ("lifecycle",),
+    ("notifications", "polling", "refunds", "manual"),
+    ("reconciliation", "attempts", "about"),
+    ("admin", "management", "tasks", "urls", "apps"),
+)
+LOGISTICS = (
+    ("carriers", "models", "errors", "database_triggers"),
+    ("labels", "cases"),
+    ("accounts", "dispatch"),
+    ("tracking",),
+    ("tracking_card", "serializers"),
+    ("about", "pages", "api"),
+    ("admin", "management", "tasks", "urls", "apps"),
+)
+Rows = dict[str, tuple[str, ...]]
+
+
+def tower(floors: Sequence[Sequence[str]], *, ground: Sequence[str] = (), app: str = "") -> Rows:
+    """A row for each room: itself and all that stands below it."""
+    below, rows = tuple(ground), Rows()
+    for floor in floors:
+        names = [f"{app}.{room}" if app else room for room in floor]
+        rows |= {name: (*below, name) for name in names}
+        below = (*below, *names)
+    return rows
+
+
+BELOW_ORDERS = tuple(room for floor in LOWEST for room in floor)
 # A room and what it may import of ours; the longest prefix of a module's name decides.
-MAY_IMPORT: dict[str, tuple[str, ...]] = {
-    "ordersite.lib": ("ordersite.lib",),
-    "ordersite.database": ("ordersite.lib", "ordersite.database"),
-    "ordersite.outside_accounts": ("ordersite.lib", "ordersite.database", "ordersite.outside_accounts"),
-    "ordersite.queue": ("ordersite.lib", "ordersite.database", "ordersite.queue"),
-    "ordersite.server": ("ordersite.lib", "ordersite.server"),
-    "orders": (*BELOW_ORDERS, "orders"),
-    "payments": (*BELOW_ORDERS, "orders", "payments"),
+MAY_IMPORT: Rows = {
+    **tower(LOWEST),
+    **tower(ORDERS, ground=BELOW_ORDERS, app="orders"),
+    **tower(PAYMENTS, ground=(*BELOW_ORDERS, "orders"), app="payments"),
+    **tower(LOGISTICS, ground=(*BELOW_ORDERS, "orders"), app="logistics"),
+    # Adapters see dataclasses only; a provider's folder sees what all providers share, and no other provider.
     "payments.providers": ("ordersite.lib", "ordersite.outside_accounts.files", "payments.providers"),
-    "logistics": (*BELOW_ORDERS, "orders", "logistics"),
     "logistics.carriers": ("ordersite.lib", "ordersite.outside_accounts.files", "logistics.carriers"),
     "ordersite": ("ordersite", "orders", "payments", "logistics"),
     "sandbox": ("sandbox",),
 }
+APPS = ("orders", "payments", "logistics")
+FOLDERS = (*APPS, "ordersite")
+MOST_MODULES, MOST_IN_PAYMENTS_ROOT = 15, 8
+# What the field calls otherwise: rate limit, lease, circuit breaker; update, decision; approval; queue.
+FOREIGN_WORDS = frozenset(
+    {"lane", "lanes", "finding", "findings", "ruling", "rulings", "deed", "deeds", "rails", "turn", "turns"}
+)
 
 
 def modules() -> Iterator[tuple[str, Path]]:
     for top in OURS:
         for path in sorted((ROOT / top).rglob("*.py")):
             relative = path.relative_to(ROOT).with_suffix("")
-            if not {"tests", "migrations"} & set(relative.parts):
+            if not {"tests", "migrations", "conftest"} & set(relative.parts) and path.stat().st_size:
                 yield ".".join(relative.parts).removesuffix(".__init__"), path
 
 
@@ -58,8 +108,12 @@ def imported(tree: ast.AST) -> Iterator[tuple[str, int]]:
             yield from ((f"{node.module}.{alias.name}", node.lineno) for alias in node.names)
 
 
-def room_of(module: str) -> str:
-    return max((room for room in MAY_IMPORT if within(module, room)), key=len)
+def room_of(module: str, rows: Rows = MAY_IMPORT) -> str:
+    """The row that decides; KeyError for a module of an app that stands in no row."""
+    rooms = [room for room in rows if within(module, room)]
+    if not rooms:
+        raise KeyError(f"{module} stands in no row of MAY_IMPORT")
+    return max(rooms, key=len)
 
 
 def within(module: str, room: str) -> bool:
@@ -76,6 +130,87 @@ def test_arrows_point_down(module: str, path: Path) -> None:
         if name.split(".")[0] in OURS and not any(within(name, room) for room in allowed)
     ]
     assert wrong == []
+
+
+@pytest.mark.parametrize("room", sorted(MAY_IMPORT))
+def test_a_missing_row_is_noticed(room: str) -> None:
+    rows = {name: allowed for name, allowed in MAY_IMPORT.items() if name != room}
+    inside = [module for module, _path in MODULES if within(module, room)]
+    assert inside, "a row for a room that is not there"
+    for module in inside:
+        if any(within(module, other) for other in rows if other.startswith(f"{room}.")):
+            continue  # a room inside this one has its own row
+        with contextlib.suppress(KeyError):
+            assert rows[room_of(module, rows)] != MAY_IMPORT[room]
+
+
+@pytest.mark.parametrize("provider", sorted(PROVIDERS))
+def test_a_provider_imports_no_other(provider: str) -> None:
+    others = [f"payments.providers.{name}" for name in PROVIDERS if name != provider]
+    wrong = [
+        f"{module}:{line} imports {name}"
+        for module, path in MODULES
+        if within(module, f"payments.providers.{provider}")
+        for name, line in imported(ast.parse(path.read_text(encoding="utf-8")))
+        if any(within(name, other) for other in others)
+    ]
+    assert wrong == []
+
+
+def test_folders_stay_small() -> None:
+    folders = Counter(path.parent for _module, path in MODULES if path.name != "__init__.py")
+    big = {str(folder.relative_to(ROOT)): count for folder, count in folders.items() if count > MOST_MODULES}
+    assert big == {}
+    assert folders[ROOT / "payments"] <= MOST_IN_PAYMENTS_ROOT
+
+
+def python_files() -> Iterator[Path]:
+    """Ours, tests too; migrations keep the names of their day."""
+    for top in (*OURS, "scripts", "benchmarks"):
+        for path in sorted((ROOT / top).rglob("*.py")):
+            if "migrations" not in path.parts:
+                yield path
+
+
+@pytest.mark.parametrize("app", FOLDERS)
+def test_a_class_name_stands_once(app: str) -> None:
+    places: dict[str, list[str]] = defaultdict(list)
+    for path in python_files():
+        if path.relative_to(ROOT).parts[0] != app:
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            # Django finds these two by their names.
+            if isinstance(node, ast.ClassDef) and node.name not in {"Meta", "Command"}:
+                places[node.name].append(f"{path.relative_to(ROOT)}:{node.lineno}")
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
+
+
+def names_given(tree: ast.AST) -> Iterator[str]:
+    """Names of classes, functions, parameters, variables and attributes that a module makes."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node.name
+        elif isinstance(node, ast.arg):
+            yield node.arg
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            yield node.attr
+        elif isinstance(node, ast.keyword) and node.arg:
+            yield node.arg
+        elif isinstance(node, ast.alias):
+            yield node.asname or node.name.rpartition(".")[2]
+
+
+def test_names_speak_the_fields_language() -> None:
+    found = []
+    for path in python_files():
+        names = {*names_given(ast.parse(path.read_text(encoding="utf-8"))), path.stem, path.parent.name}
+        for name in names:
+            words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower().split("_")
+            if FOREIGN_WORDS & set(words):
+                found.append(f"{path.relative_to(ROOT)}: {name}")
+    assert sorted(found) == []
 
 
 @pytest.mark.parametrize(("module", "path"), MODULES, ids=[name for name, _ in MODULES])

@@ -35,7 +35,7 @@ MORTAL = ("web", "worker", "web", "worker", "redis", "postgres", "rabbitmq")
 
 
 @dataclass(slots=True)
-class World:
+class ShopUnderFire:
     """A site on servers of its own, and the provider's key."""
 
     site: Site
@@ -50,7 +50,7 @@ class World:
 
 
 @pytest.fixture
-def world() -> Iterator[World]:
+def world() -> Iterator[ShopUnderFire]:
     folder = new_folder("kill")
     servers: dict[str, Server] = {}
     try:
@@ -69,7 +69,7 @@ def world() -> Iterator[World]:
             server.stop()
 
 
-def make_world(site: Site, servers: dict[str, Server]) -> World:
+def make_world(site: Site, servers: dict[str, Server]) -> ShopUnderFire:
     pem = (Path(site.environment["SANDBOX_DIR"]) / "alipay_private.pem").read_bytes()
     key = serialization.load_pem_private_key(pem, password=None)
     assert isinstance(key, rsa.RSAPrivateKey)
@@ -78,7 +78,7 @@ def make_world(site: Site, servers: dict[str, Server]) -> World:
     )
     site.start("web", "worker", "beat")
     site.wait_until_up()
-    return World(site, servers, key, made.split()[-1])
+    return ShopUnderFire(site, servers, key, made.split()[-1])
 
 
 def until_answered(call: Any, good: set[int]) -> httpx2.Response:
@@ -96,7 +96,7 @@ def until_answered(call: Any, good: set[int]) -> httpx2.Response:
     raise AssertionError(f"never answered: {last!r} {getattr(last, 'text', '')[:300]}")
 
 
-def buy_and_pay(world: World, serial: int) -> str:
+def buy_and_pay(world: ShopUnderFire, serial: int) -> str:
     """One whole purchase; returns the order's number."""
     client = httpx2.Client(
         base_url=world.site.url, timeout=10, headers={"Authorization": f"Bearer {world.token}"}
@@ -120,7 +120,7 @@ def buy_and_pay(world: World, serial: int) -> str:
     return str(number)
 
 
-def notify(world: World, client: httpx2.Client, reference: str, amount: str) -> None:
+def notify(world: ShopUnderFire, client: httpx2.Client, reference: str, amount: str) -> None:
     fields = {
         "notify_time": "2026-11-22 12:00:00", "notify_type": "trade_status_sync", "notify_id": uuid.uuid4().hex,
         "app_id": "2021000000000001", "seller_id": "2088000000000001", "charset": "utf-8", "version": "1.0",
@@ -141,7 +141,7 @@ def notify(world: World, client: httpx2.Client, reference: str, amount: str) -> 
     until_answered(call, {200})
 
 
-def make_trouble(world: World, stop: threading.Event, told: list[str], rng: random.Random) -> None:
+def make_trouble(world: ShopUnderFire, stop: threading.Event, told: list[str], rng: random.Random) -> None:
     """Kill something, give it a moment, start it again; everything that can die once in each round."""
     round_of_kills: list[str] = []
     while not stop.wait(rng.uniform(0.2, 0.8)):
@@ -157,7 +157,7 @@ def make_trouble(world: World, stop: threading.Event, told: list[str], rng: rand
             world.site.start(name)
 
 
-def run_with_trouble(world: World, orders: int, seed: int) -> list[str]:
+def run_with_trouble(world: ShopUnderFire, orders: int, seed: int) -> list[str]:
     """Pay so many orders, spread over a whole round of kills at least, however fast the machine is."""
     stop = threading.Event()
     told: list[str] = []
@@ -178,7 +178,7 @@ def run_with_trouble(world: World, orders: int, seed: int) -> list[str]:
     return told
 
 
-def check_all_paid_once(world: World, orders: int) -> None:
+def check_all_paid_once(world: ShopUnderFire, orders: int) -> None:
     paid = "SELECT count(*) FROM orders_order WHERE status = 'paid'"
     world.site.wait_until_up()
     assert eventually(lambda: world.count(paid) == orders, PATIENCE_SECONDS), world.count(paid)
@@ -192,20 +192,20 @@ def check_all_paid_once(world: World, orders: int) -> None:
 
 
 @pytest.mark.parametrize("seed", [20261122])
-def test_500_orders_survive_killed_processes_and_servers(world: World, seed: int) -> None:
+def test_500_orders_survive_killed_processes_and_servers(world: ShopUnderFire, seed: int) -> None:
     told = run_with_trouble(world, 500, seed)
     assert set(told) == set(MORTAL), told
     check_all_paid_once(world, 500)
 
 
 @pytest.mark.long
-def test_5000_orders_survive_killed_processes_and_servers(world: World) -> None:
+def test_5000_orders_survive_killed_processes_and_servers(world: ShopUnderFire) -> None:
     run_with_trouble(world, 5000, 1)
     check_all_paid_once(world, 5000)
 
 
 @pytest.mark.parametrize("seconds", [10, pytest.param(60, marks=pytest.mark.long)])
-def test_what_came_while_the_broker_was_gone_catches_up(world: World, seconds: int) -> None:
+def test_what_came_while_the_broker_was_gone_catches_up(world: ShopUnderFire, seconds: int) -> None:
     world.servers["rabbitmq"].kill()
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda serial: buy_and_pay(world, serial), range(50)))
