@@ -1,4 +1,4 @@
-"""The rails as staff see them: deliveries that wait or are parked, and what the database's triggers wrote down."""
+"""The queue as staff see it: deliveries that wait or are parked, and the audit entries of the database triggers."""
 
 from __future__ import annotations
 

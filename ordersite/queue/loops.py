@@ -23,14 +23,14 @@ class Loop:
 
 def run_for_ever(loops: Sequence[Loop], *, stop: threading.Event) -> None:
     """Run all loops until `stop` is set; returns when each has ended its present round."""
-    threads = [threading.Thread(target=_turn, args=(loop, stop), name=loop.name) for loop in loops]
+    threads = [threading.Thread(target=_run_loop, args=(loop, stop), name=loop.name) for loop in loops]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
 
 
-def _turn(loop: Loop, stop: threading.Event) -> None:
+def _run_loop(loop: Loop, stop: threading.Event) -> None:
     while not stop.is_set():
         try:
             loop.run()
