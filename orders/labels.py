@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from orders.machine import Action
+from orders.actions import Action
 
 ACTIONS: Mapping[str, Promise] = {
     Action.PAY: _("pay"),

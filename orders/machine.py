@@ -6,20 +6,9 @@ The rows belong to the code; staff only switch them on and off (`orders.models.T
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
+from orders.actions import Action
 from orders.models import OrderStatus
-
-
-class Action(StrEnum):
-    """A transition of an order. The value is the name of the transition method and stands in `TransitionRule.action`."""
-
-    PAY = "pay"
-    SHIP = "ship"
-    COMPLETE = "complete"
-    CLOSE = "close"
-    REVIVE = "revive"
-    REFUND = "refund"
 
 
 @dataclass(frozen=True, slots=True)

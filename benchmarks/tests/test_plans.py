@@ -88,7 +88,7 @@ def test_lists_use_indexes(filled: Any, query: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("term", ["20261122-0000-0000", "20261122-0", "13800138000", "138001380"])
-def test_finding_uses_indexes(filled: Any, term: str) -> None:
+def test_search_uses_indexes(filled: Any, term: str) -> None:
     assert _scans(lambda: about.find(term)) == []
 
 

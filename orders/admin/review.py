@@ -17,7 +17,7 @@ from django.utils.translation import pgettext_lazy
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from orders.approvals import workflow
-from orders.approvals.kinds import Kind
+from orders.approvals.kinds import ApprovalKind
 from orders.models import Proposal, ProposalStatus
 from ordersite.lib.adminkit import badges
 from ordersite.lib.adminkit.confirmed import Confirmed, ConfirmedActionsMixin, ReasonForm, person
@@ -47,7 +47,7 @@ class Effect:
 
 
 def review_actions(
-    kind: Kind[Any],
+    kind: ApprovalKind[Any],
     *,
     approve: Effect,
     refuse: Effect,
@@ -94,7 +94,7 @@ def is_waiting(row: Any) -> bool:
     return bool(row.is_waiting)
 
 
-def _through(decide: Decide, kind: Kind[Any], effect: Effect) -> Any:
+def _through(decide: Decide, kind: ApprovalKind[Any], effect: Effect) -> Any:
     def run(request: HttpRequest, row: Model, data: Mapping[str, Any]) -> Promise:
         decide(kind, row.pk, user=person(request), note=data["reason"])
         return effect.after
@@ -133,7 +133,7 @@ class ReviewButtonsMixin(ConfirmedActionsMixin):
     A proposer who may decide alone may approve after the wait, but never refuses: the request is withdrawn instead.
     """
 
-    kind: Kind[Any]
+    kind: ApprovalKind[Any]
 
     def buttons(self, request: HttpRequest, row: Model) -> list[dict[str, Any]]:
         proposal: Any = row

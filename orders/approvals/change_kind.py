@@ -21,7 +21,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from orders.approvals import errors
-from orders.approvals.kinds import Approval, Kind, Step, registered
+from orders.approvals.kinds import Approval, ApprovalKind, Step, registered
 from orders.history.lines import Evidence
 from orders.models import ChangeRequest, Merchant, ProposalStatus
 from ordersite.lib.errors import DomainError
@@ -48,7 +48,7 @@ def differences(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str
     return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
 
-class ChangeKind(Kind[ChangeRequest]):
+class ChangeKind(ApprovalKind[ChangeRequest]):
     """Subclasses say how the row is read, locked and written."""
 
     model = ChangeRequest

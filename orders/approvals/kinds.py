@@ -1,6 +1,6 @@
 """Kinds of request that two persons decide, and the registry of all of them.
 
-A new kind subclasses `Kind` (or `OrderKind`), names its permissions, and is registered in the `ready` of its app:
+A new kind subclasses `ApprovalKind` (or `OrderKind`), names its permissions, and is registered in the `ready` of its app:
 `kinds.register(SETTLEMENT, REVIVAL)`. Its event gets a handler in `ordersite.flow`: `partial(notify.tell_approvers, KIND)`.
 """
 
@@ -68,7 +68,7 @@ class Approval:
     proof: Evidence
 
 
-class Kind(ABC, Generic[R]):
+class ApprovalKind(ABC, Generic[R]):
     """One kind of request: its rights and limits, what it locks, and what an approval does.
 
     Every method that takes a request is called inside a transaction, with the rows locked that `lock` has locked.
@@ -81,8 +81,8 @@ class Kind(ABC, Generic[R]):
     model: ClassVar[type[Any]]
     may_propose: ClassVar[str]
     may_approve: ClassVar[str]
-    propose_limit: ClassVar[MoneyLimit.Action | None] = None
-    approve_limit: ClassVar[MoneyLimit.Action | None] = None
+    propose_limit: ClassVar[MoneyLimit.LimitedAction | None] = None
+    approve_limit: ClassVar[MoneyLimit.LimitedAction | None] = None
     # Above the number of waiting requests on the home page; empty: no tile.
     tile: ClassVar[str | Promise] = ""
     since_column: ClassVar[str] = "proposed_at"
@@ -167,10 +167,10 @@ class Kind(ABC, Generic[R]):
         return f"admin:{self.model._meta.app_label}_{self.model._meta.model_name}"
 
 
-_REGISTERED: dict[str, Kind[Any]] = {}
+_REGISTERED: dict[str, ApprovalKind[Any]] = {}
 
 
-def register(*kinds: Kind[Any]) -> None:
+def register(*kinds: ApprovalKind[Any]) -> None:
     """Make kinds known to mail and home page; call it in the `ready` of the app that has them."""
     for kind in kinds:
         known = _REGISTERED.setdefault(kind.key, kind)
@@ -178,9 +178,9 @@ def register(*kinds: Kind[Any]) -> None:
             raise ValueError(f"two kinds are called {kind.key}")
 
 
-def registered() -> tuple[Kind[Any], ...]:
+def registered() -> tuple[ApprovalKind[Any], ...]:
     return tuple(_REGISTERED.values())
 
 
-def kind_of_event(event: str) -> Kind[Any] | None:
+def kind_of_event(event: str) -> ApprovalKind[Any] | None:
     return next((kind for kind in registered() if kind.event == event), None)

@@ -17,7 +17,7 @@ from ordersite.lib.money import format_amount
 
 
 def propose(
-    role: Group, action: MoneyLimit.Action, amount: Decimal | None, *, user: AbstractUser, reason: str
+    role: Group, action: MoneyLimit.LimitedAction, amount: Decimal | None, *, user: AbstractUser, reason: str
 ) -> ChangeRequest:
     """Propose up to which amount (yuan, one case) a role may do something; None: no row, so the permission decides.
 
@@ -84,7 +84,7 @@ class LimitKind(ChangeKind):
 
     def name_of(self, request: ChangeRequest) -> str:
         role, _colon, action = request.subject.partition(":")
-        return f"{gettext(role)} · {MoneyLimit.Action(action).label}"
+        return f"{gettext(role)} · {MoneyLimit.LimitedAction(action).label}"
 
     def label_of(self, name: str) -> str:
         return gettext("up to")

@@ -12,7 +12,7 @@ from orders.models import MoneyLimit
 from ordersite.lib.money import ZERO
 
 
-def limit_of(user: AbstractUser, action: MoneyLimit.Action) -> Decimal | None:
+def limit_of(user: AbstractUser, action: MoneyLimit.LimitedAction) -> Decimal | None:
     """The highest amount (yuan) that the roles of this person allow for one case; None: no limit is set.
 
     Superusers have none either. A refund without approval is zero unless a role allows more.
@@ -21,16 +21,16 @@ def limit_of(user: AbstractUser, action: MoneyLimit.Action) -> Decimal | None:
         return None
     rows = MoneyLimit.objects.filter(role__in=user.groups.all(), action=action)
     highest: Decimal | None = rows.aggregate(highest=Max("amount"))["highest"]
-    return ZERO if highest is None and action == MoneyLimit.Action.REFUND_ALONE else highest
+    return ZERO if highest is None and action == MoneyLimit.LimitedAction.REFUND_ALONE else highest
 
 
-def is_within(user: AbstractUser, action: MoneyLimit.Action, amount: Decimal) -> bool:
+def is_within(user: AbstractUser, action: MoneyLimit.LimitedAction, amount: Decimal) -> bool:
     """Whether the limits of this person allow this amount (yuan). Permissions are the caller's matter."""
     limit = limit_of(user, action)
     return limit is None or amount <= limit
 
 
-def check_limit(user: AbstractUser, action: MoneyLimit.Action | None, amount: Decimal | None) -> None:
+def check_limit(user: AbstractUser, action: MoneyLimit.LimitedAction | None, amount: Decimal | None) -> None:
     """Raise `DomainError` beyond_limit where the amount (yuan) exceeds the limit; no action or amount: no limit."""
     if action is None or amount is None:
         return

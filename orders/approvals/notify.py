@@ -15,7 +15,7 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 
 from orders.approvals import mail as staff_mail
-from orders.approvals.kinds import Kind
+from orders.approvals.kinds import ApprovalKind
 from orders.models import StaffMail
 from ordersite.queue.relay import Answer, Delivered
 
@@ -26,12 +26,12 @@ def people_with(permission: str) -> list[User]:
     return list(allowed.exclude(email="").order_by("pk"))
 
 
-def waiting_for(kind: Kind[Any], user: AbstractUser) -> QuerySet[Any]:
+def waiting_for(kind: ApprovalKind[Any], user: AbstractUser) -> QuerySet[Any]:
     """The requests that this person, who has the right, may decide: not their own."""
     return kind.waiting().exclude(proposer_id=user.pk)
 
 
-def tell_approvers(kind: Kind[Any], events: Sequence[Delivered]) -> Sequence[Answer]:
+def tell_approvers(kind: ApprovalKind[Any], events: Sequence[Delivered]) -> Sequence[Answer]:
     """Queue a mail to each of them, but the proposer, about what still waits."""
     rows = kind.rows().filter(pk__in=[event.subject_id for event in events])
     waiting = {row.pk: row for row in rows if row.is_waiting}
@@ -45,7 +45,9 @@ def tell_approvers(kind: Kind[Any], events: Sequence[Delivered]) -> Sequence[Ans
     return [None] * len(events)
 
 
-def _mails(kind: Kind[Any], event: Delivered, request: Any, people: Sequence[User]) -> Iterator[StaffMail]:
+def _mails(
+    kind: ApprovalKind[Any], event: Delivered, request: Any, people: Sequence[User]
+) -> Iterator[StaffMail]:
     subject, body = _text(kind, request)
     for user in people:
         if user.pk != request.proposer_id:
@@ -58,7 +60,7 @@ def _mails(kind: Kind[Any], event: Delivered, request: Any, people: Sequence[Use
             )
 
 
-def _text(kind: Kind[Any], request: Any) -> tuple[str, str]:
+def _text(kind: ApprovalKind[Any], request: Any) -> tuple[str, str]:
     """Subject and body in the language of the installation: who reads it has no page open that could say another."""
     with translation.override(settings.LANGUAGE_CODE):
         words = {

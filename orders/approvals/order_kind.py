@@ -13,7 +13,7 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from orders import lifecycle
-from orders.approvals.kinds import Kind, Request, Step
+from orders.approvals.kinds import ApprovalKind, Request, Step
 from orders.changes import Note
 from orders.history.lines import SYSTEM, Actor, Evidence
 from orders.models import Merchant, Order
@@ -42,7 +42,7 @@ def staff(user: AbstractUser | None) -> Actor:
     return Actor("staff", user.get_username()) if user else SYSTEM
 
 
-class OrderKind(Kind[R]):
+class OrderKind(ApprovalKind[R]):
     """`lock` sets the locked order on the request, so that the history is continued from its head."""
 
     # The trigger of history lines is this and the step: settlement_approved.

@@ -15,7 +15,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from orders.approvals import errors
-from orders.approvals.kinds import Approval, Kind, Request, Step
+from orders.approvals.kinds import Approval, ApprovalKind, Request, Step
 from orders.approvals.limits import check_limit
 from ordersite.database import bulk
 from ordersite.queue import outbox
@@ -27,7 +27,7 @@ SINGLE_OPERATOR = "single operator"
 R = TypeVar("R", bound=Any)
 
 
-def propose(kind: Kind[R], draft: Callable[[str], R], *, user: AbstractUser | None, reason: str) -> R:
+def propose(kind: ApprovalKind[R], draft: Callable[[str], R], *, user: AbstractUser | None, reason: str) -> R:
     """Put a request on record for a second person, and publish it. `draft` gets the reason: it locks the subject,
     checks the proposal and returns the inserted row. Without a user a rule of the merchant proposes.
 
@@ -50,7 +50,7 @@ def propose(kind: Kind[R], draft: Callable[[str], R], *, user: AbstractUser | No
     return request
 
 
-def approve(kind: Kind[R], request_id: int, *, user: AbstractUser, note: str) -> R:
+def approve(kind: ApprovalKind[R], request_id: int, *, user: AbstractUser, note: str) -> R:
     """Let it happen: by a second person, or by the proposer where one person may decide, after the wait.
 
     Raises `DomainError`: unknown_request, reason_missing, already_decided, not_allowed, own_proposal, too_early,
@@ -68,7 +68,7 @@ def approve(kind: Kind[R], request_id: int, *, user: AbstractUser, note: str) ->
     return request
 
 
-def refuse(kind: Kind[R], request_id: int, *, user: AbstractUser, note: str) -> R:
+def refuse(kind: ApprovalKind[R], request_id: int, *, user: AbstractUser, note: str) -> R:
     """End a request with a reason; the subject stays as it is. One's own is withdrawn instead.
 
     Raises `DomainError`: not_refusable, unknown_request, reason_missing, already_decided, not_allowed, own_proposal.
@@ -84,7 +84,7 @@ def refuse(kind: Kind[R], request_id: int, *, user: AbstractUser, note: str) -> 
     return request
 
 
-def withdraw(kind: Kind[R], request_id: int, *, user: AbstractUser, note: str) -> R:
+def withdraw(kind: ApprovalKind[R], request_id: int, *, user: AbstractUser, note: str) -> R:
     """The proposer takes a request back.
 
     Raises `DomainError`: not_refusable, unknown_request, reason_missing, already_decided, not_the_proposer.
@@ -100,7 +100,7 @@ def withdraw(kind: Kind[R], request_id: int, *, user: AbstractUser, note: str) -
     return request
 
 
-def words_of(kind: Kind[Any], text: str) -> str:
+def words_of(kind: ApprovalKind[Any], text: str) -> str:
     """What a person wrote, cut to its column. Raises `DomainError` reason_missing."""
     words = text.strip()[: kind.longest_words]
     if not words and kind.needs_note:
@@ -108,13 +108,13 @@ def words_of(kind: Kind[Any], text: str) -> str:
     return words
 
 
-def _last_words(kind: Kind[Any], text: str) -> str:
+def _last_words(kind: ApprovalKind[Any], text: str) -> str:
     if not kind.is_refusable:
         raise errors.not_refusable()
     return words_of(kind, text)
 
 
-def check_approver(kind: Kind[R], request: R, user: AbstractUser, *, now: datetime) -> None:
+def check_approver(kind: ApprovalKind[R], request: R, user: AbstractUser, *, now: datetime) -> None:
     """Raises `DomainError`: already_decided, not_allowed, own_proposal, too_early, beyond_limit."""
     _check_right(kind, request, user)
     if request.proposer_id == user.pk:
@@ -122,7 +122,7 @@ def check_approver(kind: Kind[R], request: R, user: AbstractUser, *, now: dateti
     check_limit(user, kind.approve_limit, kind.amount_of(request))
 
 
-def _check_right(kind: Kind[R], request: R, user: AbstractUser) -> None:
+def _check_right(kind: ApprovalKind[R], request: R, user: AbstractUser) -> None:
     _check_waiting(request)
     if not user.has_perm(kind.may_approve):
         raise errors.not_allowed()
@@ -133,7 +133,7 @@ def _check_waiting(request: Request) -> None:
         raise errors.already_decided(request.status_label)
 
 
-def _check_alone(kind: Kind[R], request: R, now: datetime) -> None:
+def _check_alone(kind: ApprovalKind[R], request: R, now: datetime) -> None:
     """A shop of one person may have switched this on; then after a wait, and marked."""
     alone_from = kind.alone_from(request)
     if alone_from is None:
@@ -142,18 +142,18 @@ def _check_alone(kind: Kind[R], request: R, now: datetime) -> None:
         raise errors.too_early(math.ceil((alone_from - now) / timedelta(minutes=1)))
 
 
-def _apply(kind: Kind[R], request: R, user: AbstractUser | None, note: str) -> None:
+def _apply(kind: ApprovalKind[R], request: R, user: AbstractUser | None, note: str) -> None:
     proof = kind.record(request, Step.APPROVED, user, _marked(request, note))
     kind.apply(request, Approval(user, note, proof))
 
 
-def _end(kind: Kind[R], request: R, step: Step, user: AbstractUser, words: str) -> None:
+def _end(kind: ApprovalKind[R], request: R, step: Step, user: AbstractUser, words: str) -> None:
     _save_decision(kind, request)
     kind.record(request, step, user, words)
     kind.release(request, step, user, words)
 
 
-def _save_decision(kind: Kind[R], request: R) -> None:
+def _save_decision(kind: ApprovalKind[R], request: R) -> None:
     """Write the decision with one UPDATE that the old state guards; a lock that a kind forgot does no harm then."""
     written = bulk.update_rows(kind.model, [request], kind.decision_columns, guard=kind.waiting_guard)
     if written != 1:

@@ -16,7 +16,7 @@ class MoneyLimit(models.Model):
     Without a row the permission alone decides, except for a refund without approval: that is zero then.
     """
 
-    class Action(models.TextChoices):
+    class LimitedAction(models.TextChoices):
         REFUND_ALONE = "refund_alone", _("refund without approval")
         APPROVE_REFUND = "approve_refund", _("approve a refund")
         PROPOSE_SETTLEMENT = "propose_settlement", _("propose a manual settlement")
@@ -25,7 +25,7 @@ class MoneyLimit(models.Model):
 
     role = models.ForeignKey("auth.Group", models.CASCADE, related_name="+", verbose_name=_("role"))
     action = models.CharField(
-        pgettext_lazy("money limit", "action"), max_length=20, choices=Action.choices, db_column="deed"
+        pgettext_lazy("money limit", "action"), max_length=20, choices=LimitedAction.choices, db_column="deed"
     )
     amount = MoneyField(_("up to"))
 

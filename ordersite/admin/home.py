@@ -90,7 +90,7 @@ def _reviews(request: HttpRequest) -> list[Waiting]:
     return [tile for tile in found if tile is not None]
 
 
-def _review(kind: kinds.Kind[Any], user: User) -> Waiting | None:
+def _review(kind: kinds.ApprovalKind[Any], user: User) -> Waiting | None:
     rows = notify.waiting_for(kind, user)
     oldest = rows.order_by(kind.since_column).values_list(kind.since_column, flat=True).first()
     address = reverse(kind.list_url_name) + "?state=for_me"

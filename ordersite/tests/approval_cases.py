@@ -13,7 +13,7 @@ from django.contrib.auth.models import Group, Permission, User
 from django.utils import timezone
 
 from orders.approvals import limit_changes, switches
-from orders.approvals.kinds import Kind
+from orders.approvals.kinds import ApprovalKind
 from orders.approvals.limit_changes import LIMIT
 from orders.approvals.switches import SWITCHES
 from orders.models import ChangeRequest, Merchant, MoneyLimit, Order, OrderEvent
@@ -96,7 +96,7 @@ def propose_switches(merchant: Merchant, user: User) -> ChangeRequest:
 
 
 def propose_limit(role: Group, user: User) -> ChangeRequest:
-    action = MoneyLimit.Action.APPROVE_REFUND
+    action = MoneyLimit.LimitedAction.APPROVE_REFUND
     return limit_changes.propose(role, action, Decimal("50.00"), user=user, reason="x")
 
 
@@ -133,7 +133,7 @@ def staff_with(name: str, *rights: str) -> User:
     return User.objects.get(pk=user.pk)
 
 
-def set_limit(user: User, action: MoneyLimit.Action, amount: Decimal) -> None:
+def set_limit(user: User, action: MoneyLimit.LimitedAction, amount: Decimal) -> None:
     MoneyLimit.objects.update_or_create(role=user.groups.get(), action=action, defaults={"amount": amount})
 
 
@@ -146,7 +146,7 @@ def world() -> dict[str, list[dict[str, Any]]]:
     }
 
 
-def let_one_decide(kind: Kind[Any], request: Any, *, minutes_ago: int) -> None:
+def let_one_decide(kind: ApprovalKind[Any], request: Any, *, minutes_ago: int) -> None:
     """Make the shop one that lets a single operator decide after 30 minutes, and the request that old."""
     Merchant.objects.update(allows_single_operator=True, single_operator_wait_minutes=30)
     at = timezone.now() - timedelta(minutes=minutes_ago)

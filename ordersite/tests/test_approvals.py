@@ -11,7 +11,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.core import mail
 
-from orders.approvals.kinds import Kind, registered
+from orders.approvals.kinds import ApprovalKind, registered
 from orders.approvals.mail import send_staff_mail
 from orders.approvals.workflow import approve, refuse, withdraw
 from ordersite import relay
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.django_db
 CENT = Decimal("0.01")
 
 
-def kinds_that(fits: Callable[[Kind[Any]], Any]) -> pytest.MarkDecorator:
+def kinds_that(fits: Callable[[ApprovalKind[Any]], Any]) -> pytest.MarkDecorator:
     chosen = [kind for kind in registered() if fits(kind)]
     return pytest.mark.parametrize("kind", chosen, ids=[kind.key for kind in chosen])
 
@@ -32,13 +32,13 @@ EVERY = kinds_that(lambda kind: True)
 REFUSABLE = kinds_that(lambda kind: kind.is_refusable)
 
 
-def proposed(kind: Kind[Any]) -> tuple[Any, User]:
+def proposed(kind: ApprovalKind[Any]) -> tuple[Any, User]:
     """A waiting request, and its proposer, who also has the right to approve."""
     case, proposer = CASES[kind.key], staff_with("li", kind.may_propose, kind.may_approve)
     return case.propose(case.build(), proposer), proposer
 
 
-def second_person(kind: Kind[Any], name: str = "wang") -> User:
+def second_person(kind: ApprovalKind[Any], name: str = "wang") -> User:
     return staff_with(name, kind.may_approve)
 
 
@@ -56,7 +56,7 @@ def test_every_kind_has_a_case() -> None:
 
 
 @EVERY
-def test_second_person_approves(kind: Kind[Any]) -> None:
+def test_second_person_approves(kind: ApprovalKind[Any]) -> None:
     request, _proposer = proposed(kind)
     wang = second_person(kind)
 
@@ -68,7 +68,7 @@ def test_second_person_approves(kind: Kind[Any]) -> None:
 
 
 @EVERY
-def test_proposer_cannot_approve(kind: Kind[Any]) -> None:
+def test_proposer_cannot_approve(kind: ApprovalKind[Any]) -> None:
     request, proposer = proposed(kind)
 
     code = refusal(lambda: approve(kind, request.pk, user=proposer, note="mine"))
@@ -77,7 +77,7 @@ def test_proposer_cannot_approve(kind: Kind[Any]) -> None:
 
 
 @kinds_that(lambda kind: kind.needs_note)
-def test_a_decision_needs_a_note(kind: Kind[Any]) -> None:
+def test_a_decision_needs_a_note(kind: ApprovalKind[Any]) -> None:
     request, _proposer = proposed(kind)
     wang = second_person(kind)
 
@@ -87,7 +87,7 @@ def test_a_decision_needs_a_note(kind: Kind[Any]) -> None:
 
 
 @EVERY
-def test_nobody_approves_without_the_right(kind: Kind[Any]) -> None:
+def test_nobody_approves_without_the_right(kind: ApprovalKind[Any]) -> None:
     request, _proposer = proposed(kind)
     outsider = staff_with("zhao", kind.may_propose)
 
@@ -97,7 +97,7 @@ def test_nobody_approves_without_the_right(kind: Kind[Any]) -> None:
 
 
 @REFUSABLE
-def test_nobody_proposes_without_the_right(kind: Kind[Any]) -> None:
+def test_nobody_proposes_without_the_right(kind: ApprovalKind[Any]) -> None:
     case, outsider = CASES[kind.key], staff_with("zhao", kind.may_approve)
     subject = case.build()
 
@@ -109,7 +109,7 @@ def test_nobody_proposes_without_the_right(kind: Kind[Any]) -> None:
 @EVERY
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
-def test_two_at_once_have_one_effect(kind: Kind[Any]) -> None:
+def test_two_at_once_have_one_effect(kind: ApprovalKind[Any]) -> None:
     request, _proposer = proposed(kind)
     wang, zhao = second_person(kind), second_person(kind, "zhao")
 
@@ -123,7 +123,7 @@ def test_two_at_once_have_one_effect(kind: Kind[Any]) -> None:
 
 
 @kinds_that(lambda kind: kind.approve_limit)
-def test_limit_of_the_approver_holds(kind: Kind[Any]) -> None:
+def test_limit_of_the_approver_holds(kind: ApprovalKind[Any]) -> None:
     request, _proposer = proposed(kind)
     amount, wang = kind.amount_of(request), second_person(kind)
     assert amount is not None
@@ -139,7 +139,7 @@ def test_limit_of_the_approver_holds(kind: Kind[Any]) -> None:
 
 
 @kinds_that(lambda kind: kind.propose_limit)
-def test_limit_of_the_proposer_holds(kind: Kind[Any]) -> None:
+def test_limit_of_the_proposer_holds(kind: ApprovalKind[Any]) -> None:
     case, li = CASES[kind.key], staff_with("li", kind.may_propose)
     subject = case.build()
     assert kind.propose_limit is not None
@@ -151,7 +151,7 @@ def test_limit_of_the_proposer_holds(kind: Kind[Any]) -> None:
 
 
 @REFUSABLE
-def test_second_person_refuses(kind: Kind[Any]) -> None:
+def test_second_person_refuses(kind: ApprovalKind[Any]) -> None:
     request, proposer = proposed(kind)
     wang, outsider = second_person(kind), staff_with("zhao", kind.may_propose)
 
@@ -168,7 +168,7 @@ def test_second_person_refuses(kind: Kind[Any]) -> None:
 
 
 @REFUSABLE
-def test_proposer_withdraws(kind: Kind[Any]) -> None:
+def test_proposer_withdraws(kind: ApprovalKind[Any]) -> None:
     request, proposer = proposed(kind)
     wang = second_person(kind)
 
@@ -181,7 +181,7 @@ def test_proposer_withdraws(kind: Kind[Any]) -> None:
 
 
 @kinds_that(lambda kind: not kind.is_refusable)
-def test_what_is_only_approved_ends_no_other_way(kind: Kind[Any]) -> None:
+def test_what_is_only_approved_ends_no_other_way(kind: ApprovalKind[Any]) -> None:
     request, proposer = proposed(kind)
     wang = second_person(kind)
 
@@ -194,7 +194,7 @@ def test_what_is_only_approved_ends_no_other_way(kind: Kind[Any]) -> None:
 
 
 @kinds_that(lambda kind: kind.key in CASES and CASES[kind.key].is_of_a_shop)
-def test_single_operator_waits(kind: Kind[Any]) -> None:
+def test_single_operator_waits(kind: ApprovalKind[Any]) -> None:
     request, proposer = proposed(kind)
 
     let_one_decide(kind, request, minutes_ago=29)
@@ -207,7 +207,7 @@ def test_single_operator_waits(kind: Kind[Any]) -> None:
 
 
 @kinds_that(lambda kind: kind.event)
-def test_approvers_are_notified_and_not_the_proposer(kind: Kind[Any]) -> None:
+def test_approvers_are_notified_and_not_the_proposer(kind: ApprovalKind[Any]) -> None:
     second_person(kind)
     request, _proposer = proposed(kind)
 

@@ -26,11 +26,13 @@ LOWEST = (
     ("ordersite.server",),
 )
 ORDERS = (
+    ("actions",),
     ("labels",),
     ("models",),
     ("machine", "errors", "clients"),
     ("database_triggers",),
     ("history",),
+    ("changes",),
     ("lifecycle",),
     ("approvals", "closing", "intake"),
     ("about", "serializers"),
@@ -38,7 +40,7 @@ ORDERS = (
 )
 PAYMENTS = (
     ("providers", "models", "references", "database_triggers"),
-    ("accounts", "cases", "approvals"),
+    ("accounts", "cases"),
     ("provider_calls",),
     ("lifecycle",),
     ("notifications", "polling", "refunds", "manual"),

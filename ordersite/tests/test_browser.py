@@ -123,7 +123,7 @@ def test_an_order_goes_all_the_way(site: Site, browser: Browser) -> None:
     assert "The history is whole" in site.manage("verify_history")
 
 
-def test_a_code_is_paid_and_the_waiting_page_turns(site: Site, browser: Browser) -> None:
+def test_waiting_page_follows_a_paid_code(site: Site, browser: Browser) -> None:
     """With the keys alone: the way to pay is chosen, the order sent; the code's page turns when its money is there."""
     page = open_page(browser, DESKTOP)
     page.goto(f"{site.url}/checkout/")

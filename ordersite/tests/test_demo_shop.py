@@ -71,7 +71,7 @@ def test_the_checkout_offers_the_accounts_that_there_are(shop: Path) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_code_is_scanned_and_the_page_turns(box: Running, shop: Path) -> None:
+def test_scanned_code_moves_the_page_on(box: Running, shop: Path) -> None:
     page_url = buy("demo-wechatpay")
     payment = Payment.objects.get()
     assert page_url == f"/pay/return/{payment.reference}/"

@@ -10,7 +10,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from orders.admin.review import Effect, ReviewButtonsMixin, ReviewColumnsMixin, review_actions
-from orders.approvals.kinds import Kind
+from orders.approvals.kinds import ApprovalKind
 from orders.models import OrderStatus
 from ordersite.lib.adminkit import badges, columns
 from ordersite.lib.adminkit.confirmed import Confirmed
@@ -19,7 +19,7 @@ from ordersite.lib.adminkit.search import ShapeSearchMixin
 from payments.models import MoneyProposal
 
 
-def actions(kind: Kind[Any]) -> tuple[Confirmed, ...]:
+def actions(kind: ApprovalKind[Any]) -> tuple[Confirmed, ...]:
     return review_actions(
         kind,
         approve=Effect(

@@ -43,14 +43,14 @@ class AddLimitForm(AmountForm):
     role = RoleField(Group.objects.order_by("id"), label=_("role"), widget=fields.select())
     action = forms.ChoiceField(
         label=pgettext_lazy("money limit", "action"),
-        choices=MoneyLimit.Action.choices,
+        choices=MoneyLimit.LimitedAction.choices,
         widget=fields.select(),
     )
     field_order = ("role", "action", "amount", "reason")
 
 
 def _propose(request: HttpRequest, limit: MoneyLimit, data: Mapping[str, Any]) -> str | Promise:
-    action = MoneyLimit.Action(limit.action)
+    action = MoneyLimit.LimitedAction(limit.action)
     return outcome_of(
         limit_changes.propose(
             limit.role, action, data.get("amount"), user=person(request), reason=data["reason"]
@@ -93,7 +93,7 @@ class MoneyLimitAdmin(AddByFormMixin, ConfirmedActionsMixin, ReadOnlyAdmin):
     )
 
     def create(self, request: HttpRequest, data: Mapping[str, Any]) -> HttpResponse:
-        action = MoneyLimit.Action(data["action"])
+        action = MoneyLimit.LimitedAction(data["action"])
         change = limit_changes.propose(
             data["role"], action, data["amount"], user=person(request), reason=data["reason"]
         )

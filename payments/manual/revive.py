@@ -120,7 +120,7 @@ class Revival(OrderKind[RevivalRequest]):
     model = RevivalRequest
     may_propose = "payments.propose_revivalrequest"
     may_approve = "payments.approve_revivalrequest"
-    approve_limit = MoneyLimit.Action.APPROVE_REVIVAL
+    approve_limit = MoneyLimit.LimitedAction.APPROVE_REVIVAL
     tile = _("revivals to review")
 
     def lock(self, request_id: int) -> RevivalRequest:

@@ -272,8 +272,8 @@ class Settlement(OrderKind[SettlementRequest]):
     model = SettlementRequest
     may_propose = "payments.propose_settlementrequest"
     may_approve = "payments.approve_settlementrequest"
-    propose_limit = MoneyLimit.Action.PROPOSE_SETTLEMENT
-    approve_limit = MoneyLimit.Action.APPROVE_SETTLEMENT
+    propose_limit = MoneyLimit.LimitedAction.PROPOSE_SETTLEMENT
+    approve_limit = MoneyLimit.LimitedAction.APPROVE_SETTLEMENT
     tile = _("manual settlements to review")
 
     def lock(self, request_id: int) -> SettlementRequest:

@@ -12,7 +12,7 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from orders.approvals.errors import unknown_request
-from orders.approvals.kinds import Approval, Kind, Step
+from orders.approvals.kinds import Approval, ApprovalKind, Step
 from orders.history.lines import Evidence
 from orders.models import Merchant
 from ordersite.queue import wakeups
@@ -21,7 +21,7 @@ from payments.reconciliation import errors
 from payments.reconciliation.settle import TASK
 
 
-class StatementSettlement(Kind[Statement]):
+class StatementSettlement(ApprovalKind[Statement]):
     """An approval is a mark on the statement, which a worker finds and settles line by line.
 
     It needs no note, and nothing is refused or withdrawn: a file that nobody approves settles nothing.

@@ -60,7 +60,9 @@ def _decided_at_once(request: RefundRequest) -> str:
     if request.proposer is None:
         return How.RULE
     total = _alone_before(request) + request.amount
-    return How.LIMIT if is_within(request.proposer, MoneyLimit.Action.REFUND_ALONE, total) else How.NOBODY
+    return (
+        How.LIMIT if is_within(request.proposer, MoneyLimit.LimitedAction.REFUND_ALONE, total) else How.NOBODY
+    )
 
 
 def _alone_before(request: RefundRequest) -> Decimal:
@@ -77,7 +79,7 @@ class RefundKind(OrderKind[RefundRequest]):
     model = RefundRequest
     may_propose = "payments.request_refund"
     may_approve = "payments.approve_refund"
-    approve_limit = MoneyLimit.Action.APPROVE_REFUND
+    approve_limit = MoneyLimit.LimitedAction.APPROVE_REFUND
     tile = _("refunds to approve")
     since_column = "created_at"
     decision_columns = (

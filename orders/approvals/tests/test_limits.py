@@ -37,11 +37,13 @@ def limits() -> list[tuple[str, Decimal]]:
 
 def proposed(role: str, amount: str | None, user: User) -> ChangeRequest:
     named, sum_ = Group.objects.get(name=role), None if amount is None else Decimal(amount)
-    return limit_changes.propose(named, MoneyLimit.Action.APPROVE_REFUND, sum_, user=user, reason="旺季")
+    return limit_changes.propose(
+        named, MoneyLimit.LimitedAction.APPROVE_REFUND, sum_, user=user, reason="旺季"
+    )
 
 
 def test_old_limit_holds_until_approved() -> None:
-    limit("finance", MoneyLimit.Action.APPROVE_REFUND, "10.00")
+    limit("finance", MoneyLimit.LimitedAction.APPROVE_REFUND, "10.00")
     operations, auditor = person("ops", "operations"), person("aud", "auditor")
 
     request = proposed("finance", "50.00", operations)
@@ -63,7 +65,7 @@ def test_page_proposes_and_writes_nothing() -> None:
 
 
 def test_removal_is_a_change_too() -> None:
-    limit("finance", MoneyLimit.Action.APPROVE_REFUND, "10.00")
+    limit("finance", MoneyLimit.LimitedAction.APPROVE_REFUND, "10.00")
     request = proposed("finance", None, person("ops", "operations"))
     assert limits() == [("finance", Decimal("10.00"))]
 
@@ -88,7 +90,7 @@ def test_own_role_is_neither_proposed_nor_approved() -> None:
 def test_changed_meanwhile_is_refused() -> None:
     operations, auditor = person("ops", "operations"), person("aud", "auditor")
     request = proposed("finance", "50.00", operations)
-    limit("finance", MoneyLimit.Action.APPROVE_REFUND, "20.00")
+    limit("finance", MoneyLimit.LimitedAction.APPROVE_REFUND, "20.00")
 
     with pytest.raises(DomainError, match="changed_meanwhile"):
         workflow.approve(LIMIT, request.pk, user=auditor, note="ok")

@@ -237,7 +237,7 @@ def test_attempt_unknown_there_is_left_to_polling(box: Running) -> None:
     assert left.next_query_at == left.close_wanted_at + timedelta(minutes=1)
 
 
-def test_other_providers_attempt_turns_out_paid(box: Running) -> None:
+def test_other_providers_attempt_is_found_paid(box: Running) -> None:
     first = start_sandbox_attempt(sandbox_alipay(box))
     pay_in_sandbox(box, first)
     with pytest.raises(DomainError, match="order_not_payable"):

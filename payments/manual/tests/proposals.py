@@ -11,7 +11,7 @@ from typing import Any
 
 from django.contrib.auth.models import Group, User
 
-from orders.approvals.kinds import Kind
+from orders.approvals.kinds import ApprovalKind
 from orders.approvals.workflow import approve
 from orders.models import MoneyLimit, Order, OrderEvent, Proposal
 from orders.tests.builders import build_order, build_order_in
@@ -33,7 +33,7 @@ def person(name: str, role: str = "finance") -> User:
     return user
 
 
-def limit(role: str, action: MoneyLimit.Action, amount: str) -> None:
+def limit(role: str, action: MoneyLimit.LimitedAction, amount: str) -> None:
     MoneyLimit.objects.create(role=Group.objects.get(name=role), action=action, amount=Decimal(amount))
 
 
@@ -91,7 +91,7 @@ def looking_at_once(request: Proposal) -> list[bool]:
     return seen
 
 
-def deciding_at_once(kind: Kind[Any], request: Proposal) -> list[str]:
+def deciding_at_once(kind: ApprovalKind[Any], request: Proposal) -> list[str]:
     """Two people approve at the same time through the door: the codes of those who were refused."""
     codes: list[str] = []
 

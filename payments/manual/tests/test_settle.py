@@ -46,7 +46,7 @@ from payments.tests import builders as build
 from payments.tests.steps import run_together
 
 AT = datetime(2026, 11, 22, 6, 2, 9, tzinfo=UTC)
-Action = MoneyLimit.Action
+Action = MoneyLimit.LimitedAction
 pytestmark = pytest.mark.django_db
 
 

@@ -187,7 +187,7 @@ def test_a_fresh_payment_that_the_file_lacks_may_come_tomorrow() -> None:
     assert settle.raise_cases(statement) == 0
 
 
-def test_a_refund_that_we_know_is_no_finding() -> None:
+def test_a_known_refund_is_matched() -> None:
     account = account_at("wechatpay")
     payment = paid(account)
     known = refund(payment, "10.00")

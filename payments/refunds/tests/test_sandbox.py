@@ -55,7 +55,7 @@ def paid_at(box: Running, provider: str) -> Payment:
     return settled
 
 
-def run_lane(request: RefundRequest) -> RefundRequest:
+def run_refund(request: RefundRequest) -> RefundRequest:
     PaymentAccount.objects.update(next_call_at=None)
     RefundRequest.objects.update(ordered_at=None)  # the providers' distance is another test's matter
     waiting = RefundRequest.objects.filter(pk=request.pk, next_try_at__isnull=False)
@@ -67,7 +67,7 @@ def run_lane(request: RefundRequest) -> RefundRequest:
 def until_ended(request: RefundRequest) -> RefundRequest:
     """Have it asked for until the provider has ended it: half a second where it works at its own pace."""
     for _try in range(20):
-        now = run_lane(request)
+        now = run_refund(request)
         if now.status not in ("approved", "ordered"):
             return now
         time.sleep(0.1)
@@ -103,7 +103,7 @@ def test_a_part_and_the_rest_go_back_and_refund_the_order(box: Running, provider
 def test_a_lost_answer_refunds_once(box: Running, provider: str) -> None:
     payment = paid_at(box, provider)
     fault(box, provider, "lost_answer")
-    request = run_lane(ask_back(payment, "60.00"))
+    request = run_refund(ask_back(payment, "60.00"))
     done = until_ended(request)
     assert state(done) == ("succeeded", Decimal("60.00"), ZERO)
     assert done.attempts >= 2
@@ -113,8 +113,8 @@ def test_a_lost_answer_refunds_once(box: Running, provider: str) -> None:
 @pytest.mark.parametrize("provider", ["alipay", "wechatpay"])
 def test_what_the_provider_works_on_stays_reserved(box: Running, provider: str) -> None:
     fault(box, provider, "processing", value=600)
-    request = run_lane(ask_back(paid_at(box, provider), "60.00"))
-    request = run_lane(request)
+    request = run_refund(ask_back(paid_at(box, provider), "60.00"))
+    request = run_refund(request)
     assert state(request) == ("ordered", ZERO, Decimal("60.00"))
     box.control("settle_refund", refund_reference=request.reference, state="succeeded")
     assert state(until_ended(request)) == ("succeeded", Decimal("60.00"), ZERO)
@@ -125,7 +125,7 @@ def test_what_hangs_at_wechat_waits_for_a_person_and_may_end_well(box: Running) 
     request = until_ended(ask_back(paid_at(box, "wechatpay"), "60.00"))
     assert (state(request), cases()) == (("abnormal", ZERO, Decimal("60.00")), ["refund_trouble"])
     box.control("settle_refund", refund_reference=request.reference, state="succeeded")
-    assert state(run_lane(request)) == ("succeeded", Decimal("60.00"), ZERO)
+    assert state(run_refund(request)) == ("succeeded", Decimal("60.00"), ZERO)
 
 
 def test_what_wechat_closes_has_failed_and_is_released(box: Running) -> None:
