@@ -19,7 +19,7 @@ class StatementLineQuerySet(models.QuerySet["StatementLine"]):
 
     def settleable(self) -> Self:
         """Lines about a payment of ours, of equal amount, missing here and not settled yet."""
-        kinds = (StatementLine.Kind.PAYMENT, StatementLine.Kind.REFUND)
+        kinds = (StatementLine.LineKind.PAYMENT, StatementLine.LineKind.REFUND)
         return self.filter(
             result=StatementLine.Result.MISSING_HERE,
             outcome="",
@@ -30,7 +30,7 @@ class StatementLineQuerySet(models.QuerySet["StatementLine"]):
 
     def unexplained_payments(self) -> Self:
         """Payments in the file that are missing here, or here with another amount."""
-        return self.filter(kind=StatementLine.Kind.PAYMENT, result__in=OPEN_DIFFERENCES)
+        return self.filter(kind=StatementLine.LineKind.PAYMENT, result__in=OPEN_DIFFERENCES)
 
 
 class StatementLine(models.Model):
@@ -40,7 +40,7 @@ class StatementLine(models.Model):
     this file or another: a second one is DUPLICATE. `outcome` is what settling it came to, `settled_at` when.
     """
 
-    class Kind(models.TextChoices):
+    class LineKind(models.TextChoices):
         PAYMENT = "payment", pgettext_lazy("statement line", "payment")
         REFUND = "refund", pgettext_lazy("statement line", "refund")
         OTHER = "other", pgettext_lazy("statement line", "no money moved")
@@ -71,7 +71,7 @@ class StatementLine(models.Model):
         verbose_name=_("payment account"),
     )
     number = models.PositiveIntegerField(_("line number"), null=True, blank=True)
-    kind = models.CharField(_("kind"), max_length=10, choices=Kind.choices)
+    kind = models.CharField(_("kind"), max_length=10, choices=LineKind.choices)
     reference = models.CharField(_("merchant reference"), max_length=64, default="", blank=True)
     provider_reference = models.CharField(_("provider's reference"), max_length=64, default="", blank=True)
     refund_reference = models.CharField(_("refund reference"), max_length=64, default="", blank=True)

@@ -30,7 +30,7 @@ MOST_CASES = 500
 # Before that a bill of tomorrow may still bring it.
 MISSING_THERE_AFTER = timedelta(days=1)
 DONE = (Outcome.APPLIED, Outcome.REFUND_APPLIED)
-R, K = StatementLine.Result, StatementLine.Kind
+R, K = StatementLine.Result, StatementLine.LineKind
 
 logger = logging.getLogger(__name__)
 
