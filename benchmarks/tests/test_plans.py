@@ -62,7 +62,7 @@ def test_the_check_sees_a_whole_table_read(filled: Any) -> None:
     assert _scans(lambda: Order.objects.filter(note="x").first()) != []
 
 
-def test_creating_reading_and_cancelling_use_indexes(filled: Any) -> None:
+def test_create_read_and_cancel_use_indexes(filled: Any) -> None:
     def work() -> None:
         body = order_body()
         number = post_order(filled, body).json()["number"]

@@ -42,7 +42,7 @@ def knock(client: Client, method: str, address: str) -> int:
     return status
 
 
-def test_every_route_has_a_line_and_every_line_a_route() -> None:
+def test_routes_and_table_rows_correspond() -> None:
     known = {route for _method, route in read_matrix()}
     assert {route.text for route in routes()} - known == set()
     assert known - {route.text for route in routes()} == set()

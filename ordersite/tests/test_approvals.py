@@ -207,7 +207,7 @@ def test_single_operator_waits(kind: ApprovalKind[Any]) -> None:
 
 
 @kinds_that(lambda kind: kind.event)
-def test_approvers_are_notified_and_not_the_proposer(kind: ApprovalKind[Any]) -> None:
+def test_only_others_than_proposer_are_notified(kind: ApprovalKind[Any]) -> None:
     second_person(kind)
     request, _proposer = proposed(kind)
 

@@ -229,7 +229,7 @@ def test_imports_stand_at_the_top(module: str, path: Path) -> None:
     assert hidden == []
 
 
-def test_adapters_see_neither_models_nor_tasks_nor_settings() -> None:
+def test_adapters_import_no_models_or_settings() -> None:
     for module, path in MODULES:
         if not any(within(module, room) for room in ("payments.providers", "logistics.carriers")):
             continue
@@ -260,7 +260,7 @@ def test_every_published_event_is_in_the_flow() -> None:
     assert published_names() - set(FLOW) == set()
 
 
-def test_every_event_of_the_flow_is_published_and_named_noun_past() -> None:
+def test_flow_events_are_published_and_named() -> None:
     assert set(FLOW) - published_names() == set()
     assert [name for name in FLOW if not re.fullmatch(r"[a-z]+\.[a-z]+(_[a-z]+)*", name)] == []
 

@@ -152,7 +152,7 @@ def test_unionpay_takes_the_buyer_there_and_back(site: Site, browser: Browser) -
     expect(page.locator("main")).to_contain_text("已支付", timeout=5_000)
 
 
-def test_the_button_locks_at_once_and_one_purchase_is_one_order(site: Site, browser: Browser) -> None:
+def test_double_submit_creates_one_order(site: Site, browser: Browser) -> None:
     page = open_page(browser, PHONE)
     page.goto(f"{site.url}/checkout/")
     page.select_option("#id_quantity", "2")
@@ -164,7 +164,7 @@ def test_the_button_locks_at_once_and_one_purchase_is_one_order(site: Site, brow
     assert len([url for url in sent if "/checkout/" in url]) == 1
 
 
-def test_a_failed_request_counts_down_and_opens_again(site: Site, browser: Browser) -> None:
+def test_button_reopens_after_a_failed_request(site: Site, browser: Browser) -> None:
     page = open_page(browser, PHONE)
     page.goto(f"{site.url}/checkout/")
     page.route(
@@ -178,7 +178,7 @@ def test_a_failed_request_counts_down_and_opens_again(site: Site, browser: Brows
     expect(page.locator("#submit")).to_have_text("提交订单")
 
 
-def test_merchants_see_their_orders_and_may_switch_the_language(site: Site, browser: Browser) -> None:
+def test_merchants_can_switch_the_language(site: Site, browser: Browser) -> None:
     page = open_page(browser, DESKTOP)
     log_in(site, page, "shop", "/shop/orders/")
     assert urlsplit(page.url).path == "/shop/orders/"

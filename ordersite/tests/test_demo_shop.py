@@ -59,7 +59,7 @@ def test_an_older_demonstration_is_topped_up(box: Running, shop: Path) -> None:
 
 
 @pytest.mark.django_db
-def test_the_checkout_offers_the_accounts_that_there_are(shop: Path) -> None:
+def test_checkout_offers_existing_accounts(shop: Path) -> None:
     page = Client().get("/checkout/", headers={"Accept-Language": "zh-hans"}).content.decode()
     assert [page.count(f'value="{slug}"') for slug in ACCOUNTS] == [1] * 5
     assert [page.index(word) > 0 for word in ("支付宝", "微信支付", "银联")] == [True] * 3

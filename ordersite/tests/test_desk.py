@@ -73,7 +73,7 @@ def test_hidden_fields_change_no_row_of_any_page(client: Client) -> None:
 # --- the order page ---------------------------------------------------------------------------------------------
 
 
-def test_the_order_page_shows_the_order_without_the_whole_phone(client: Client) -> None:
+def test_order_page_masks_the_phone(client: Client) -> None:
     order = build_shipment().order
     log_in(client, "viewer")
     text = client.get(page_of(order)).content.decode()
@@ -85,7 +85,7 @@ def test_the_order_page_shows_the_order_without_the_whole_phone(client: Client) 
     assert "paid → shipped" in text
 
 
-def test_a_look_at_the_phone_is_recorded_before_it_is_shown(client: Client) -> None:
+def test_phone_access_is_recorded_before_display(client: Client) -> None:
     order = build_order()
     agent = log_in(client, "agent")
     assert "13800138000" in client.post(page_of(order, "phone/")).content.decode()
@@ -100,7 +100,7 @@ def test_who_may_not_see_phones_leaves_no_look(client: Client) -> None:
     assert PhoneLook.objects.count() == 0
 
 
-def test_staff_close_an_unpaid_order_with_a_reason(client: Client) -> None:
+def test_staff_close_unpaid_order_with_reason(client: Client) -> None:
     order = build_order()
     log_in(client, "agent")
     assert client.get(page_of(order, "do/close/")).status_code == 200
@@ -112,7 +112,7 @@ def test_staff_close_an_unpaid_order_with_a_reason(client: Client) -> None:
     assert LogEntry.objects.get().change_message == "close: buyer called"
 
 
-def test_closing_without_a_reason_or_after_payment_changes_nothing(client: Client) -> None:
+def test_invalid_close_changes_nothing(client: Client) -> None:
     pending, paid = build_order(), build_order_in("paid")
     log_in(client, "agent")
     assert client.post(page_of(pending, "do/close/"), {"reason": " "}).status_code == 200
@@ -152,7 +152,7 @@ def test_only_supervisors_hold(client: Client, role: str) -> None:
 # --- finding ----------------------------------------------------------------------------------------------------
 
 
-def test_what_a_customer_reads_out_leads_to_the_order(client: Client) -> None:
+def test_customers_numbers_lead_to_the_order(client: Client) -> None:
     values = build_world()
     order, parcel = Order.objects.get(payments__reference=REFERENCE), build_shipment()
     Payment.objects.update(provider_reference="2026112222001400000000000001")
@@ -167,7 +167,7 @@ def test_what_a_customer_reads_out_leads_to_the_order(client: Client) -> None:
     assert parcel.order.number in listed
 
 
-def test_an_unknown_term_finds_nothing_and_a_nul_does_no_harm(client: Client) -> None:
+def test_unknown_or_nul_term_finds_nothing(client: Client) -> None:
     order = build_order()
     log_in(client, "viewer")
     for term in ("no such thing", "1%", "\x00"):
@@ -177,7 +177,7 @@ def test_an_unknown_term_finds_nothing_and_a_nul_does_no_harm(client: Client) ->
 
 
 @pytest.mark.parametrize("lookup", ["buyer_phone__regex", "note__icontains", "buyer__name", "status__in"])
-def test_lookups_that_no_filter_offers_are_refused(client: Client, lookup: str) -> None:
+def test_unlisted_lookups_are_refused(client: Client, lookup: str) -> None:
     build_order()
     log_in(client, "viewer")
     assert client.get("/admin/orders/order/", {lookup: "1"}).status_code == 400
@@ -194,7 +194,7 @@ def count_queries(client: Client, address: str) -> int:
     return len(caught)
 
 
-def test_the_order_list_takes_at_most_twelve_queries_however_long_it_is(client: Client) -> None:
+def test_order_list_takes_at_most_12_queries(client: Client) -> None:
     log_in(client, "supervisor")
     order = build_order()
     few = count_queries(client, "/admin/orders/order/")
@@ -214,7 +214,7 @@ def many_deliveries(count: int) -> None:
             cursor.execute("ANALYZE rails_delivery")
 
 
-def test_the_last_page_of_a_big_table_is_read_from_its_end() -> None:
+def test_last_page_is_read_from_the_tables_end() -> None:
     many_deliveries(20_150)
     pages = BothEndsPaginator(Delivery.objects.order_by("-id"), 50)
     with CaptureQueriesContext(connection) as caught:
@@ -237,7 +237,7 @@ def test_a_filtered_count_stops_at_ten_thousand() -> None:
 # --- the rest of the desk ----------------------------------------------------------------------------------------
 
 
-def test_the_raw_call_is_shown_with_its_secrets_masked(client: Client) -> None:
+def test_raw_call_is_shown_with_masked_secrets(client: Client) -> None:
     values = build_world()
     log_in(client, "viewer")
     page = f"/admin/payments/paymentnotification/{values['payments.paymentnotification']}/change/"
@@ -246,7 +246,7 @@ def test_the_raw_call_is_shown_with_its_secrets_masked(client: Client) -> None:
     assert "<th>sign</th><td>01234567…" in text
 
 
-def test_replaying_a_verified_notification_puts_it_into_the_queue(client: Client) -> None:
+def test_replay_queues_a_verified_notification(client: Client) -> None:
     values = build_world()
     pk = values["payments.paymentnotification"]
     PaymentNotification.objects.update(verdict="verified", outcome="applied")
@@ -256,7 +256,7 @@ def test_replaying_a_verified_notification_puts_it_into_the_queue(client: Client
     assert (notice.outcome, notice.done_at, notice.attempts) == ("", None, 0)
 
 
-def test_a_row_of_the_machine_is_switched_off_at_once_and_audited(client: Client) -> None:
+def test_disabling_a_rule_is_audited(client: Client) -> None:
     rule = TransitionRule.objects.get(from_status="pending", action="pay", trigger=machine.NOTIFICATION)
     order = build_order()
     log_in(client, "operations")
@@ -301,7 +301,7 @@ def test_account_keys_go_in_and_do_not_come_out(client: Client) -> None:
     assert not PaymentAccount.objects.filter(slug="bad").exists()
 
 
-def test_the_home_page_counts_what_waits_and_leads_to_it(client: Client) -> None:
+def test_home_page_counts_and_links_pending_work(client: Client) -> None:
     build_world()
     log_in(client, "supervisor")
     text = client.get("/admin/").content.decode()

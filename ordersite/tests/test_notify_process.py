@@ -16,7 +16,7 @@ from payments.tests import builders as build
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def test_it_takes_calls_answers_probes_and_knows_no_pages(settings: Any) -> None:
+def test_serves_webhooks_and_probes_but_no_pages(settings: Any) -> None:
     body = build.alipay_body(build.build_payment(build.build_alipay()))
     settings.ROOT_URLCONF = "ordersite.notify_urls"
     settings.MIDDLEWARE = settings.MIDDLEWARE[:2]
@@ -39,7 +39,7 @@ def test_it_takes_calls_answers_probes_and_knows_no_pages(settings: Any) -> None
     ("serves", "urls", "status"),
     [("notify", "ordersite.notify_urls 2", 0), ("all", "ordersite.urls 10", 0), ("pages", "", 2)],
 )
-def test_the_environment_says_what_a_process_serves(serves: str, urls: str, status: int) -> None:
+def test_environment_selects_the_served_urls(serves: str, urls: str, status: int) -> None:
     code = "from ordersite import settings as s; print(s.ROOT_URLCONF, len(s.MIDDLEWARE))"
     done = subprocess.run(
         [sys.executable, "-c", code],

@@ -11,7 +11,7 @@ Told here through the real entrances. Beside these:
   `test_intake.py`, `test_intake_outage.py`;
 - a wrong amount, application or seller: `test_intake.py::test_a_genuine_call_that_does_not_fit_is_success_and_a_case`,
   the same for WeChat Pay and UnionPay in `test_wechatpay_flow.py` and `test_unionpay_flow.py`, and from an answer to our
-  own question in `payments/polling/tests/test_closing.py::test_wrong_amount_never_pays_and_never_closes`;
+  own question in `payments/polling/tests/test_closing.py::test_wrong_amount_neither_pays_nor_closes`;
 - bills of every form, cut, edited and of others: `payments/reconciliation/tests/test_statement_forms.py`.
 """
 
@@ -91,7 +91,7 @@ def close(order: Order) -> None:
     assert outcomes[1].result == "done"
 
 
-def test_paid_after_close_is_one_case_and_the_order_stays_closed() -> None:
+def test_paid_after_close_opens_one_case() -> None:
     payment = build.build_payment(build.build_alipay())
     close(payment.order)
     for _told_again in range(3):
@@ -153,7 +153,7 @@ def a_fault_in_the_database(message: str) -> Iterator[None]:
             cursor.execute("DROP FUNCTION peer_fault CASCADE" if is_postgres else "DROP TRIGGER peer_fault")
 
 
-def test_two_providers_paid_and_by_the_rule_the_second_gives_its_money_back(box: Running) -> None:
+def test_rule_refunds_second_providers_payment(box: Running) -> None:
     first, second = two_paid(box, "refund")
     PaymentAccount.objects.update(next_call_at=None)
     RefundRequest.objects.update(next_try_at=timezone.now())
@@ -165,7 +165,7 @@ def test_two_providers_paid_and_by_the_rule_the_second_gives_its_money_back(box:
     assert nothing_waits()
 
 
-def test_two_providers_paid_and_without_the_rule_a_person_is_waited_for(box: Running) -> None:
+def test_second_payment_without_rule_opens_case(box: Running) -> None:
     first, second = two_paid(box, "ask")
     assert (state(first), state(second)) == (("paid", "paid"), ("paid", "paid"))
     case = PaymentException.objects.get()
@@ -174,7 +174,7 @@ def test_two_providers_paid_and_without_the_rule_a_person_is_waited_for(box: Run
     assert nothing_waits()
 
 
-def test_a_handler_that_fails_is_run_again_and_the_money_counts_once() -> None:
+def test_retried_handler_counts_money_once() -> None:
     payment = build.build_payment(build.build_alipay())
     assert build.post_alipay(build.alipay_body(payment)).content == b"success"
     with a_fault_in_the_database("no space left"):
@@ -196,9 +196,7 @@ def test_a_handler_that_fails_is_run_again_and_the_money_counts_once() -> None:
         ({"app_id": "2021000000000099"}, "wrong_account"),
     ],
 )
-def test_a_wrong_amount_or_application_is_stored_and_alarmed_and_not_applied(
-    changes: dict[str, str], kind: str
-) -> None:
+def test_wrong_amount_or_app_is_not_applied(changes: dict[str, str], kind: str) -> None:
     payment = build.build_payment(build.build_alipay())
     before = fresh(payment).order.history_hash
     assert build.post_alipay(build.alipay_body(payment, **changes)).content == b"success"
@@ -235,7 +233,7 @@ def expire_within_a_minute() -> None:
 
 
 @pytest.mark.postgres
-def test_ten_thousand_orders_expire_in_one_minute_and_are_drained() -> None:
+def test_10000_overdue_orders_are_all_closed() -> None:
     expire_within_a_minute()
     with CaptureQueriesContext(connection) as queries:
         close_overdue()
@@ -264,7 +262,7 @@ def imported(path: Path, *options: str) -> dict[str, Any]:
     return found
 
 
-def test_a_bill_with_odd_rows_gives_each_its_state_and_tells_no_buyer(tmp_path: Path) -> None:
+def test_odd_bill_rows_each_get_their_state(tmp_path: Path) -> None:
     account = account_at("alipay")
     settled, stuck, untouched = paid(account), attempt(account), attempt(account)
     back = refund(settled, "9.90")
@@ -290,7 +288,7 @@ def test_a_bill_with_odd_rows_gives_each_its_state_and_tells_no_buyer(tmp_path: 
     assert told["order.paid"] == 1
 
 
-def test_a_bill_cut_shuffled_or_edited_is_refused_or_changes_nothing(tmp_path: Path) -> None:
+def test_damaged_bill_changes_nothing(tmp_path: Path) -> None:
     account = account_at("alipay")
     stuck, other = attempt(account), attempt(account)
     rows = [row_of(stuck), row_of(paid(account)), row_of(other, amount="1.00")]

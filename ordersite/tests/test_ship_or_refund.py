@@ -41,7 +41,7 @@ def left_while_asked_back(order: Order) -> bool:
 
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
-def test_the_race_itself_a_look_before_the_lock_lets_a_parcel_leave() -> None:
+def test_read_before_lock_lets_a_parcel_leave() -> None:
     order, payment = paid_order()
     looked, asked = threading.Event(), threading.Event()
 
@@ -67,7 +67,7 @@ def test_the_race_itself_a_look_before_the_lock_lets_a_parcel_leave() -> None:
 
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
-def test_ship_and_refund_at_once_never_let_a_parcel_leave_after_the_request() -> None:
+def test_no_parcel_leaves_after_the_request() -> None:
     for _round in range(8):
         order, payment = paid_order()
         row = parcel_of(order)

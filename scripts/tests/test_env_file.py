@@ -11,7 +11,7 @@ from scripts import env_file
 CALLS = {"text", "flag", "integer", "decimal_number", "words", "checked"}
 
 
-def test_the_file_is_private_and_holds_keys_that_the_settings_accept(tmp_path: Path) -> None:
+def test_private_and_accepted_by_the_settings(tmp_path: Path) -> None:
     path = tmp_path / ".env"
 
     assert env_file.ensure(path) is True
@@ -38,7 +38,7 @@ def test_two_files_share_no_key() -> None:
     assert not set(first.values()) & set(second.values())
 
 
-def test_the_example_explains_every_variable_that_the_settings_read() -> None:
+def test_example_explains_every_setting() -> None:
     tree = ast.parse((env_file.ROOT / "ordersite" / "settings.py").read_text(encoding="utf-8"))
     read = {
         str(node.args[0].value)

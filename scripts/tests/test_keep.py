@@ -41,7 +41,7 @@ def numbers(folder: Path) -> list[int]:
     return [int(line) for line in log.read_text().split()] if log.exists() else []
 
 
-def test_a_killed_program_comes_back_and_ends_with_its_keeper(tmp_path: Path) -> None:
+def test_killed_program_restarts(tmp_path: Path) -> None:
     keeper = keep(tmp_path)
     assert wait_until(lambda: len(numbers(tmp_path)) == 1, 10)
 
@@ -53,7 +53,7 @@ def test_a_killed_program_comes_back_and_ends_with_its_keeper(tmp_path: Path) ->
     assert [is_alive(number) for number in numbers(tmp_path)] == [False, False]
 
 
-def test_children_of_a_killed_program_do_not_go_on_without_it(tmp_path: Path) -> None:
+def test_children_of_a_killed_program_end(tmp_path: Path) -> None:
     keeper = keep(tmp_path, program="import os; os.fork()\n" + PROGRAM)
     assert wait_until(lambda: len(numbers(tmp_path)) == 2, 10)
     first = numbers(tmp_path)
@@ -65,7 +65,7 @@ def test_children_of_a_killed_program_do_not_go_on_without_it(tmp_path: Path) ->
     assert keeper.wait(10) == 0
 
 
-def test_a_program_ends_when_the_supervisor_was_killed(tmp_path: Path) -> None:
+def test_program_ends_with_a_killed_supervisor(tmp_path: Path) -> None:
     supervisor = subprocess.Popen(["sleep", "60"])
     keeper = keep(tmp_path, watched=str(supervisor.pid))
     assert wait_until(lambda: len(numbers(tmp_path)) == 1, 10)
@@ -77,7 +77,7 @@ def test_a_program_ends_when_the_supervisor_was_killed(tmp_path: Path) -> None:
     assert not is_alive(numbers(tmp_path)[0])
 
 
-def test_a_program_ends_when_its_keeper_was_killed(tmp_path: Path) -> None:
+def test_program_ends_with_its_killed_parent(tmp_path: Path) -> None:
     keeper = keep(tmp_path)
     assert wait_until(lambda: len(numbers(tmp_path)) == 1, 10)
 
@@ -86,7 +86,7 @@ def test_a_program_ends_when_its_keeper_was_killed(tmp_path: Path) -> None:
     assert wait_until(lambda: not is_alive(numbers(tmp_path)[0]), 5)
 
 
-def test_a_deaf_program_is_killed_with_its_children(tmp_path: Path) -> None:
+def test_program_ignoring_sigterm_is_killed(tmp_path: Path) -> None:
     keeper = keep(tmp_path, program=DEAF)
     assert wait_until(lambda: len(numbers(tmp_path)) == 2, 10)
 

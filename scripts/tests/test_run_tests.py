@@ -22,7 +22,7 @@ def write(folder: Path, name: str, *, outcomes: dict[str, list[str]], left_out: 
     (folder / name).write_text(json.dumps({"outcomes": outcomes, "left_out": left_out}))
 
 
-def test_what_one_pass_left_out_and_another_ran_is_not_missing(tmp_path: Path) -> None:
+def test_run_in_any_pass_is_not_missing(tmp_path: Path) -> None:
     total = Total()
     write(
         tmp_path / "a",
@@ -57,7 +57,7 @@ def test_the_closing_lines_name_every_reason(capsys: pytest.CaptureFixture[str])
     ]
 
 
-def test_without_postgres_only_the_sqlite_pass_is_left() -> None:
+def test_only_sqlite_pass_without_postgres() -> None:
     (only,) = passes(things(redis="redis://x"))
 
     assert only.name == "SQLite"
@@ -79,7 +79,7 @@ def test_with_everything_there_are_three_passes() -> None:
     assert sqlite.options[-2:] == ("-p", "scripts.with_database")
 
 
-def test_parallel_processes_share_no_redis_database_and_no_folder() -> None:
+def test_parallel_processes_share_nothing() -> None:
     environment = {"REDIS_URL": "redis://127.0.0.1:6379/", "VAR_DIR": "/var/tmp/x"}
 
     set_apart(environment, "gw1")

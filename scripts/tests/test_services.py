@@ -53,7 +53,7 @@ def test_postgres_keeps_what_was_committed(folder: Path) -> None:
 
 
 @pytest.mark.kill
-def test_another_process_takes_a_server_over_by_its_folder(folder: Path) -> None:
+def test_server_is_found_by_its_folder(folder: Path) -> None:
     started = start_postgres(folder / "postgres")
 
     found = Postgres(folder / "postgres", started.port)

@@ -23,7 +23,7 @@ def start(**environment: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_taken_port_is_named_and_nothing_is_started(tmp_path: Path) -> None:
+def test_taken_port_is_named_and_nothing_runs(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

@@ -44,7 +44,7 @@ def test_problems_of_a_translation(entry: polib.POEntry, problem: str) -> None:
     assert problems_of(entry) == problem
 
 
-def test_a_text_that_is_not_in_the_catalogue_is_named_with_its_file(tmp_path: Path) -> None:
+def test_missing_text_is_named_with_its_file(tmp_path: Path) -> None:
     catalogue = polib.POFile()
     catalogue.append(polib.POEntry(msgid="Paid", msgstr="已支付"))
     catalogue.save(str(tmp_path / "django.po"))

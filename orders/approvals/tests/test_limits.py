@@ -74,7 +74,7 @@ def test_removal_is_a_change_too() -> None:
     assert limits() == []
 
 
-def test_own_role_is_neither_proposed_nor_approved() -> None:
+def test_own_role_cannot_be_proposed_or_approved() -> None:
     both = person("both", "operations")
     both.groups.add(Group.objects.get(name="finance"), Group.objects.get(name="auditor"))
     with pytest.raises(DomainError, match="own_limit"):

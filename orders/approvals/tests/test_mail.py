@@ -118,7 +118,7 @@ class Watching(EmailBackend):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_no_transaction_is_open_while_the_mail_server_is_spoken_to(settings: Any) -> None:
+def test_no_transaction_is_open_while_sending(settings: Any) -> None:
     settings.EMAIL_BACKEND = f"{Watching.__module__}.{Watching.__qualname__}"
     Watching.seen.clear()
     asked("wang", "adam")
@@ -140,7 +140,7 @@ def test_one_connection_takes_them_all(mail_server: type[MailServer]) -> None:
     assert (row.sent_at, row.leased_until, row.last_error, row.attempts) == (row.done_at, None, "", 1)
 
 
-def test_a_server_that_fails_is_tried_once_for_all_that_is_due(no_mail_server: None, settings: Any) -> None:
+def test_failing_server_is_tried_once_per_batch(no_mail_server: None, settings: Any) -> None:
     asked("adam", "wang", "zhao")
     assert send_staff_mail() == 0
     assert minutes() == [1, 1, 1]
@@ -164,7 +164,7 @@ def test_the_pause_grows_to_a_quarter_of_an_hour(no_mail_server: None) -> None:
     assert waits == [[n, n] for n in (1, 2, 4, 8, 16, 16)]
 
 
-def test_a_mailbox_that_is_gone_does_not_fill_the_others(mail_server: type[MailServer]) -> None:
+def test_missing_recipient_fails_alone(mail_server: type[MailServer]) -> None:
     asked("adam", "gone-eve", "zhao")
     for _again in range(3):
         send_staff_mail()
@@ -175,7 +175,7 @@ def test_a_mailbox_that_is_gone_does_not_fill_the_others(mail_server: type[MailS
     assert "550, b'no such mailbox'" in eve.last_error
 
 
-def test_an_address_that_is_none_is_the_trouble_of_its_own_mail() -> None:
+def test_invalid_address_fails_alone() -> None:
     asked("adam", "wang")
     StaffMail.objects.filter(address="adam@shop.test").update(address="adam\n@shop.test")
     assert send_staff_mail() == 1
@@ -183,7 +183,7 @@ def test_an_address_that_is_none_is_the_trouble_of_its_own_mail() -> None:
     assert "BadHeaderError" in StaffMail.objects.get(done_at=None).last_error
 
 
-def test_after_a_day_it_is_given_up_with_its_error(mail_server: type[MailServer]) -> None:
+def test_given_up_after_a_day_with_its_error(mail_server: type[MailServer]) -> None:
     asked("gone")
     send_staff_mail()
     StaffMail.objects.update(created_at=timezone.now() - GIVE_UP_AFTER - timedelta(seconds=1))
@@ -209,7 +209,7 @@ def test_what_is_decided_meanwhile_is_not_told() -> None:
     assert (row.done_at is not None, row.sent_at, row.last_error) == (True, None, "")
 
 
-def test_a_mail_whose_sender_died_is_sent_by_the_next() -> None:
+def test_next_worker_sends_after_a_dead_one() -> None:
     asked("adam")
     assert len(claims.claim(StaffMail, limit=1)) == 1, "and then its process was killed"
     assert send_staff_mail() == 0, "the lease of the dead still holds"
@@ -257,7 +257,7 @@ class Overtaken(EmailBackend):
         return taken
 
 
-def test_one_that_was_overtaken_leaves_the_row_to_the_other(settings: Any) -> None:
+def test_expired_lease_leaves_row_to_new_owner(settings: Any) -> None:
     settings.EMAIL_BACKEND = f"{Overtaken.__module__}.{Overtaken.__qualname__}"
     Overtaken.calls = 0
     asked("adam")
@@ -267,7 +267,7 @@ def test_one_that_was_overtaken_leaves_the_row_to_the_other(settings: Any) -> No
     assert (row.attempts, row.last_error) == (2, "of the second")
 
 
-def test_a_failure_leaves_what_another_worker_holds(no_mail_server: None) -> None:
+def test_failure_leaves_rows_leased_by_another(no_mail_server: None) -> None:
     asked("adam", "wang")
     [held] = claims.claim(StaffMail, limit=1)
     send_staff_mail()

@@ -27,7 +27,7 @@ from payments.manual.tests.proposals import late_payment, person, unpaid, wish_f
 pytestmark = pytest.mark.django_db
 
 
-def test_those_who_may_decide_are_told_and_nobody_else(settings: Any) -> None:
+def test_only_approvers_are_notified(settings: Any) -> None:
     order, account = unpaid()
     li = person("li")
     for name, role in (
@@ -55,7 +55,7 @@ def test_those_who_may_decide_are_told_and_nobody_else(settings: Any) -> None:
     assert not Delivery.objects.exists()
 
 
-def test_the_mail_speaks_the_language_of_the_installation(settings: Any) -> None:
+def test_mail_uses_the_installations_language(settings: Any) -> None:
     settings.LANGUAGE_CODE = "en"
     payment, _case = late_payment()
     person("wang")
@@ -85,7 +85,7 @@ def test_the_relay_queues_and_does_not_send() -> None:
     assert (row.attempts, row.done_at, row.sent_at, mail.outbox) == (0, None, None, [])
 
 
-def test_a_handler_that_runs_twice_queues_each_mail_once() -> None:
+def test_repeated_handler_queues_each_mail_once() -> None:
     order, account = unpaid()
     for name in ("wang", "adam"):
         person(name)
@@ -97,7 +97,7 @@ def test_a_handler_that_runs_twice_queues_each_mail_once() -> None:
     assert (send_staff_mail(), len(mail.outbox), StaffMail.objects.count()) == (0, 2, 2)
 
 
-def test_a_batch_costs_the_same_however_many_are_told(django_assert_num_queries: Any) -> None:
+def test_queries_do_not_grow_with_recipients(django_assert_num_queries: Any) -> None:
     account = unpaid()[1]
     for name in ("wang", "adam", "zhao"):
         person(name)

@@ -51,7 +51,7 @@ def test_a_dead_connection_is_replaced() -> None:
 
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
-def test_within_a_transaction_and_later_in_a_request_it_is_not() -> None:
+def test_not_in_transaction_or_later_in_request() -> None:
     _begin_request()
     with pytest.raises(OperationalError), transaction.atomic():
         _look_up_after_death()
@@ -66,7 +66,7 @@ def test_within_a_transaction_and_later_in_a_request_it_is_not() -> None:
 
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
-def test_an_error_on_a_living_connection_is_raised_at_once() -> None:
+def test_error_on_live_connection_is_raised() -> None:
     calls = []
 
     def work() -> None:

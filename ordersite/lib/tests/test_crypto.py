@@ -30,7 +30,7 @@ def test_the_same_text_is_never_sealed_alike() -> None:
     assert ring.seal("a", bound_to=PLACE) != ring.seal("a", bound_to=PLACE)
 
 
-def test_a_text_copied_to_another_row_does_not_open() -> None:
+def test_text_copied_to_another_row_stays_sealed() -> None:
     ring = KeyRing.parse(f"k1:{NEW}")
     token = ring.seal("a", bound_to=PLACE)
     with pytest.raises(CannotDecrypt):
@@ -89,7 +89,7 @@ def test_any_text_that_was_not_sealed_is_refused(text: str) -> None:
         f"k1:{NEW}=",
     ],
 )
-def test_a_malformed_ring_is_refused_without_showing_a_key(text: str) -> None:
+def test_malformed_ring_error_shows_no_key(text: str) -> None:
     with pytest.raises(ValueError) as caught:
         KeyRing.parse(text)
     assert NEW[:20] not in str(caught.value)

@@ -17,7 +17,7 @@ def test_a_number_that_is_none_stops_the_start(
     assert capsys.readouterr().err.startswith("ordersite cannot start: HOURS must be ")
 
 
-def test_an_address_of_another_kind_stops_the_start(
+def test_address_of_another_scheme_stops_start(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("SERVER", "redis://127.0.0.1/0")
@@ -28,6 +28,6 @@ def test_an_address_of_another_kind_stops_the_start(
     assert capsys.readouterr().err == "ordersite cannot start: SERVER must begin with redis:// or amqp://\n"
 
 
-def test_an_address_that_is_not_set_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_address_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SERVER", " ")
     assert env.address("SERVER", "", schemes=("redis",)) == ""

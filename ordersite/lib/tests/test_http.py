@@ -97,7 +97,7 @@ def test_a_slow_answer_leaves_the_outcome_open(server: HTTPServer) -> None:
     assert time.monotonic() - start < 0.45
 
 
-def test_a_connection_that_breaks_leaves_the_outcome_open() -> None:
+def test_broken_connection_has_unknown_outcome() -> None:
     with RudeServer(b"") as port:
         assert outside(lambda: Gateway().get(f"http://127.0.0.1:{port}/")) == (
             "provider_timeout",
@@ -176,9 +176,7 @@ def test_where_an_address_leads(url: str, loopback: bool, private: bool) -> None
     assert (is_loopback(url), is_private_enough(url)) == (loopback, private)
 
 
-def test_the_proxy_of_the_environment_is_not_used(
-    server: HTTPServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_environment_proxy_is_not_used(server: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     server.expect_request("/a").respond_with_data("ok")
     assert Gateway().get(server.url_for("/a")).body == b"ok"
@@ -193,7 +191,7 @@ def test_threads_share_one_gateway(server: HTTPServer) -> None:
     assert found == bodies
 
 
-def test_a_forked_child_has_connections_of_its_own(server: HTTPServer) -> None:
+def test_forked_child_has_its_own_connections(server: HTTPServer) -> None:
     server.expect_request("/a").respond_with_handler(lambda request: HttpResponse(request.get_data()))
     ours, url = Gateway(), server.url_for("/a")
     assert ours.post(url, content=b"parent", headers={}).body == b"parent"

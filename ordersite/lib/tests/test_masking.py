@@ -20,7 +20,7 @@ from ordersite.lib.masking import mask_phone, mask_phones
         ('{"phone":"13800138000"}', '{"phone":"138****8000"}'),
     ],
 )
-def test_a_phone_number_is_masked_however_it_is_written(text: str, masked: str) -> None:
+def test_phone_number_is_hidden_in_any_format(text: str, masked: str) -> None:
     assert mask_phones(text) == masked
 
 
@@ -31,7 +31,7 @@ def test_other_numbers_stay_whole(text: str) -> None:
     assert mask_phones(text) == text
 
 
-def test_a_phone_number_of_a_field_shows_its_ends_alone() -> None:
+def test_phone_field_shows_only_its_ends() -> None:
     assert (mask_phone("13800138000"), mask_phone("+8613800138000"), mask_phone("55501")) == (
         "138****8000",
         "+86****8000",

@@ -91,7 +91,7 @@ def test_no_other_name_opens(name: str) -> None:
 
 
 @pytest.mark.django_db  # an answer that is closed looks after the connections
-def test_it_leaves_as_a_download_that_nobody_guesses_about() -> None:
+def test_download_headers_prevent_sniffing() -> None:
     answer = private.attachment(keep(b"<script>alert(1)</script>\n"), "证据.csv")
     assert answer["Content-Disposition"].startswith("attachment;")
     assert answer["X-Content-Type-Options"] == "nosniff"
@@ -107,7 +107,7 @@ def test_a_removed_file_is_gone(settings: Any) -> None:
     assert left(settings) == []
 
 
-def test_an_archive_with_a_huge_list_of_names_is_not_read() -> None:
+def test_archive_with_huge_name_list_is_not_read() -> None:
     """Its directory would be read as a whole, at six times its size in memory."""
     names = [f"{number:0200d}.csv" for number in range(2_500)]
     with pytest.raises(DomainError) as refused:

@@ -62,7 +62,7 @@ def test_members_keep_their_text() -> None:
 
 
 @given(st.binary(max_size=100))
-def test_any_bytes_end_in_a_value_or_a_value_error(raw: bytes) -> None:
+def test_any_bytes_give_a_value_or_value_error(raw: bytes) -> None:
     try:
         loads(raw)
     except ValueError:

@@ -30,7 +30,7 @@ def broker(tmp_path: Path) -> Iterator[Connection]:
         yield connection
 
 
-def test_messages_read_while_they_are_written_come_whole(broker: Connection) -> None:
+def test_concurrent_reads_get_whole_messages(broker: Connection) -> None:
     def write() -> None:
         with broker.clone() as own, SimpleQueue(own, "hints") as queue:
             for number in range(MESSAGES):

@@ -37,7 +37,7 @@ class Recorder:
         return [wait if event.subject_id == self.later else None for event in events]
 
 
-def test_each_handler_gets_each_event_once_and_nothing_stays() -> None:
+def test_each_handler_gets_each_event_once() -> None:
     one, two = Recorder(), Recorder()
     publish(1, 2, 3)
     assert relay.run({"thing.happened": {"one": one, "two": two}}) == 6
@@ -55,7 +55,7 @@ def test_a_poison_event_stops_nobody_else() -> None:
     assert left.due_at > timezone.now()
 
 
-def test_a_poison_event_is_parked_after_eight_attempts() -> None:
+def test_poison_event_is_parked_after_8_attempts() -> None:
     handler = Recorder(poison=1)
     publish(1)
     for _ in range(8):
@@ -72,7 +72,7 @@ def test_later_is_not_a_failure() -> None:
     assert (left.subject_id, left.attempts, left.last_error) == (2, 0, "not yet")
 
 
-def test_an_event_that_nobody_knows_is_parked_not_dropped() -> None:
+def test_unknown_event_is_parked_not_dropped() -> None:
     publish(9, name="future.event")
     relay.run({"thing.happened": {}})
     parked = Delivery.objects.get()
@@ -80,7 +80,7 @@ def test_an_event_that_nobody_knows_is_parked_not_dropped() -> None:
     assert parked.parked_at is not None
 
 
-def test_an_event_without_handlers_leaves_nothing() -> None:
+def test_event_without_handlers_is_removed() -> None:
     publish(1)
     assert relay.run({"thing.happened": {}}) == 0
     assert (OutboxEntry.objects.count(), Delivery.objects.count()) == (0, 0)

@@ -53,7 +53,7 @@ def status_of(connection: socket.socket) -> int:
     return int(connection.recv(4096).split()[1])
 
 
-def test_the_application_sees_the_request_as_wsgi_has_it(client: httpx2.Client) -> None:
+def test_application_gets_a_wsgi_environ(client: httpx2.Client) -> None:
     headers = [("cookie", "a=1"), ("cookie", "b=2"), ("x-two", "1"), ("x-two", "2"), ("x_forged", "1")]
     seen = client.post("/é/%2F?q=%E4", content=b"abc", headers=[*headers, ("content-type", "x/y")]).json()
     assert (seen["PATH_INFO"].encode("latin-1").decode(), seen["QUERY_STRING"]) == ("/é//", "q=%E4")
@@ -63,25 +63,25 @@ def test_the_application_sees_the_request_as_wsgi_has_it(client: httpx2.Client) 
     assert "HTTP_X_FORGED" not in seen
 
 
-def test_a_body_in_chunks_and_a_long_one_arrive_whole(client: httpx2.Client) -> None:
+def test_chunked_and_long_bodies_arrive_whole(client: httpx2.Client) -> None:
     assert client.post("/", content=iter([b"ab", b"c"])).json()["size"] == 3
     assert client.post("/", content=b"x" * (IN_MEMORY + 1)).json()["size"] == IN_MEMORY + 1
 
 
-def test_long_bodies_share_a_room_and_give_it_back(client: httpx2.Client) -> None:
+def test_long_bodies_share_memory_and_release_it(client: httpx2.Client) -> None:
     assert client.post("/", content=b"x" * (IN_MEMORY + 1_000_001)).status_code == 413
     for _time in range(3):
         assert client.post("/", content=b"x" * (IN_MEMORY + 900_000)).json()["size"] == IN_MEMORY + 900_000
 
 
 @pytest.mark.parametrize("chunked", [True, False])
-def test_machines_bodies_are_cut_one_byte_beyond_their_size(client: httpx2.Client, chunked: bool) -> None:
+def test_notify_body_is_cut_past_its_limit(client: httpx2.Client, chunked: bool) -> None:
     for size, seen in ((SMALL_BODY, SMALL_BODY), (SMALL_BODY + 1, SMALL_BODY + 1), (500_000, SMALL_BODY + 1)):
         content = iter([b"x" * size]) if chunked else b"x" * size
         assert client.post("/notify/", content=content).json()["size"] == seen
 
 
-def test_a_body_that_does_not_come_is_408_and_said_by_the_application_where_it_has_words_for_it(
+def test_missing_body_is_408(
     port: int,
 ) -> None:
     head = "POST {} HTTP/1.1\nHost: x\nContent-Length: {}\n\nabc"
@@ -102,7 +102,7 @@ def test_dribbling_clients_hold_no_thread(port: int, client: httpx2.Client) -> N
         assert time.monotonic() - started < 0.3
 
 
-def test_an_application_that_fails_is_500_and_the_next_request_is_answered(client: httpx2.Client) -> None:
+def test_failing_application_serves_next_request(client: httpx2.Client) -> None:
     assert [client.get(path).status_code for path in ("/fails", "/", "/fails", "/")] == [500, 200, 500, 200]
 
 
@@ -112,7 +112,7 @@ def test_a_long_answer_comes_whole(client: httpx2.Client) -> None:
         assert text == "".join(chr(65 + number) * 1024 * 1024 for number in range(megabytes))
 
 
-def test_a_reader_that_goes_away_in_the_middle_frees_the_thread(port: int, client: httpx2.Client) -> None:
+def test_disconnected_reader_frees_the_thread(port: int, client: httpx2.Client) -> None:
     connection = opened(port, "GET /long?200 HTTP/1.1\nHost: x\n\n")
     assert status_of(connection) == 200
     connection.close()

@@ -39,7 +39,7 @@ def test_find_by_our_number_and_theirs() -> None:
 
 
 @pytest.mark.parametrize("term", ["", "王小明", "12345", "'; --", "x" * 65, "0000000000", "\x00" * 8])
-def test_find_answers_nothing_for_what_is_no_number(term: str) -> None:
+def test_search_without_a_number_finds_nothing(term: str) -> None:
     paid_payment()
     assert find(term) == []
 
@@ -149,7 +149,7 @@ def test_explain_a_wrong_amount() -> None:
     assert states(payment.order)[3] == ("business_checks", "broken", "amount_mismatch")
 
 
-def test_explain_a_notification_left_in_the_queue() -> None:
+def test_explain_a_notification_left_queued() -> None:
     payment = build_payment(build_alipay())
     post_alipay(alipay_body(payment))
     assert states(payment.order)[4] == ("applied", "waiting", "queued")

@@ -79,7 +79,7 @@ def test_refused_and_withdrawn_change_nothing() -> None:
     assert not AuditEntry.objects.filter(table_name="payments_paymentaccount").exists()
 
 
-def test_no_secret_stands_in_the_request_or_its_page() -> None:
+def test_request_and_page_show_no_secret() -> None:
     account = shop()
     request = changed(account, person("ops", "operations"))
     row = ChangeRequest.objects.filter(pk=request.pk).values().get()
@@ -93,7 +93,7 @@ def test_no_secret_stands_in_the_request_or_its_page() -> None:
     assert fingerprint(NEW) in page
 
 
-def test_keys_changed_meanwhile_are_not_overwritten() -> None:
+def test_newer_keys_are_not_overwritten() -> None:
     account = shop()
     request = changed(account, person("ops", "operations"))
     other = "whsec_" + "b3Ro" * 8
@@ -105,7 +105,7 @@ def test_keys_changed_meanwhile_are_not_overwritten() -> None:
     assert (secret(account), ChangeRequest.objects.get().status) == (other, "proposed")
 
 
-def test_single_operators_wait_serves_for_accounts() -> None:
+def test_single_operator_waits_for_accounts() -> None:
     account, alone = shop(), person("alone", "operations")
     alone.groups.add(person("helper").groups.get())
     Merchant.objects.update(allows_single_operator=True, single_operator_wait_minutes=30)
@@ -121,7 +121,7 @@ def test_single_operators_wait_serves_for_accounts() -> None:
 
 
 @pytest.mark.parametrize("role", ["viewer", "agent", "operations", "auditor"])
-def test_page_offers_no_decision_without_the_right(role: str) -> None:
+def test_approving_requires_the_permission(role: str) -> None:
     request = changed(shop(), person("ops", "operations"))
     client = Client()
     client.force_login(person("somebody", role))

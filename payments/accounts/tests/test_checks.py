@@ -18,7 +18,7 @@ def slugs_warned_of() -> list[str]:
     return [str(one.msg).split()[3] for one in check_gateways(None, databases=["default"])]
 
 
-def test_an_active_account_at_a_playground_is_named(settings: Any) -> None:
+def test_active_playground_account_is_named(settings: Any) -> None:
     settings.DEBUG = settings.DEMO = False
     build.build_alipay("real")
     build.build_alipay("loopback", gateway_url="http://127.0.0.1:8900/alipay/gateway.do")

@@ -64,7 +64,7 @@ def test_the_same_file_again_says_nothing(tmp_path: Path) -> None:
     assert (AuditEntry.objects.count(), StaffMail.objects.count()) == known
 
 
-def test_fingerprints_tell_keys_apart_and_reveal_none() -> None:
+def test_fingerprints_differ_and_reveal_no_key() -> None:
     assert len({fingerprint(OLD), fingerprint(NEW), fingerprint("")}) == 3
     assert fingerprint({"1": OLD}) != fingerprint({"1": NEW})
     assert OLD[:8] not in fingerprint(OLD)

@@ -43,7 +43,7 @@ def alipay_file(**changes: str) -> dict[str, Any]:
     return {**keys.config, **keys.secrets}
 
 
-def test_the_command_makes_an_account_and_prints_its_notify_url(tmp_path: Path, settings: Any) -> None:
+def test_command_creates_account_and_prints_url(tmp_path: Path, settings: Any) -> None:
     build_merchant()
     url = set_account("alipay", "shop-1", file_of(tmp_path, alipay_file()))
     assert url == f"{settings.PUBLIC_BASE_URL}/notify/alipay/shop-1/"
@@ -53,7 +53,7 @@ def test_the_command_makes_an_account_and_prints_its_notify_url(tmp_path: Path, 
     assert keys_of(account).secret("alipay_public_key") == key_pair("alipay")[1].strip()
 
 
-def test_secrets_are_not_readable_in_the_row_and_open_nowhere_else(tmp_path: Path) -> None:
+def test_secrets_are_sealed_to_their_row(tmp_path: Path) -> None:
     build_merchant()
     set_account("alipay", "shop-1", file_of(tmp_path, alipay_file()))
     account = PaymentAccount.objects.get()
@@ -64,7 +64,7 @@ def test_secrets_are_not_readable_in_the_row_and_open_nowhere_else(tmp_path: Pat
         keys_of(account)
 
 
-def test_setting_it_again_changes_the_keys_at_once() -> None:
+def test_second_run_changes_keys_at_once() -> None:
     build.build_alipay("shop-1")
     old = known_accounts.get("alipay", "shop-1")
     build.build_alipay("shop-1", app_id="2021000000000009")
@@ -88,7 +88,7 @@ def test_setting_it_again_changes_the_keys_at_once() -> None:
         ("webhook", {"secret": build.WEBHOOK_SECRET, "pay_url": "ftp://x"}, "pay_url"),
     ],
 )
-def test_a_bad_file_is_refused_in_one_line_and_nothing_is_saved(
+def test_bad_file_is_refused_in_one_line(
     tmp_path: Path, provider: str, values: Any, words: str, settings: Any
 ) -> None:
     settings.LANGUAGE_CODE = "en"
@@ -112,7 +112,7 @@ def test_an_unknown_merchant_is_refused(tmp_path: Path) -> None:
         set_account("alipay", "shop-1", file_of(tmp_path, alipay_file()), merchant="nobody")
 
 
-def test_an_account_of_another_merchant_or_provider_is_not_overwritten() -> None:
+def test_foreign_account_is_not_overwritten() -> None:
     build.build_alipay("shop-1")
     with pytest.raises(DomainError, match="account_of_another"):
         build.build_alipay("shop-1", merchant=build_merchant("other"))
@@ -121,7 +121,7 @@ def test_an_account_of_another_merchant_or_provider_is_not_overwritten() -> None
     assert PaymentAccount.objects.get().provider == "alipay"
 
 
-def test_a_form_changes_one_key_and_keeps_the_others() -> None:
+def test_form_changes_one_key_only() -> None:
     account = build.build_alipay("shop-1")
     changed = change_account(account, {"app_id": "2021000000000009", "alipay_public_key": key_pair("new")[1]})
     keys = keys_of(changed)

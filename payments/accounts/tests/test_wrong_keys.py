@@ -147,7 +147,7 @@ def test_the_form_of_a_new_account_says_it(mistake: Mistake, operator: Client) -
 
 
 @each_mistake
-def test_the_form_of_other_keys_says_it_and_keeps_the_old_ones(mistake: Mistake, operator: Client) -> None:
+def test_form_names_mistake_and_keeps_old_keys(mistake: Mistake, operator: Client) -> None:
     values = GOOD[mistake.provider]()
     account = save_account("shop-1", provider=mistake.provider, merchant=build_merchant(), values=values)
     address = f"/admin/payments/paymentaccount/{account.pk}/do/keys/"
@@ -164,7 +164,7 @@ def test_the_form_of_other_keys_says_it_and_keeps_the_old_ones(mistake: Mistake,
 
 
 @pytest.mark.parametrize("provider", GOOD)
-def test_a_good_account_is_taken_by_the_same_form(provider: str, operator: Client) -> None:
+def test_form_accepts_a_correct_account(provider: str, operator: Client) -> None:
     form = {"provider": provider, "slug": "shop-1", "merchant": build_merchant().pk, "reason": "开通"}
     answer = operator.post(
         "/admin/payments/paymentaccount/add/", {**form, "keys": json.dumps(GOOD[provider]())}

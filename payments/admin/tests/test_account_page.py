@@ -73,7 +73,7 @@ def test_rate_limit_is_no_open_circuit(staff: Client) -> None:
     assert account.next_call_at == until
 
 
-def test_the_wrong_kind_of_key_is_said_when_it_is_saved(staff: Client) -> None:
+def test_wrong_kind_of_key_is_reported_on_save(staff: Client) -> None:
     account = build.build_alipay()
     before = account.sealed_secrets
     given = {"keys": '{"alipay_public_key": "MIIB no key"}', "reason": "轮换"}

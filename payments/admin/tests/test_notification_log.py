@@ -80,7 +80,7 @@ def test_what_staff_know_leads_to_the_row(staff: Client) -> None:
         assert listed(staff, **filters) == found, filters
 
 
-def test_a_form_is_a_table_and_its_secrets_are_masked(staff: Client) -> None:
+def test_form_is_a_table_with_masked_secrets(staff: Client) -> None:
     payment = build.build_payment(build.build_alipay())
     build.post_alipay(build.alipay_body(payment, subject="保温杯 13800138000", buyer_logon_id="13900139000"))
     page = staff.get(f"{LOG}{build.only_notification().pk}/change/").content.decode()
@@ -91,7 +91,7 @@ def test_a_form_is_a_table_and_its_secrets_are_masked(staff: Client) -> None:
     assert sign not in page
 
 
-def test_json_is_indented_and_its_secrets_are_masked(staff: Client) -> None:
+def test_json_is_indented_with_masked_secrets(staff: Client) -> None:
     build.build_webhook()
     body, headers = build.sign_webhook(
         json.dumps({"type": "x", "data": {"payer": {"openid": "oUpF8uMuAJO_M2pxb1Q9"}}}).encode()
@@ -109,7 +109,7 @@ def test_any_body_can_be_looked_at(staff: Client, body: bytes) -> None:
     assert staff.get(f"{LOG}{build.only_notification().pk}/change/").status_code == 200
 
 
-def test_calls_lost_at_the_proxy_stand_beside_the_stored_ones(staff: Client) -> None:
+def test_pages_link_to_calls_lost_at_the_proxy(staff: Client) -> None:
     at = timezone.now()
     DeadCall.objects.create(at=at, path="/notify/alipay/x/", provider="alipay", status=499, line_digest="1")
     page = staff.get("/admin/payments/deadcall/").content.decode()
@@ -166,6 +166,6 @@ def test_every_filter_is_served_by_an_index(staff: Client) -> None:
 
 
 @pytest.mark.parametrize("depth", [100, 500, 900, 5000])
-def test_a_refused_call_of_any_depth_can_be_looked_at(depth: int) -> None:
+def test_deeply_nested_rejected_call_is_shown(depth: int) -> None:
     shown = shown_body(b"[" * depth + b"]" * depth, "application/json")
     assert shown.count("[") == depth

@@ -154,7 +154,7 @@ def test_attempt_paid_after_a_lost_start(box: Running) -> None:
 
 
 @pytest.mark.parametrize("status", ["paid", "shipped", "completed", "closed", "refunded"])
-def test_order_that_is_not_pending_takes_no_payment(box: Running, status: str) -> None:
+def test_order_not_pending_is_refused(box: Running, status: str) -> None:
     order, account = build_order_in(status), sandbox_alipay(box)
     answer = api_client().post(
         f"/api/v1/orders/{order.number}/payments/", start_body(account), content_type="application/json"
@@ -217,7 +217,7 @@ def test_token_without_the_scope_is_refused(box: Running) -> None:
     assert Payment.objects.count() == 0
 
 
-def test_other_providers_attempt_is_closed_there_first(box: Running) -> None:
+def test_other_providers_attempt_is_closed_first(box: Running) -> None:
     first = start_sandbox_attempt(sandbox_alipay(box))
     open_cashier(box, first)
     second = start_attempt(first.order, sandbox_webhook(box))
@@ -227,7 +227,7 @@ def test_other_providers_attempt_is_closed_there_first(box: Running) -> None:
     assert second.payment.status == PaymentStatus.OPEN
 
 
-def test_attempt_unknown_there_is_left_to_polling(box: Running) -> None:
+def test_attempt_unknown_there_is_left_to_poll(box: Running) -> None:
     first = start_sandbox_attempt(sandbox_alipay(box))
     second = start_attempt(first.order, sandbox_webhook(box))
     assert second.payment.status == PaymentStatus.OPEN
@@ -247,7 +247,7 @@ def test_other_providers_attempt_is_found_paid(box: Running) -> None:
     assert Payment.objects.count() == 1
 
 
-def test_no_second_provider_while_first_is_silent(box: Running) -> None:
+def test_silent_provider_blocks_a_second(box: Running) -> None:
     """The buyer could be paying there right now."""
     first = start_sandbox_attempt(sandbox_alipay(box))
     box.control("faults", target="alipay.gateway", fault="status_500", times=None)

@@ -89,7 +89,7 @@ def test_second_call_signs_the_same_order_anew(box: Running) -> None:
     assert Payment.objects.count() == 1
 
 
-def test_what_was_paid_meanwhile_is_not_offered_again(box: Running) -> None:
+def test_paid_attempt_is_not_offered_again(box: Running) -> None:
     client, order, account = api_client(), order_of(OPENID), boxed_account(box)
     begin(client, order, account)
     payment = Payment.objects.get()

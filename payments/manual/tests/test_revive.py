@@ -69,14 +69,14 @@ def proposed(user: User | None = None, account: PaymentAccount | None = None) ->
     )
 
 
-def test_nothing_lives_until_a_second_person_says_so() -> None:
+def test_order_stays_closed_until_approval() -> None:
     request = proposed()
     assert Order.objects.get(pk=request.order_id).status == "closed"
     assert Payment.objects.get().is_surplus
     assert (request.stock_confirmed, request.stock_confirmed_by.get_username()) == (True, "li")  # type: ignore[union-attr]
 
 
-def test_approval_revives_the_order_and_settles_its_case() -> None:
+def test_approval_resolves_the_case() -> None:
     request = proposed()
     approve(REVIVAL, request.pk, user=person("wang"), note="有货")
     payment = Payment.objects.get()
@@ -101,7 +101,7 @@ def test_stock_has_to_be_confirmed() -> None:
     assert code == "stock_not_confirmed"
 
 
-def test_the_database_itself_refuses_an_approval_without_stock() -> None:
+def test_database_refuses_approval_without_stock() -> None:
     request = proposed()
     wang = person("wang")
     with pytest.raises(IntegrityError), transaction.atomic(), connection.cursor() as cursor:
@@ -112,7 +112,7 @@ def test_the_database_itself_refuses_an_approval_without_stock() -> None:
         )
 
 
-def test_money_that_is_asked_back_revives_nothing() -> None:
+def test_payment_with_pending_refund_is_refused() -> None:
     request = proposed(account=build_alipay())
     request_refund(request.payment_id, Decimal("1.00"), actor_user=person("chief"), reason="x")
     wang = person("wang")
@@ -134,7 +134,7 @@ def test_money_that_went_back_revives_nothing() -> None:
     )
 
 
-def test_only_money_of_a_closed_order_is_a_late_payment() -> None:
+def test_only_closed_orders_have_late_payments() -> None:
     payment, _case = late_payment()
     Payment.objects.update(order=build_order_in("paid", merchant=payment.account.merchant))
     li = person("li")
@@ -142,7 +142,7 @@ def test_only_money_of_a_closed_order_is_a_late_payment() -> None:
     assert code == "not_a_late_payment"
 
 
-def test_less_money_than_the_order_costs_revives_nothing() -> None:
+def test_underpaid_order_stays_closed() -> None:
     payment, _case = late_payment()
     Payment.objects.update(amount=Decimal("1.00"))
     li = person("li")
@@ -159,7 +159,7 @@ def test_a_rule_that_is_switched_off_is_obeyed() -> None:
     )
 
 
-def test_one_request_an_order_and_a_refusal_makes_room() -> None:
+def test_refusal_allows_another_request() -> None:
     request = proposed()
     li = request.proposer
 
@@ -187,7 +187,7 @@ def test_two_deciders_at_once_have_one_effect() -> None:
 
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
-def test_a_refund_and_a_revival_at_once_never_both_happen() -> None:
+def test_concurrent_refund_excludes_revival() -> None:
     request = proposed(account=build_alipay())
     wang, chief = person("wang"), person("chief")
     codes: list[str] = []

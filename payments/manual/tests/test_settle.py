@@ -86,7 +86,7 @@ def line_for(order: Order, account: Any, **changes: Any) -> StatementLine:
     return StatementLine.objects.create(**columns)
 
 
-def test_nothing_is_paid_until_a_second_person_says_so() -> None:
+def test_order_stays_unpaid_until_approval() -> None:
     order, account = unpaid()
     request = settle.propose(wish_for(order, account), user=person("li"))
     assert (request.status, Order.objects.get(pk=order.pk).status) == ("proposed", "pending")
@@ -96,7 +96,7 @@ def test_nothing_is_paid_until_a_second_person_says_so() -> None:
     assert (file.file_name, file.size, file.sha256) == ("回单.pdf", len(PDF), hashlib.sha256(PDF).hexdigest())
 
 
-def test_approval_makes_the_attempt_that_was_missing_and_pays_through_the_door() -> None:
+def test_approval_pays_a_missing_attempt() -> None:
     order, account = unpaid()
     request = settle.propose(wish_for(order, account, occurred_at=AT), user=person("li"))
     approve(SETTLEMENT, request.pk, user=person("wang"), note="回单已核对")
@@ -119,7 +119,7 @@ def test_approval_makes_the_attempt_that_was_missing_and_pays_through_the_door()
     assert OutboxEntry.objects.filter(name="order.paid").count() == 1
 
 
-def test_the_evidence_is_the_digest_of_the_request_as_it_stands() -> None:
+def test_evidence_is_digest_of_the_request() -> None:
     request = proposed()
     approve(SETTLEMENT, request.pk, user=person("wang"), note="ok")
     evidence = [
@@ -138,7 +138,7 @@ def test_the_evidence_is_the_digest_of_the_request_as_it_stands() -> None:
 
 
 @pytest.mark.parametrize("status", ["created", "open", "closed"])
-def test_the_attempt_that_the_money_was_for_is_settled(status: str) -> None:
+def test_matching_attempt_becomes_paid(status: str) -> None:
     order, account = unpaid()
     attempt = build.build_payment(account, order=order, status=status)
     request = settle.propose(wish_for(order, account), user=person("li"))
@@ -147,7 +147,7 @@ def test_the_attempt_that_the_money_was_for_is_settled(status: str) -> None:
     assert (paid.pk, paid.status, paid.provider_reference) == (attempt.pk, "paid", NUMBER)
 
 
-def test_an_attempt_of_another_account_is_not_taken_for_it() -> None:
+def test_attempt_of_another_account_is_not_used() -> None:
     order, account = unpaid()
     other = build.build_payment(build.build_alipay(merchant=account.merchant), order=order)
     request = settle.propose(wish_for(order, account), user=person("li"))
@@ -168,7 +168,7 @@ def test_a_statement_line_alone_is_evidence() -> None:
 @pytest.mark.parametrize(
     "changes", [{"amount": Decimal("1.00")}, {"provider_reference": "OTHER001"}, {"kind": "refund"}]
 )
-def test_a_statement_line_that_says_something_else_is_none(changes: dict[str, Any]) -> None:
+def test_mismatched_statement_line_is_refused(changes: dict[str, Any]) -> None:
     order, account = unpaid()
     line = line_for(order, account, **changes)
     wish = wish_for(order, account, statement_line_id=line.pk)
@@ -217,7 +217,7 @@ def test_only_a_pending_order_is_settled_by_hand(status: str, code: str, setting
     assert not list(Path(settings.PRIVATE_DIR).iterdir())
 
 
-def test_an_account_of_another_shop_is_none_of_this_order() -> None:
+def test_account_of_another_shop_is_refused() -> None:
     order = build_order(merchant=build_merchant("other"))
     account = build.build_webhook()
     user = person("li")
@@ -234,7 +234,7 @@ def test_an_order_has_one_live_request() -> None:
     assert refused(request.order, lambda: settle.propose(wish, user=user)) == "proposal_waiting"
 
 
-def test_a_number_that_pays_another_order_is_refused() -> None:
+def test_number_paid_to_another_order_is_refused() -> None:
     order, account = unpaid()
     build.build_payment(account, status="paid", provider_reference=NUMBER)
     user = person("li")
@@ -242,7 +242,7 @@ def test_a_number_that_pays_another_order_is_refused() -> None:
 
 
 @pytest.mark.parametrize("decided", [False, True])
-def test_a_number_of_a_live_or_approved_request_is_refused(decided: bool) -> None:
+def test_number_in_another_request_is_refused(decided: bool) -> None:
     request = proposed()
     if decided:
         approve(SETTLEMENT, request.pk, user=person("wang"), note="ok")
@@ -251,7 +251,7 @@ def test_a_number_of_a_live_or_approved_request_is_refused(decided: bool) -> Non
     assert refused(order, lambda: settle.propose(wish_for(order, account), user=user)) == "reference_taken"
 
 
-def test_the_database_itself_keeps_a_number_to_one_request() -> None:
+def test_database_keeps_number_unique() -> None:
     request = proposed()
     order, account = unpaid(request.account)
     with pytest.raises(IntegrityError), transaction.atomic():
@@ -270,7 +270,7 @@ def test_a_number_is_free_again_after_a_refusal() -> None:
     assert again.status == "proposed"
 
 
-def test_the_database_itself_refuses_a_decision_of_the_proposer() -> None:
+def test_database_refuses_proposer_as_approver() -> None:
     request = proposed()
     with pytest.raises(IntegrityError), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
@@ -295,7 +295,7 @@ def test_who_has_no_right_to_propose_does_not(role: str) -> None:
     assert refused(order, lambda: settle.propose(wish_for(order, account), user=other)) == "not_allowed"
 
 
-def test_an_order_that_was_paid_or_closed_meanwhile_is_not_settled_again() -> None:
+def test_paid_or_closed_order_stops_approval() -> None:
     request = proposed()
     wang = person("wang")
     for status, code in (("paid", "already_paid"), ("closed", "order_is_closed")):
@@ -304,7 +304,7 @@ def test_an_order_that_was_paid_or_closed_meanwhile_is_not_settled_again() -> No
         assert refused(other, lambda: approve(SETTLEMENT, request.pk, user=wang, note="ok")) == code
 
 
-def test_what_the_payment_door_refuses_undoes_the_approval() -> None:
+def test_refused_payment_rolls_back_approval() -> None:
     request = proposed()
     build.build_payment(request.account, status="paid", provider_reference=NUMBER)
     wang = person("wang")
@@ -321,7 +321,7 @@ def alone(minutes_ago: int) -> SettlementRequest:
     return SettlementRequest.objects.get(pk=request.pk)
 
 
-def test_a_shop_of_one_person_decides_alone_after_the_wait_and_history_says_so() -> None:
+def test_single_operator_approves_after_wait() -> None:
     request = alone(31)
     approve(SETTLEMENT, request.pk, user=request.proposer, note="核对过")
     assert lines_of(request.order)[1:] == [("settlement_approved", "li"), ("manual", "li")]
@@ -330,7 +330,7 @@ def test_a_shop_of_one_person_decides_alone_after_the_wait_and_history_says_so()
     assert SettlementRequest.objects.get().is_single_operator
 
 
-def test_a_case_that_led_to_it_is_resolved_with_it() -> None:
+def test_approval_resolves_the_originating_case() -> None:
     order, account = unpaid()
     case = PaymentException.objects.create(
         kind="statement_difference", dedup_key="x", order=order, account=account
@@ -343,7 +343,7 @@ def test_a_case_that_led_to_it_is_resolved_with_it() -> None:
     assert list(steps) == ["settlement_proposed", "resolved"]
 
 
-def test_the_wish_is_told_to_those_who_may_decide() -> None:
+def test_approvers_are_notified_of_the_proposal() -> None:
     request = proposed()
     entry = OutboxEntry.objects.get(name="settlement.proposed")
     assert (entry.subject_id, entry.payload["number"]) == (request.pk, request.order.number)
@@ -370,7 +370,7 @@ def test_two_deciders_at_once_have_one_effect() -> None:
 
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
-def test_one_number_for_two_orders_at_once_is_taken_once() -> None:
+def test_concurrent_proposals_use_a_number_once() -> None:
     account = build.build_webhook()
     orders = [build_order(merchant=account.merchant) for _ in range(2)]
     li = person("li")
@@ -388,7 +388,7 @@ def test_one_number_for_two_orders_at_once_is_taken_once() -> None:
 
 
 @pytest.mark.parametrize("changes", [{"kind": "reversed"}, {"resolved_at": AT}, {"account": None}])
-def test_a_case_that_no_settlement_ends_is_not_hung_on_one(changes: dict[str, Any]) -> None:
+def test_unrelated_case_is_not_linked(changes: dict[str, Any]) -> None:
     order, account = unpaid()
     other = build_order(merchant=build_merchant(slug="other"))
     of_other = {"account": None, "order": other} if "account" in changes else {"account": account}

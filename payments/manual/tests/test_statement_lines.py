@@ -78,7 +78,7 @@ def propose(client: Client, order: Order, account: PaymentAccount, line: Stateme
     return client.post(f"{reverse(ADD)}?order={order.number}&line={line.provider_reference}", values)
 
 
-def test_lines_are_offered_by_the_orders_sum_and_found_by_their_number() -> None:
+def test_offered_by_amount_and_found_by_number() -> None:
     order, _account = shop()
     strangers_line()
     client = logged_in(person("li"))
@@ -89,7 +89,7 @@ def test_lines_are_offered_by_the_orders_sum_and_found_by_their_number() -> None
         assert offered(client, order, term) == []
 
 
-def test_the_chosen_line_is_the_evidence_and_a_second_person_settles() -> None:
+def test_chosen_line_is_evidence_for_approver() -> None:
     order, account = shop()
     line = StatementLine.objects.get(provider_reference="T0000001")
     assert propose(logged_in(person("li")), order, account, line).status_code == 302
@@ -103,7 +103,7 @@ def test_the_chosen_line_is_the_evidence_and_a_second_person_settles() -> None:
     assert ("manual", "wang") in lines_of(order)
 
 
-def test_a_line_that_was_settled_by_hand_is_nobodys_business_any_more() -> None:
+def test_manually_settled_line_opens_no_case() -> None:
     order, account = shop()
     line = StatementLine.objects.get(provider_reference="T0000001")
     wish = wish_for(order, account, provider_reference="T0000001", files=[], statement_line_id=line.pk)
@@ -117,7 +117,7 @@ def test_a_line_that_was_settled_by_hand_is_nobodys_business_any_more() -> None:
     assert results(later) == {"matched": 1}, "and no later file is said to lack it"
 
 
-def test_the_line_says_which_attempt_its_money_was_for() -> None:
+def test_line_identifies_its_attempt() -> None:
     account = account_at("alipay")
     order = build_order(merchant=account.merchant)
     left, opened = attempt(account, order=order, status="closed"), attempt(account, order=order)
@@ -154,7 +154,7 @@ def wish(order: Order, line: StatementLine, number: str) -> settle.Wish:
     return wish_for(order, line.account, provider_reference=number, files=[], statement_line_id=line.pk)
 
 
-def test_a_line_without_a_number_proves_one_order_and_not_two() -> None:
+def test_line_without_number_proves_one_order() -> None:
     (first, second), line = line_without_number()
     li, wang = person("li"), person("wang")
     client = logged_in(li)
@@ -174,7 +174,7 @@ def test_a_line_without_a_number_proves_one_order_and_not_two() -> None:
 
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
-def test_one_line_for_two_orders_at_once_is_taken_once() -> None:
+def test_concurrent_proposals_use_a_line_once() -> None:
     orders, line = line_without_number()
     li = person("li")
     made = run_together(

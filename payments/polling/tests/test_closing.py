@@ -69,7 +69,7 @@ def test_overdue_order_at_the_provider_first(box: Running) -> None:
     ]
 
 
-def test_who_wanted_it_closed_stands_in_the_history(box: Running) -> None:
+def test_history_names_the_requester(box: Running) -> None:
     payment = start_sandbox_attempt(sandbox_webhook(box))
     result = order_closing.cancel(
         payment.order.number, reason="买错了", actor=Actor("client", "7"), trigger=machine.BUYER_CANCEL
@@ -96,7 +96,7 @@ def test_paid_meanwhile_is_a_payment(box: Running) -> None:
     assert PaymentException.objects.count() == 0
 
 
-def test_not_known_before_the_expiry_proves_nothing(box: Running) -> None:
+def test_not_found_before_expiry_closes_nothing(box: Running) -> None:
     payment = start_sandbox_attempt(sandbox_alipay(box))
     request_close(payment.order)
     poll.poll_providers()
@@ -130,7 +130,7 @@ def test_without_queries_closed_after_expiry() -> None:
 
 
 @pytest.mark.parametrize("fault", ["status_500", "drop", "corrupt_signature"])
-def test_unreachable_provider_leaves_the_order_pending(box: Running, fault: str) -> None:
+def test_unreachable_provider_closes_nothing(box: Running, fault: str) -> None:
     payment = start_sandbox_attempt(sandbox_alipay(box))
     open_cashier(box, payment)
     box.control("faults", target="alipay.gateway", fault=fault, times=None)
@@ -166,7 +166,7 @@ def test_a_day_of_silence_opens_a_case(box: Running) -> None:
     assert Order.objects.get().status == OrderStatus.CLOSED
 
 
-def test_wrong_amount_never_pays_and_never_closes(box: Running) -> None:
+def test_wrong_amount_neither_pays_nor_closes(box: Running) -> None:
     payment = start_sandbox_attempt(sandbox_alipay(box))
     pay_in_sandbox(box, payment)
     box.control("faults", target="alipay.gateway", fault="wrong_amount", value=0.01, times=None)
@@ -196,7 +196,7 @@ def test_order_without_open_attempt_at_once() -> None:
     assert Order.objects.get().status == OrderStatus.CLOSED
 
 
-def test_money_refused_by_a_rule_keeps_order_open(box: Running) -> None:
+def test_payment_refused_by_rule_blocks_close(box: Running) -> None:
     payment = start_sandbox_attempt(sandbox_webhook(box))
     TransitionRule.objects.filter(trigger=machine.QUERY).update(is_enabled=False)
     pay_in_sandbox(box, payment)
@@ -208,7 +208,7 @@ def test_money_refused_by_a_rule_keeps_order_open(box: Running) -> None:
     assert PaymentException.objects.get().kind == "order_refused"
 
 
-def test_paid_order_has_its_other_attempts_closed(box: Running) -> None:
+def test_paid_order_closes_its_other_attempts(box: Running) -> None:
     first = start_sandbox_attempt(sandbox_alipay(box))
     second = start_sandbox_attempt(sandbox_webhook(box), order=first.order)
     open_cashier(box, first)

@@ -40,7 +40,7 @@ def is_untouched(request: RefundRequest) -> bool:
     )
 
 
-def test_within_the_proposers_limit_it_is_approved_at_once_and_recorded_as_such() -> None:
+def test_within_own_limit_is_approved_at_once() -> None:
     user = staff("agent", refund_alone="60.00")
     request = ask_back(paid_payment(), "60.00", user=user)
     assert (request.status, request.decided_how, request.decided_by) == ("approved", "limit", user)
@@ -48,7 +48,7 @@ def test_within_the_proposers_limit_it_is_approved_at_once_and_recorded_as_such(
     assert (line.kind, line.trigger, line.actor_id) == ("note", "refund_within_limit", "agent")
 
 
-def test_a_limit_cannot_be_walked_around_in_small_steps() -> None:
+def test_small_refunds_add_up_to_the_limit() -> None:
     payment, user = paid_payment(), staff("agent", refund_alone="60.00")
     assert ask_back(payment, "40.00", user=user).status == "approved"
     assert ask_back(payment, "20.01", user=user).status == "proposed"
@@ -73,7 +73,7 @@ def test_who_has_no_right_cannot_decide() -> None:
     assert is_untouched(request)
 
 
-def test_the_shop_of_one_person_waits_and_is_marked() -> None:
+def test_single_operator_waits_and_is_marked() -> None:
     boss = staff("supervisor")
     request = ask_back(paid_payment(), user=boss)
     Merchant.objects.update(allows_single_operator=True, single_operator_wait_minutes=30)
@@ -85,7 +85,7 @@ def test_the_shop_of_one_person_waits_and_is_marked() -> None:
     assert OrderEvent.objects.filter(trigger="refund_approved_alone").count() == 1
 
 
-def test_the_database_refuses_a_proposers_decision_that_is_not_marked() -> None:
+def test_database_refuses_unmarked_self_decision() -> None:
     request = waiting()
     with pytest.raises(IntegrityError), transaction.atomic():
         RefundRequest.objects.filter(pk=request.pk).update(
@@ -93,7 +93,7 @@ def test_the_database_refuses_a_proposers_decision_that_is_not_marked() -> None:
         )
 
 
-def test_a_refusal_says_why_and_releases_the_order() -> None:
+def test_refusal_keeps_its_note_and_frees_order() -> None:
     request, boss = waiting(), staff("supervisor")
     with pytest.raises(DomainError, match="reason_missing"):
         refuse(REFUND, request.pk, user=boss, note=" ")
@@ -106,7 +106,7 @@ def test_a_refusal_says_why_and_releases_the_order() -> None:
         approve(REFUND, request.pk, user=boss, note="ok")
 
 
-def test_only_the_proposer_withdraws_and_only_while_it_waits() -> None:
+def test_only_proposer_withdraws_while_pending() -> None:
     request = waiting()
     with pytest.raises(DomainError, match="not_the_proposer"):
         withdraw(REFUND, request.pk, user=staff("supervisor"), note="ok")
@@ -117,7 +117,7 @@ def test_only_the_proposer_withdraws_and_only_while_it_waits() -> None:
     assert fresh_request(request).status == "approved"
 
 
-def test_what_went_back_meanwhile_stops_an_approval() -> None:
+def test_money_already_refunded_stops_it() -> None:
     request = waiting("199.00")
     payment = request.payment
     type(payment).objects.filter(pk=payment.pk).update(refunded_amount=Decimal("0.01"))
@@ -129,7 +129,7 @@ def test_what_went_back_meanwhile_stops_an_approval() -> None:
 
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
-def test_approval_and_withdrawal_at_once_have_one_effect() -> None:
+def test_concurrent_withdrawal_has_one_effect() -> None:
     request, proposer, boss = waiting(), User.objects.get(username="li"), staff("supervisor")
     outcomes = run_together(
         lambda: approve(REFUND, request.pk, user=boss, note="ok").status,
@@ -141,7 +141,7 @@ def test_approval_and_withdrawal_at_once_have_one_effect() -> None:
     assert fresh.order.refunds_pending == reserved
 
 
-def test_those_who_may_approve_are_told_and_not_the_proposer() -> None:
+def test_approvers_are_notified_but_not_proposer() -> None:
     for role, name in (("supervisor", "zhao"), ("finance", "qian"), ("agent", "li"), ("viewer", "sun")):
         User.objects.filter(pk=staff(role, name).pk).update(email=f"{name}@shop.example")
     request = ask_back(paid_payment(), user=User.objects.get(username="zhao"))

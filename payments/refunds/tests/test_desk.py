@@ -50,7 +50,7 @@ def test_from_the_orders_page_to_a_request() -> None:
     assert 'value="139.00"' in page(client, form)
 
 
-def test_the_page_refuses_more_than_is_left_and_changes_nothing() -> None:
+def test_more_than_is_left_changes_nothing() -> None:
     payment, client = paid_payment(total="199.00"), browser(staff("agent"))
     answer = client.post(
         f"/admin/payments/payment/{payment.pk}/do/refund/", {"amount": "199.01", "reason": "x"}, follow=True
@@ -71,7 +71,7 @@ def test_who_may_not_is_refused_by_the_server() -> None:
     assert fresh_request(request).status == "proposed"
 
 
-def test_the_queue_shows_what_waits_for_whom_and_a_second_person_approves() -> None:
+def test_queue_lists_requests_for_their_approver() -> None:
     request = ask_back(paid_payment(), "60.00", user=staff("agent", "li"))
     client = browser(staff("supervisor"))
     queue = page(client, "/admin/payments/refundrequest/")
@@ -89,7 +89,7 @@ def test_the_queue_shows_what_waits_for_whom_and_a_second_person_approves() -> N
     assert request.reference in page(client, "/admin/payments/refundrequest/?state=under_way")
 
 
-def test_the_proposer_is_offered_to_withdraw_and_to_decide_only_where_one_person_may() -> None:
+def test_proposer_decides_as_single_operator() -> None:
     boss = staff("supervisor")
     request, client = ask_back(paid_payment(), user=boss), browser(boss)
     address = f"/admin/payments/refundrequest/{request.pk}/change/"

@@ -50,7 +50,7 @@ def cases() -> list[str]:
     return list(PaymentException.objects.order_by("id").values_list("kind", flat=True))
 
 
-def test_an_approved_refund_is_ordered_and_confirmed_by_the_answer(provider: Bank) -> None:
+def test_response_confirms_an_approved_refund(provider: Bank) -> None:
     request = ask_back(paid_payment(provider.account()), "60.00")
     run_now(request)
     assert provider.paid_back == {request.reference: "60.00"}
@@ -71,7 +71,7 @@ def test_what_waits_for_approval_is_not_ordered(provider: Bank) -> None:
     assert (execute.order_refunds(), provider.orders) == (0, [])
 
 
-def test_many_partial_refunds_end_in_a_refunded_order(provider: Bank) -> None:
+def test_partial_refunds_end_in_refunded_order(provider: Bank) -> None:
     payment = paid_payment(provider.account(), total="100.00", status="shipped")
     requests = [ask_back(payment, amount) for amount in ("33.33", "33.33", "33.34")]
     for _run in range(RUNS):
@@ -83,7 +83,7 @@ def test_many_partial_refunds_end_in_a_refunded_order(provider: Bank) -> None:
     assert sum(Refund.objects.values_list("amount", flat=True)) == Decimal("100.00")
 
 
-def test_after_a_lost_answer_the_same_number_is_asked_for(provider: Bank) -> None:
+def test_lost_response_queries_the_same_number(provider: Bank) -> None:
     provider.says = [502, "succeeded"]
     request = ask_back(paid_payment(provider.account()))
     run_now(request)
@@ -98,7 +98,7 @@ def test_after_a_lost_answer_the_same_number_is_asked_for(provider: Bank) -> Non
     assert state(request) == ("succeeded", Decimal("60.00"), Decimal("0.00"))
 
 
-def test_unknown_at_the_provider_is_ordered_again_with_the_same_number(provider: Bank) -> None:
+def test_unknown_refund_is_resent_unchanged(provider: Bank) -> None:
     provider.says = [502, "not_found", "succeeded"]
     request = ask_back(paid_payment(provider.account()))
     run_now(request)
@@ -107,7 +107,7 @@ def test_unknown_at_the_provider_is_ordered_again_with_the_same_number(provider:
     assert (state(request)[0], fresh_request(request).attempts) == ("succeeded", 3)
 
 
-def test_a_plain_no_of_the_door_is_tried_again_as_an_order(provider: Bank) -> None:
+def test_http_4xx_is_retried_as_a_new_order(provider: Bank) -> None:
     """HTTP 4xx: the provider has not taken it, so nothing is under way."""
     provider.says = [403]
     request = ask_back(paid_payment(provider.account()))
@@ -121,7 +121,7 @@ def test_a_plain_no_of_the_door_is_tried_again_as_an_order(provider: Bank) -> No
     assert cases() == ["refund_trouble"]
 
 
-def test_process_dead_after_the_call_is_overtaken(provider: Bank) -> None:
+def test_dead_process_after_call_is_taken_over(provider: Bank) -> None:
     """Kill point: the money is gone back, nothing of the answer is recorded; only the claim is committed."""
     request = ask_back(paid_payment(provider.account()))
     lease = PROVIDERS.take(PaymentAccount.objects.get())
@@ -137,7 +137,7 @@ def test_process_dead_after_the_call_is_overtaken(provider: Bank) -> None:
     assert state(request) == ("succeeded", Decimal("60.00"), Decimal("0.00"))
 
 
-def test_processing_is_asked_for_five_times_a_minute_apart_and_then_wider(provider: Bank) -> None:
+def test_processing_is_polled_with_backoff(provider: Bank) -> None:
     provider.usually = "processing"
     request = ask_back(paid_payment(provider.account()))
     pauses = []
@@ -154,7 +154,7 @@ def test_processing_is_asked_for_five_times_a_minute_apart_and_then_wider(provid
     assert (cases(), state(request)[0]) == (["refund_trouble"], "ordered")
 
 
-def test_a_failed_refund_releases_its_order_and_tells_a_person(provider: Bank) -> None:
+def test_failure_frees_order_and_opens_case(provider: Bank) -> None:
     provider.usually = "failed"
     request = ask_back(paid_payment(provider.account()))
     run_now(request)
@@ -166,9 +166,7 @@ def test_a_failed_refund_releases_its_order_and_tells_a_person(provider: Bank) -
     assert again.reference != request.reference
 
 
-def test_refunds_of_one_trade_keep_the_providers_distance(
-    provider: Bank, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_refunds_of_one_trade_keep_minimum_gap(provider: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Webhook, "refund_gap", timedelta(minutes=1))
     account = provider.account()
     payment, other = paid_payment(account), paid_payment(account)

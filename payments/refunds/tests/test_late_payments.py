@@ -60,7 +60,7 @@ def test_refund_is_asked_for_by_the_rule(status: str, kind: str) -> None:
     assert Order.objects.get(pk=payment.order_id).status == status
 
 
-def test_the_case_ends_when_the_money_has_gone_back() -> None:
+def test_confirmed_refund_resolves_the_case() -> None:
     payment = paid_late("refund")
     relay.run_relay()
     request = RefundRequest.objects.get()
@@ -79,14 +79,14 @@ def test_the_case_ends_when_the_money_has_gone_back() -> None:
 
 
 @pytest.mark.parametrize("status", ["closed", "paid"])
-def test_where_a_person_decides_it_stays_in_the_queue(status: str) -> None:
+def test_manual_policy_leaves_case_open(status: str) -> None:
     paid_late("ask", status)
     relay.run_relay()
     assert not RefundRequest.objects.exists()
     assert PaymentException.objects.get().resolved_at is None
 
 
-def test_the_rule_asks_once_however_often_the_event_comes() -> None:
+def test_repeated_event_requests_one_refund() -> None:
     paid_late("refund")
     relay.run_relay()
     case = PaymentException.objects.get()
@@ -95,7 +95,7 @@ def test_the_rule_asks_once_however_often_the_event_comes() -> None:
     assert (RefundRequest.objects.count(), PaymentExceptionStep.objects.count()) == (1, 1)
 
 
-def test_a_second_trade_on_the_attempt_that_paid_takes_nothing_back_by_itself() -> None:
+def test_second_trade_is_not_refunded_by_rule() -> None:
     """Its refund would be that of the order's own money: a person decides."""
     account = build_alipay()
     Merchant.objects.update(late_payments="refund")
@@ -107,7 +107,7 @@ def test_a_second_trade_on_the_attempt_that_paid_takes_nothing_back_by_itself() 
     assert not RefundRequest.objects.exists()
 
 
-def test_what_cannot_be_asked_back_stays_with_the_reason() -> None:
+def test_unrefundable_case_stays_open_with_note() -> None:
     payment = paid_late("refund")
     config = {name: value for name, value in payment.account.config.items() if name != "gateway"}
     PaymentAccount.objects.update(config=config, provider="webhook")
@@ -119,7 +119,7 @@ def test_what_cannot_be_asked_back_stays_with_the_reason() -> None:
 
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
-def test_the_money_of_an_order_that_is_revived_meanwhile_stays() -> None:
+def test_revived_order_keeps_its_money() -> None:
     """The rule finds the case, and waits for the order that two persons are reviving."""
     payment = paid_late("refund")
     case = PaymentException.objects.get()

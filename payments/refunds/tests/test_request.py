@@ -34,7 +34,7 @@ def untouched(payment: Payment) -> bool:
     return (RefundRequest.objects.count(), order.refunds_pending, lines) == (0, ZERO, 0)
 
 
-def test_a_request_reserves_its_amount_on_the_order_and_says_so_in_its_history() -> None:
+def test_amount_is_reserved_and_in_history() -> None:
     payment = paid_payment(total="199.00")
     request = ask_back(payment, "60.00", user=staff("agent"))
     order = order_of(payment)
@@ -45,7 +45,7 @@ def test_a_request_reserves_its_amount_on_the_order_and_says_so_in_its_history()
     assert request.reference in line.evidence
 
 
-def test_references_are_of_the_form_that_every_provider_takes() -> None:
+def test_reference_format_suits_every_provider() -> None:
     request = ask_back(paid_payment())
     assert len(request.reference) == 24
     assert request.reference.isascii()
@@ -61,7 +61,7 @@ def test_an_amount_must_be_money(amount: str) -> None:
     assert untouched(payment)
 
 
-def test_parts_may_add_up_to_the_payment_and_not_a_cent_more() -> None:
+def test_parts_add_up_to_the_payment_at_most() -> None:
     payment = paid_payment(total="100.00")
     for amount in ("33.33", "33.33", "33.34"):
         ask_back(payment, amount)
@@ -90,7 +90,7 @@ def test_only_a_paid_attempt_holds_money(status: str) -> None:
     assert untouched(payment)
 
 
-def test_an_account_that_cannot_refund_says_so_at_once() -> None:
+def test_account_without_refunds_is_refused() -> None:
     payment = paid_payment(build_webhook())
     with pytest.raises(DomainError, match="refund_not_offered"):
         ask_back(payment)
@@ -108,7 +108,7 @@ def test_a_reason_and_the_right_are_needed() -> None:
     assert untouched(payment)
 
 
-def test_money_that_the_order_never_counted_reserves_nothing_of_it() -> None:
+def test_surplus_money_reserves_nothing() -> None:
     payment = surplus_payment()
     request = ask_back(payment, "199.00")
     order = order_of(payment)
@@ -121,7 +121,7 @@ def ship(order: Order) -> Outcome:
     return apply_changes(Move(order.pk, Action.SHIP, machine.WAREHOUSE, Actor("warehouse", "main")))[0]
 
 
-def test_an_order_does_not_ship_while_money_of_it_is_asked_back() -> None:
+def test_order_does_not_ship_with_pending_refund() -> None:
     payment = paid_payment()
     request = ask_back(payment, "1.00", user=staff("agent"))
     refused = ship(payment.order)
@@ -130,7 +130,7 @@ def test_an_order_does_not_ship_while_money_of_it_is_asked_back() -> None:
     assert ship(payment.order).result == Result.DONE
 
 
-def test_a_shipped_order_stays_shipped_and_may_complete() -> None:
+def test_shipped_order_may_still_complete() -> None:
     payment = paid_payment(status="shipped")
     ask_back(payment, "199.00")
     move = Move(payment.order_id, Action.COMPLETE, machine.CARRIER, Actor("carrier", "sf"))
@@ -148,7 +148,7 @@ def insert_unlocked(payment: Payment) -> None:
 
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
-def test_requests_at_once_exceed_the_payment_without_the_lock_and_not_with_it() -> None:
+def test_lock_keeps_sum_within_the_payment() -> None:
     payment = paid_payment(total="100.00")
     both_looked = threading.Barrier(2)
 
@@ -168,7 +168,7 @@ def test_requests_at_once_exceed_the_payment_without_the_lock_and_not_with_it() 
     assert order_of(payment).refunds_pending == Decimal("90.00")
 
 
-def test_a_button_pressed_twice_asks_for_one_refund() -> None:
+def test_double_click_creates_one_refund() -> None:
     payment, user = paid_payment(), staff("agent")
     first = ask_back(payment, "60.00", user=user)
     with pytest.raises(DomainError, match="asked_just_now"):
@@ -178,7 +178,7 @@ def test_a_button_pressed_twice_asks_for_one_refund() -> None:
     assert ask_back(payment, "60.00", user=user).reference != first.reference
 
 
-def test_two_payments_of_one_order_have_their_own_limits() -> None:
+def test_each_payment_of_an_order_has_its_limit() -> None:
     first = paid_payment(total="100.00")
     second = build_payment(first.account, order=first.order, status="paid", is_surplus=True)
     ask_back(first, "100.00")

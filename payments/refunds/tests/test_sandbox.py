@@ -89,7 +89,7 @@ def cases() -> list[str]:
 
 
 @pytest.mark.parametrize("provider", ["alipay", "wechatpay", "unionpay"])
-def test_a_part_and_the_rest_go_back_and_refund_the_order(box: Running, provider: str) -> None:
+def test_part_and_rest_refund_the_order(box: Running, provider: str) -> None:
     payment = paid_at(box, provider)
     part = until_ended(ask_back(payment, "60.00"))
     assert (state(part), part.order.status) == (("succeeded", Decimal("60.00"), ZERO), "paid")
@@ -111,7 +111,7 @@ def test_a_lost_answer_refunds_once(box: Running, provider: str) -> None:
 
 
 @pytest.mark.parametrize("provider", ["alipay", "wechatpay"])
-def test_what_the_provider_works_on_stays_reserved(box: Running, provider: str) -> None:
+def test_processing_refund_stays_reserved(box: Running, provider: str) -> None:
     fault(box, provider, "processing", value=600)
     request = run_refund(ask_back(paid_at(box, provider), "60.00"))
     request = run_refund(request)
@@ -120,7 +120,7 @@ def test_what_the_provider_works_on_stays_reserved(box: Running, provider: str) 
     assert state(until_ended(request)) == ("succeeded", Decimal("60.00"), ZERO)
 
 
-def test_what_hangs_at_wechat_waits_for_a_person_and_may_end_well(box: Running) -> None:
+def test_abnormal_wechat_refund_may_succeed(box: Running) -> None:
     fault(box, "wechatpay", "abnormal", value=0)
     request = until_ended(ask_back(paid_at(box, "wechatpay"), "60.00"))
     assert (state(request), cases()) == (("abnormal", ZERO, Decimal("60.00")), ["refund_trouble"])
@@ -128,13 +128,13 @@ def test_what_hangs_at_wechat_waits_for_a_person_and_may_end_well(box: Running) 
     assert state(run_refund(request)) == ("succeeded", Decimal("60.00"), ZERO)
 
 
-def test_what_wechat_closes_has_failed_and_is_released(box: Running) -> None:
+def test_closed_wechat_refund_fails_and_is_freed(box: Running) -> None:
     fault(box, "wechatpay", "closed", value=0)
     request = until_ended(ask_back(paid_at(box, "wechatpay"), "60.00"))
     assert (state(request), cases()) == (("failed", ZERO, ZERO), ["refund_trouble"])
 
 
-def test_a_refund_in_the_providers_console_is_a_case(box: Running) -> None:
+def test_refund_in_provider_console_opens_case(box: Running) -> None:
     payment = paid_at(box, "alipay")
     box.control("refund", reference=payment.reference)
     assert poll_now(payment).status == "refunded"
