@@ -1,4 +1,4 @@
-"""Calls that ended badly at the proxy: beside the notifications log, because nothing of them is in it."""
+"""Admin page of webhook calls that failed at the proxy; they are missing in the notification log."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class DeadCallAdmin(ShapeSearchMixin, ReadOnlyAdmin):
 
     @admin.display(description=_("reached us"))
     def reached(self, call: DeadCall) -> SafeString:
-        """What we answered ourselves stands in our own log too."""
+        """Show whether the call reached us; those we answered are in our own log too."""
         if call.upstream_status:
             return badges.badge(_("yes, answered %(status)s") % {"status": call.upstream_status})
         return badges.badge(_("no: its content is lost"), tone="bad")

@@ -1,4 +1,4 @@
-"""Filters of the notifications log, in the words of support people; each one is served by an index."""
+"""Filters of the notification log; each one uses an index."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class ProviderFilter(SimpleListFilter):
 
 
 class OutcomeFilter(SimpleListFilter):
-    """What waits is found by the index of the queue."""
+    """Filter by outcome; waiting rows use the queue's index."""
 
     title = _("outcome")
     parameter_name = "outcome"
@@ -114,7 +114,7 @@ class UntilFilter(TextFilter):
 
 
 def read_time(text: str) -> datetime | None:
-    """A time of the shop, ISO 8601; a day is its beginning."""
+    """Parse ISO 8601 in the shop's zone; a date is its midnight. Returns None for anything else."""
     try:
         at = datetime.fromisoformat(text)
     except ValueError:
@@ -125,9 +125,9 @@ def read_time(text: str) -> datetime | None:
 
 
 def first_at(model: type[Model], at: datetime) -> int:
-    """The lowest number at or after which rows arrived at that time or later: found by halving, by primary key alone.
+    """Return the lowest primary key received at or after `at`, by binary search over the primary key.
 
-    A time has no index of its own, which every row would pay for; the numbers stand in its order.
+    `received_at` has no index, which would slow every insert; primary keys are in its order.
     """
     rows = model._default_manager.order_by("pk").values_list("pk", "received_at")
     low, last = 0, rows.last()

@@ -1,4 +1,4 @@
-"""A stored call as a person can read it: form fields as a table, JSON indented, what must not be seen masked."""
+"""Show a stored webhook call: form fields as a table, JSON indented, secrets and personal data masked."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _MOST_FIELDS = 200
 
 
 def masked_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """Headers to show: what may open a door is hidden, signatures are shortened."""
+    """Return the headers with credentials hidden and signatures shortened."""
     shown = {}
     for name, value in headers.items():
         text = str(value)
@@ -52,7 +52,7 @@ def masked_headers(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def masked_value(name: str, value: str) -> str:
-    """One field's value to show."""
+    """Return a field's value with personal data masked."""
     low = name.lower()
     if low in _LONG:
         return masking.shorten_secret(value, keep=8)
@@ -70,7 +70,7 @@ def masked_json(value: Any, name: str = "") -> Any:
 
 
 def shown_body(body: bytes, content_type: str) -> SafeString:
-    """The body in its own form; text with \\x.. for bytes that are none, where it has no form."""
+    """Render the body as JSON or form fields, else as text with \\x.. for bytes that are not UTF-8."""
     if not body:
         return badges.NOTHING
     if text := _indented(body):
@@ -81,7 +81,7 @@ def shown_body(body: bytes, content_type: str) -> SafeString:
 
 
 def _indented(body: bytes) -> str:
-    """Empty for what is no JSON, or nested deeper than anybody could read: refused calls may be anything."""
+    """Return indented JSON; "" for anything else, or when it is nested too deeply to parse."""
     try:
         found = json.loads(body)
         is_nested = isinstance(found, dict | list)
@@ -91,7 +91,7 @@ def _indented(body: bytes) -> str:
 
 
 def _fields(body: bytes, content_type: str) -> list[tuple[str, str]]:
-    """The pairs of a form, as they came (twice where they came twice); none where it is no form."""
+    """Return the form's pairs in order, repeated ones included; [] when the body is not a form."""
     is_gbk = any(
         word in (body[:4000] + content_type.encode()).lower() for word in (b"charset=gb", b"encoding=gb")
     )
@@ -118,7 +118,7 @@ def _pre(text: str) -> SafeString:
 
 
 def shown_content(row: PaymentNotification, body: bytes) -> SafeString:
-    """What the provider put into the call under the account's key, opened; a dash where there is no such thing."""
+    """Render the decrypted content of the call; a dash when the provider encrypts none."""
     provider = PROVIDERS.get(row.account.provider)
     if not isinstance(provider, DecryptsContent):
         return badges.NOTHING

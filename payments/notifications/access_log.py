@@ -1,7 +1,7 @@
-"""The proxy's access log: providers' calls that ended badly there become rows, so that nobody has to grep for them.
+"""Import failed webhook calls from the proxy's access log as DeadCall rows, so that nobody has to grep for them.
 
-One JSON object a line, in the form of deploy/nginx.conf. Reading is idempotent: the position is kept with the rows in
-one transaction, and a line that was read before, from a copy of the file too, makes no second row.
+The log has one JSON object per line, as deploy/nginx.conf writes it. Reading is idempotent: the file position is saved
+in the same transaction as the rows, and a line that was read before (even from a copy of the file) adds no second row.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from payments.notifications.rejected import count_refused
 
 LONGEST_LINE = 64 * 1024
 BATCH = 1000
-# What a day may fill: of calls that never reached us, and of those that we answered (they are in our own log).
+# Rows kept per day: calls that never reached us, and calls that we answered (those are in our own log as well).
 LOST_PER_DAY, ANSWERED_PER_DAY = 2000, 200
 KEPT_DAYS = 90
 WORST_STATUS = 400
@@ -33,12 +33,12 @@ _NAME = re.compile(r"[-\w]{1,40}", re.ASCII)
 
 
 class NotALine(ValueError):
-    """A line that is not in the form of our log."""
+    """The line is not in the format of our access log."""
 
 
 @dataclass(slots=True)
 class Read:
-    """`calls`: notify calls that ended badly, `kept` of them newly kept; `beyond` the day's bound, only counted."""
+    """Counts of one run. `calls` failed, `kept` of them are new rows, `beyond` exceeded the day's limit."""
 
     lines: int = 0
     calls: int = 0
@@ -51,9 +51,9 @@ class Read:
 
 
 def read_log(path: Path, done: Read) -> int:
-    """Read what is new in the file, and first the rest of the one that was rotated away; returns the bytes read.
+    """Read the new lines of the file, after the rest of the rotated one (`.1`); return the number of bytes read.
 
-    A last line without its end is left for the next time. Raises OSError.
+    A last line without its newline is left for the next run. Raises OSError.
     """
     position, _made = LogPosition.objects.get_or_create(path=str(path.absolute())[:400])
     old = path.with_name(path.name + ".1")
@@ -80,7 +80,9 @@ def _read_file(path: Path, position: LogPosition, done: Read) -> int:
 
 
 def _batches(file: IO[bytes]) -> Iterator[list[bytes]]:
-    """Whole lines; the file stands behind the last of them. Of an endless line its pieces come, which are no lines."""
+    """Yield batches of whole lines and leave the file position behind the last one.
+
+    A line longer than LONGEST_LINE is yielded in pieces, which `read_line` then rejects."""
     lines: list[bytes] = []
     while line := file.readline(LONGEST_LINE):
         if not line.endswith(b"\n") and len(line) < LONGEST_LINE:
@@ -120,7 +122,7 @@ def _keep(calls: Sequence[DeadCall], done: Read) -> None:
 
 
 def _within_bounds(calls: Iterable[DeadCall], done: Read) -> Iterator[str]:
-    """The digests of those for which their day has room; the others are counted."""
+    """Yield the digests of calls within their day's limit and count the others."""
     room: dict[tuple[date, bool], int] = {}
     for call in calls:
         key = (timezone.localdate(call.at), call.upstream_status > 0)
@@ -140,12 +142,12 @@ def _room(day: date, answered: bool) -> int:
 
 
 def forget_old(now: datetime) -> int:
-    """Delete what is older than KEPT_DAYS; returns how many rows."""
+    """Delete rows older than KEPT_DAYS; return how many."""
     return DeadCall.objects.filter(at__lt=now - timedelta(days=KEPT_DAYS)).delete()[0]
 
 
 def read_line(line: bytes) -> DeadCall | None:
-    """None for a line about something else. Raises NotALine."""
+    """Parse a log line; return None for a call that is not a failed webhook call. Raises NotALine."""
     try:
         found = json.loads(line)
         path, status = str(found["path"]), int(found["status"])
@@ -190,7 +192,7 @@ def _text(value: Any, most: int) -> str:
 
 
 def _number(value: Any, *, times: int = 1, most: int = 2_000_000_000) -> int:
-    """0 for whatever is no number; nginx writes a dash for what is not there."""
+    """Parse a number; return 0 for anything else (nginx writes a dash for a missing value)."""
     try:
         return max(0, min(most, round(float(value) * times)))
     except (ValueError, TypeError, OverflowError):

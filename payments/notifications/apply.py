@@ -1,7 +1,7 @@
-"""The drainer: verified notifications become findings, in batches of one transaction each, until the inbox is dry.
+"""Apply stored, verified notifications as payment updates, in batches of one transaction each.
 
-Any number of drainers may run. Fresh rows go together; a row that was claimed before goes alone and one at a time, so
-that even a row that kills its process takes nobody with it.
+Any number of workers may run this. Fresh rows are applied in batches; a row that was claimed before is applied alone,
+so that a row that kills its process stops no other row.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ BATCH = 200
 _FRESH = Q(attempts=0)
 _SUSPECT = Q(attempts__gt=0)
 _WRITTEN = ("outcome", "done_at", "due_at", "leased_until", "attempts", "last_error")
-# What a finding takes from its row, by the same names.
+# Columns that a payment update takes over under the same name.
 _SAID = (
     "account_id", "reference", "provider_reference", "amount", "currency", "occurred_at", "refund_reference",
     "refund_amount", "refunded_total", "full_refund", "account_problem",
@@ -40,10 +40,10 @@ logger = logging.getLogger(__name__)
 
 
 def drain_notifications() -> int:
-    """Apply all waiting notifications; returns how many rows were claimed. Ends when the inbox is dry.
+    """Apply all waiting notifications; return how many rows were claimed.
 
-    Walks by keyset from the start again as long as a walk finds something: rows that stood back behind another
-    event of their order are due at once.
+    Repeats the keyset walk until one finds nothing, because a row that was deferred behind another event of its order
+    is due again at once.
     """
     claimed = 0
     while count := _walk():
@@ -57,7 +57,7 @@ def _walk() -> int:
         claims.run_batch(batch, apply_notifications, _failed)
         count += len(batch)
     for batch in claims.walk(PaymentNotification, size=1, only=_SUSPECT):
-        # The claim is counted before the work: whoever was claimed so often and is not done kills its process.
+        # Attempts are counted when claiming: a row over the limit killed its worker each time.
         if batch[0].attempts > claims.MOST_ATTEMPTS:
             _give_up(batch[0].id, "the process died each time")
         else:
@@ -68,7 +68,7 @@ def _walk() -> int:
 
 @dataclass(slots=True)
 class Waiting:
-    """What a drainer writes back on a row; no model instance, which would cost as much as judging it."""
+    """The columns that are written back to a notification; a model instance would cost as much as deciding."""
 
     id: int
     due_at: datetime
@@ -80,13 +80,13 @@ class Waiting:
 
 
 def apply_notifications(ids: Sequence[int]) -> None:
-    """Apply these notifications; rows that are done already stay as they are. Call inside a transaction."""
+    """Apply these notifications and skip rows that are done. Call inside a transaction."""
     rows, updates = _read(ids)
     results = apply_batch(updates)
     now = timezone.now()
     for row, result in zip(rows, results, strict=True):
         _note(row, result, now)
-    # The guard leaves a row alone that another drainer has finished meanwhile.
+    # The guard skips a row that another worker has finished meanwhile.
     bulk.update_rows(PaymentNotification, rows, _WRITTEN, guard={"outcome": Outcome.WAITING.value})
 
 
@@ -110,7 +110,9 @@ def _read(ids: Sequence[int]) -> tuple[list[Waiting], list[PaymentUpdate]]:
 
 
 def _by_their_numbers(updates: list[PaymentUpdate]) -> list[PaymentUpdate]:
-    """A refund made at the provider's own desk may name the payment by the provider's number only (UnionPay)."""
+    """Fill in our reference where a refund names the payment by the provider's number only.
+
+    UnionPay does so for refunds made in its own merchant console."""
     nameless = {f.provider_reference for f in updates if f.kind in _REFUNDS and not f.reference} - {""}
     if not nameless:
         return updates
@@ -128,7 +130,9 @@ def _by_their_numbers(updates: list[PaymentUpdate]) -> list[PaymentUpdate]:
 
 
 def _note(row: Waiting, result: UpdateResult | None, now: datetime) -> None:
-    """No result: it stands back behind another event of its order, due as before, for the next walk."""
+    """Set the row's outcome or its retry time.
+
+    A row without a result was deferred behind another event of its order; it stays due for the next walk."""
     if result is not None and result.retry_after is not None:
         row.due_at = now + result.retry_after
     elif result is not None:
@@ -143,7 +147,7 @@ def _failed(claimed: claims.Claim, error: Exception) -> None:
 
 
 def _give_up(pk: int, why: str) -> None:
-    """Park a row that cannot be processed: a person looks at it and may replay it."""
+    """Park a row that cannot be processed and open a case; a person may replay it."""
     logger.error("notification given up", extra={"notification": pk})
     with transaction.atomic():
         changed = (

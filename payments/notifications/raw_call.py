@@ -1,4 +1,4 @@
-"""Reading a provider's call as it came: the raw body and bounded headers."""
+"""Read a webhook request: the raw body and a bounded set of headers."""
 
 from __future__ import annotations
 
@@ -15,20 +15,16 @@ from payments.accounts.cache import Known
 from payments.providers.types import RawNotification
 from payments.providers.values import MAX_BODY
 
-# What is kept of the headers: bounded, and without what only our own side may read.
+# Bounds on the headers that are stored.
 _MOST_HEADERS, _LONGEST_HEADER = 40, 1000
-
-
-# No provider packs its calls; unpacking would be work that an outsider can ask for.
+# No provider compresses its calls, and decompressing would be work that anybody could cause.
 COMPRESSIONS = frozenset(("gzip", "x-gzip", "deflate", "br", "zstd", "compress"))
-
-
 _SECRET_HEADERS = frozenset(("HTTP_COOKIE", "HTTP_AUTHORIZATION", "HTTP_PROXY_AUTHORIZATION"))
 
 
 @dataclass(frozen=True, slots=True)
 class ReceivedCall:
-    """A call on its way: what came, whose it is, and when (UTC, and by the monotonic clock)."""
+    """A webhook call with its account. `started` is `time.perf_counter()` at its arrival."""
 
     known: Known
     call: RawNotification
@@ -38,21 +34,23 @@ class ReceivedCall:
 
 
 def content_length(request: HttpRequest) -> int:
+    """Return the announced length in bytes; 0 when it is missing or not a number."""
     length = request.META.get("CONTENT_LENGTH") or "0"
     return int(length) if length.isdecimal() else 0
 
 
 def read_call(request: HttpRequest, known: Known, started: float) -> ReceivedCall:
+    """Read the whole request. Raises UnreadablePostError when the body does not arrive."""
     headers = _headers(request.META)
     call = RawNotification(headers=headers, body=_body(request), received_at=timezone.now())
     return ReceivedCall(known, call, headers, sender_of(request.META, settings.TRUSTED_PROXIES), started)
 
 
 def _body(request: HttpRequest) -> bytes:
-    """The body as it came, or one byte more than we take.
+    """Return the raw body, cut at one byte over MAX_BODY for a chunked one.
 
-    Django reads nothing of a call without Content-Length. A sender may stream in chunks instead; the server has put
-    them together and says that its input ends.
+    Django reads no body without Content-Length. For a chunked request the server sets `wsgi.input_terminated`, so that
+    the input can be read to its end.
     """
     if request.META.get("CONTENT_LENGTH") or not request.META.get("wsgi.input_terminated"):
         return request.body
@@ -60,7 +58,7 @@ def _body(request: HttpRequest) -> bytes:
 
 
 def _headers(meta: Mapping[str, Any]) -> dict[str, str]:
-    """Bounded, lower case; what a provider never needs and others must not read is left out."""
+    """Return the headers, names in lower case and lengths bounded; the values of credentials are replaced."""
     found = {"content-type": str(meta.get("CONTENT_TYPE", ""))[:_LONGEST_HEADER]}
     for name, value in meta.items():
         if name.startswith("HTTP_") and len(found) < _MOST_HEADERS:

@@ -1,6 +1,6 @@
-"""Taking providers' calls: verify on the raw bytes, store with one statement, answer in the provider's own words.
+"""Receive a webhook call: check its signature on the raw bytes, store it in one statement, answer the provider.
 
-Success is answered only when the row is durable and its signature good.
+The success response is sent only when the signature is valid and the row is durable.
 """
 
 from __future__ import annotations
@@ -17,10 +17,7 @@ from ordersite.queue import wakeups
 from payments.accounts.cache import known_accounts
 from payments.notifications import store
 from payments.notifications.raw_call import COMPRESSIONS, ReceivedCall, content_length, read_call
-from payments.notifications.rejected import (
-    refuse,
-    reject,
-)
+from payments.notifications.rejected import refuse, reject
 from payments.notifications.store import stored_call, verified_values
 from payments.providers.errors import Rejected
 from payments.providers.interface import Provider
@@ -33,8 +30,10 @@ DRAIN_HINT = "payments.drain_notifications"
 logger = logging.getLogger(__name__)
 
 
-def take_call(request: HttpRequest, provider: Provider, slug: str) -> NotificationResponse:
-    """The whole of it: find the account, verify, store, answer. Any database error is a 503 in the provider's words."""
+def receive(request: HttpRequest, provider: Provider, slug: str) -> NotificationResponse:
+    """Find the account, verify and store the call; return the provider's success or failure response.
+
+    A database error or an unreadable key gives the provider's 503, so that it retries."""
     started = time.perf_counter()
     if content_length(request) > MAX_BODY:
         return refuse(provider, "too_large")
@@ -47,16 +46,16 @@ def take_call(request: HttpRequest, provider: Provider, slug: str) -> Notificati
         received = read_call(request, known, started)
         if len(received.call.body) > MAX_BODY:
             return refuse(provider, "too_large")
-        return _judge(provider, received)
-    except UnreadablePostError:  # it did not come, or not in time (ordersite.server.front)
+        return _verify_and_store(provider, received)
+    except UnreadablePostError:  # the body did not arrive in time (ordersite.server.front)
         return refuse(provider, "too_slow")
     except (DatabaseError, CannotDecrypt) as error:
         logger.error("notification not stored: %s", error.__class__.__name__, extra={"account": slug})
-        connection.close_if_unusable_or_obsolete()  # a connection that died with its server stays dead otherwise
+        connection.close_if_unusable_or_obsolete()  # or the next request would use the dead connection
         return provider.failure("unavailable")
 
 
-def _judge(provider: Provider, received: ReceivedCall) -> NotificationResponse:
+def _verify_and_store(provider: Provider, received: ReceivedCall) -> NotificationResponse:
     try:
         notice = _verify(provider, received)
     except Rejected as rejected:
@@ -67,7 +66,9 @@ def _judge(provider: Provider, received: ReceivedCall) -> NotificationResponse:
 
 
 def _verify(provider: Provider, received: ReceivedCall) -> ParsedNotification:
-    """A failed signature may mean that the account's key was changed elsewhere: once a second we look."""
+    """Verify with the cached keys, then with reloaded ones.
+
+    Another process may have changed the account's keys; the cache reloads at most once a second. Raises Rejected."""
     try:
         return provider.verify(received.call, received.known.keys)
     except Rejected:

@@ -1,4 +1,4 @@
-"""Keeping and counting rejected calls, within bounds: nobody can fill the disk, and no case is opened twice an hour."""
+"""Store or count rejected webhook calls, within bounds: nobody can fill the disk, and cases are limited to one an hour."""
 
 from __future__ import annotations
 
@@ -20,21 +20,10 @@ from payments.providers.errors import SIGNATURE_PROBE, Rejected
 from payments.providers.interface import Provider
 from payments.providers.responses import NotificationResponse
 
-# What one account's rejected calls may fill in a day: 500 rows of at most 64 KiB. The first ones are all kept; of what
-# comes beyond, one in so many, so that a flood of the morning does not hide a wrong key of the afternoon. The others
-# are counted.
-REJECTED_PER_DAY = 500
-
-
-KEPT_WHOLE = 400
-
-
-SAMPLED = 50
-
-
+# An account stores at most 500 rejected calls a day, of at most 64 KiB each. The first 400 are all stored, then one in
+# 50, so that a flood in the morning does not hide a wrong key in the afternoon. The others are only counted.
+REJECTED_PER_DAY, KEPT_WHOLE, SAMPLED = 500, 400, 50
 REJECTED_DAYS = 30
-
-
 PREFIX = "/notify/"
 _REFUSED = RefusedCall._meta.db_table
 
@@ -42,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 
 def has_room(account_id: int, *, now: datetime) -> bool:
-    """Whether this account keeps another rejected call: a bound on what anybody can make us store."""
+    """Return whether this account may store another rejected call; a random sample beyond KEPT_WHOLE."""
     recent = _rejected(account_id).filter(received_at__gt=now - timedelta(days=1))
     kept = recent[:REJECTED_PER_DAY].count()
     return kept < REJECTED_PER_DAY and (kept < KEPT_WHOLE or secrets.randbelow(SAMPLED) == 0)
@@ -53,7 +42,7 @@ def _rejected(account_id: int) -> QuerySet[PaymentNotification]:
 
 
 def count_refused(path: str, reason: str) -> None:
-    """Count a call that is not kept. `path` must be one of few: the table grows by a row per path, reason and day."""
+    """Count a call that is not stored. `path` must come from a small set: each path, reason and day is a row."""
     now = timezone.now()
     with connection.cursor() as cursor:
         cursor.execute(
@@ -64,10 +53,9 @@ def count_refused(path: str, reason: str) -> None:
 
 
 def report_rejections(account_id: int, *, code: str, now: datetime) -> None:
-    """At most one case per account and hour that its calls fail the checks, however often they do.
+    """Open a case about failing verifications, at most one per account and hour (UTC).
 
-    Whoever reports also forgets the account's rejected calls of long ago: together with the day's bound, nobody can
-    fill the disk.
+    Opening one also deletes the account's old rejected calls, so that their number stays bounded without a cron job.
     """
     key = fact_key(account_id, now.strftime("%Y%m%d%H"))
     kind = PaymentException.Kind.BAD_SIGNATURES
@@ -79,17 +67,18 @@ def report_rejections(account_id: int, *, code: str, now: datetime) -> None:
 
 
 def forget_rejected(account_id: int, *, now: datetime) -> None:
-    """Delete the account's rejected calls of long ago."""
+    """Delete the account's rejected calls older than REJECTED_DAYS."""
     _rejected(account_id).filter(received_at__lt=now - timedelta(days=REJECTED_DAYS)).delete()
 
 
 def refuse(provider: Provider, code: str) -> NotificationResponse:
+    """Count a call that was not read and answer with the provider's failure response."""
     count_safely(f"{PREFIX}{provider.name}/", code)
     return provider.failure(code)
 
 
 def count_safely(path: str, code: str) -> None:
-    """Counting is for people; a database that is down must not change the answer."""
+    """Count a refused call; log a database error instead of raising, so that the response stays the same."""
     try:
         count_refused(path, code)
     except DatabaseError as error:
@@ -97,6 +86,10 @@ def count_safely(path: str, code: str) -> None:
 
 
 def reject(provider: Provider, received: ReceivedCall, rejected: Rejected) -> NotificationResponse:
+    """Store (or count) a call that failed verification, open a case, and answer with the failure response.
+
+    A signature probe of the self-check opens no case. Raises django.db.Error.
+    """
     account_id, now = received.known.id, received.call.received_at
     if has_room(account_id, now=now):
         store.store(stored_call(received, rejected_values(rejected, now=now)))

@@ -1,7 +1,7 @@
-"""Replay: have a stored notification worked on again, by a button or by the command.
+"""Replay stored notifications, from the admin or with the command `replay_inbox`.
 
-A verified row is simply due again. A rejected one is verified again from the raw call with today's keys; if it is
-good now, it becomes verified and due. Applying twice does no harm: the payment door knows what it has done.
+A verified row becomes due again. A rejected one is verified again from its raw call with the current keys; if it passes,
+it becomes verified and due. Applying twice is harmless: payment updates are idempotent.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from payments.providers.registry import get_provider
 from payments.providers.types import RawNotification
 
 Outcome = PaymentNotification.Outcome
-# What a replay may still put right.
+# Outcomes that a replay may change.
 FAILED = (
     Outcome.UNKNOWN_ORDER, Outcome.AMOUNT_MISMATCH, Outcome.WRONG_ACCOUNT, Outcome.REFERENCE_CONFLICT,
     Outcome.REFUND_EVENT, Outcome.ORDER_REFUSED, Outcome.POISON, Outcome.REJECTED,
@@ -41,7 +41,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Replayed:
-    """How many rows were due again, of these newly verified; still rejected; there already as a genuine call."""
+    """Counts of one replay. `verified` is part of `replayed`; `duplicates` were stored again as verified meanwhile."""
 
     replayed: int = 0
     verified: int = 0
@@ -54,9 +54,9 @@ class Replayed:
 
 
 def replay(ids: Sequence[int], *, actor: str, user_id: int | None = None) -> Replayed:
-    """Make these notifications due again. `actor` (a person's or the command's name) goes to the log.
+    """Make these notifications due again. `actor` (a user's or the command's name) is logged.
 
-    Open cases about them are resolved as replayed: what is still wrong raises a new one.
+    Their open cases are resolved as replayed; a notification that fails again opens a new one.
     """
     done = Replayed()
     rows = {row.pk: row for row in _rows(ids)}
@@ -70,7 +70,7 @@ def replay(ids: Sequence[int], *, actor: str, user_id: int | None = None) -> Rep
 
 
 def failed_since(since: datetime) -> list[int]:
-    """Ids of notifications received since this time (UTC) that came to an end which a replay may change."""
+    """Return ids of notifications received since this time (aware) whose outcome a replay may change."""
     rows = PaymentNotification.objects.filter(received_at__gte=since)
     failed = rows.filter(Q(outcome__in=FAILED) | Q(outcome=Outcome.WAITING, attempts__gt=0))
     return list(failed.order_by("pk").values_list("pk", flat=True))
@@ -112,7 +112,7 @@ def _verify_again(row: PaymentNotification, done: Replayed) -> None:
 
 
 def _save_verified(row: PaymentNotification, columns: Sequence[str], done: Replayed) -> None:
-    """The provider may have sent it again meanwhile: then that row stands, and this one stays as it was."""
+    """Save the newly verified row, unless the provider's retry was stored as verified meanwhile."""
     try:
         with transaction.atomic():
             _make_due(row, columns)

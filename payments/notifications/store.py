@@ -1,7 +1,7 @@
-"""Storing calls: one statement for a call, durable when it returns, and never longer than about a second.
+"""Store webhook calls: one SQL statement per call, durable when it returns, limited to STORE_MILLISECONDS.
 
-On PostgreSQL the call and its raw body are one INSERT; a call that is there already is left as it is. On SQLite,
-which takes no INSERT inside WITH, it is a short transaction.
+PostgreSQL inserts the row and its raw body in one statement and leaves an existing row unchanged. SQLite allows no
+INSERT inside WITH and uses a short transaction.
 """
 
 from __future__ import annotations
@@ -27,12 +27,13 @@ from payments.notifications.raw_call import ReceivedCall
 from payments.providers.errors import Rejected
 from payments.providers.types import ParsedNotification
 
-# A provider hears within a second that we cannot store; it asks again, and a later success would be worth nothing.
+# Fail within a second: the provider retries, and a success after its timeout would be worth nothing.
 STORE_MILLISECONDS = 800
 
 _NOTIFICATION = PaymentNotification._meta.db_table
 _BODY = NotificationBody._meta.db_table
-# Everything that a new row holds; what a queue row begins with stands in the statement itself.
+_VERIFIED, _REJECTED = PaymentNotification.Verdict.VERIFIED, PaymentNotification.Verdict.REJECTED
+# Columns of a new row; the statement itself sets `attempts` and `last_error`.
 COLUMNS = (
     "account_id", "event_id", "verdict", "reject_code", "kind", "reference", "provider_reference", "amount",
     "currency", "refund_reference", "refund_amount", "refunded_total", "full_refund", "account_problem",
@@ -43,7 +44,7 @@ COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class StoredCall:
-    """A call as it is kept: `values` in the order of COLUMNS (money in fen), headers and body as they came."""
+    """A call ready for its INSERT: `values` in the order of COLUMNS (money in fen), raw headers and body."""
 
     values: tuple[Any, ...]
     headers: Mapping[str, str]
@@ -51,7 +52,7 @@ class StoredCall:
 
 
 def store(call: StoredCall) -> bool:
-    """Keep a call; False when it is there already. Either way it is durable. Raises database errors."""
+    """Store a call; return False when it was stored before. Raises django.db.Error."""
     if connection.vendor == "postgresql":
         return reconnect.first_of_request(partial(_store_at_once, call))
     with busy_timeout(STORE_MILLISECONDS), transaction.atomic():
@@ -102,14 +103,8 @@ def _json(headers: Mapping[str, str]) -> str:
     return json.dumps(dict(headers))
 
 
-_VERIFIED = PaymentNotification.Verdict.VERIFIED
-
-
-_REJECTED = PaymentNotification.Verdict.REJECTED
-
-
 def verified_values(notice: ParsedNotification) -> dict[str, Any]:
-    """The columns of a genuine notification; money in fen, as stored."""
+    """Return the columns of a verified notification; money in fen."""
     return {
         "event_id": notice.event_id,
         "verdict": _VERIFIED.value,
@@ -133,7 +128,7 @@ def _fen(amount: Any) -> int | None:
 
 
 def rejected_values(rejected: Rejected, *, now: datetime) -> dict[str, Any]:
-    """The columns of a call that is kept for people only: done from the start."""
+    """Return the columns of a rejected call: done from the start, kept only for people to read."""
     outcome = PaymentNotification.Outcome.REJECTED.value
     return {"verdict": _REJECTED.value, "reject_code": rejected.code, "outcome": outcome, "done_at": now}
 
@@ -145,6 +140,7 @@ _EMPTY: dict[str, Any] = dict.fromkeys(COLUMNS, "") | {
 
 
 def stored_call(received: ReceivedCall, values: Mapping[str, Any]) -> StoredCall:
+    """Complete `values` (of `verified_values` or `rejected_values`) to a call that can be stored."""
     call = received.call
     columns = {
         **_EMPTY,

@@ -1,7 +1,7 @@
-"""The notification endpoint: a middleware that stands first and a lean DRF view.
+"""Serve the webhook endpoint `/notify/<provider>/<account>/`: the first middleware and a reduced DRF view.
 
-No other middleware runs: no session, no language, no CSRF. The parts of DRF that would answer in their own words, to an
-odd Accept header or `?format=x`, are taken out (26 us against 57 us with the defaults, measured).
+No other middleware runs: no session, no language, no CSRF. Content negotiation is off, so that an odd Accept header or
+`?format=x` cannot change the response (26 us against 57 us with DRF's defaults, measured).
 """
 
 from __future__ import annotations
@@ -17,12 +17,8 @@ from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from payments.notifications.receive import take_call
-from payments.notifications.rejected import (
-    PREFIX,
-    count_safely,
-    refuse,
-)
+from payments.notifications.receive import receive
+from payments.notifications.rejected import PREFIX, count_safely, refuse
 from payments.providers.registry import PROVIDERS
 from payments.providers.responses import NotificationResponse
 
@@ -32,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 
 class NotifyMiddleware:
-    """Answers everything under /notify/ itself."""
+    """Answer every request under /notify/ before any other middleware runs."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -48,7 +44,7 @@ class NotifyMiddleware:
 
 
 class FixedNegotiation(BaseContentNegotiation):
-    """The caller's Accept header and `?format=` change nothing."""
+    """Ignore the Accept header and `?format=`."""
 
     def select_parser(self, request: Request, parsers: Any) -> Any:
         return None
@@ -58,6 +54,8 @@ class FixedNegotiation(BaseContentNegotiation):
 
 
 class BytesRenderer(BaseRenderer):
+    """Render bytes unchanged."""
+
     media_type = "text/plain"
     format = "bytes"
 
@@ -66,7 +64,7 @@ class BytesRenderer(BaseRenderer):
 
 
 class NotifyView(APIView):
-    """POST only; never `request.data`, which would parse what has to be verified as it came."""
+    """Accept POST only; never touch `request.data`, since signatures are checked on the raw body."""
 
     authentication_classes = ()
     permission_classes = ()
@@ -80,13 +78,13 @@ class NotifyView(APIView):
     http_method_names = ("post",)
 
     def post(self, request: Request, provider: str, account: str) -> HttpResponse:
-        return _answer(take_call(request._request, PROVIDERS[provider], account))
+        return _answer(receive(request._request, PROVIDERS[provider], account))
 
     def http_method_not_allowed(self, request: Request, *_args: Any, **kwargs: Any) -> HttpResponse:  # type: ignore[override]
         return _answer(refuse(PROVIDERS[kwargs["provider"]], "method_not_allowed"))
 
     def handle_exception(self, exc: Exception) -> HttpResponse:  # type: ignore[override]
-        """A fault of ours: the provider is told, in its words, to come again."""
+        """Answer our own error with the provider's failure response, so that it retries."""
         logger.error("notify view failed", exc_info=exc)
         return _answer(PROVIDERS[self.kwargs["provider"]].failure("unavailable"))
 

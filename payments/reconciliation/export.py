@@ -1,7 +1,7 @@
-"""Differences as CSV: streamed, and safe to open in a spreadsheet.
+"""Export differences as CSV: streamed, and safe to open in a spreadsheet.
 
-A cell whose text would be taken for a formula is prefixed with an apostrophe, and so is one that begins with an
-apostrophe itself: taking one apostrophe away gives every original back.
+A cell that a spreadsheet would read as a formula gets an apostrophe in front, and so does one that already begins with an
+apostrophe: removing one apostrophe restores the original.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ _AT_ONCE = 2000
 
 
 def safe_cell(text: str) -> str:
-    """The text as a spreadsheet shows it, never as a formula."""
+    """Return the text so that a spreadsheet never reads it as a formula."""
     return f"'{text}" if text.startswith((*TRIGGERS, "'")) else text
 
 
 def plain_cell(cell: str) -> str:
-    """What `safe_cell` was given."""
+    """Return the original text of a `safe_cell`."""
     return cell.removeprefix("'")
 
 
 def csv_lines(rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    """Rows as CSV, every cell quoted and safe."""
+    """Yield rows as CSV, every cell quoted and safe."""
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer, quoting=csv.QUOTE_ALL)
     for row in rows:
@@ -44,7 +44,7 @@ def csv_lines(rows: Iterable[Sequence[str]]) -> Iterator[str]:
 
 
 def difference_csv(lines: QuerySet[StatementLine]) -> Iterator[str]:
-    """The lines for a spreadsheet, in the present language, times of the shop; read from the database in pieces."""
+    """Yield the lines as CSV, in the current language and the shop's time zone."""
     yield _BOM
     yield from csv_lines(_rows(lines))
 

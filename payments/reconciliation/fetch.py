@@ -1,7 +1,7 @@
-"""Bills fetched every day: yesterday's (Beijing), of every active account whose provider has any, from 10:00 on.
+"""Fetch yesterday's bill (Beijing) of every active account whose provider has bills, daily from 10:00 on.
 
-A bill that the provider has not made yet is asked for again, at widening gaps, for some days. What was fetched is
-matched by itself and settled by nobody but a person.
+A bill that is not ready is retried with growing backoff for four days. A fetched bill is matched automatically and settled
+only by a person.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from payments.reconciliation import importing
 
 # Alipay and WeChat Pay both promise the bill of a day for ten o'clock of the next.
 READY_HOUR = 10
-# A machine that stood still over a holiday catches up on these.
+# Days that are fetched late after a shutdown.
 DAYS_BACK = 3
 GIVE_UP_AFTER = timedelta(days=4)
 _GAPS = (timedelta(minutes=10), timedelta(minutes=30), timedelta(hours=1), timedelta(hours=2))
@@ -42,7 +42,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """One try: what the provider said, and the statement that came of it; `problem` when it said nothing usable."""
+    """The result of one attempt: the bill's state, its statement, or the `problem`."""
 
     state: BillState
     statement: Statement | None = None
@@ -50,17 +50,16 @@ class Fetched:
 
 
 def fetch_bills() -> int:
-    """Note what is to be fetched today and fetch what is due; returns how many bills were asked for."""
+    """Plan today's bills and fetch those that are due; return how many were requested."""
     plan(timezone.now())
     due = BillFetch.objects.due(timezone.now()).select_related("account")
     return sum(_try(fetch) for fetch in due.order_by("next_at")[:50])
 
 
 def fetch_days(account: PaymentAccount, days: Iterable[date]) -> list[BillFetch]:
-    """Fetch the bills of these days (Beijing) now, whatever was fetched before; one that the provider does not have
-    yet is asked for again by the daily fetch. Returns the rows as they are then, in order of day.
+    """Fetch the bills of these days (Beijing) now, even if they were fetched before; return their rows by day.
 
-    An account whose provider has no bills gives none.
+    The daily fetch retries a bill that is not ready. Returns [] for an account whose provider has no bills.
     """
     keys = _usable_keys(account)
     if keys is None or not get_provider(account.provider).can_bill(keys):
@@ -76,7 +75,7 @@ def fetch_days(account: PaymentAccount, days: Iterable[date]) -> list[BillFetch]
 
 
 def plan(now: datetime) -> None:
-    """A row for each account and each of the last days whose bill is out by now."""
+    """Create a row for each active account and each of the last days whose bill should be ready."""
     local = now.astimezone(BEIJING)
     newest = local.date() - timedelta(days=1 if local.hour >= READY_HOUR else 2)
     days = [newest - timedelta(days=back) for back in range(DAYS_BACK)]
@@ -105,7 +104,7 @@ def _usable_keys(account: PaymentAccount) -> AccountKeys | None:
 
 
 def _try(fetch: BillFetch) -> bool:
-    """Ask for one bill; False when somebody else has it in hand. The guarded UPDATE is the claim."""
+    """Claim a bill with a guarded UPDATE and fetch it; return False when another worker has it."""
     now = timezone.now()
     mine = BillFetch.objects.filter(pk=fetch.pk, next_at=fetch.next_at)
     if not mine.update(next_at=now + _LEASE, attempts=fetch.attempts + 1):

@@ -1,7 +1,7 @@
-"""From a file to a matched statement: taken in, claimed with a lease, read into staging, matched in one transaction.
+"""Import a bill file: store it, claim it with a lease, read it into a staging table, match it in one transaction.
 
-Whoever dies over it is replaced: the lease runs out, the next one reads the file again from its start. While the
-matching runs, the locked row is the lease.
+When a worker dies, its lease runs out and another worker reads the file again from the start. During the matching, the
+row lock takes the place of the lease.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from ordersite.lib.money import yuan
 from ordersite.queue import claims, wakeups
 from payments.models import PaymentAccount, Statement, StatementMapping, StatementStatus
 from payments.reconciliation import matching, settle, staging
-from payments.reconciliation.readers.base import PAYMENT, REFUND, Brief, Line, whole_days
-from payments.reconciliation.readers.containers import MAX_BYTES, Source, opened
+from payments.reconciliation.readers.base import PAYMENT, REFUND, BillLine, Brief, whole_days
+from payments.reconciliation.readers.containers import MAX_BYTES, OpenedBill, opened
 from payments.reconciliation.readers.registry import MAPPED, form_of, lines_of
 from payments.reconciliation.refusals import Refused, words
 
@@ -39,13 +39,13 @@ _RETRY_AFTER = timedelta(seconds=30)
 logger = logging.getLogger(__name__)
 
 
-class Overtaken(Exception):
-    """Another worker has taken this statement over: whatever we have read is his to read again."""
+class LeaseLost(Exception):
+    """The lease ran out and another worker has claimed the statement; this reading is discarded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Where a file comes from. `day` (Beijing): whose bill was asked for."""
+    """Where a file comes from. `day` (Beijing) is set for a fetched bill."""
 
     source: Statement.Source
     file_name: str
@@ -56,14 +56,14 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """`is_new` False: this content was imported for this account before, as this statement."""
+    """A stored file. `is_new` is False when this account imported the same content before, as `statement`."""
 
     statement: Statement
     is_new: bool
 
 
 class _Hashing:
-    """A stream that is hashed and counted while it is read."""
+    """A stream that computes its SHA-256 and size while it is read."""
 
     def __init__(self, stream: private.Readable) -> None:
         self._stream = stream
@@ -78,10 +78,10 @@ class _Hashing:
 
 
 def take_in(account: PaymentAccount, stream: private.Readable, origin: Origin) -> Taken:
-    """Store a file and the row that waits to be read, or find the one that stands for the same content.
+    """Store a file with its waiting statement, or return the statement that has the same content.
 
-    What is no bill at all makes a refused row. Raises `DomainError` (file_too_large, file_empty). A row that a command
-    makes is leased to it from the start.
+    A file of an unknown kind becomes a refused statement. A command's statement is leased to it from the start. Raises
+    `DomainError` (file_too_large, file_empty).
     """
     hashing, refusal, name = _Hashing(stream), {}, ""
     try:
@@ -128,7 +128,7 @@ def _keep(statement: Statement) -> Taken:
 
 
 def import_statements() -> None:
-    """Read and match every statement that waits, one after another, until there is none."""
+    """Read and match all waiting statements, one after another."""
     for batch in claims.walk(Statement, size=1):
         for claim in batch:
             run(claim)
@@ -139,21 +139,21 @@ def run(claim: claims.Claim, *, report: Callable[[Statement], None] | None = Non
     statement = Statement.objects.select_related("account", "mapping").get(pk=claim.id)
     try:
         Import(statement, claim.attempts, report or _silent).run()
-    except Overtaken:
+    except LeaseLost:
         logger.warning("statement %s was taken over", claim.id)
     except Refused as refused:
         _refuse(statement, claim, refused)
-    except Exception as error:  # the edge: kept on the row, tried again by whoever claims it next
+    except Exception as error:  # stored on the row; the next worker retries
         logger.exception("statement %s failed", claim.id)
         _postpone(statement, claim, error)
 
 
 def _silent(_statement: Statement) -> None:
-    """Nobody looks."""
+    """Report nothing."""
 
 
 def _refuse(statement: Statement, claim: claims.Claim, refused: Refused) -> None:
-    """Nothing is kept but the row that says why."""
+    """Mark the statement as refused, with the reason and no lines; open a case for a fetched bill."""
     with transaction.atomic():
         mine = _lock(statement.pk, claim.attempts)
         mine.begin()
@@ -177,16 +177,16 @@ def _postpone(statement: Statement, claim: claims.Claim, error: Exception) -> No
 
 
 def _lock(pk: int, attempts: int) -> Statement:
-    """The row, if it is still ours. While we hold it nobody claims it. Raises `Overtaken`."""
+    """Lock the statement if this claim still stands, so that nobody else can claim it. Raises `LeaseLost`."""
     rows = Statement.objects.claimed(pk, attempts).select_for_update(no_key=True)
     statement = rows.first()
     if statement is None:
-        raise Overtaken
+        raise LeaseLost
     return statement
 
 
 class Import:
-    """One reading of one file."""
+    """One attempt to read one file."""
 
     def __init__(self, statement: Statement, attempts: int, report: Callable[[Statement], None]) -> None:
         self.statement, self.attempts, self.report = statement, attempts, report
@@ -195,7 +195,7 @@ class Import:
         self.last: datetime | None = None
 
     def run(self) -> None:
-        """Raises `Refused`, `Overtaken`."""
+        """Read and match the file. Raises `Refused`, `LeaseLost`."""
         if self.attempts > MOST_ATTEMPTS:
             raise Refused("failed", attempts=self.attempts - 1, problem=self.statement.last_error)
         self._begin()
@@ -223,7 +223,7 @@ class Import:
             lines = lines_of(source, brief, statement.mapping)
             while chunk := list(islice(lines, CHUNK)):
                 self._take(chunk)
-                self._tell(source)
+                self._report_progress(source)
         return brief
 
     def _path(self) -> Any:
@@ -238,12 +238,12 @@ class Import:
         return path
 
     def _check_form(self) -> None:
-        """A provider's own bill belongs to an account there; a mapped file to any."""
+        """Refuse a provider's bill for an account of another provider; a mapped file fits any account."""
         form, provider = self.statement.form, self.statement.account.provider
         if form not in (MAPPED, provider):
             raise Refused("wrong_form", form=form, provider=provider)
 
-    def _take(self, chunk: list[Line]) -> None:
+    def _take(self, chunk: list[BillLine]) -> None:
         staging.add(chunk)
         self.statement.lines_read += len(chunk)
         for kind in (PAYMENT, REFUND):
@@ -253,8 +253,8 @@ class Import:
             self.first = min(times) if self.first is None else min(self.first, *times)
             self.last = max(times) if self.last is None else max(self.last, *times)
 
-    def _tell(self, source: Source) -> None:
-        """Progress for whoever looks, and a longer lease. Raises `Overtaken`."""
+    def _report_progress(self, source: OpenedBill) -> None:
+        """Save the progress and extend the lease. Raises `LeaseLost`."""
         self.statement.progress = min(int(source.consumed() * 90), 90)
         mine = Statement.objects.claimed(self.statement.pk, self.attempts)
         if not mine.update(
@@ -262,11 +262,11 @@ class Import:
             progress=self.statement.progress,
             leased_until=timezone.now() + claims.LEASE,
         ):
-            raise Overtaken
+            raise LeaseLost
         self.report(self.statement)
 
     def _set_period(self, brief: Brief) -> None:
-        """What the file says of itself, the day that was asked for, or the days of its lines."""
+        """Set the period from the file's own header, else the requested day, else the days of its lines."""
         statement = self.statement
         if not brief.covers_payments:
             return
@@ -288,7 +288,7 @@ class Import:
             mine.match()
             mine.save()
             if mine.source == Statement.Source.FETCH:
-                # Nobody waits for this one: what only a person can end goes to the desk by itself.
+                # Nobody watches a fetched bill, so its differences open cases at once.
                 settle.raise_cases(mine)
         self.statement = mine
         self.report(mine)

@@ -1,6 +1,6 @@
-"""Matching a staged file with what we hold: sets against sets, a few statements whatever the number of lines.
+"""Match the staged lines of a file with our payments, set-based: a few SQL statements for any number of lines.
 
-The results, as a person reads them: MATCHED, the same fact here and there; MISSING_HERE, money moved at the provider
+Results: MATCHED, the same fact here and there; MISSING_HERE, money moved at the provider
 and not here (or it moved for nobody we know); MISSING_THERE, we hold a payment of the file's period that the file
 lacks; AMOUNT_DIFFERS; DUPLICATE, the same fact again, in this file or an earlier one.
 """
@@ -105,7 +105,7 @@ def match(statement: Statement) -> None:
 
 
 def counts(statement: Statement) -> Mapping[str, int]:
-    """How many lines came to each result."""
+    """Return the number of lines per result."""
     rows = statement.lines.values_list("result").order_by("result").annotate(number=Count("pk"))
     found = dict(rows)
     return {result: found.get(result, 0) for result in StatementLine.Result.values}

@@ -1,8 +1,8 @@
-"""After a database was restored or failed over: what providers were told «success» for, and we have forgotten.
+"""Recover payments whose webhooks were acknowledged but lost in a restore or fail-over of the database.
 
-They will not call again. So everybody is asked: for each attempt of the window that is not settled here, closed ones
-too (they may have been paid in the time that is lost), and for the bills of the window, which also name what we do not
-know at all. What comes of it goes through the usual doors.
+Providers do not send an acknowledged webhook again. So every attempt of the window that is not settled is polled, closed
+ones too (they may have been paid in the lost time), and the bills of the window are fetched: they also name attempts that
+were lost entirely. Results are applied as usual payment updates.
 """
 
 from __future__ import annotations
@@ -21,16 +21,19 @@ from payments.models.payment import UNDECIDED, UNSETTLED, PaymentQuerySet
 from payments.polling.poll import poll_providers
 from payments.reconciliation.fetch import fetch_days
 
-# The pause between two polls when no account may be called, because their circuits are open.
-REST_SECONDS = 1.0
+# Pause between polls while every account's circuit is open.
+PAUSE_SECONDS = 1.0
 
-Told = Callable[[int, int], None]
+Progress = Callable[[int, int], None]
 
 
 @dataclass(slots=True)
 class Recovered:
-    """`asked`: attempts of the window that were not settled here. `paid`: those that turned out to be paid.
-    `unanswered`: those that could not be queried in time; polling goes on with them."""
+    """Counts of one recovery.
+
+    `asked`: unsettled attempts of the window. `paid`: those that the poll settled. `unanswered`: those that could not be
+    polled in time; normal polling continues with them.
+    """
 
     asked: int = 0
     paid: int = 0
@@ -45,17 +48,19 @@ class Recovered:
 
 
 def recover_payments(
-    since: datetime, *, patience: timedelta, told: Told = lambda done, of: None
+    since: datetime, *, patience: timedelta, report: Progress = lambda done, total: None
 ) -> Recovered:
-    """Ask for all that lived at or after `since` (UTC), within `patience`; `told` hears how far it is.
+    """Poll every unsettled attempt that was payable at or after `since` (aware), for at most `patience`.
 
-    Runs beside the workers, at the rate and with the circuit breaker of each account. May be run again: who is settled
-    is not asked about, and what was applied is not applied twice.
+    `report` gets the number polled and the total. Runs beside the workers, within each account's rate limit and circuit
+    breaker. Safe to repeat: settled attempts are skipped, and updates are idempotent.
     """
     before = _counts(since)
     marked_at = _mark(since)
     total = sum(before.get(status, 0) for status in UNSETTLED)
-    unanswered = _ask_all(since, marked_at, patience=patience, told=lambda left: told(total - left, total))
+    unanswered = _poll_all(
+        since, marked_at, patience=patience, report=lambda left: report(total - left, total)
+    )
     after = _counts(since)
     return Recovered(
         asked=total,
@@ -68,7 +73,7 @@ def recover_payments(
 
 
 def _window(since: datetime) -> PaymentQuerySet:
-    """Attempts that could be paid at some moment since then."""
+    """Return the attempts that were payable at some time since then."""
     return Payment.objects.filter(Q(created_at__gte=since) | Q(expires_at__gte=since)).order_by()
 
 
@@ -77,36 +82,36 @@ def _counts(since: datetime) -> dict[str, int]:
 
 
 def _mark(since: datetime) -> datetime:
-    """Have all of them asked now. Whoever still bears this very moment has not been asked yet."""
+    """Make all unsettled attempts due for polling and return the timestamp that marks those not polled yet."""
     now = timezone.now()
     _window(since).unsettled().update(next_query_at=now)
     return now
 
 
-def _ask_all(
-    since: datetime, marked_at: datetime, *, patience: timedelta, told: Callable[[int], None]
+def _poll_all(
+    since: datetime, marked_at: datetime, *, patience: timedelta, report: Callable[[int], None]
 ) -> int:
-    """Returns how many could not be queried: their account's circuit is open, or time ran out."""
+    """Poll until none is left or time runs out; return how many were not polled."""
     until = time.monotonic() + patience.total_seconds()
     waiting = _window(since).filter(next_query_at=marked_at)
     while left := waiting.count():
-        told(left)
+        report(left)
         if time.monotonic() >= until:
             return left
         if not poll_providers():
-            time.sleep(REST_SECONDS)
-    told(0)
+            time.sleep(PAUSE_SECONDS)
+    report(0)
     return 0
 
 
 def bill_days(since: datetime, *, until: datetime) -> list[date]:
-    """The days (Beijing) whose bills may name what was lost; the day of `until` has none yet."""
+    """Return the Beijing days of the window; the day of `until` is left out, since its bill does not exist yet."""
     first, last = since.astimezone(BEIJING).date(), until.astimezone(BEIJING).date()
     return [first + timedelta(days=number) for number in range((last - first).days)]
 
 
 def fetch_bills(since: datetime) -> Iterator[BillFetch]:
-    """Fetch and match the bills of the window, account by account. Settling what they show is a person's work."""
+    """Fetch and match the bills of the window, account by account. A person settles the differences."""
     days = bill_days(since, until=timezone.now())
     for account in PaymentAccount.objects.order_by("pk"):
         yield from fetch_days(account, days)

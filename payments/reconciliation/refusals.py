@@ -1,4 +1,4 @@
-"""Why a file is refused: a code and what it says it with, kept on the statement, worded in the reader's language."""
+"""Reasons for refusing a file: a code and its parameters, stored on the statement and translated when shown."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ WORDS: Mapping[str, Promise] = {
     "failed": _("The file could not be read in %(attempts)s attempts; the last problem: %(problem)s"),
 }
 
-# What stands in a `problem` or `what`.
+# Values of the parameters `problem`, `what`, `form` and `provider`.
 PROBLEMS: Mapping[str, Promise] = {
     "columns": _("it has another number of columns than the header"),
     "amount": _("the amount is not one"),
@@ -48,7 +48,7 @@ PROBLEMS: Mapping[str, Promise] = {
 
 
 class Refused(Exception):
-    """The file is not taken. `code` is a key of WORDS; parameters are JSON."""
+    """The file is refused. `code` is a key of WORDS; `params` fill its text and are stored as strings."""
 
     def __init__(self, code: str, **params: object) -> None:
         super().__init__(code)
@@ -64,7 +64,7 @@ def bad_line(number: int, problem: str) -> Refused:
 
 
 def words(refusal: Mapping[str, Any]) -> str:
-    """One clear line in the present language; empty where nothing was refused."""
+    """Return the reason in the current language; "" when nothing was refused."""
     if not refusal:
         return ""
     params = {name: PROBLEMS.get(value, value) for name, value in refusal.get("params", {}).items()}

@@ -1,7 +1,7 @@
-"""Settling what a statement proves: money at the provider for an attempt of ours that does not know of it yet.
+"""Settle attempts and refunds that a statement proves and that are not recorded here yet.
 
-Every line goes through the payment door as a payment update with its own evidence; the outcome stands on the line. An
-approved settlement is a mark on the statement: another worker goes on after a crash, and nothing is applied twice.
+Each line is applied as a payment update with the line as its evidence, and the outcome is stored on the line. An approved
+settlement is marked on the statement: another worker continues after a crash, and nothing is applied twice.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from payments.providers.types import UpdateKind
 TASK = "payments.settle_statements"
 CHUNK = 500
 MOST_CASES = 500
-# Before that a bill of tomorrow may still bring it.
+# Until then the next day's bill may contain it.
 MISSING_THERE_AFTER = timedelta(days=1)
 DONE = (Outcome.APPLIED, Outcome.REFUND_APPLIED)
 R, K = StatementLine.Result, StatementLine.LineKind
@@ -36,12 +36,12 @@ logger = logging.getLogger(__name__)
 
 
 def settleable(statement: Statement) -> QuerySet[StatementLine]:
-    """Lines of the file that a machine can settle: ours, of equal amount, not tried yet."""
+    """Return the statement's lines that can be settled automatically: known, of equal amount, not tried yet."""
     return StatementLine.objects.settleable().filter(statement=statement)
 
 
 def settleable_earlier(statement: Statement) -> QuerySet[StatementLine]:
-    """The same, of earlier statements, for the facts that this file only repeats."""
+    """Return settleable lines of earlier statements that this file repeats as duplicates."""
     if not statement.duplicate:
         return StatementLine.objects.none()
     repeated = StatementLine.objects.filter(statement=statement, result=R.DUPLICATE).values("identity")
@@ -57,9 +57,9 @@ def settle_statements() -> None:
 
 
 def settle(statement: Statement, *, report: Callable[[int], None] | None = None) -> int:
-    """Settle all that can be; returns how many payments and refunds were applied by this call.
+    """Settle all settleable lines; return how many payments and refunds this call applied.
 
-    Payments first: a refund of one that is not known yet would have to wait. Safe to run again, and beside itself.
+    Payments come first, because a refund needs its payment. Safe to repeat and to run concurrently.
     """
     done = 0
     for kind in (K.PAYMENT, K.REFUND):
@@ -84,13 +84,15 @@ def _chunks(lines: QuerySet[StatementLine]) -> Iterator[list[_Settleable]]:
 
 
 def _settle_chunk(statement: Statement, pairs: Sequence[_Settleable]) -> int:
-    """All in one transaction; one that raises is halved until the culprit stands alone, and keeps that on its line."""
+    """Settle the lines in one transaction; on an error split them in half until the failing line is alone.
+
+    The failing line gets the outcome POISON. Returns how many were applied."""
     lines = [line for line, _payment in pairs]
     try:
         with transaction.atomic():
-            verdicts = apply.apply_updates([_update(statement, *pair) for pair in pairs])
-            return _record(lines, verdicts)
-    except Exception:  # the edge: one bad line stops nobody else
+            results = apply.apply_updates([_update(statement, *pair) for pair in pairs])
+            return _record(lines, results)
+    except Exception:  # one bad line must not stop the others
         if len(lines) == 1:
             logger.exception("statement line not settled", extra={"line": lines[0].pk})
             return _record(lines, [UpdateResult(Outcome.POISON)])
@@ -112,25 +114,27 @@ def _update(statement: Statement, line: StatementLine, payment: Payment) -> Paym
         refund_amount=line.amount if is_refund else None,
         refund_reference=line.refund_reference,
         occurred_at=line.occurred_at,
-        # History names who confirmed it; what a command settles has no one to name but the provider.
+        # The history names the user who confirmed it; a command has none, so the provider stands as the actor.
         actor=staff(statement.settle_wanted_by) if statement.settle_wanted_by else None,
     )
 
 
-def _record(lines: Sequence[StatementLine], verdicts: Sequence[UpdateResult]) -> int:
-    """Keep the outcomes; a line that somebody else has settled meanwhile keeps his. Undecided ones stay open."""
+def _record(lines: Sequence[StatementLine], results: Sequence[UpdateResult]) -> int:
+    """Store the outcomes, except on lines that were settled meanwhile; return how many were applied."""
     now, decided = timezone.now(), []
-    for line, verdict in zip(lines, verdicts, strict=True):
-        if verdict.outcome != Outcome.WAITING:
-            line.outcome, line.settled_at = verdict.outcome, now
+    for line, result in zip(lines, results, strict=True):
+        if result.outcome != Outcome.WAITING:
+            line.outcome, line.settled_at = result.outcome, now
             decided.append(line)
     bulk.update_rows(StatementLine, decided, ("outcome", "settled_at"), guard={"outcome": ""})
     return sum(line.outcome in DONE for line in decided)
 
 
 def unsettleable(statement: Statement) -> QuerySet[StatementLine]:
-    """Differences that only a person can end: money of nobody we know, another amount, a payment that the provider's
-    file lacks a day later."""
+    """Return the differences that need a person.
+
+    These are payments for an unknown attempt, different amounts, and payments still missing in the file a day later.
+    """
     overdue = timezone.now() - MISSING_THERE_AFTER
     unknown = Q(result=R.MISSING_HERE, payment__isnull=True, amount__gt=0)
     lacking = Q(result=R.MISSING_THERE, occurred_at__lt=overdue)
@@ -139,7 +143,7 @@ def unsettleable(statement: Statement) -> QuerySet[StatementLine]:
 
 
 def raise_cases(statement: Statement, *, most: int = MOST_CASES) -> int:
-    """A case for each of these, at most `most` at once; returns how many are new. Raising again makes none twice."""
+    """Open a case for each difference, at most `most` per call; return how many are new."""
     lines = list(unsettleable(statement).select_related("payment")[:most])
     with transaction.atomic():
         return open_cases([_case(line) for line in lines]) if lines else 0
@@ -169,7 +173,7 @@ def _case(line: StatementLine) -> Case:
 
 
 def raise_refused(statement: Statement, words: str) -> None:
-    """A bill that was fetched and cannot be taken: nobody stands before a page that says so. In a transaction."""
+    """Open a case for a fetched bill that was refused, since nobody watches its import. Call inside a transaction."""
     open_cases(
         [
             Case(

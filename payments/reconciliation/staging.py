@@ -1,6 +1,6 @@
-"""Where the lines of one file wait until the whole of it was read: a temporary table of this connection.
+"""Stage a file's lines in a temporary table of this connection until the whole file is read.
 
-It dies with the connection, so that a killed reader leaves nothing behind; whoever takes over reads the file again.
+The table disappears with the connection, so a killed worker leaves nothing behind; the next one reads the file again.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from django.db import connection
 
-from payments.reconciliation.readers.base import Line
+from payments.reconciliation.readers.base import BillLine
 
 TABLE = "statement_stage"
 _COLUMNS = {
@@ -23,7 +23,7 @@ _COLUMNS = {
 
 @contextmanager
 def stage() -> Iterator[None]:
-    """An empty staging table for the time of this block."""
+    """Create an empty staging table for the duration of this block."""
     _run(f"DROP TABLE IF EXISTS {TABLE}")
     _run(f"CREATE TEMPORARY TABLE {TABLE} ({_COLUMNS[connection.vendor]})")
     try:
@@ -33,8 +33,8 @@ def stage() -> Iterator[None]:
             _run(f"DROP TABLE IF EXISTS {TABLE}")
 
 
-def add(lines: Iterable[Line]) -> None:
-    """Put lines into the table of the enclosing `stage`."""
+def add(lines: Iterable[BillLine]) -> None:
+    """Insert lines into the table of the enclosing `stage`."""
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             with cursor.copy(f"COPY {TABLE} FROM STDIN") as copy:
@@ -49,7 +49,7 @@ def add(lines: Iterable[Line]) -> None:
 
 
 def analyze() -> None:
-    """Tell the planner how many rows there are: it would take a temporary table for a small one."""
+    """Update the planner's statistics, which would otherwise assume a small table."""
     if connection.vendor == "postgresql":
         _run(f"ANALYZE {TABLE}")
 

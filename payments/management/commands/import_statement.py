@@ -1,4 +1,4 @@
-"""Import a bill file of a payment account: matched line by line, and settled if that is asked for."""
+"""Import a payment account's bill file, match its lines, and settle them with --settle."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class Command(BaseCommand):
             raise CommandError(error.message) from error
 
     def _finished(self, statement: Statement) -> Statement:
-        """The row as it ends; another worker may have it in hand."""
+        """Wait until the statement is done (another worker may be reading it) and return it."""
         while True:
             now = Statement.objects.get(pk=statement.pk)
             if now.done_at:
@@ -108,7 +108,7 @@ class Command(BaseCommand):
 
 
 def _summary(statement: Statement, is_new: bool, settled: int) -> dict[str, Any]:
-    """What interfaces promise. In a file that was here before every line is a duplicate."""
+    """Return the JSON summary. Every line of a file that was imported before is a duplicate."""
     lines = statement.lines_read
     results = {name: getattr(statement, name) for name in R.values}
     if not is_new:

@@ -1,4 +1,4 @@
-"""Read the proxy's access log for providers' calls that ended badly there."""
+"""Import failed webhook calls from the proxy's access log."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Command(BaseCommand):
         self.stdout.write(json.dumps(numbers) if options["json"] else words)
 
     def _follow(self, path: Path, done: Read) -> None:
-        """Until Ctrl-C or SIGTERM. Between a rotation's two steps there is no file for a moment."""
+        """Read on until Ctrl-C or SIGTERM. During a log rotation the file is missing for a moment."""
         try:
             while True:
                 try:

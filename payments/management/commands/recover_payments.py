@@ -1,4 +1,4 @@
-"""Ask providers for what a restored database has forgotten."""
+"""Poll providers for payments that a restored database has lost."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from payments.reconciliation.recovery import Recovered, fetch_bills, recover_pay
 
 
 def _time(text: str) -> datetime:
-    """ISO 8601; without a zone it is the shop's time. ValueError otherwise."""
+    """Parse ISO 8601; a time without a zone is in the shop's zone. Raises ValueError."""
     at = datetime.fromisoformat(text)
     return at if at.tzinfo else timezone.make_aware(at)
 
@@ -38,12 +38,12 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **options: Any) -> None:
         since, patience = options["since"], timedelta(minutes=options["minutes"])
-        found = recover_payments(since, patience=patience, told=self._say_how_far)
+        found = recover_payments(since, patience=patience, report=self._report)
         states = Counter(str(fetch.state) for fetch in fetch_bills(since))
         found.bills = dict(sorted(states.items()))
         self.stdout.write(json.dumps(found.as_dict()) if options["json"] else _words(found))
 
-    def _say_how_far(self, done: int, total: int) -> None:
+    def _report(self, done: int, total: int) -> None:
         self.stderr.write(f"asked {done} of {total}")
 
 

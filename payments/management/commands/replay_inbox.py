@@ -1,4 +1,4 @@
-"""Have stored payment notifications worked on again."""
+"""Replay stored payment notifications."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from payments.notifications.replay import failed_since, replay
 
 
 def _time(text: str) -> datetime:
-    """ISO 8601; without a zone it is the shop's time. ValueError otherwise."""
+    """Parse ISO 8601; a time without a zone is in the shop's zone. Raises ValueError."""
     at = datetime.fromisoformat(text)
     return at if at.tzinfo else timezone.make_aware(at)
 

@@ -1,4 +1,4 @@
-"""Alipay's trade bill: GBK text, bare or in a zip; `#` comments around a table whose columns are told by name.
+"""Alipay's trade bill: GBK text, bare or in a zip; `#` comments around a table whose columns are found by name.
 
 The totals in the closing comments (交易合计, 退款合计) must agree with the lines, or the file was cut or changed.
 Source of the form: Alipay's open platform, 「业务明细」 of the downloadable bill.
@@ -19,15 +19,15 @@ from payments.reconciliation.readers.base import (
     OTHER,
     PAYMENT,
     REFUND,
+    BillLine,
     Brief,
-    Line,
     check_total,
     make_line,
     read_fen,
     read_time,
     read_total,
 )
-from payments.reconciliation.readers.containers import Source
+from payments.reconciliation.readers.containers import OpenedBill
 from payments.reconciliation.refusals import Refused, bad_line
 
 ENCODINGS = ("gb18030", "utf-8-sig")
@@ -58,7 +58,7 @@ class Sums:
 
 
 @dataclass(slots=True)
-class Reader:
+class AlipayReader:
     """The state of one reading: comments before the table, the table, comments after it."""
 
     brief: Brief
@@ -110,7 +110,7 @@ class Reader:
             if name not in self.columns:
                 raise Refused("missing_column", column=name)
 
-    def line(self, number: int, raw: bytes, cells: list[str]) -> Line:
+    def line(self, number: int, raw: bytes, cells: list[str]) -> BillLine:
         if len(cells) != self.width:
             raise bad_line(number, "columns")
         kind = _KINDS.get(self._cell(cells, KIND), OTHER)
@@ -141,9 +141,9 @@ class Reader:
             raise Refused("truncated")
 
 
-def read(source: Source, brief: Brief) -> Iterator[Line]:
+def read(source: OpenedBill, brief: Brief) -> Iterator[BillLine]:
     """See `readers.base`. Product names may hold commas: quoted, as in any CSV."""
-    reader = Reader(brief)
+    reader = AlipayReader(brief)
     encoding = next(e for e in ENCODINGS if source.head.decode(e, errors="ignore").startswith("#支付宝"))
     for number, raw in source.lines():
         try:

@@ -1,6 +1,6 @@
-"""What every reader of a bill gives: lines with exact amounts, and what the file says of itself.
+"""The common output of all bill readers: lines with exact amounts, and the file's period.
 
-A reader is a module with `read(source, brief)`: a generator of `Line`s in bounded memory that raises `Refused` for a
+A reader is a module with `read(source, brief)`: a generator of `BillLine`s in bounded memory that raises `Refused` for a
 file that is cut off, changed, of another account or not in its form. Totals are checked before it ends.
 """
 
@@ -23,10 +23,10 @@ _AMOUNT = re.compile(r"(-?)([0-9]{1,9})(?:\.([0-9]{1,2})(0*))?", re.ASCII)
 _HOUR = timedelta(hours=1)
 
 
-class Line(NamedTuple):
-    """One fact. `fen` is never negative; `occurred_at` is aware; `sha256` of the line's bytes as they stood there.
+class BillLine(NamedTuple):
+    """One payment or refund in a bill. `fen` is never negative, `occurred_at` is aware, `sha256` is of the raw line.
 
-    `identity`: 32 hex digits, the same wherever the same fact stands.
+    `identity`: 32 hex digits, equal for the same payment or refund in any file.
     """
 
     number: int
@@ -42,8 +42,11 @@ class Line(NamedTuple):
 
 @dataclass(slots=True)
 class Brief:
-    """What the reader is told of the account (`config` is its public part) and of the day (where a bill was fetched),
-    and what it finds out about the file: its period [from, to), and whether that period's payments are all there."""
+    """Input and output of a reader.
+
+    Input: the account's public `config`, the file's name, the `day` of a fetched bill. Output: the period [from, to) and
+    whether the file holds all payments of it.
+    """
 
     config: Mapping[str, str] = field(default_factory=dict)
     file_name: str = ""
@@ -54,7 +57,7 @@ class Brief:
 
 
 def read_fen(text: str, *, line: int) -> int:
-    """Signed fen of an amount in yuan, without a float on the way; further decimals must be zeros."""
+    """Parse yuan to signed fen, without floats. More than two decimals must be zeros. Raises `Refused`."""
     if text == "0.00":  # half of all cells
         return 0
     found = _AMOUNT.fullmatch(text)
@@ -66,13 +69,13 @@ def read_fen(text: str, *, line: int) -> int:
 
 
 def read_total(text: str) -> Decimal | None:
-    """A figure of a totals line, such as `45.0` or `1,234.50`; None where it is none."""
+    """Parse a number of a totals line, such as `45.0` or `1,234.50`; return None for anything else."""
     plain = text.strip().replace(",", "")
     return Decimal(plain) if re.fullmatch(r"-?[0-9]{1,15}(\.[0-9]{1,8})?", plain, re.ASCII) else None
 
 
 def read_time(text: str, *, line: int) -> datetime:
-    """Beijing wall clock `yyyy-MM-dd HH:mm:ss`, aware."""
+    """Parse `yyyy-MM-dd HH:mm:ss` in Beijing time; return it aware. Raises `Refused`."""
     try:
         at = datetime.fromisoformat(text)
     except ValueError:
@@ -87,7 +90,7 @@ def digest(raw: bytes) -> str:
 
 
 def identity(kind: str, numbers: tuple[str, str, str], fen: int, otherwise: str) -> str:
-    """The fact behind a line. A trade or refund number tells two facts apart; without one `otherwise` has to."""
+    """Return a digest that identifies the payment or refund; `otherwise` is used when it has no number of its own."""
     reference, provider_reference, refund_reference = numbers
     own = refund_reference if kind == REFUND else provider_reference
     parts = (kind, reference, provider_reference, refund_reference, str(fen), "" if own else otherwise)
@@ -96,13 +99,13 @@ def identity(kind: str, numbers: tuple[str, str, str], fen: int, otherwise: str)
 
 def make_line(
     raw: bytes, number: int, kind: str, numbers: tuple[str, str, str], money: tuple[int, datetime | None]
-) -> Line:
-    """`numbers`: ours, theirs, the refund's; `money`: fen and when."""
+) -> BillLine:
+    """Build a line. `numbers`: our reference, the provider's, the refund's; `money`: fen and the time."""
     if max(map(len, numbers)) > MAX_REFERENCE:
         raise bad_line(number, "columns")
     fen, at = money
     when = at.isoformat() if at else ""
-    return Line(number, kind, *numbers, fen, at, digest(raw), identity(kind, numbers, fen, when))
+    return BillLine(number, kind, *numbers, fen, at, digest(raw), identity(kind, numbers, fen, when))
 
 
 def check_total(what: str, said: Decimal, found: Decimal) -> None:
@@ -111,7 +114,7 @@ def check_total(what: str, said: Decimal, found: Decimal) -> None:
 
 
 def whole_days(first: datetime, last: datetime) -> tuple[datetime, datetime]:
-    """The Beijing days from that of `first` to that of `last`, as [from, to) in UTC."""
+    """Return the Beijing days from `first` to `last` as [from, to) in UTC."""
     start = first.astimezone(BEIJING).replace(hour=0, minute=0, second=0, microsecond=0)
     end = last.astimezone(BEIJING).replace(hour=0, minute=0, second=0, microsecond=0) + 24 * _HOUR
     return start.astimezone(UTC), end.astimezone(UTC)

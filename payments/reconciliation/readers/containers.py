@@ -1,4 +1,4 @@
-"""Opening what was handed in: bare text, gzip, zip or XLSX, told apart by content, never by name; bounded on the way.
+"""Open a bill file: plain text, gzip, zip or XLSX, recognised by content, never by name, with bounds on unpacking.
 
 An archive may unpack to MAX_BYTES and, past the first megabytes, to MAX_RATIO times its own size: a bill compresses
 ten- to fiftyfold, a bomb a thousandfold.
@@ -69,7 +69,7 @@ class Bounded(io.RawIOBase):
 
 
 @dataclass(slots=True)
-class Source:
+class OpenedBill:
     """An opened file: `head` is its beginning, `stream` the whole from the start, `path` that of an XLSX workbook.
 
     `consumed()` is how much of the file on disk has been read, from 0 to 1.
@@ -86,7 +86,7 @@ class Source:
         return min(self.raw.tell() / self.size, 1.0) if self.size else 1.0
 
     def lines(self) -> Iterator[tuple[int, bytes]]:
-        """Numbered from 1, without their line ends; raises `Refused` for what no line of a bill is."""
+        """Yield (number from 1, line without its end). Raises `Refused` for overlong lines and NUL bytes."""
         number, readline = 0, self.stream.readline
         while raw := readline(MAX_LINE + 1):
             number += 1
@@ -98,8 +98,8 @@ class Source:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Source]:
-    """The bill in this file. Raises `Refused`."""
+def opened(path: Path) -> Iterator[OpenedBill]:
+    """Open the bill in this file. Raises `Refused`."""
     size = path.stat().st_size
     with ExitStack() as stack, path.open("rb") as raw:
         magic = raw.read(4)
@@ -114,12 +114,12 @@ def opened(path: Path) -> Iterator[Source]:
             yield _source(path.name, Bounded(raw, size), raw, size)
 
 
-def _source(name: str, bounded: Bounded, raw: IO[bytes], size: int) -> Source:
+def _source(name: str, bounded: Bounded, raw: IO[bytes], size: int) -> OpenedBill:
     stream = io.BufferedReader(cast("io.RawIOBase", bounded), _BUFFER)
-    return Source(name, stream.peek(HEAD)[:HEAD], stream, raw, size)
+    return OpenedBill(name, stream.peek(HEAD)[:HEAD], stream, raw, size)
 
 
-def _in_zip(stack: ExitStack, raw: IO[bytes], size: int) -> Source:
+def _in_zip(stack: ExitStack, raw: IO[bytes], size: int) -> OpenedBill:
     try:
         archive = stack.enter_context(zipfile.ZipFile(raw))
         members = [one for one in archive.infolist() if not one.is_dir()]
@@ -128,7 +128,7 @@ def _in_zip(stack: ExitStack, raw: IO[bytes], size: int) -> Source:
     _check_members(members, size)
     if any(one.filename == _MANIFEST for one in members):
         _check_parts(archive, members)
-        return Source("", b"", io.BytesIO(), raw, size, is_workbook=True)
+        return OpenedBill("", b"", io.BytesIO(), raw, size, is_workbook=True)
     return _detail(stack, archive, members, raw)
 
 
@@ -162,7 +162,7 @@ def _check_parts(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo]) -> No
 
 def _detail(
     stack: ExitStack, archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], raw: IO[bytes]
-) -> Source:
+) -> OpenedBill:
     """The largest member that is not a summary. Names are in whatever encoding: the content decides."""
     if len(members) > MAX_MEMBERS:
         raise Refused("no_bill_inside")

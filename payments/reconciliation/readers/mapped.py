@@ -19,8 +19,8 @@ import openpyxl
 from defusedxml import DefusedXmlException
 
 from ordersite.lib.china_time import BEIJING
-from payments.reconciliation.readers.base import PAYMENT, REFUND, Brief, Line, make_line
-from payments.reconciliation.readers.containers import MAX_LINE, UNREADABLE, Source
+from payments.reconciliation.readers.base import PAYMENT, REFUND, BillLine, Brief, make_line
+from payments.reconciliation.readers.containers import MAX_LINE, UNREADABLE, OpenedBill
 from payments.reconciliation.refusals import Refused, bad_line
 
 MAX_COLUMNS = 200
@@ -49,7 +49,7 @@ class Mapping(Protocol):
     account_value: str
 
 
-def read(source: Source, brief: Brief, mapping: Mapping) -> Iterator[Line]:
+def read(source: OpenedBill, brief: Brief, mapping: Mapping) -> Iterator[BillLine]:
     """See `readers.base`."""
     rows = _workbook_rows(source) if source.is_workbook else _text_rows(source, mapping)
     columns: dict[str, int] = {}
@@ -66,7 +66,7 @@ def read(source: Source, brief: Brief, mapping: Mapping) -> Iterator[Line]:
         raise Refused("missing_column", column=mapping.amount_column)
 
 
-def _text_rows(source: Source, mapping: Mapping) -> Iterator[tuple[int, Sequence[Any]]]:
+def _text_rows(source: OpenedBill, mapping: Mapping) -> Iterator[tuple[int, Sequence[Any]]]:
     text = io.TextIOWrapper(source.stream, encoding=mapping.encoding, newline="")
     reader = csv.reader(_bounded(text), delimiter=mapping.delimiter, strict=True)
     try:
@@ -88,7 +88,7 @@ def _bounded(text: io.TextIOWrapper) -> Iterator[str]:
         yield line
 
 
-def _workbook_rows(source: Source) -> Iterator[tuple[int, Sequence[Any]]]:
+def _workbook_rows(source: OpenedBill) -> Iterator[tuple[int, Sequence[Any]]]:
     """The first sheet, as a stream. What it says of its own size is not believed."""
     source.raw.seek(0)
     try:
@@ -128,12 +128,12 @@ def _text(value: Any) -> str:
 
 
 class _Row:
-    """One line of the table on its way to a `Line`."""
+    """One line of the table on its way to a `BillLine`."""
 
     def __init__(self, number: int, cells: Sequence[Any], columns: dict[str, int], mapping: Mapping) -> None:
         self.number, self.cells, self.columns, self.mapping = number, cells, columns, mapping
 
-    def line(self) -> Line | None:
+    def line(self) -> BillLine | None:
         mapping = self.mapping
         refund_number = self._number(mapping.refund_reference_column)
         ours, theirs = self._number(mapping.reference_column), self._number(mapping.provider_reference_column)

@@ -1,7 +1,7 @@
 """UnionPay's merchant bill, the ZM file `INN<yyMMdd>88ZM_<merId>`: fixed width in bytes, GBK, one blank between fields.
 
 The widths of the fields that stand before what we read are those of 「全渠道平台接入接口规范 第3部分 文件接口」, 6.1. The
-file has neither header nor totals; times have no year, which comes from the file's name or the day that was asked for.
+file has neither header nor totals; times have no year, which comes from the file's name or the requested day.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from datetime import UTC, datetime, timedelta
 from django.utils import timezone
 
 from ordersite.lib.china_time import BEIJING
-from payments.reconciliation.readers.base import OTHER, PAYMENT, REFUND, Brief, Line, make_line
-from payments.reconciliation.readers.containers import Source
+from payments.reconciliation.readers.base import OTHER, PAYMENT, REFUND, BillLine, Brief, make_line
+from payments.reconciliation.readers.containers import OpenedBill
 from payments.reconciliation.refusals import Refused, bad_line
 
 WIDTHS = (3, 11, 11, 6, 10, 19, 12, 4, 2, 21, 2, 32, 2, 6, 10, 13, 13, 4, 15, 2, 2, 6, 2, 4, 32, 1, 21, 15)
@@ -38,8 +38,8 @@ def _field(raw: bytes, index: int) -> str:
     return raw[start : start + WIDTHS[index]].decode("gb18030", errors="replace").strip()
 
 
-def _day(source: Source, brief: Brief) -> datetime | None:
-    """The day of the bill (Beijing midnight), by the file's name or as it was asked for."""
+def _day(source: OpenedBill, brief: Brief) -> datetime | None:
+    """Return the bill's day (Beijing midnight) from the file's name, else the requested day."""
     found = _NAME_DAY.search(source.name) or _NAME_DAY.search(brief.file_name)
     if found:
         try:
@@ -61,7 +61,7 @@ def _time(text: str, day: datetime, number: int) -> datetime:
     raise bad_line(number, "time")
 
 
-def read(source: Source, brief: Brief) -> Iterator[Line]:
+def read(source: OpenedBill, brief: Brief) -> Iterator[BillLine]:
     """See `readers.base`. A refund's own order number is ours for the refund; the original trade stands behind it."""
     day, ours = _day(source, brief), brief.config.get("mer_id", "")
     if day:
@@ -81,7 +81,7 @@ def read(source: Source, brief: Brief) -> Iterator[Line]:
         yield _line(raw, number, day)
 
 
-def _line(raw: bytes, number: int, day: datetime) -> Line:
+def _line(raw: bytes, number: int, day: datetime) -> BillLine:
     kind = _KINDS.get(_field(raw, CODE), OTHER)
     figure = _field(raw, AMOUNT)
     if not (figure.isascii() and figure.isdigit()):

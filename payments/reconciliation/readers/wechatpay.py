@@ -1,6 +1,6 @@
 """WeChat Pay's trade bill: UTF-8 with or without BOM, CRLF, every cell of a line behind a backtick, nothing quoted.
 
-ALL (27 columns, 24 for old merchants), SUCCESS (20), REFUND (29): columns are told by name. The last two lines are a
+ALL (27 columns, 24 for old merchants), SUCCESS (20), REFUND (29): columns are found by name. The last two lines are a
 summary, whose count and sums must agree. Amounts are yuan. Source: pay.weixin.qq.com, 「交易账单」 format.
 """
 
@@ -15,21 +15,21 @@ from payments.reconciliation.readers.base import (
     OTHER,
     PAYMENT,
     REFUND,
+    BillLine,
     Brief,
-    Line,
     check_total,
     make_line,
     read_fen,
     read_time,
     read_total,
 )
-from payments.reconciliation.readers.containers import Source
+from payments.reconciliation.readers.containers import OpenedBill
 from payments.reconciliation.refusals import Refused, bad_line
 
 FIRST, APP, MERCHANT, SUB_MERCHANT = "交易时间", "公众账号ID", "商户号", "特约商户号"
 TRADE, REFERENCE, STATE, CURRENCY = "微信订单号", "商户订单号", "交易状态", "货币种类"
 REFUND_REFERENCE, REFUND_REQUESTED = "商户退款单号", "退款申请时间"
-# The first that the file has: with coupons the others are smaller than what was ordered or asked back.
+# The first column that the file has counts: with coupons the others are smaller than the ordered or refunded amount.
 ORDERED, REFUNDED = ("订单金额", "总金额"), ("申请退款金额", "退款金额")
 COUNT = "总交易单数"
 _SUMS = {
@@ -53,7 +53,7 @@ def _name(names: dict[str, int], choices: tuple[str, ...]) -> str:
 
 
 @dataclass(slots=True)
-class Reader:
+class WechatPayReader:
     """The columns by name, and what the lines come to."""
 
     brief: Brief
@@ -75,7 +75,7 @@ class Reader:
         self.sums = {name: 0 for name in (self.ordered, self.refunded) if name}
         self.brief.covers_payments = REFUND_REQUESTED not in self.names
 
-    def line(self, number: int, raw: bytes, cells: list[str]) -> Line:
+    def line(self, number: int, raw: bytes, cells: list[str]) -> BillLine:
         if len(cells) != len(self.names):
             raise bad_line(number, "columns")
         self._check_account(cells, number)
@@ -126,9 +126,9 @@ class Reader:
             raise Refused("wrong_account", found=min(self.apps), expected=app)
 
 
-def read(source: Source, brief: Brief) -> Iterator[Line]:
+def read(source: OpenedBill, brief: Brief) -> Iterator[BillLine]:
     """See `readers.base`. Only «,`» separates cells: a product's name may hold commas and backticks."""
-    reader: Reader | None = None
+    reader: WechatPayReader | None = None
     summary: list[str] = []
     is_done = False
     for number, raw in source.lines():
@@ -139,7 +139,7 @@ def read(source: Source, brief: Brief) -> Iterator[Line]:
             raise bad_line(number, "columns")
         if reader is None:
             names = [name.strip().lstrip("`") for name in text.split(",")]
-            reader = Reader(brief, {name: position for position, name in enumerate(names)})
+            reader = WechatPayReader(brief, {name: position for position, name in enumerate(names)})
         elif summary:
             reader.check_summary(summary, text.removeprefix("`").split(",`"))
             is_done = True
