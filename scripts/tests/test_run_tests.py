@@ -79,7 +79,7 @@ def test_with_everything_there_are_three_passes() -> None:
     assert sqlite.options[-2:] == ("-p", "scripts.with_database")
 
 
-def test_parallel_processes_share_nothing() -> None:
+def test_workers_have_own_redis_db_and_folder() -> None:
     environment = {"REDIS_URL": "redis://127.0.0.1:6379/", "VAR_DIR": "/var/tmp/x"}
 
     set_apart(environment, "gw1")

@@ -102,7 +102,7 @@ def test_dribbling_clients_hold_no_thread(port: int, client: httpx2.Client) -> N
         assert time.monotonic() - started < 0.3
 
 
-def test_failing_application_serves_next_request(client: httpx2.Client) -> None:
+def test_application_error_is_500_then_serves_on(client: httpx2.Client) -> None:
     assert [client.get(path).status_code for path in ("/fails", "/", "/fails", "/")] == [500, 200, 500, 200]
 
 

@@ -64,7 +64,7 @@ def test_secrets_are_sealed_to_their_row(tmp_path: Path) -> None:
         keys_of(account)
 
 
-def test_second_run_changes_keys_at_once() -> None:
+def test_second_write_changes_keys_at_once() -> None:
     build.build_alipay("shop-1")
     old = known_accounts.get("alipay", "shop-1")
     build.build_alipay("shop-1", app_id="2021000000000009")

@@ -76,7 +76,7 @@ def test_order_stays_closed_until_approval() -> None:
     assert (request.stock_confirmed, request.stock_confirmed_by.get_username()) == (True, "li")  # type: ignore[union-attr]
 
 
-def test_approval_resolves_the_case() -> None:
+def test_approval_pays_order_and_resolves_case() -> None:
     request = proposed()
     approve(REVIVAL, request.pk, user=person("wang"), note="有货")
     payment = Payment.objects.get()

@@ -96,7 +96,7 @@ def test_order_stays_unpaid_until_approval() -> None:
     assert (file.file_name, file.size, file.sha256) == ("回单.pdf", len(PDF), hashlib.sha256(PDF).hexdigest())
 
 
-def test_approval_pays_a_missing_attempt() -> None:
+def test_approval_creates_and_pays_an_attempt() -> None:
     order, account = unpaid()
     request = settle.propose(wish_for(order, account, occurred_at=AT), user=person("li"))
     approve(SETTLEMENT, request.pk, user=person("wang"), note="回单已核对")

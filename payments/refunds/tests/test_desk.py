@@ -89,7 +89,7 @@ def test_queue_lists_requests_for_their_approver() -> None:
     assert request.reference in page(client, "/admin/payments/refundrequest/?state=under_way")
 
 
-def test_proposer_decides_as_single_operator() -> None:
+def test_self_approval_needs_single_operator() -> None:
     boss = staff("supervisor")
     request, client = ask_back(paid_payment(), user=boss), browser(boss)
     address = f"/admin/payments/refundrequest/{request.pk}/change/"
