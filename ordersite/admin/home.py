@@ -34,7 +34,8 @@ SELECT (SELECT count(*) FROM (SELECT 1 FROM payments_paymentexception WHERE reso
        (SELECT count(*) FROM payments_settlementrequest WHERE status = 'proposed' AND proposer_id <> %s),
        (SELECT count(*) FROM payments_revivalrequest WHERE status = 'proposed' AND proposer_id <> %s),
        (SELECT count(*) FROM payments_refundrequest WHERE status = 'proposed' AND proposer_id <> %s),
-       (SELECT count(*) FROM orders_changerequest WHERE status = 'proposed' AND proposer_id <> %s)
+       (SELECT count(*) FROM orders_changerequest
+        WHERE status = 'proposed' AND proposer_id <> %s AND kind IN ({kinds}))
 """
 
 
@@ -150,7 +151,9 @@ def _open_cases(request: HttpRequest) -> tuple[str, ...]:
     kept: tuple[str, ...] | None = getattr(request, "open_cases", None)
     if kept is None:
         with connection.cursor() as cursor:
-            cursor.execute(_OPEN_CASES, [MOST + 1, MOST + 1, *[request.user.pk] * 4])
+            cursor.execute(
+                _OPEN_CASES, [MOST + 1, MOST + 1, *[request.user.pk] * 4, *_kinds_of_change(request)]
+            )
             kept = tuple(map(_text, cursor.fetchone()))
         request.open_cases = kept  # type: ignore[attr-defined]  # lives as long as the request
     return kept
@@ -182,10 +185,14 @@ def refunds_to_approve(request: HttpRequest) -> str | None:
 
 
 def changes_to_review(request: HttpRequest) -> str | None:
-    """The number beside the desk in the navigation, for those who may decide about changes of some kind."""
-    kinds_of_change = (one for one in kinds.registered() if isinstance(one, ChangeKind))
-    may_decide = any(request.user.has_perm(kind.may_approve) for kind in kinds_of_change)
-    return _open_cases(request)[5] or None if may_decide else None
+    """The number beside the desk in the navigation: changes of the kinds that this person may decide about."""
+    return _open_cases(request)[5] or None
+
+
+def _kinds_of_change(request: HttpRequest) -> list[str]:
+    """One parameter for each kind of change: its code, or nothing where the right is missing."""
+    kinds_of_change = [one for one in kinds.registered() if isinstance(one, ChangeKind)]
+    return [one.code.value if request.user.has_perm(one.may_approve) else "" for one in kinds_of_change]
 
 
 def _text(count: int) -> str:
