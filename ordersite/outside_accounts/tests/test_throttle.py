@@ -15,6 +15,7 @@ from ordersite.outside_accounts.throttle import Lease, Throttle
 from payments.provider_calls.throttle import PROVIDERS
 from payments.tests.builders import build_webhook
 from payments.tests.steps import run_together
+from sandbox.tests.nobody import nobody
 
 pytestmark = pytest.mark.django_db
 
@@ -23,7 +24,7 @@ EVERY_KIND = pytest.mark.parametrize("throttle", [PROVIDERS, CARRIERS], ids=["pa
 
 def build(throttle: Throttle[Any], **columns: Any) -> Any:
     """An account of the throttle's kind with these columns."""
-    account: Any = build_webhook() if throttle is PROVIDERS else build_account("http://127.0.0.1:9/query.do")
+    account: Any = build_webhook() if throttle is PROVIDERS else build_account(f"{nobody()}/query.do")
     throttle.accounts.objects.filter(pk=account.pk).update(**columns)
     return fresh(account)
 
