@@ -25,7 +25,7 @@ def track(request: HttpRequest, token: str) -> HttpResponse:
         poll.poll_soon(parcels_of(order))
         return HttpResponseRedirect(_back(request, token))
     response = render(request, "logistics/track.html", {"order": order, "card": card(order)})
-    # Whoever has the link may see the page, so no cache, search engine or referrer may keep or pass it on.
+    # Anyone who has the link may see the page, so no cache, search engine or referrer may keep or pass it on.
     response.headers["Cache-Control"] = "private, no-store"
     response.headers["X-Robots-Tag"] = "noindex, nofollow"
     response.headers["Referrer-Policy"] = "no-referrer"

@@ -60,20 +60,16 @@ def review_actions(
             "approve",
             _("Approve"),
             kind.may_approve,
-            approve.before,
-            _through(workflow.approve, kind, approve),
+            **_deciding(workflow.approve, kind, approve),
             form=form,
-            fits=is_waiting,
             icon="verified",
         ),
         Confirmed(
             "refuse",
             pgettext_lazy("review", "Refuse"),
             kind.may_approve,
-            refuse.before,
-            _through(workflow.refuse, kind, refuse),
+            **_deciding(workflow.refuse, kind, refuse),
             form=form,
-            fits=is_waiting,
             tone="bad",
             icon="block",
         ),
@@ -81,10 +77,8 @@ def review_actions(
             "withdraw",
             _("Withdraw"),
             kind.may_propose,
-            withdraw.before,
-            _through(workflow.withdraw, kind, withdraw),
+            **_deciding(workflow.withdraw, kind, withdraw),
             form=ReasonForm,
-            fits=is_waiting,
             icon="undo",
         ),
     )
@@ -94,12 +88,14 @@ def is_waiting(row: Any) -> bool:
     return bool(row.is_waiting)
 
 
-def _through(decide: Decide, kind: ApprovalKind[Any], effect: Effect) -> Any:
+def _deciding(decide: Decide, kind: ApprovalKind[Any], effect: Effect) -> dict[str, Any]:
+    """The fields that the three actions have alike: words before the click, what it does, and for which rows."""
+
     def run(request: HttpRequest, row: Model, data: Mapping[str, Any]) -> Promise:
         decide(kind, row.pk, user=person(request), note=data["reason"])
         return effect.after
 
-    return run
+    return {"explain": effect.before, "run": run, "fits": is_waiting}
 
 
 class ReviewFilter(QueueFilter):

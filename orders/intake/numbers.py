@@ -21,7 +21,7 @@ def new_number(at: datetime) -> str:
 
 
 def new_tracking_token() -> str:
-    """A token of 144 random bits. Whoever has it may see the tracking page."""
+    """A token of 144 random bits. Anyone who has it may see the tracking page."""
     return secrets.token_urlsafe(18)
 
 

@@ -1,4 +1,4 @@
-"""How PostgreSQL keeps a busy table, said once in a migration: whoever runs the site may tune it further.
+"""How PostgreSQL keeps a busy table, said once in a migration; an administrator may tune it further.
 
 The server's own rule, to clean a table up when a fifth of its rows is dead, suits tables of thousands of rows. A queue
 is empty most of the time and has all its dead rows at its head, where every claim has to step over them; a table of

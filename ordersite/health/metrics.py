@@ -65,7 +65,7 @@ _registry.register(Queues())
 
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
-    """Prometheus text for loopback callers, or for whoever brings METRICS_TOKEN as a bearer token.
+    """Prometheus text for loopback callers, or for a caller that sends METRICS_TOKEN as a bearer token.
 
     Behind a proxy every call comes from loopback; a forwarded one therefore needs the token.
     """

@@ -59,7 +59,10 @@ class Delivery(QueueRow):
 
 
 class AuditEntry(models.Model):
-    """Written by database triggers alone, for every change of a watched column, whoever made it."""
+    """One column's change. Triggers write it for every change of a watched column, by the site or by hand.
+
+    The application writes it too, for approved changes and for commands: `ordersite.queue.audit`.
+    """
 
     table_name = models.CharField(max_length=60)
     row_id = models.BigIntegerField()

@@ -73,7 +73,7 @@ class ColleagueField(forms.ModelChoiceField):
 
 
 class AssignForm(forms.Form):
-    """Whoever may resolve cases may be given one."""
+    """A case may be given to any colleague with the right to resolve cases."""
 
     colleague = ColleagueField(User.objects.none(), label=_("colleague"), widget=UnfoldAdminSelectWidget)
 

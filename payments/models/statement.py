@@ -1,7 +1,7 @@
 """Bill files of providers and banks, line by line: what they say beside what we hold.
 
-Only `payments.reconciliation` writes here. A statement is a queue row: whoever reads it holds a lease, and what was
-read stands nowhere until the whole file is matched in one transaction.
+Only `payments.reconciliation` writes here. A statement is a queue row: its reader holds a lease, and what was read
+stands nowhere until the whole file is matched in one transaction.
 """
 
 from __future__ import annotations

@@ -120,7 +120,7 @@ class StatementLine(models.Model):
             models.Index(
                 fields=["payment"], name="statement_line_payment", condition=Q(payment__isnull=False)
             ),
-            # For whoever looks for the money of a complaint: only what stands open is looked for.
+            # For a search for the money of a complaint: only open lines are searched.
             models.Index(
                 fields=["reference"],
                 name="statement_line_reference",
