@@ -201,7 +201,7 @@ def test_however_late_each_is_tried_once() -> None:
     assert send_staff_mail() == 1
 
 
-def test_what_is_decided_meanwhile_is_not_told() -> None:
+def test_mail_of_a_decided_request_is_dropped() -> None:
     request = asked("adam")
     withdraw(SETTLEMENT, request.pk, user=request.proposer, note="x")
     assert (send_staff_mail(), mail.outbox) == (0, [])

@@ -65,7 +65,7 @@ def test_mail_uses_the_installations_language(settings: Any) -> None:
     assert mail.outbox[0].subject == f"To review: revival request, order {payment.order.number}, ¥199.00"
 
 
-def test_what_is_decided_already_is_not_told() -> None:
+def test_decided_request_sends_no_mail() -> None:
     order, account = unpaid()
     person("wang")
     li = person("li")

@@ -36,7 +36,7 @@ def run(path: Path) -> dict[str, int]:
     return found
 
 
-def test_a_call_that_died_is_kept_with_what_the_log_says(tmp_path: Path) -> None:
+def test_dead_call_keeps_the_facts_of_its_line(tmp_path: Path) -> None:
     log = tmp_path / "access.json"
     log.write_text(line())
     assert run(log) == {"lines": 1, "calls": 1, "kept": 1, "beyond": 0, "malformed": 0}
@@ -50,7 +50,7 @@ def test_a_call_that_died_is_kept_with_what_the_log_says(tmp_path: Path) -> None
     assert (row.announced, row.received, row.duration_ms, row.request_id) == (1187, 1500, 5002, f"{1:032x}")
 
 
-def test_only_notify_calls_that_ended_badly_are_kept(tmp_path: Path) -> None:
+def test_only_failed_notify_calls_are_kept(tmp_path: Path) -> None:
     log = tmp_path / "access.json"
     wanted = [line(n, status=status) for n, status in enumerate((400, 413, 499, 502, 504))]
     others = [
@@ -63,7 +63,7 @@ def test_only_notify_calls_that_ended_badly_are_kept(tmp_path: Path) -> None:
     assert run(log)["kept"] == 5
 
 
-def test_reading_again_and_reading_on_make_no_second_row(tmp_path: Path) -> None:
+def test_no_line_makes_a_second_row(tmp_path: Path) -> None:
     log = tmp_path / "access.json"
     log.write_text(line(1) + line(2))
     assert (run(log)["kept"], run(log)["lines"]) == (2, 0)
@@ -78,7 +78,7 @@ def test_reading_again_and_reading_on_make_no_second_row(tmp_path: Path) -> None
     assert (run(copy)["kept"], DeadCall.objects.count()) == (0, 4)
 
 
-def test_a_rotated_log_is_read_to_its_end_before_the_new_one(tmp_path: Path) -> None:
+def test_rotated_file_is_read_to_its_end_first(tmp_path: Path) -> None:
     log, done = tmp_path / "access.json", Read()
     log.write_text(line(1))
     read_log(log, done)
@@ -91,7 +91,7 @@ def test_a_rotated_log_is_read_to_its_end_before_the_new_one(tmp_path: Path) -> 
     assert read_log(log, done) == 0
 
 
-def test_a_log_that_was_emptied_in_place_is_read_from_its_beginning(tmp_path: Path) -> None:
+def test_emptied_file_is_read_from_its_start(tmp_path: Path) -> None:
     log = tmp_path / "access.json"
     log.write_text(line(1) + line(2))
     run(log)
@@ -104,7 +104,7 @@ def test_a_log_that_was_emptied_in_place_is_read_from_its_beginning(tmp_path: Pa
     ["nonsense\n", "[]\n", "{}\n", "\n", '{"path":1}\n', "[" * 3000 + "\n", "x" * 200_000 + "\n",
      line(time="yesterday"), line(time="2026-11-22T14:02:11"), line(status="?")],
 )  # fmt: skip
-def test_a_line_in_another_form_is_counted_and_the_others_are_read(tmp_path: Path, bad: str) -> None:
+def test_malformed_line_is_counted_and_skipped(tmp_path: Path, bad: str) -> None:
     log = tmp_path / "access.json"
     log.write_text(line(1) + bad + line(2))
     found = run(log)
@@ -143,7 +143,7 @@ def test_no_such_file_is_one_line(tmp_path: Path) -> None:
         run(tmp_path / "nothing.json")
 
 
-def test_the_proxys_configuration_writes_what_is_read() -> None:
+def test_nginx_writes_the_fields_that_are_read() -> None:
     text = (settings.BASE_DIR / "deploy" / "nginx.conf").read_text()
     log_format = text[text.index("log_format") : text.index(";", text.index("log_format"))]
     written = set(re.findall(r'"(\w+)":', log_format))

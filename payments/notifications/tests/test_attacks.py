@@ -123,7 +123,7 @@ def best_of_five(
 
 @pytest.mark.postgres
 @pytest.mark.serial
-def test_odd_bodies_are_refused_quickly_in_little_memory() -> None:
+def test_odd_bodies_cost_little_time_and_memory() -> None:
     payment = build.build_payment(build.build_alipay())
     build.build_webhook()
     genuine = build.alipay_body(payment)
@@ -151,7 +151,7 @@ def test_odd_bodies_are_refused_quickly_in_little_memory() -> None:
     assert Payment.objects.get(pk=payment.pk).status == "open"
 
 
-def test_a_length_shorter_than_the_body_is_no_way_in() -> None:
+def test_truncated_body_is_rejected() -> None:
     """What is cut off is no call of ours. (A length that is too long: ordersite/server/tests/test_front.py.)"""
     body = build.alipay_body(build.build_payment(build.build_alipay()))
     answer = build.post_alipay(body[:-10])
@@ -166,7 +166,7 @@ def test_nothing_here_reads_xml() -> None:
     assert [text for text in texts if "import xml" in text or "from xml" in text or "lxml" in text] == []
 
 
-def test_junk_is_kept_whole_then_sampled_then_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_junk_is_kept_then_sampled_then_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rejected, "KEPT_WHOLE", 3)
     monkeypatch.setattr(rejected, "REJECTED_PER_DAY", 6)
     monkeypatch.setattr(rejected, "SAMPLED", 10**9)
@@ -185,7 +185,7 @@ def counted() -> int:
     return RefusedCall.objects.get().calls
 
 
-def test_a_flood_of_junk_does_not_keep_a_genuine_call_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_genuine_call_passes_a_flood_of_junk(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rejected, "KEPT_WHOLE", 0)
     monkeypatch.setattr(rejected, "REJECTED_PER_DAY", 0)
     body = build.alipay_body(build.build_payment(build.build_alipay()))
@@ -194,7 +194,7 @@ def test_a_flood_of_junk_does_not_keep_a_genuine_call_out(monkeypatch: pytest.Mo
     assert PaymentNotification.objects.get().verdict == "verified"
 
 
-def test_what_was_verified_is_what_is_stored_and_used() -> None:
+def test_verified_text_is_the_text_stored() -> None:
     """A charset game: bytes that are one text in GBK and another in UTF-8."""
     payment = build.build_payment(build.build_alipay())
     fields = {**signed_fields_of(payment), "charset": "GBK", "subject": "测试订单"}

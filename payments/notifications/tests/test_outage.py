@@ -76,7 +76,7 @@ def shop_on(url: str) -> Iterator[Shop]:
 
 
 @pytest.mark.kill
-def test_a_stopped_database_is_503_within_a_second_and_works_again_by_itself() -> None:
+def test_stopped_database_is_503_till_it_is_back() -> None:
     server = start_postgres(new_folder("outage") / "postgres")
     try:
         with shop_on(server.url) as shop:

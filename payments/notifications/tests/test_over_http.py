@@ -45,7 +45,7 @@ FULL_REFUND = {
 }  # fmt: skip
 
 
-def test_an_old_payment_told_again_after_its_refund_pays_nothing() -> None:
+def test_payment_after_its_refund_pays_nothing() -> None:
     payment = build.build_payment(build.build_alipay())
     first = build.alipay_body(payment, trade_no="T0000001")
     build.post_alipay(first)
@@ -60,7 +60,7 @@ def test_an_old_payment_told_again_after_its_refund_pays_nothing() -> None:
     assert (lines(payment), cases(), Refund.objects.count()) == before
 
 
-def test_a_trade_that_is_finished_months_later_changes_nothing() -> None:
+def test_finished_trade_changes_nothing() -> None:
     payment = build.build_payment(build.build_alipay())
     assert tell(payment) == "applied"
     move(payment.order, "ship", machine.WAREHOUSE)
@@ -69,7 +69,7 @@ def test_a_trade_that_is_finished_months_later_changes_nothing() -> None:
     assert (state(payment), lines(payment), cases()) == (("paid", "shipped"), before, [])
 
 
-def test_a_held_order_takes_its_money_and_stays_held() -> None:
+def test_held_order_is_paid_and_stays_held() -> None:
     payment = build.build_payment(build.build_alipay())
     apply_changes(Hold(payment.order_id, Actor("staff", "wang"), "疑似刷单"))
     assert tell(payment) == "applied"
@@ -87,7 +87,7 @@ def take_back(payment: Payment, provider: str) -> Any:
 
 
 @pytest.mark.parametrize("provider", ["alipay", "webhook"])
-def test_a_paid_trade_that_its_provider_closes_is_a_case_and_undoes_nothing(provider: str) -> None:
+def test_close_after_payment_only_opens_a_case(provider: str) -> None:
     account = build.build_alipay() if provider == "alipay" else build.build_webhook()
     payment = build.build_payment(account)
     if provider == "alipay":
@@ -103,7 +103,7 @@ def test_a_paid_trade_that_its_provider_closes_is_a_case_and_undoes_nothing(prov
     assert (state(payment), lines(payment), cases()) == (("paid", "paid"), before, ["reversed"])
 
 
-def test_one_trade_for_two_orders_pays_the_first_and_is_a_case_for_the_second() -> None:
+def test_trade_of_two_orders_pays_the_first() -> None:
     account = build.build_alipay()
     first, second = build.build_payment(account), build.build_payment(account)
     assert [tell(first), tell(second)] == ["applied", "reference_conflict"]

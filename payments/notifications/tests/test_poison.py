@@ -18,7 +18,7 @@ def outcomes() -> dict[str, int]:
     return dict(PaymentNotification.objects.order_by().values_list("outcome").annotate(n=Count("pk")))
 
 
-def test_one_in_a_thousand_is_parked_and_the_others_are_done(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bad_row_is_parked_and_999_are_done(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(claims, "MOST_ATTEMPTS", 2)
     account, payment = build.build_alipay(), build.build_payment(build.build_webhook())
     rows = [

@@ -40,7 +40,7 @@ def refused_calls() -> dict[tuple[str, str], int]:
     return {(row.path, row.reason): row.calls for row in RefusedCall.objects.all()}
 
 
-def test_a_genuine_call_is_kept_whole_and_answered_success() -> None:
+def test_genuine_call_is_success_and_kept_whole() -> None:
     payment = build.build_payment(build.build_alipay())
     body = build.alipay_body(payment, trade_no="2026112222001")
     assert told(build.post_alipay(body)) == SUCCESS
@@ -50,7 +50,7 @@ def test_a_genuine_call_is_kept_whole_and_answered_success() -> None:
     assert (bytes(row.raw.body), row.raw.headers["content-type"]) == (body, build.FORM)
 
 
-def test_the_same_call_again_is_success_and_one_row() -> None:
+def test_repeated_call_is_success_and_one_row() -> None:
     body = build.alipay_body(build.build_payment(build.build_alipay()))
     assert [told(build.post_alipay(body)) for _ in range(3)] == [SUCCESS] * 3
     assert (PaymentNotification.objects.count(), NotificationBody.objects.count()) == (1, 1)
@@ -64,9 +64,7 @@ def test_the_same_call_again_is_success_and_one_row() -> None:
         ({"seller_id": "2088000000000009"}, "wrong_account"),
     ],
 )
-def test_a_genuine_call_that_does_not_fit_is_success_and_a_case(
-    changes: dict[str, str], outcome: str
-) -> None:
+def test_genuine_mismatch_is_success_and_a_case(changes: dict[str, str], outcome: str) -> None:
     payment = build.build_payment(build.build_alipay())
     assert told(build.post_alipay(build.alipay_body(payment, **changes))) == SUCCESS
     drain_notifications()
@@ -83,7 +81,7 @@ def test_a_webhook_call_is_answered_204() -> None:
     assert build.only_notification().reference == payment.reference
 
 
-def test_a_changed_webhook_call_is_refused_in_its_words() -> None:
+def test_altered_webhook_call_is_bad_signature() -> None:
     payment = build.build_payment(build.build_webhook())
     body, headers = build.webhook_call(payment)
     response = build.post_webhook(body.replace(b"199.00", b"199.01"), headers)
@@ -125,7 +123,7 @@ def alipay_forgeries() -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("name", list(alipay_forgeries()))
-def test_a_forged_call_is_refused_kept_and_reported_once(name: str) -> None:
+def test_forged_call_is_kept_and_reported_once(name: str) -> None:
     build.build_alipay()
     body = alipay_forgeries()[name]
     assert [told(build.post_alipay(body)) for _ in range(2)] == [FAIL] * 2
@@ -137,7 +135,7 @@ def test_a_forged_call_is_refused_kept_and_reported_once(name: str) -> None:
     assert PaymentException.objects.filter(kind="bad_signatures").count() == 1
 
 
-def test_a_forged_call_sent_first_does_not_harm_the_genuine_one() -> None:
+def test_genuine_call_after_a_forged_one_pays() -> None:
     payment = build.build_payment(build.build_alipay())
     genuine = build.alipay_body(payment)
     assert told(build.post_alipay(genuine.replace(b"199.00", b"199.01"))) == FAIL
@@ -150,7 +148,7 @@ def test_a_forged_call_sent_first_does_not_harm_the_genuine_one() -> None:
     assert Payment.objects.get().order.status == "paid"
 
 
-def test_rejected_calls_are_bounded_and_counted_beyond(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rejected_calls_above_limit_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rejected, "REJECTED_PER_DAY", 2)
     build.build_alipay()
     for _ in range(5):
@@ -159,7 +157,7 @@ def test_rejected_calls_are_bounded_and_counted_beyond(monkeypatch: pytest.Monke
     assert refused_calls() == {("/notify/alipay/demo-alipay/", "malformed"): 3}
 
 
-def test_rejected_calls_of_long_ago_are_forgotten_and_genuine_ones_never() -> None:
+def test_only_rejected_calls_expire() -> None:
     build.post_alipay(build.alipay_body(build.build_payment(build.build_alipay())))
     build.post_alipay(b"nonsense")
     PaymentNotification.objects.update(received_at=timezone.now() - timedelta(days=31))
@@ -169,7 +167,7 @@ def test_rejected_calls_of_long_ago_are_forgotten_and_genuine_ones_never() -> No
     assert (list(kept), NotificationBody.objects.count()) == (["verified", "rejected"], 2)
 
 
-def test_a_call_larger_than_64_kib_is_413_and_only_counted() -> None:
+def test_call_above_64_kib_is_413_and_counted() -> None:
     build.build_alipay()
     assert told(build.post_alipay(b"a=" + b"x" * 65_534)) == FAIL
     assert told(build.post_alipay(b"a=" + b"x" * 65_535)) == (413, b"fail")
@@ -182,7 +180,7 @@ def streamed(body: bytes) -> Any:
     return Client().post("/notify/alipay/demo-alipay/", content_type=build.FORM, **extra)
 
 
-def test_a_genuine_call_in_chunks_is_taken_and_a_large_one_is_413() -> None:
+def test_chunked_call_is_taken_up_to_64_kib() -> None:
     payment = build.build_payment(build.build_alipay())
     body = build.alipay_body(payment)
     assert told(streamed(body)) == SUCCESS
@@ -192,7 +190,7 @@ def test_a_genuine_call_in_chunks_is_taken_and_a_large_one_is_413() -> None:
 
 
 @pytest.mark.parametrize("paid_at", ["9999-12-31T23:59:59+00:00", "1970-01-01T00:00:00+00:00"])
-def test_a_time_that_cannot_be_is_not_kept_and_does_not_keep_the_money_out(paid_at: str) -> None:
+def test_impossible_time_does_not_stop_the_money(paid_at: str) -> None:
     payment = build.build_payment(build.build_webhook())
     assert told(build.post_webhook(*build.webhook_call(payment, paid_at=paid_at))) == (204, b"")
     drain_notifications()
@@ -206,7 +204,7 @@ def test_a_time_that_cannot_be_is_not_kept_and_does_not_keep_the_money_out(paid_
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE"])
-def test_another_method_than_post_is_405_and_counted(method: str) -> None:
+def test_other_methods_are_405_and_counted(method: str) -> None:
     build.build_alipay()
     response = Client().generic(method, "/notify/alipay/demo-alipay/", data=b"a=b")
     assert (response.status_code, response.headers["Allow"]) == (405, "POST")
@@ -253,7 +251,7 @@ def test_query_and_odd_headers_change_nothing(query: str, headers: dict[str, str
     assert not {"Basic !!!", "Bearer nobody", "sessionid=forged"} & set(kept.values())
 
 
-def test_gbk_content_types_plus_signs_empty_and_unknown_fields_are_taken() -> None:
+def test_unusual_genuine_form_is_applied() -> None:
     payment = build.build_payment(build.build_alipay())
     body = build.alipay_body(payment, subject="保温杯 1+1 &=", passback_params="", a_new_field="未知")
     content_type = "application/x-www-form-urlencoded;charset=GBK"
@@ -285,7 +283,7 @@ class Tripwire:
         return self.get_response(request)
 
 
-def test_a_disabled_account_keeps_taking_notifications() -> None:
+def test_disabled_account_is_still_paid() -> None:
     account = build.build_alipay()
     payment = build.build_payment(account)
     PaymentAccount.objects.update(is_active=False)
@@ -295,7 +293,7 @@ def test_a_disabled_account_keeps_taking_notifications() -> None:
     assert Payment.objects.get().status == "paid"
 
 
-def test_a_key_changed_by_another_process_is_noticed_at_the_next_failure() -> None:
+def test_changed_key_is_seen_at_the_next_failure() -> None:
     account = build.build_alipay(alipay_public_key=key_pair("old alipay")[1])
     payment = build.build_payment(account)
     body = build.alipay_body(payment)
@@ -309,7 +307,7 @@ def test_a_key_changed_by_another_process_is_noticed_at_the_next_failure() -> No
     assert told(build.post_alipay(body)) == SUCCESS
 
 
-def test_headers_that_nobody_can_store_do_no_harm() -> None:
+def test_huge_headers_are_cut_and_do_no_harm() -> None:
     body = build.alipay_body(build.build_payment(build.build_alipay()))
     headers = {f"x-{number}": "v" * 5000 for number in range(100)} | {"x-odd": "é\x7f"}
     assert told(build.post_alipay(body, **headers)) == SUCCESS
@@ -319,7 +317,7 @@ def test_headers_that_nobody_can_store_do_no_harm() -> None:
 
 
 @pytest.mark.parametrize("provider", ["alipay", "webhook"])
-def test_a_database_that_refuses_to_store_is_503_and_never_success(provider: str) -> None:
+def test_failed_write_is_503_and_never_success(provider: str) -> None:
     alipay, webhook = build.build_alipay(), build.build_webhook()
     body, headers = build.webhook_call(build.build_payment(webhook))
     form_body = build.alipay_body(build.build_payment(alipay))
@@ -348,7 +346,7 @@ def test_deep_and_doubled_json_is_refused() -> None:
         assert (response.status_code, json.loads(response.content)["code"]) == (400, "malformed")
 
 
-def test_an_account_of_another_merchant_is_not_overwritten() -> None:
+def test_account_of_another_merchant_is_kept() -> None:
     account = build.build_alipay()
     other = build.build_merchant("other")
     with pytest.raises(Exception, match="account_of_another"):

@@ -41,7 +41,7 @@ def orphan() -> PaymentNotification:
     return build.only_notification()
 
 
-def test_replaying_what_failed_since_a_time_applies_it_and_resolves_its_case() -> None:
+def test_failed_row_is_applied_and_case_resolved() -> None:
     row = orphan()
     assert row.outcome == "unknown_order"
     since = (timezone.now() - timedelta(hours=1)).isoformat()
@@ -53,7 +53,7 @@ def test_replaying_what_failed_since_a_time_applies_it_and_resolves_its_case() -
     assert run("--state", "failed", "--since", since) == printed()
 
 
-def test_replaying_an_applied_row_changes_nothing() -> None:
+def test_applied_row_changes_nothing() -> None:
     payment = build.build_payment(build.build_alipay())
     build.post_alipay(build.alipay_body(payment))
     drain_notifications()
@@ -65,7 +65,7 @@ def test_replaying_an_applied_row_changes_nothing() -> None:
     assert payment.order.events.count() == 2
 
 
-def test_a_rejected_call_is_verified_again_with_todays_keys() -> None:
+def test_rejected_call_is_verified_with_new_keys() -> None:
     account = build.build_alipay(alipay_public_key=key_pair("old alipay")[1])
     payment = build.build_payment(account)
     assert build.post_alipay(build.alipay_body(payment)).content == b"fail"
@@ -82,7 +82,7 @@ def test_a_rejected_call_is_verified_again_with_todays_keys() -> None:
     )  # fmt: skip
 
 
-def test_a_rejected_call_whose_retry_was_good_stays_rejected() -> None:
+def test_rejected_call_with_a_good_retry_stays() -> None:
     account = build.build_alipay(alipay_public_key=key_pair("old alipay")[1])
     body = build.alipay_body(build.build_payment(account))
     build.post_alipay(body)
@@ -102,6 +102,6 @@ def test_a_command_that_is_not_clear_is_refused(arguments: Any) -> None:
         run(*arguments)
 
 
-def test_an_unknown_id_is_an_error_after_the_known_ones() -> None:
+def test_unknown_id_is_an_error() -> None:
     with pytest.raises(CommandError, match="1 of these ids"):
         run("--id", "999999")

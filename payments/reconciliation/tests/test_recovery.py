@@ -79,9 +79,7 @@ def copy() -> Iterator[str]:
 
 
 @pytest.mark.postgres
-def test_acknowledged_payments_of_a_restored_database_are_found_again(
-    provider: HTTPServer, copy: str
-) -> None:
+def test_restored_copy_regains_its_payments(provider: HTTPServer, copy: str) -> None:
     account = askable(provider)
     payments = [build.build_payment(account) for _ in range(PAID_SINCE)]
     unpaid = build.build_payment(account)
@@ -118,7 +116,7 @@ def test_acknowledged_payments_of_a_restored_database_are_found_again(
     assert OrderEvent.objects.filter(to_status="paid").count() == PAID_SINCE
 
 
-def test_who_cannot_be_asked_is_counted_and_stays_due(provider: HTTPServer) -> None:
+def test_unanswered_is_counted_and_stays_due(provider: HTTPServer) -> None:
     account = askable(provider)
     build.build_payment(account)
     type(account).objects.update(next_call_at=timezone.now() + timedelta(minutes=5))

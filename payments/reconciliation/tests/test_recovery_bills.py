@@ -42,7 +42,7 @@ def recover() -> dict[str, Any]:
     return found
 
 
-def test_the_bills_of_the_window_name_what_was_forgotten(box: Running) -> None:
+def test_forgotten_payment_is_named(box: Running) -> None:
     account = save_account(
         "demo-wechatpay", provider="wechatpay", merchant=build_merchant(), values=box.account("wechatpay")
     )

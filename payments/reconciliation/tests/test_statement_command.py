@@ -72,7 +72,7 @@ def test_it_settles_when_it_is_told_to_and_once(bill: tuple[Path, PaymentAccount
     assert Statement.objects.count() == 1
 
 
-def test_a_file_that_was_looked_at_first_is_settled_by_the_second_call(
+def test_second_call_settles_an_imported_file(
     bill: tuple[Path, PaymentAccount, Payment],
 ) -> None:
     path, account, stuck = bill

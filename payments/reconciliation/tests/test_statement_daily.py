@@ -73,7 +73,7 @@ def account() -> PaymentAccount:
         (datetime(2026, 11, 22, 16, 0, tzinfo=UTC), date(2026, 11, 21)),  # the day has changed in Beijing
     ],
 )
-def test_a_day_is_asked_for_from_ten_the_next_morning(
+def test_day_is_fetched_from_ten_next_morning(
     now: datetime, newest: date, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     account()
@@ -84,7 +84,7 @@ def test_a_day_is_asked_for_from_ten_the_next_morning(
     assert days == [newest - timedelta(days=back) for back in range(3)]
 
 
-def test_an_account_without_bills_or_out_of_use_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_fetch_without_bills_or_when_inactive(monkeypatch: pytest.MonkeyPatch) -> None:
     one = account()
     daily.fetch_bills()
     assert daily.fetch_days(one, [DAY]) == []
@@ -94,7 +94,7 @@ def test_an_account_without_bills_or_out_of_use_is_left_alone(monkeypatch: pytes
     assert not BillFetch.objects.exists()
 
 
-def test_a_bill_that_is_there_is_matched_and_settles_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ready_bill_is_matched_but_not_settled(monkeypatch: pytest.MonkeyPatch) -> None:
     one = account()
     PaymentAccount.objects.filter(pk=one.pk).update(provider="webhook", config={"mchid": bills.MCHID})
     stuck = attempt(one)
@@ -110,7 +110,7 @@ def test_a_bill_that_is_there_is_matched_and_settles_nothing(monkeypatch: pytest
     assert Order.objects.get().status == "pending"
 
 
-def test_it_waits_longer_each_time_until_the_provider_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wait_grows_until_the_bill_is_ready(monkeypatch: pytest.MonkeyPatch) -> None:
     one, gaps = account(), []
     day = timezone.now().date() - timedelta(days=1)
     with till(monkeypatch, Till(NOT_READY, SILENT, NOT_READY, EMPTY)) as provider:

@@ -23,7 +23,7 @@ CELLS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40) | st.buil
 
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.lists(CELLS, min_size=1, max_size=4), max_size=5))
-def test_no_cell_is_a_formula_and_every_cell_comes_back(rows: list[list[str]]) -> None:
+def test_cells_are_no_formulas_and_are_read_back(rows: list[list[str]]) -> None:
     text = "".join(export.csv_lines(rows))
     read = list(csv.reader(io.StringIO(text, newline=""), strict=True))
     assert not [cell for row in read for cell in row if cell.startswith(DANGEROUS)]
@@ -31,7 +31,7 @@ def test_no_cell_is_a_formula_and_every_cell_comes_back(rows: list[list[str]]) -
 
 
 @pytest.mark.django_db
-def test_differences_are_exported_with_what_we_expected() -> None:
+def test_differences_carry_the_expected_values() -> None:
     account = account_at("wechatpay")
     payment = paid(account)
     rows = [row_of(payment, amount="1.00"), Row("=HYPERLINK(1)", "@SUM(1)", "5.00")]

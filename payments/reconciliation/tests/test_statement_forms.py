@@ -136,7 +136,7 @@ ALIPAY, WECHAT = bills.alipay_csv([GOOD, BACK]), bills.wechat_csv([GOOD, BACK])
         ("wechatpay", edited(WECHAT, "商户订单号", "订单", "utf-8"), "missing_column"),
     ],
 )
-def test_what_is_cut_changed_or_of_others_is_refused(provider: str, content: bytes, code: str) -> None:
+def test_cut_changed_or_foreign_bill_is_refused(provider: str, content: bytes, code: str) -> None:
     assert taken_as(provider, content) == ("refused", code)
 
 
@@ -163,7 +163,7 @@ def test_a_bill_of_another_day_is_fine() -> None:
     assert results(take(account, bills.alipay_csv([row], day="2026-10-01"))) == {"matched": 1}
 
 
-def test_duplicate_zero_and_refund_lines_in_gbk_each_have_their_state() -> None:
+def test_gbk_bill_gives_each_line_its_result() -> None:
     account = account_at("alipay")
     payment = paid(account)
     back = refund(payment, "9.90")
@@ -184,7 +184,7 @@ def test_a_bomb_is_refused_before_it_is_unpacked() -> None:
     assert taken_as("alipay", bills.zipped({"x.csv": zeros})) == ("refused", "bomb")
 
 
-def test_a_packed_bomb_without_a_declared_size_is_refused_on_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gzip_bomb_is_refused_while_unpacking(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(containers, "RATIO_FROM", 1024 * 1024)
     monkeypatch.setattr(containers, "MAX_RATIO", 20)
     content = bills.wechat_csv([GOOD]).split("总交易单数".encode())[0]
@@ -252,7 +252,7 @@ def test_a_bank_file_is_read_by_its_mapping() -> None:
     assert StatementLine.objects.filter(reference='=HYPERLINK("http://x")').count() == 1
 
 
-def test_a_banks_own_words_say_what_is_a_refund_and_money_that_left_is_never_a_payment() -> None:
+def test_bank_refund_or_outflow_is_no_payment() -> None:
     account = account_at("webhook")
     stuck = attempt(account)
     rows = [("收款", "199.00"), ("退款", "9.90"), ("冲正", "-199.00"), ("退款", "-1.00")]
@@ -286,7 +286,7 @@ def test_a_banks_own_words_say_what_is_a_refund_and_money_that_left_is_never_a_p
         ),
     ],
 )
-def test_a_bank_file_that_cannot_be_read_is_refused(row: str, changes: dict[str, str], code: str) -> None:
+def test_unreadable_bank_file_is_refused(row: str, changes: dict[str, str], code: str) -> None:
     statement = take(account_at("webhook"), bank_csv(row), mapping=bank(skip_lines=1, **changes))
     assert (statement.status, statement.refusal["code"]) == ("refused", code)
     assert not statement.lines.exists()
@@ -318,7 +318,7 @@ def test_a_workbook_is_read_to_the_fen() -> None:
     ]
 
 
-def test_a_number_that_a_spreadsheet_has_rounded_is_refused() -> None:
+def test_number_rounded_by_a_workbook_is_refused() -> None:
     content = workbook([2026112122001400000, "B1", 1, "2026/11/21 10:00:00"])
     statement = take(account_at("webhook"), content, mapping=bank())
     assert statement.refusal["params"]["problem"] == "number_as_id"
@@ -335,7 +335,7 @@ def test_a_workbook_with_entities_is_refused() -> None:
 
 
 @pytest.mark.parametrize("name", ["sharedStrings.xml", "worksheets/sheet1.xml", "worksheets/texts.xml"])
-def test_only_the_sheets_of_a_workbook_may_be_large(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_large_part_beside_the_sheets_is_refused(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """The texts of all cells are held in memory, under whatever name the manifest gives them."""
     monkeypatch.setattr(containers, "MAX_PART", 16 * 1024)
     source = zipfile.ZipFile(io.BytesIO(workbook(["R1", "B1", 1, "2026/11/21 10:00:00"])))

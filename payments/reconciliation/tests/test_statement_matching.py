@@ -35,7 +35,7 @@ WRITERS: dict[str, Callable[[list[Row]], bytes]] = {
 
 
 @pytest.mark.parametrize("provider", WRITERS)
-def test_every_difference_is_found_and_nothing_else(provider: str) -> None:
+def test_exactly_the_differences_are_found(provider: str) -> None:
     account, other = account_at(provider), account_at(provider, "other")
     settled, stuck, differs = paid(account), attempt(account), paid(account)
     lacking, elsewhere = paid(account), paid(other)
@@ -76,7 +76,7 @@ def test_every_difference_is_found_and_nothing_else(provider: str) -> None:
 
 
 @pytest.mark.parametrize("provider", WRITERS)
-def test_importing_alone_changes_no_payment_and_tells_nobody(provider: str) -> None:
+def test_import_pays_nothing_and_opens_no_case(provider: str) -> None:
     account = account_at(provider)
     stuck = attempt(account)
     before = (OrderEvent.objects.count(), OutboxEntry.objects.count())
@@ -100,27 +100,27 @@ def test_the_order_of_the_lines_says_nothing(provider: str) -> None:
     ]
 
 
-def test_a_zero_line_of_nobody_is_missing_here_and_settles_nothing() -> None:
+def test_unknown_zero_line_is_missing_here() -> None:
     account = account_at("wechatpay")
     statement = take(account, bills.wechat_csv([Row("ZERO000000000001", "T1", "0.00")]))
     assert by_number(statement) == [(2, "payment", "missing_here")]
 
 
-def test_a_revoked_line_agrees_with_an_attempt_that_was_never_paid() -> None:
+def test_revoked_line_agrees_with_unpaid_attempt() -> None:
     account = account_at("wechatpay")
     rows = [row_of(attempt(account), state="REVOKED"), row_of(paid(account), state="REVOKED")]
     statement = take(account, bills.wechat_csv(rows))
     assert by_number(statement)[:2] == [(2, "other", "matched"), (3, "other", "amount_differs")]
 
 
-def test_another_trade_for_a_paid_attempt_is_missing_here() -> None:
+def test_second_trade_of_attempt_is_missing_here() -> None:
     account = account_at("alipay")
     payment = paid(account)
     statement = take(account, bills.alipay_csv([row_of(payment), row_of(payment, trade=trade_number())]))
     assert [result for _n, _k, result in by_number(statement)] == ["matched", "missing_here"]
 
 
-def test_the_same_file_again_is_the_same_statement() -> None:
+def test_file_taken_twice_is_one_statement() -> None:
     account = account_at("alipay")
     content = bills.alipay_zip([row_of(paid(account))])
     first, second = take(account, content), take(account, content)
@@ -128,7 +128,7 @@ def test_the_same_file_again_is_the_same_statement() -> None:
     assert second.lines.count() == 1
 
 
-def test_an_overlapping_file_counts_no_line_twice() -> None:
+def test_overlapping_file_holds_duplicates() -> None:
     account = account_at("wechatpay")
     one, two = row_of(paid(account)), row_of(attempt(account))
     take(account, bills.wechat_csv([one, two]))
@@ -136,21 +136,21 @@ def test_an_overlapping_file_counts_no_line_twice() -> None:
     assert results(statement) == {"duplicate": 2}
 
 
-def test_the_same_content_of_two_accounts_is_two_statements() -> None:
+def test_two_accounts_keep_the_same_file_apart() -> None:
     one, two = account_at("wechatpay"), account_at("wechatpay", "two")
     content = bills.wechat_csv([row_of(paid(one))])
     assert results(take(one, content)) == {"matched": 1}
     assert results(take(two, content)) == {"missing_here": 1}
 
 
-def test_a_payment_that_another_file_holds_is_not_missing_there() -> None:
+def test_payment_of_another_file_is_not_missing() -> None:
     account = account_at("wechatpay")
     one, two = paid(account), paid(account)
     take(account, bills.wechat_csv([row_of(one)]))
     assert results(take(account, bills.wechat_csv([row_of(two)]))) == {"matched": 1}
 
 
-def test_a_bill_of_refunds_alone_lacks_no_payments() -> None:
+def test_bill_of_refunds_lacks_no_payments() -> None:
     account = account_at("wechatpay")
     payment = paid(account)
     back = refund(payment, "10.00")
@@ -158,7 +158,7 @@ def test_a_bill_of_refunds_alone_lacks_no_payments() -> None:
     assert results(take(account, bills.wechat_csv([row], form="REFUND"))) == {"matched": 1}
 
 
-def test_a_refund_known_by_its_sum_alone_is_recognised() -> None:
+def test_unnumbered_refund_is_matched_by_its_sum() -> None:
     account = account_at("alipay")
     payment = paid(account)
     refund(payment, "10.00", number="to 10.00", is_unnumbered=True)

@@ -77,7 +77,7 @@ def test_from_the_file_to_the_paid_order() -> None:
     assert PaymentException.objects.get().kind == "statement_difference"
 
 
-def test_the_same_file_leads_to_its_first_statement() -> None:
+def test_second_upload_leads_to_the_first() -> None:
     account, client = account_at("alipay"), client_of("operations")
     content = bills.alipay_zip([row_of(paid(account))])
     first, second = upload(client, content, account), upload(client, content, account)
@@ -100,7 +100,7 @@ def test_only_finance_settles(role: str) -> None:
 
 
 @pytest.mark.parametrize("role", ["agent", "viewer", "auditor", "supervisor"])
-def test_who_may_not_import_leaves_nothing_behind(role: str) -> None:
+def test_forbidden_import_stores_nothing(role: str) -> None:
     account = account_at("alipay")
     assert upload(client_of(role), bills.alipay_csv([]), account).status_code == 403
     assert not Statement.objects.exists()
@@ -115,7 +115,7 @@ def test_a_refused_file_says_why_in_one_line() -> None:
     )
 
 
-def test_the_lines_of_one_statement_can_be_narrowed_to_a_result() -> None:
+def test_lines_are_filtered_by_result() -> None:
     account, client = account_at("alipay"), client_of("viewer")
     one, other = row_of(paid(account)), row_of(paid(account), amount="1.00")
     statement = take(account, bills.alipay_csv([one, other]))
@@ -133,7 +133,7 @@ def test_differences_are_downloaded_as_a_file() -> None:
     assert b'"\'=1+1"' in answer.getvalue()
 
 
-def test_an_upload_that_announces_too_much_is_not_read() -> None:
+def test_upload_announced_too_large_is_not_read() -> None:
     client = client_of("finance")
     body = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n\r\n--x--\r\n'
     answer = client.generic(
@@ -148,7 +148,7 @@ def test_an_upload_that_announces_too_much_is_not_read() -> None:
 
 
 @pytest.mark.parametrize("odd", ["²", "٣", "9" * 40, "9" * 5000, "-1", "1\0", "x"])
-def test_an_odd_number_in_the_address_is_no_fault(odd: str) -> None:
+def test_odd_number_in_the_address_is_no_fault(odd: str) -> None:
     client = client_of("finance")
     take(account_at("alipay"), bills.alipay_csv([]))
     lines = client.get("/admin/payments/statementline/", {"statement": odd})
@@ -157,7 +157,7 @@ def test_an_odd_number_in_the_address_is_no_fault(odd: str) -> None:
 
 
 @pytest.mark.parametrize("odd", ["\0", "A\0", "9" * 5000])
-def test_an_odd_search_on_the_settlement_page_is_no_fault(odd: str) -> None:
+def test_odd_search_for_an_order_is_no_fault(odd: str) -> None:
     number, client = attempt(account_at("alipay")).order.number, client_of("finance")
     add = "/admin/payments/settlementrequest/add/"
     assert client.get(add, {"order": odd}).status_code == 200

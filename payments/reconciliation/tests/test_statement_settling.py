@@ -32,7 +32,7 @@ def status(payment: Payment) -> tuple[str, str]:
     return fresh.status, fresh.order.status
 
 
-def test_stuck_orders_are_paid_with_the_line_as_evidence() -> None:
+def test_line_pays_and_is_the_evidence() -> None:
     account = account_at("wechatpay")
     stuck, differs = attempt(account), attempt(account)
     rows = [
@@ -102,7 +102,7 @@ def test_refunds_follow_their_payments() -> None:
     assert Order.objects.get(pk=stuck.order_id).refunded_amount == Decimal("9.00")
 
 
-def test_a_line_that_no_longer_fits_stops_nobody_else() -> None:
+def test_mismatched_line_stops_no_other() -> None:
     account = account_at("wechatpay")
     attempts = [attempt(account) for _ in range(5)]
     statement = take(account, bills.wechat_csv([row_of(one) for one in attempts]))
@@ -112,7 +112,7 @@ def test_a_line_that_no_longer_fits_stops_nobody_else() -> None:
     assert outcomes(statement) == ["applied", "applied", "amount_mismatch", "applied", "applied"]
 
 
-def test_a_confirmed_settlement_is_done_by_whoever_comes_by() -> None:
+def test_confirmed_file_is_settled_by_the_task() -> None:
     account = account_at("alipay")
     stuck = attempt(account)
     statement = take(account, bills.alipay_csv([row_of(stuck)]))
@@ -122,7 +122,7 @@ def test_a_confirmed_settlement_is_done_by_whoever_comes_by() -> None:
     assert Statement.objects.get(pk=statement.pk).settle_wanted_at is None
 
 
-def test_half_a_settlement_goes_on_where_it_stopped() -> None:
+def test_interrupted_run_is_completed_once() -> None:
     account = account_at("alipay")
     attempts = [attempt(account) for _ in range(4)]
     statement = take(account, bills.alipay_csv([row_of(one) for one in attempts]))
@@ -142,7 +142,7 @@ def test_a_refused_file_settles_nothing() -> None:
     assert settle.settle(statement) == 0
 
 
-def test_lines_that_an_earlier_statement_left_open_are_settled_by_the_repeating_one() -> None:
+def test_repeated_statement_settles_open_lines() -> None:
     account = account_at("wechatpay")
     stuck = attempt(account)
     row = row_of(stuck)
@@ -176,7 +176,7 @@ def test_the_rest_becomes_one_case_each() -> None:
     ]
 
 
-def test_a_fresh_payment_that_the_file_lacks_may_come_tomorrow() -> None:
+def test_fresh_missing_payment_opens_no_case_yet() -> None:
     account = account_at("wechatpay")
     now = timezone.now()
     paid(account, paid_at=now)
@@ -198,7 +198,7 @@ def test_a_known_refund_is_matched() -> None:
 
 
 @pytest.mark.parametrize("form", ["mapped", "wechatpay"])
-def test_nobody_pays_orders_alone_with_a_file_of_their_own(form: str) -> None:
+def test_importer_cannot_approve_the_own_file(form: str) -> None:
     account, user = account_at("wechatpay"), person("fin")
     other = person("gu")
     statement = take(account, bills.wechat_csv([row_of(attempt(account))]), user=user)
@@ -220,7 +220,7 @@ def test_a_fetched_bill_needs_one_person() -> None:
     assert Statement.objects.get().settle_wanted_by == user
 
 
-def test_a_shop_of_one_person_confirms_its_own_file_after_the_wait() -> None:
+def test_single_operator_approves_after_the_wait() -> None:
     account, user = account_at("wechatpay"), person("fin")
     Merchant.objects.filter(pk=account.merchant_id).update(allows_single_operator=True)
     statement = take(account, bills.wechat_csv([row_of(attempt(account))]), user=user)

@@ -61,7 +61,7 @@ def test_who_was_overtaken_writes_nothing() -> None:
 
 
 @pytest.mark.django_db
-def test_one_that_is_overtaken_between_two_chunks_stops(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reader_overtaken_between_chunks_stops(monkeypatch: pytest.MonkeyPatch) -> None:
     account = account_at("alipay")
     monkeypatch.setattr(importing, "CHUNK", 1)
     statement = take_in(account, bills.alipay_csv([row_of(paid(account)), row_of(paid(account))]))
@@ -90,7 +90,7 @@ def test_progress_is_told_after_each_chunk(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.django_db
-def test_a_file_that_is_gone_or_changed_on_disk_is_refused(private_folder: Path) -> None:
+def test_lost_or_altered_file_is_refused(private_folder: Path) -> None:
     account = account_at("alipay")
     gone, changed = (take_in(account, bills.alipay_csv([row_of(paid(account))])) for _ in range(2))
     private.remove(gone.stored_name)
@@ -101,7 +101,7 @@ def test_a_file_that_is_gone_or_changed_on_disk_is_refused(private_folder: Path)
 
 
 @pytest.mark.django_db
-def test_a_file_that_fails_again_and_again_is_refused_in_the_end() -> None:
+def test_file_is_refused_after_its_last_attempt() -> None:
     account = account_at("alipay")
     statement = take_in(account, bills.alipay_csv([row_of(paid(account))]))
     Statement.objects.filter(pk=statement.pk).update(attempts=4, last_error="died", status="reading")
@@ -111,7 +111,7 @@ def test_a_file_that_fails_again_and_again_is_refused_in_the_end() -> None:
 
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
-def test_two_overlapping_files_at_once_count_each_fact_once() -> None:
+def test_files_read_at_once_count_each_fact_once() -> None:
     account = account_at("wechatpay")
     rows = [row_of(paid(account)) for _ in range(50)]
     statements = [take_in(account, bills.wechat_csv(rows, form=form)) for form in ("ALL", "SUCCESS")]

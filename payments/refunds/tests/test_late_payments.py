@@ -46,7 +46,7 @@ def paid_late(policy: str, status: str = "closed") -> Payment:
 
 
 @pytest.mark.parametrize(("status", "kind"), [("closed", "order_closed"), ("paid", "already_paid")])
-def test_refund_is_asked_for_by_the_rule(status: str, kind: str) -> None:
+def test_rule_requests_the_refund(status: str, kind: str) -> None:
     payment = paid_late("refund", status)
     relay.run_relay()
     request = RefundRequest.objects.get()

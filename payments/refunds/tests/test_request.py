@@ -72,7 +72,7 @@ def test_parts_add_up_to_the_payment_at_most() -> None:
     assert RefundRequest.objects.count() == 3
 
 
-def test_what_went_back_unasked_counts_too() -> None:
+def test_unrequested_refund_counts_too() -> None:
     payment = paid_payment(total="100.00", refunded_amount=Decimal("40.00"))
     with pytest.raises(DomainError, match="refund_exceeds") as refused:
         ask_back(payment, "60.01")
