@@ -2,16 +2,20 @@
 
 Told here through the real entrances. Beside these:
 
-- paid after close: its desk and its rule in `payments/refunds/tests/test_late_payments.py` and `payments/manual/tests/
-  test_revive.py`; with the closer and the payment at the same moment in `payments/lifecycle/tests/test_closing_races.py`;
-- the provider says paid when we close: `payments/polling/tests/test_closing.py::test_paid_meanwhile_is_a_payment` and,
-  for each provider of the sandbox, `test_sandbox_wechatpay.py` and `test_unionpay_flow.py`;
-- a handler that fails: `test_poison.py`, `test_notifications.py` (a row that kills its process), `test_kill.py`, and for
-  events `ordersite/queue/tests/test_relay.py`; a call that cannot be stored is refused with 503 and comes again:
-  `test_intake.py`, `test_intake_outage.py`;
-- a wrong amount, application or seller: `test_intake.py::test_a_genuine_call_that_does_not_fit_is_success_and_a_case`,
-  the same for WeChat Pay and UnionPay in `test_wechatpay_flow.py` and `test_unionpay_flow.py`, and from an answer to our
-  own question in `payments/polling/tests/test_closing.py::test_wrong_amount_neither_pays_nor_closes`;
+- paid after close: its desk and its rule in `payments/refunds/tests/test_late_payments.py` and
+  `payments/manual/tests/test_revive.py`; with the closer and the payment at the same moment in
+  `payments/lifecycle/tests/test_closing_races.py`;
+- the provider says paid when we close: `payments/polling/tests/test_closing.py::test_paid_meanwhile_is_a_payment`,
+  `payments/providers/wechatpay/tests/test_sandbox.py::test_close_before_and_after_payment` and
+  `payments/providers/unionpay/tests/test_flow.py::test_payment_in_the_last_moment_counts`;
+- a handler that fails: in `payments/notifications/tests`, `test_poison.py` and `test_batches.py` (a row that kills its
+  process); `ordersite/tests/test_kill.py`; for events `ordersite/queue/tests/test_relay.py`. A call that cannot be
+  stored is refused with 503 and comes again: `test_receive.py` and `test_outage.py` in `payments/notifications/tests`;
+- a wrong amount, application or seller:
+  `payments/notifications/tests/test_receive.py::test_genuine_mismatch_is_success_and_a_case`,
+  `payments/providers/wechatpay/tests/test_flow.py::test_genuine_mismatch_opens_a_case`,
+  `payments/providers/unionpay/tests/test_flow.py::test_other_merchant_or_amount_opens_a_case`, and from an answer to
+  our own question `payments/polling/tests/test_closing.py::test_wrong_amount_neither_pays_nor_closes`;
 - bills of every form, cut, edited and of others: `payments/reconciliation/tests/test_statement_forms.py`.
 """
 
