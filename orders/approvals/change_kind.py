@@ -56,7 +56,7 @@ class ChangeKind(ApprovalKind[ChangeRequest]):
     table: ClassVar[str]
 
     @abstractmethod
-    def shown(self, request: ChangeRequest) -> Mapping[str, str]:
+    def lock_values(self, request: ChangeRequest) -> Mapping[str, str]:
         """Lock the row that is changed and return its values as an auditor may read them; nothing for no row."""
 
     @abstractmethod
@@ -71,7 +71,7 @@ class ChangeKind(ApprovalKind[ChangeRequest]):
         if found is None:
             raise errors.unknown_request(request_id)
         # The row first, then the request, as everywhere: of two approvals the second finds it decided.
-        shown = self.shown(found)
+        shown = self.lock_values(found)
         request = self.rows().select_for_update(no_key=True, of=("self",)).get(pk=request_id)
         request.has_moved = any(
             shown.get(name, "") != before for name, (before, _after) in request.changes.items()

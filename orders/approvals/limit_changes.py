@@ -67,7 +67,7 @@ class LimitKind(ChangeKind):
     may_propose = "payments.change_moneylimit"
     may_approve = "payments.approve_moneylimit"
 
-    def shown(self, request: ChangeRequest) -> Mapping[str, str]:
+    def lock_values(self, request: ChangeRequest) -> Mapping[str, str]:
         limit = _locked(request.values["role"], request.values["action"])
         return _text(limit.amount if limit else None)
 

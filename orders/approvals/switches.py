@@ -70,7 +70,7 @@ class SwitchesKind(ChangeKind):
     may_propose = "orders.change_merchant"
     may_approve = "orders.approve_merchant"
 
-    def shown(self, request: ChangeRequest) -> Mapping[str, str]:
+    def lock_values(self, request: ChangeRequest) -> Mapping[str, str]:
         return _text(switches_of(_locked(request.subject_id or 0)))
 
     def write(self, request: ChangeRequest) -> int:
@@ -89,7 +89,10 @@ class SwitchesKind(ChangeKind):
         return {"True": gettext("yes"), "False": gettext("no")}.get(value, value)
 
     def merchant_of(self, request: ChangeRequest) -> Merchant | None:
-        """A single operator alone may neither switch the mode on nor shorten its wait."""
+        """The shop whose single operator may approve alone; None where the change would give that person more room.
+
+        Switching the mode on and shortening its wait always take two persons.
+        """
         merchant = request.merchant
         if merchant is None:
             return None

@@ -1,4 +1,7 @@
-"""The circuit breaker of an outside account: when calls stop, for how long, and when one trial call goes out."""
+"""The thresholds, backoff and states of a circuit breaker.
+
+`Throttle.release`, `record_calls` and `open_circuit` write them to the account's row: that is where a circuit opens.
+"""
 
 from __future__ import annotations
 

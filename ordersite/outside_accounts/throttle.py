@@ -64,7 +64,9 @@ class Throttle(Generic[Account]):
         return self._lease(lease.account, self._has(lease), timezone.now(), lease.size)
 
     def release(self, lease: Lease[Account], outages: Sequence[bool] = ()) -> None:
-        """End the lease. `outages`: the calls made under it that are not recorded yet; True is a failed one.
+        """End the lease, and open the circuit after too many failures in a row.
+
+        `outages`: the calls made under the lease that are not recorded yet; True is a failed one.
 
         The next lease waits for the rate limit, or for the circuit to become half-open. No effect on the row of an
         account whose lease was lost meanwhile, except for the count of failures.

@@ -102,7 +102,7 @@ class AccountKind(ChangeKind):
     may_propose = "payments.change_paymentaccount"
     may_approve = "payments.approve_paymentaccount"
 
-    def shown(self, request: ChangeRequest) -> Mapping[str, str]:
+    def lock_values(self, request: ChangeRequest) -> Mapping[str, str]:
         locked = PaymentAccount.objects.select_for_update(no_key=True)
         account = locked.filter(slug=request.subject).first()
         return shown_keys(account) if account else {}

@@ -25,7 +25,6 @@ from payments.models import Payment
 WAITS_LONG = timedelta(minutes=2)
 SWEEP_BATCH = 500
 ASK_HINT = "payments.ask_providers"
-# An order stays open for an attempt that may still be paid, or for money that a switched-off rule kept out.
 
 
 def handle_close_requested(events: Sequence[Delivered]) -> Sequence[Answer]:

@@ -1,4 +1,4 @@
-"""Payment updates with what was decided about them: matched with a payment of ours, or with none.
+"""Makes a payment paid, closed or refunded, as was decided about an update; the update may also match no payment.
 
 A matched update carries its locked rows and turns its decision into changes of order, payment, refund and request.
 """

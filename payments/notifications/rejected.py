@@ -1,4 +1,8 @@
-"""Store or count rejected webhook calls, within bounds: nobody can fill the disk, and cases are limited to one an hour."""
+"""Store or count webhook calls that are not genuine, within bounds, so that nobody can fill the disk.
+
+Rejected: the call was read and failed its verification; it is kept, and beyond a day's bound counted. Refused: the call
+was not read (too large, unknown account); it is only counted. At most one case an hour tells staff of either.
+"""
 
 from __future__ import annotations
 
