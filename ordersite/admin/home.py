@@ -151,9 +151,9 @@ def _open_cases(request: HttpRequest) -> tuple[str, ...]:
     kept: tuple[str, ...] | None = getattr(request, "open_cases", None)
     if kept is None:
         with connection.cursor() as cursor:
-            cursor.execute(
-                _OPEN_CASES, [MOST + 1, MOST + 1, *[request.user.pk] * 4, *_kinds_of_change(request)]
-            )
+            changes = _kinds_of_change(request)
+            statement = _OPEN_CASES.format(kinds=", ".join(["%s"] * len(changes)))
+            cursor.execute(statement, [MOST + 1, MOST + 1, *[request.user.pk] * 4, *changes])
             kept = tuple(map(_text, cursor.fetchone()))
         request.open_cases = kept  # type: ignore[attr-defined]  # lives as long as the request
     return kept
