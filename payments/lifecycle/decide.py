@@ -212,13 +212,16 @@ def _with_request(
 def _refunded_total(update: PaymentUpdate, context: PaymentContext) -> Decimal | None:
     """Return the provider's own sum in yuan; where it keeps none, ours and this refund. None: neither is known.
 
-    A refund that an earlier sum of the provider's held already is not added again.
+    A refund that an earlier sum of the provider's held already is not added again. A sum may also be older than
+    requests that were confirmed since: it counts no less than those and this refund.
     """
     if update.full_refund:
         return context.payment.amount
+    known, refunds = context.payment.refunded_amount, context.refunds
+    if update.refunded_total is not None and update.refund_amount is not None and update.refund_reference:
+        return max(update.refunded_total, refunds.confirmed + update.refund_amount)
     if update.refunded_total is not None or update.refund_amount is None:
         return update.refunded_total
-    known, refunds = context.payment.refunded_amount, context.refunds
     if update.refund_reference in refunds.recorded:
         return known
     return known + max(update.refund_amount - (known - refunds.explained), ZERO)

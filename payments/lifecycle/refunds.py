@@ -18,11 +18,13 @@ from orders.history.lines import Actor, Evidence
 from ordersite.database import bulk
 from ordersite.lib.money import ZERO
 from payments.lifecycle.updates import PaymentUpdate
-from payments.models import Payment, Refund, RefundRequest
+from payments.models import Payment, Refund, RefundRequest, RefundStatus
 from payments.models.refund_request import LIVE
 from payments.providers.types import UpdateKind
 
 _ABOUT_REFUNDS = frozenset({UpdateKind.REFUND, UpdateKind.REFUND_FAILED, UpdateKind.REFUND_ABNORMAL})
+# Requests whose money has gone back or may go back.
+_COUNTED = (*LIVE, RefundStatus.SUCCEEDED)
 _WRITTEN = ("status", "decided_at", "ended_at", "next_try_at")
 
 
@@ -65,11 +67,13 @@ class RequestEffect:
 class KnownRefunds:
     """What we know of one payment's refunds. `named`: the locked request whose number the update carries.
 
-    `live`: the sum (yuan) of requests that have not ended; `recorded`: refunds on record, yuan by number.
+    `live`: the sum (yuan) of requests that have not ended; `confirmed`: that of the others that have succeeded, without
+    the named one; `recorded`: refunds on record, yuan by number.
     """
 
     named: RefundRequest | None = None
     live: Decimal = ZERO
+    confirmed: Decimal = ZERO
     recorded: Mapping[str, Decimal] = field(default_factory=dict)
 
     @property
@@ -83,7 +87,7 @@ NO_REFUNDS = KnownRefunds()
 
 @dataclass(frozen=True, slots=True)
 class RefundRecords:
-    """The requests that have not ended or are named, and the refunds on record, of a batch's payments."""
+    """The requests that have not ended, have succeeded or are named, and the refunds on record, of a batch's payments."""
 
     requests: Sequence[RefundRequest] = ()
     recorded: Mapping[int, Mapping[str, Decimal]] = field(default_factory=dict)
@@ -93,9 +97,11 @@ class RefundRecords:
         if not self.requests and not self.recorded:
             return NO_REFUNDS
         mine = [request for request in self.requests if request.payment_id == payment.pk]
-        number = update.refund_reference
+        named = next((request for request in mine if request.reference == update.refund_reference), None)
+        done = [r.amount for r in mine if r is not named and r.status == RefundStatus.SUCCEEDED]
         return KnownRefunds(
-            named=next((request for request in mine if number and request.reference == number), None),
+            named=named,
+            confirmed=sum(done, ZERO),
             live=sum((request.amount for request in mine if request.is_live), ZERO),
             recorded=self.recorded.get(payment.pk, {}),
         )
@@ -111,7 +117,9 @@ def load(updates: Sequence[PaymentUpdate], payments: Mapping[str, Payment]) -> R
         return RefundRecords()
     ids = sorted({payments[update.reference].pk for update in about})
     numbers = sorted({update.refund_reference for update in about})
-    wanted = RefundRequest.objects.filter(Q(status__in=LIVE) | Q(reference__in=numbers), payment_id__in=ids)
+    wanted = RefundRequest.objects.filter(
+        Q(status__in=_COUNTED) | Q(reference__in=numbers), payment_id__in=ids
+    )
     recorded: dict[int, dict[str, Decimal]] = {}
     rows = Refund.objects.filter(payment_id__in=ids).values_list("payment_id", "refund_reference", "amount")
     for payment_id, number, amount in rows:

@@ -137,6 +137,22 @@ def test_sum_ahead_of_single_refunds() -> None:
     assert (order_of(payment).refunded_amount, cases()) == (Decimal("50.00"), [])
 
 
+def test_sum_older_than_a_confirmed_request() -> None:
+    """The console's refund came first, but its notification after the answer to ours: its sum does not hold ours."""
+    payment = paid_payment(total="100.00")
+    request = ask_back(payment, "20.00")
+    console = reported(
+        payment, refund_reference="C1", refund_amount=Decimal("50.00"), refunded_total=Decimal("50.00")
+    )
+
+    outcomes = apply(about(request), console, about(request, refunded_total=Decimal("70.00")), console)
+
+    assert outcomes == ["refund_applied", "refund_applied", "duplicate", "duplicate"]
+    assert rows() == [(request.reference, "20.00"), ("C1", "50.00")]
+    assert state(request) == ("succeeded", Decimal("70.00"), ZERO)
+    assert (order_of(payment).refunded_amount, cases()) == (Decimal("70.00"), ["refund_event"])
+
+
 def test_overtaken_notification_gets_its_row() -> None:
     payment = paid_payment(total="100.00")
     late = reported(
