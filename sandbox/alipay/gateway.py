@@ -254,7 +254,7 @@ def _bill_address(world: World, command: Command) -> Node:
         raise GatewayError("isv.invalid-arguments", "bill_type 无效")
     app_id = command.params["app_id"]
     try:
-        out = bills.is_out(world.store, day)
+        out = bills.is_out(world.store, day, provider="alipay")
         lines = bills.lines_of(world.store, provider="alipay", day=day, merchant=app_id)
     except ValueError:
         raise GatewayError("isv.invalid-arguments", "bill_date 无效") from None

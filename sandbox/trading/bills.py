@@ -116,10 +116,11 @@ def add_difference(store: Store, wrong: Difference) -> None:
     )  # fmt: skip
 
 
-def is_out(store: Store, day: str) -> bool:
-    """Whether the bill of that day can be fetched: from ten o'clock of the next day, or at once when so tuned."""
+def is_out(store: Store, day: str, *, provider: str) -> bool:
+    """Whether the bill of that day can be fetched: from ten o'clock of the next day, or from its first moment when
+    so tuned (which at UnionPay is an hour before midnight)."""
     if store.tuned("bill_today", 0):
-        return from_beijing(f"{day} 00:00:00") <= now()
+        return begin_of(day, provider=provider) <= now()
     return now() >= from_beijing(f"{day} 00:00:00") + _DAY + 10 * 3600
 
 

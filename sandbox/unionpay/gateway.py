@@ -170,7 +170,7 @@ def _file(world: World, fields: Fields) -> dict[str, str]:
         lines = bills.lines_of(world.store, provider="unionpay", day=day)
     except ValueError:
         raise Refused("10") from None
-    if not lines or not bills.is_out(world.store, day):
+    if not lines or not bills.is_out(world.store, day, provider="unionpay"):
         raise Refused("98")
     packed = io.BytesIO()
     bill_files.write("unionpay", lines, day=day, merchant=world.settings.mer_id, target=packed)

@@ -22,7 +22,7 @@ def prepare(world: World, asked: Mapping[str, str]) -> dict[str, str]:
     if not _DAY.fullmatch(day) or form not in bill_files.WECHAT_COLUMNS:
         raise ApiError(400, "PARAM_ERROR", "bill_date或bill_type不合法")
     try:
-        out = bills.is_out(world.store, day)
+        out = bills.is_out(world.store, day, provider="wechatpay")
     except ValueError:
         raise ApiError(400, "PARAM_ERROR", "bill_date不合法") from None
     if not out:
