@@ -1,4 +1,7 @@
-"""The Celery application: its tasks call the same functions that `manage.py work` runs by the clock."""
+"""The Celery application: its tasks call the same functions that `manage.py work` runs by the clock.
+
+Queues and the beat schedule stand in `ordersite.settings` (CELERY_…).
+"""
 
 from __future__ import annotations
 

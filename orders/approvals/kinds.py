@@ -1,5 +1,7 @@
 """Kinds of request that two persons decide, and the registry of all of them.
 
+A kind names rights, limits and the single operator's wait (`alone_from`); `workflow` enforces them.
+
 A new kind subclasses `ApprovalKind` (or `OrderKind`), names its permissions, and is registered in the `ready` of its app:
 `kinds.register(SETTLEMENT, REVIVAL)`. Its event gets a handler in `ordersite.flow`: `partial(notify.tell_approvers, KIND)`.
 """

@@ -2,7 +2,9 @@
 
 Notifications, queries, statements and manual settlements all arrive as payment updates. A batch costs a constant
 number of statements: find the payments, lock the orders, lock the payments, decide, visit the orders' door once, write.
-It holds at most one update for each order: one UPDATE would apply one of two silently.
+`decide` judges an update; `matched` and `refunds` change the rows.
+
+A batch holds at most one update for each order: one UPDATE would apply one of two silently.
 """
 
 from __future__ import annotations

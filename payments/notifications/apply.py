@@ -1,7 +1,8 @@
 """Apply stored, verified notifications as payment updates, in batches of one transaction each.
 
-Any number of workers may run this. Fresh rows are applied in batches; a row that was claimed before is applied alone,
-so that a row that kills its process stops no other row.
+`PaymentNotification` is the inbox; `ordersite.queue.claims` claims its rows. Any number of workers may run this. Fresh
+rows are applied in batches; a row that was claimed before is applied alone, so that a row that kills its process stops
+no other row.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Refunds as a kind of request that two persons decide, and when one person is enough."""
+"""Refunds as a kind of request that two persons decide, and when one person is enough.
+
+Names the rights and the limit; `orders.approvals.workflow` checks them, and that nobody approves an own request.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
 """Orders approved refunds at their providers and queries their state, at the rate of each account.
 
+What an answer means, and what follows an unknown one (query, order again, or a case), stands in `record`.
+
 A claim is one committed UPDATE. It notes before the call that the provider may have the order, so that after a crash
 the same number is queried first and then ordered again.
 """

@@ -1,6 +1,8 @@
 """Refunds surplus payments by the merchant's rule: money for a closed order, or for one that is paid already.
 
-It never revives an order. Where the refund is refused, the case stays open, with the reason among its steps.
+The payment door (`payments.lifecycle.decide`) finds that money is surplus and opens the case; this acts on it where the
+merchant's rule is to refund. It never revives an order. Where the refund is refused, the case stays open, with the
+reason among its steps.
 """
 
 from __future__ import annotations

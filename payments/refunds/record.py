@@ -1,4 +1,7 @@
-"""Records a provider's answer about a refund: a payment update for the payment door, and the next try."""
+"""Records a provider's answer about a refund: a payment update for the payment door, and the next try.
+
+An unknown outcome is resolved here: query the same number, order it again under that number, or open a case.
+"""
 
 from __future__ import annotations
 
