@@ -13,6 +13,7 @@ from itertools import islice
 from payments.reconciliation.readers.guess.amounts import guess_amount, guess_figures
 from payments.reconciliation.readers.guess.draft import (
     FIELDS,
+    NONE,
     Doubt,
     Draft,
     FileMapping,
@@ -23,6 +24,19 @@ from payments.reconciliation.readers.guess.kinds import guess_currency, guess_ki
 from payments.reconciliation.readers.guess.moments import guess_time
 from payments.reconciliation.readers.guess.numbers import guess_numbers
 from payments.reconciliation.refusals import Refused
+
+__all__ = [
+    "FIELDS",
+    "NONE",
+    "SAMPLE",
+    "Doubt",
+    "FileMapping",
+    "Guess",
+    "SampleRow",
+    "complete",
+    "mapping_of",
+    "suggest",
+]
 
 # How many rows are looked at.
 SAMPLE = 500
@@ -65,7 +79,7 @@ def suggest(rows: Iterable[SampleRow], mapping: object) -> Guess:
         step(draft)
     changed = (name for name in FIELDS if getattr(draft.mapping, name) != getattr(draft.given, name))
     return Guess(
-        mapping=draft.mapping,
+        mapping=draft.mapping.without_none(),
         doubts=draft.doubts,
         guessed=frozenset(changed),
         header=draft.header,

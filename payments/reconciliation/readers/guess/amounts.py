@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from payments.reconciliation.readers.guess import words
-from payments.reconciliation.readers.guess.draft import Doubt, Draft, text_of
+from payments.reconciliation.readers.guess.draft import NONE, Doubt, Draft, text_of
 from payments.reconciliation.readers.guess.words import key
 
 # So many of the stronger words for one sum of money are equally good.
@@ -28,27 +28,22 @@ def is_money(value: Any) -> bool:
 
 
 def guess_amount(draft: Draft) -> None:
-    """Fill `amount_column`, or `amount_in_column` and `amount_out_column`."""
+    """Fill `amount_column`, or `amount_in_column` and `amount_out_column`; an amount there always is."""
     mapping = draft.mapping
-    if mapping.amount_column:
-        return
     if mapping.amount_in_column or mapping.amount_out_column:
-        _second(draft)
-        return
-    into, out = (_figures_named(draft, names) for names in (words.AMOUNT_IN, words.AMOUNT_OUT))
-    if into and out and into[0] != out[0]:
-        draft.fill(amount_in_column=draft.names[into[0]], amount_out_column=draft.names[out[0]])
-    else:
-        _single(draft, into)
+        for name, listed in (("amount_in_column", words.AMOUNT_IN), ("amount_out_column", words.AMOUNT_OUT)):
+            if getattr(mapping, name) in ("", NONE):
+                _second(draft, name, listed)
+    elif mapping.amount_column in ("", NONE):
+        into, out = (_figures_named(draft, listed) for listed in (words.AMOUNT_IN, words.AMOUNT_OUT))
+        if into and out and into[0] != out[0] and not mapping.amount_column:
+            draft.fill(amount_in_column=draft.names[into[0]], amount_out_column=draft.names[out[0]])
+        else:
+            _single(draft, into)
 
 
-def _second(draft: Draft) -> None:
-    """One of the two columns was said; the other is looked for."""
-    name, listed = "amount_in_column", words.AMOUNT_IN
-    if draft.mapping.amount_in_column:
-        name, listed = "amount_out_column", words.AMOUNT_OUT
-    if getattr(draft.mapping, name):
-        return
+def _second(draft: Draft, name: str, listed: Sequence[str]) -> None:
+    """Two columns were chosen, and not both were said."""
     if places := _figures_named(draft, listed):
         draft.fill(**{name: draft.names[places[0]]})
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Protocol
 
@@ -13,6 +13,8 @@ from payments.reconciliation.refusals import Refused
 
 # How far down a header may stand.
 DEEPEST_HEADER = 80
+# A column field that says: the file has none. Blank says nothing, and is guessed.
+NONE = "-"
 
 
 class SampleRow(Protocol):
@@ -26,7 +28,7 @@ class SampleRow(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileMapping:
-    """What a mapping says, with the names of `payments.models.StatementMapping`; blank is not said."""
+    """What a mapping says, with the names of `payments.models.StatementMapping`; blank is not said, `NONE` is none."""
 
     encoding: str = ""
     delimiter: str = ""
@@ -53,7 +55,11 @@ class FileMapping:
 
     def columns(self) -> dict[str, str]:
         """Return the header words that are said, by field."""
-        return {name: getattr(self, name) for name in COLUMNS if getattr(self, name)}
+        return {name: getattr(self, name) for name in COLUMNS if getattr(self, name) not in ("", NONE)}
+
+    def without_none(self) -> FileMapping:
+        """Return the mapping with blanks for what the file does not have."""
+        return replace(self, **{name: "" for name in COLUMNS if getattr(self, name) == NONE})
 
 
 FIELDS = tuple(one.name for one in fields(FileMapping))
@@ -64,8 +70,16 @@ WORD_LISTS = tuple(name for name in FIELDS if name.endswith("_words"))
 def mapping_of(source: object) -> FileMapping:
     """Return what an object with the fields of a mapping says."""
     values = {name: getattr(source, name, None) for name in FIELDS}
-    lists = {name: tuple(values.pop(name) or ()) for name in WORD_LISTS}
+    lists = {name: tuple(_listed(values.pop(name) or ())) for name in WORD_LISTS}
     return FileMapping(**{name: str(value or "") for name, value in values.items()}, **lists)
+
+
+def _listed(words: str | Iterable[str]) -> Iterable[str]:
+    """The words of a stored list: one a line, or separated by blanks as they once were."""
+    if not isinstance(words, str):
+        return words
+    parts = words.splitlines() if "\n" in words else (words, *words.split())
+    return dict.fromkeys(part.strip() for part in parts if part.strip())
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +114,7 @@ class Draft:
 
     def place(self, name: str) -> int | None:
         """Return the column of this header word; None where there is none. Raises `Refused` (two_columns)."""
-        wanted = key(name)
+        wanted = "" if name == NONE else key(name)
         found = [place for place, one in enumerate(self.names) if wanted and key(one) == wanted]
         if len(found) > 1:
             raise Refused("two_columns", column=name)

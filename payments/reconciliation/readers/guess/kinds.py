@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from payments.reconciliation.readers.guess import words
 from payments.reconciliation.readers.guess.amounts import is_signed
-from payments.reconciliation.readers.guess.draft import Doubt, Draft, text_of
+from payments.reconciliation.readers.guess.draft import NONE, Doubt, Draft, text_of
 from payments.reconciliation.readers.guess.words import key
 
 KINDS = ("payment_words", "refund_words", "ignored_words")
@@ -33,8 +33,8 @@ def is_paid(word: str) -> bool | None:
 
 def guess_kind(draft: Draft) -> None:
     """Fill `kind_column` and the lists of its words."""
-    if not draft.mapping.kind_column:
-        place = _kind_place(draft)
+    if draft.mapping.kind_column in ("", NONE):
+        place = None if draft.mapping.kind_column else _kind_place(draft)
         if place is None:
             if draft.mapping.amount_column and not is_signed(draft):
                 draft.doubts["kind_column"] = Doubt("no_direction")
@@ -79,6 +79,8 @@ def guess_status(draft: Draft) -> None:
         if not places:
             return
         draft.fill(status_column=draft.names[places[0]])
+    if draft.mapping.status_column == NONE:
+        return
     counted = draft.count_words(draft.mapping.status_column)
     if draft.mapping.status_words:
         return
@@ -94,7 +96,7 @@ def guess_currency(draft: Draft) -> None:
         places = [place for place in draft.named(words.CURRENCY) if draft.cells(place)]
         if places:
             draft.fill(currency_column=draft.names[places[0]])
-    if draft.mapping.currency_column:
+    if draft.mapping.currency_column not in ("", NONE):
         counted = draft.count_words(draft.mapping.currency_column)
         foreign = [word for word in counted if key(word) not in words.YUAN_WORDS]
         if foreign:

@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any
 
 from payments.reconciliation.readers.guess import times, words
-from payments.reconciliation.readers.guess.draft import Doubt, Draft, text_of
+from payments.reconciliation.readers.guess.draft import NONE, Doubt, Draft, text_of
 
 
 def guess_time(draft: Draft) -> None:
@@ -18,7 +18,7 @@ def guess_time(draft: Draft) -> None:
     if place is None:
         draft.block("time_column", "column_not_found", what="the_time")
         return
-    if not draft.mapping.time_column:
+    if draft.mapping.time_column in ("", NONE):
         draft.fill(time_column=draft.names[place])
     _form(draft, draft.cells(place))
     draft.keep_rows(place, times.is_moment)
