@@ -152,7 +152,7 @@ def cmb(sales: Sequence[Sale]) -> bytes:
     )
     rows = [
         [f"{sale.at:%Y%m%d}", f"{sale.at:%H:%M:%S}", f"{sale.at:%Y%m%d}", "网银转账", "", f"{sale.amount:.2f}", "9000.00",
-         f"货款 {sale.reference}", f"C0{number:012d}", "", "", "", "王丁", "6217"]
+         "货款", f"C0{number:012d}", "", sale.reference, "", "王丁", "6217"]
         for number, sale in enumerate(sales, start=1)
     ]  # fmt: skip
     above = [["# 招商银行账务明细"], [f"# 账号: [{ACCOUNT}]"], ["# 币种: 人民币"], []]
@@ -247,13 +247,15 @@ def psbc(sales: Sequence[Sale]) -> bytes:
 
 def foreign(sales: Sequence[Sale]) -> bytes:
     """A bank from abroad: semicolons, decimal commas, day before month, English words, Western letters."""
-    header = _header("Booking Date,Value Date,Description,Debit,Credit,Currency,Balance,Bank Reference")
+    header = _header(
+        "Booking Date,Value Date,Counterparty,Description,Debit,Credit,Currency,Balance,Bank Reference"
+    )
     rows = [
-        [f"{sale.at:%d.%m.%Y}", f"{sale.at:%d.%m.%Y}", f"Überweisung {sale.reference}", "",
+        [f"{sale.at:%d.%m.%Y}", f"{sale.at:%d.%m.%Y}", "Müller Übersee", sale.reference, "",
          sale.grouped.translate(str.maketrans(",.", ".,")), "CNY", "9.000,00", f"DE{number:010d}"]
         for number, sale in enumerate(sales, start=1)
     ]  # fmt: skip
-    charge = ["28.11.2026", "28.11.2026", "Charges", "15,00", "", "CNY", "8.985,00", "DE9999999999"]
+    charge = ["28.11.2026", "28.11.2026", "", "Charges", "15,00", "", "CNY", "8.985,00", "DE9999999999"]
     return _text([header, *rows, charge], encoding="cp1252", delimiter=";")
 
 

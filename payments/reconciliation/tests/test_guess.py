@@ -80,7 +80,7 @@ def test_a_column_twice_is_refused() -> None:
         "交易日期|金额|金额", "2026-11-28|0.00|199.00", amount_column="金额", time_column="交易日期"
     )
 
-    assert given == {"code": "two_columns", "params": {"column": "金额"}}
+    assert given == {"code": "two_columns", "params": {"column": "金额", "line": "1"}}
 
 
 @pytest.mark.parametrize(

@@ -117,7 +117,7 @@ class Draft:
         wanted = "" if name == NONE else key(name)
         found = [place for place, one in enumerate(self.names) if wanted and key(one) == wanted]
         if len(found) > 1:
-            raise Refused("two_columns", column=name)
+            raise Refused("two_columns", column=name, line=self.header.number)
         return found[0] if found else None
 
     def cells(self, place: int | None) -> list[Any]:
