@@ -104,7 +104,7 @@ def _notification(payment: Payment) -> PaymentNotification:
     return PaymentNotification(
         account_id=payment.account_id,
         event_id=secrets.token_hex(16),
-        verdict=PaymentNotification.Verdict.VERIFIED,
+        check_result=PaymentNotification.CheckResult.VERIFIED,
         kind="payment",
         reference=payment.reference,
         provider_reference=secrets.token_hex(14),

@@ -158,7 +158,7 @@ def _shipped_link(order: Order, parcels: Sequence[Shipment]) -> Link:
     if order.held:
         return Link(name, "broken", cause_code="held", cause=_("The order is held and must not ship."))
     if order.is_stopped:
-        cause = _("Money of the order is asked back: it must not ship meanwhile.")
+        cause = _("A refund of the order is under way: it must not ship meanwhile.")
         return Link(name, "waiting", order.paid_at, cause_code="refund_under_way", cause=cause)
     cause = _("The warehouse has sent a part.") if parcels else _("The warehouse has not confirmed yet.")
     return Link(name, "waiting", order.paid_at, cause_code="not_shipped", cause=cause)
@@ -172,16 +172,14 @@ def _tracked_link(parcels: Sequence[Shipment]) -> Link:
         return Link(
             "tracked",
             "waiting" if worst.last_problem.startswith("nothing_found") else "broken",
-            worst.last_asked_at,
+            worst.last_poll_at,
             worst.tracking_number,
             worst.last_problem.partition(":")[0],
             problem_text(worst),
         )
     unpolled = next((parcel for parcel in parcels if parcel.last_checked_at is None), None)
     if unpolled is not None:
-        return Link(
-            "tracked", "waiting", None, unpolled.tracking_number, "not_asked", _("Not asked for yet.")
-        )
+        return Link("tracked", "waiting", None, unpolled.tracking_number, "not_asked", _("Not polled yet."))
     return Link("tracked", "good", parcels[-1].last_checked_at, parcels[-1].tracking_number)
 
 

@@ -148,7 +148,7 @@ def explain(order: Order) -> list[Link]:
         cause = gettext("The order is held: %(reason)s") % {"reason": order.hold_reason}
         links.append(Link(name="hold", state="broken", cause_code="held", cause=cause))
     if order.is_stopped_by_refund:
-        cause = gettext("¥%(amount)s is asked back: the order does not ship until that has ended.")
+        cause = gettext("A refund of ¥%(amount)s is under way: the order does not ship until it has ended.")
         text = cause % {"amount": format_amount(order.refunds_pending)}
         links.append(Link(name="refund", state="broken", cause_code="refund_under_way", cause=text))
     if order.status == OrderStatus.CLOSED:

@@ -18,7 +18,7 @@ _REASONS: Mapping[str, str | Promise] = {
     "held": _("it is held"),
     "not_held": _("it is not held"),
     "overdue": _("its time to pay is over"),
-    "provider_not_asked": _("the payment provider has to be asked first"),
+    "provider_not_asked": _("the payment provider has to be queried first"),
     "trigger_off": _("this way is switched off"),
 }
 
@@ -84,7 +84,7 @@ class RequestInProgress(DomainError):
 
 
 def idempotency_key_reused() -> DomainError:
-    return DomainError("idempotency_key_reused", _("This key came with another body before."))
+    return DomainError("idempotency_key_reused", _("This key was used with another body before."))
 
 
 def idempotency_key_missing() -> DomainError:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 
 from orders.approvals.limit_changes import LIMIT
-from orders.approvals.notify import tell_approvers
+from orders.approvals.notify import mail_approvers
 from orders.approvals.switches import SWITCHES
 from ordersite.queue.relay import Table
 from payments.accounts.change_kind import ACCOUNT
@@ -29,14 +29,14 @@ FLOW: Table = {
     "order.closed": {"payments.close_after_order": closing.handle_order_closed},
     "order.revived": {},
     "order.refunded": {},
-    "switches.change_proposed": {"orders.notify_approvers_of_switches": partial(tell_approvers, SWITCHES)},
-    "limit.change_proposed": {"orders.notify_approvers_of_limit": partial(tell_approvers, LIMIT)},
+    "switches.change_proposed": {"orders.notify_approvers_of_switches": partial(mail_approvers, SWITCHES)},
+    "limit.change_proposed": {"orders.notify_approvers_of_limit": partial(mail_approvers, LIMIT)},
     # payments
-    "account.change_proposed": {"payments.notify_approvers_of_account": partial(tell_approvers, ACCOUNT)},
+    "account.change_proposed": {"payments.notify_approvers_of_account": partial(mail_approvers, ACCOUNT)},
     "payment.exception_raised": {"payments.refund_late_payment": late_payments.handle_exception_raised},
-    "settlement.proposed": {"payments.tell_of_settlement": partial(tell_approvers, SETTLEMENT)},
-    "revival.proposed": {"payments.tell_of_revival": partial(tell_approvers, REVIVAL)},
-    "refund.proposed": {"payments.tell_of_refund": partial(tell_approvers, REFUND)},
+    "settlement.proposed": {"payments.tell_of_settlement": partial(mail_approvers, SETTLEMENT)},
+    "revival.proposed": {"payments.tell_of_revival": partial(mail_approvers, REVIVAL)},
+    "refund.proposed": {"payments.tell_of_refund": partial(mail_approvers, REFUND)},
     # logistics
     "shipment.delivered": {},
     "shipment.exception_raised": {},

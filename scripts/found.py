@@ -25,16 +25,16 @@ class WrongServer(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One thing that tests need. `url` is empty when there is none; `words` say what it is, or why not."""
+    """One thing that tests need. `url` is empty when there is none; `text` says what it is, or why not."""
 
     kind: str
     url: str
-    words: str
+    text: str
     started: Server | None = None
 
     @property
     def line(self) -> str:
-        return f"{LABELS[self.kind]}: {self.words}"
+        return f"{LABELS[self.kind]}: {self.text}"
 
 
 LABELS = {"postgres": "PostgreSQL", "redis": "Redis", "amqp": "RabbitMQ", "browser": "Chromium"}

@@ -100,7 +100,7 @@ def confine(folder: Path, servers: Iterable[Address]) -> Network:
     return network
 
 
-def guard_if_asked() -> None:
+def guard_if_enabled() -> None:
     """Guard this process when a confined one has started it."""
     if folder := os.environ.get(VARIABLE):
         _guard(Network(Path(folder)))

@@ -172,8 +172,8 @@ def add_up(name: str, folder: Path, seconds: int, total: Total) -> None:
                 total.done.add(node)
         for node, marks in tally["left_out"].items():
             total.missing.setdefault(node, reason_for(marks))
-    told = ", ".join(f"{counts[word]} {word}" for word in ("passed", "failed", "skipped"))
-    total.lines.append(f"{name}: {told} in {seconds} s")
+    given = ", ".join(f"{counts[word]} {word}" for word in ("passed", "failed", "skipped"))
+    total.lines.append(f"{name}: {given} in {seconds} s")
 
 
 def reason_for(marks: list[str]) -> str:

@@ -98,8 +98,8 @@ def run_step(log: Path, saying: str, *arguments: str) -> str:
     with log.open("a", encoding="utf-8") as file:
         file.write(f"$ {shlex.join(arguments)}\n{done.stderr}")
     if done.returncode:
-        words = (done.stderr or done.stdout).strip().splitlines() or [f"status {done.returncode}"]
-        raise CannotStart(f"`{shlex.join(arguments)}` failed: {words[-1]} (all of it: {log})")
+        lines = (done.stderr or done.stdout).strip().splitlines() or [f"status {done.returncode}"]
+        raise CannotStart(f"`{shlex.join(arguments)}` failed: {lines[-1]} (all of it: {log})")
     return done.stdout
 
 

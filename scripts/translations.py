@@ -35,11 +35,11 @@ def texts_of_python(source: str) -> Iterator[Text]:
         if not isinstance(node, ast.Call):
             continue
         name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
-        words = [part.value for part in node.args if isinstance(part, ast.Constant)]
-        if name in WITH_CONTEXT and len(words) >= 2:
-            yield str(words[0]), str(words[1])
-        elif name in FUNCTIONS and words and isinstance(words[0], str):
-            yield "", words[0]
+        texts = [part.value for part in node.args if isinstance(part, ast.Constant)]
+        if name in WITH_CONTEXT and len(texts) >= 2:
+            yield str(texts[0]), str(texts[1])
+        elif name in FUNCTIONS and texts and isinstance(texts[0], str):
+            yield "", texts[0]
 
 
 def texts_of_template(source: str) -> Iterator[Text]:

@@ -69,8 +69,8 @@ class CarrierAccountAdmin(AccountColumnsMixin, AddByFormMixin, ConfirmedActionsM
         self_check(CHANGE, _problems),
         *switches(
             CHANGE,
-            off=_("Parcels are no longer asked for through this account."),
-            on=_("Parcels are asked for through this account again."),
+            off=_("Parcels are no longer polled through this account."),
+            on=_("Parcels are polled through this account again."),
         ),
     )
 

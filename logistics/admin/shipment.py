@@ -30,9 +30,9 @@ TONES = {
 }
 
 REFRESH_REFUSALS: Mapping[str, Promise] = {
-    "too_soon": _("The carrier was asked a moment ago; its limit allows the next question later."),
-    "arrived": _("The parcel has arrived; nothing is left to ask."),
-    "no_account": _("There is no carrier account through which this parcel can be asked for."),
+    "too_soon": _("The carrier was polled a moment ago; its rate limit allows the next poll later."),
+    "arrived": _("The parcel has arrived; there is nothing left to poll."),
+    "no_account": _("There is no carrier account through which this parcel can be polled."),
     "circuit_open": _("Circuit open: the carrier account failed often and is not called for a while."),
     "failed": _("The carrier did not answer."),
 }
@@ -43,7 +43,7 @@ def _refresh(_request: HttpRequest, parcel: Shipment, _data: Mapping[str, Any]) 
     code = poll.refresh_now(parcel).code
     if code != "refreshed":
         raise DomainError(code, REFRESH_REFUSALS.get(code) or CARRIER_ERRORS.get(code) or code)
-    return _("The carrier was asked; the route is up to date.")
+    return _("The carrier was polled; the route is up to date.")
 
 
 class StageFilter(admin.SimpleListFilter):
@@ -102,9 +102,9 @@ class ShipmentAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnlyAdmin):
     confirmed = (
         Confirmed(
             "refresh",
-            _("Ask the carrier"),
+            _("Poll the carrier"),
             "logistics.resolve_shipmentexception",
-            _("The carrier is asked for the route now, if its limit allows."),
+            _("The carrier is polled for the route now, if its rate limit allows."),
             _refresh,
             fits=lambda parcel: parcel.is_polled,
             icon="refresh",

@@ -105,8 +105,8 @@ CARRIER_ERRORS: Mapping[str, Promise] = {
     "nothing_found": _("The carrier knows nothing about this number yet."),
     "phone_needed": _("The carrier wants the last four digits of the sender's or receiver's phone."),
     "not_accepted": _("The carrier does not take this question."),
-    "throttled": _("The carrier was asked too often."),
-    "busy": _("The carrier did not answer usefully; it will be asked again."),
+    "throttled": _("The carrier was polled too often."),
+    "busy": _("The carrier did not answer usefully; it will be polled again."),
     "out_of_funds": _("The carrier account is used up or expired."),
     "misconfigured": _("The carrier account is not set up correctly."),
 }

@@ -29,7 +29,7 @@ __all__ = ["MOST_ROWS", "Confirmation", "ConfirmationResult", "ProductQuantity",
 
 MOST_ROWS = 500
 _SUCCESSES = frozenset({"ok", "already_confirmed"})
-_POLL_HINT = "logistics.poll_tracking"
+_POLL_TASK = "logistics.poll_tracking"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ def _insert(accepted: Sequence[tuple[Confirmation, Checked]], now: datetime) -> 
         ],
     )
     if inserted:
-        transaction.on_commit(lambda: wakeups.hint(_POLL_HINT))
+        transaction.on_commit(lambda: wakeups.wake(_POLL_TASK))
     return inserted
 
 

@@ -24,7 +24,7 @@ class ShipmentException(models.Model):
     class Kind(models.TextChoices):
         NOT_SIGNED = "not_signed", _("not signed for in time")
         CARRIER_SILENT = "carrier_silent", _("carrier does not answer")
-        RETURNED = "returned", _("parcel came back")
+        RETURNED = "returned", _("parcel returned")
         ORDER_NOT_COMPLETED = "order_not_completed", _("signed for, order not completed")
 
     kind = models.CharField(_("kind"), max_length=20, choices=Kind.choices)

@@ -62,7 +62,7 @@ class ShipmentQuerySet(models.QuerySet["Shipment"]):
 class Shipment(GuardedStatus, models.Model):
     """One parcel of an order. All times are UTC.
 
-    `next_check_at` is when its route is polled next; empty once it has arrived. `last_asked_at` is when the carrier
+    `next_check_at` is when its route is polled next; empty once it has arrived. `last_poll_at` is when the carrier
     was polled (the minimum interval counts from there), `last_checked_at` when it last answered. The three cities
     are those of the drawn route, empty where the carrier does not name them.
     """
@@ -95,7 +95,9 @@ class Shipment(GuardedStatus, models.Model):
 
     next_check_at = models.DateTimeField(_("checked next at"), null=True, editable=False)
     leased_until = models.DateTimeField(null=True, editable=False)
-    last_asked_at = models.DateTimeField(_("last asked at"), null=True, editable=False)
+    last_poll_at = models.DateTimeField(
+        _("last polled at"), null=True, editable=False, db_column="last_asked_at"
+    )
     last_checked_at = models.DateTimeField(_("last checked at"), null=True, editable=False)
     last_event_at = models.DateTimeField(_("last event at"), null=True, editable=False)
     checks = models.PositiveIntegerField(_("checks"), default=0, editable=False)

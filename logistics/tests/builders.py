@@ -90,7 +90,7 @@ def route_of(*events: RouteEvent, cities: CityStrip | None = None) -> Route:
 def age(shipment: Shipment, by: timedelta) -> None:
     """Set all times of a parcel back: it left so long ago and was last polled then."""
     then = timezone.now() - by
-    Shipment.objects.filter(pk=shipment.pk).update(shipped_at=then, created_at=then, last_asked_at=then)
+    Shipment.objects.filter(pk=shipment.pk).update(shipped_at=then, created_at=then, last_poll_at=then)
 
 
 def build_travelling() -> Shipment:

@@ -124,13 +124,13 @@ def test_refresh_keeps_the_minimum_interval() -> None:
     build_account(URL)
     parcel = build_travelling()
     later = timezone.now() + timedelta(hours=2)
-    Shipment.objects.update(next_check_at=later, last_asked_at=timezone.now() - timedelta(minutes=29))
+    Shipment.objects.update(next_check_at=later, last_poll_at=timezone.now() - timedelta(minutes=29))
 
     assert "Refresh</button>" not in page(parcel.order)
     assert Client().post(f"/track/{parcel.order.tracking_token}/").status_code == 302
     assert Shipment.objects.get().next_check_at == later
 
-    Shipment.objects.update(last_asked_at=timezone.now() - timedelta(minutes=31))
+    Shipment.objects.update(last_poll_at=timezone.now() - timedelta(minutes=31))
 
     assert "Refresh</button>" in page(parcel.order)
 

@@ -41,7 +41,7 @@ SECONDS_A_RUN = 10.0
 AFTER_REFUSAL = timedelta(hours=24)
 RETRY = timedelta(minutes=1)
 LONGEST_RETRY = timedelta(hours=2)
-HINT = "logistics.poll_tracking"
+TASK = "logistics.poll_tracking"
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ def poll_tracking(*, seconds: float = SECONDS_A_RUN) -> Counts:
     while left and time.monotonic() < until:
         left = [coverage for coverage in left if _poll_some(coverage, counts)]
     if left:
-        wakeups.hint(HINT)
+        wakeups.wake(TASK)
     return counts
 
 
@@ -249,14 +249,14 @@ def refresh_now(shipment: Shipment, *, counts: Counts | None = None) -> Refresh:
 
 
 def _refreshed(parcel: Shipment, floor: timedelta) -> Refresh:
-    after = Shipment.objects.only("last_problem", "last_asked_at").get(pk=parcel.pk)
+    after = Shipment.objects.only("last_problem", "last_poll_at").get(pk=parcel.pk)
     code = after.last_problem.partition(":")[0]
     return Refresh({"": "refreshed", "fault": "failed"}.get(code, code), _allowed_at(after, floor))
 
 
 def _allowed_at(shipment: Shipment, floor: timedelta) -> datetime | None:
-    asked = Shipment.objects.values_list("last_asked_at", flat=True).get(pk=shipment.pk)
-    return asked + floor if asked else None
+    last_poll = Shipment.objects.values_list("last_poll_at", flat=True).get(pk=shipment.pk)
+    return last_poll + floor if last_poll else None
 
 
 def refresh_allowed_at(shipment: Shipment, floors: Mapping[str, timedelta]) -> datetime | None:
@@ -267,7 +267,7 @@ def refresh_allowed_at(shipment: Shipment, floors: Mapping[str, timedelta]) -> d
     floor = floors.get(shipment.carrier)
     if floor is None or not shipment.is_polled:
         return None
-    return shipment.last_asked_at + floor if shipment.last_asked_at else shipment.created_at
+    return shipment.last_poll_at + floor if shipment.last_poll_at else shipment.created_at
 
 
 def poll_soon(shipments: Sequence[Shipment]) -> int:
@@ -281,5 +281,5 @@ def poll_soon(shipments: Sequence[Shipment]) -> int:
     if not ready:
         return 0
     Shipment.objects.filter(pk__in=ready, next_check_at__gt=now).update(next_check_at=now)
-    wakeups.hint(HINT)
+    wakeups.wake(TASK)
     return len(ready)

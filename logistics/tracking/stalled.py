@@ -47,8 +47,9 @@ def find_stalled(now: datetime | None = None) -> StalledCounts:
     under_way = Shipment.objects.under_way()
     overdue = under_way.filter(shipped_at__lt=now - days)
     counts.not_signed = _open_cases(Kind.NOT_SIGNED, overdue, resolved_since=now - days)
-    unheard = under_way.annotate(heard_at=Coalesce("last_checked_at", "created_at")).filter(
-        Q(heard_at__lt=now - NO_ANSWER) | Q(last_event_at__isnull=True, shipped_at__lt=now - NOTHING_KNOWN)
+    unheard = under_way.annotate(last_news_at=Coalesce("last_checked_at", "created_at")).filter(
+        Q(last_news_at__lt=now - NO_ANSWER)
+        | Q(last_event_at__isnull=True, shipped_at__lt=now - NOTHING_KNOWN)
     )
     counts.carrier_silent = _open_cases(Kind.CARRIER_SILENT, unheard, resolved_since=now - NOTHING_KNOWN)
     counts.completed = _complete_late()

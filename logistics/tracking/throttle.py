@@ -45,11 +45,11 @@ def claim_this(shipment: Shipment, *, floor: timedelta) -> Shipment | None:
 
 def _claim(parcels: QuerySet[Shipment], *, now: datetime, floor: timedelta) -> Shipment | None:
     is_free = Q(leased_until__isnull=True) | Q(leased_until__lt=now)
-    is_past_floor = Q(last_asked_at__isnull=True) | Q(last_asked_at__lte=now - floor)
+    is_past_floor = Q(last_poll_at__isnull=True) | Q(last_poll_at__lte=now - floor)
     claimed = claim_rows(
         parcels.filter(is_free, is_past_floor),
         limit=1,
-        values={"leased_until": now + CARRIERS.lease, "last_asked_at": now, "checks": F("checks") + 1},
+        values={"leased_until": now + CARRIERS.lease, "last_poll_at": now, "checks": F("checks") + 1},
     )
     if not claimed:
         return None

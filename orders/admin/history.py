@@ -23,7 +23,7 @@ class OrderEventAdmin(ShapeSearchMixin, ReadOnlyAdmin):
     search_help_text = _("Order number")
     shapes = (order_number(),)
     position = columns.plain("seq", _("line"))
-    text_hash = columns.plain("text_digest", _("hash of the words"))
+    text_hash = columns.plain("text_digest", _("hash of the text"))
     edition = columns.plain("version", _("form"))
     hash_before = columns.plain("prev_hash", _("hash before"))
     fields = (

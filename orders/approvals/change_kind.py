@@ -104,7 +104,7 @@ class ChangeKind(ApprovalKind[ChangeRequest]):
             return f"set-up: {second}"
         return f"staff: {proposer}" if proposer == second else f"staff: {proposer} + {second}"
 
-    def record(self, request: ChangeRequest, step: Step, user: AbstractUser | None, words: str) -> Evidence:
+    def record(self, request: ChangeRequest, step: Step, user: AbstractUser | None, note: str) -> Evidence:
         """The request itself keeps each step; what was approved stands in the audit."""
         content = {
             "id": request.pk,

@@ -21,7 +21,7 @@ def propose(
     proposal_waiting, and what `draft` refuses. Nothing is kept then.
     """
 
-    def inserted(words: str) -> ChangeRequest:
-        return kind.insert(draft(), user=user, reason=words, is_setup=may_set_up_alone(user))
+    def inserted(reason: str) -> ChangeRequest:
+        return kind.insert(draft(), user=user, reason=reason, is_setup=may_set_up_alone(user))
 
     return workflow.propose(kind, inserted, user=user, reason=reason)

@@ -97,7 +97,7 @@ class ApprovalKind(ABC, Generic[R]):
         "is_single_operator",
     )
     waiting_guard: ClassVar[Mapping[str, Any]] = {"status": ProposalStatus.PROPOSED}
-    longest_words: ClassVar[int] = 500
+    longest_note: ClassVar[int] = 500
     needs_note: ClassVar[bool] = True
     # Whether a request can end without an approval.
     is_refusable: ClassVar[bool] = True
@@ -121,7 +121,7 @@ class ApprovalKind(ABC, Generic[R]):
         """Undo what the proposal had reserved. Called after a refusal and a withdrawal."""
 
     @abstractmethod
-    def record(self, request: R, step: Step, user: AbstractUser | None, words: str) -> Evidence:
+    def record(self, request: R, step: Step, user: AbstractUser | None, note: str) -> Evidence:
         """Write a step into the history that the subject has; returns what proves it. No user: a rule of ours did it."""
 
     def payload(self, request: R) -> Mapping[str, Any]:

@@ -24,7 +24,7 @@ from orders.models import StaffMail
 from ordersite.database import bulk
 from ordersite.queue import claims, wakeups
 
-HINT = "payments.send_staff_mail"
+TASK = "payments.send_staff_mail"
 # A mail has a dozen steps of EMAIL_TIMEOUT each.
 LEASE = timedelta(minutes=2)
 # 1, 2, 4, 8, then every 16 minutes.
@@ -80,7 +80,7 @@ def queue(mails: Iterable[StaffMail]) -> None:
     rows = sorted(mails, key=lambda mail: (mail.event, mail.subject_id, mail.address))
     if rows:
         bulk.insert_rows(StaffMail, rows, ignore_conflicts=True)
-        transaction.on_commit(lambda: wakeups.hint(HINT))
+        transaction.on_commit(lambda: wakeups.wake(TASK))
 
 
 def send_staff_mail() -> int:

@@ -31,7 +31,7 @@ def waiting_for(kind: ApprovalKind[Any], user: AbstractUser) -> QuerySet[Any]:
     return kind.waiting().exclude(proposer_id=user.pk)
 
 
-def tell_approvers(kind: ApprovalKind[Any], events: Sequence[Delivered]) -> Sequence[Answer]:
+def mail_approvers(kind: ApprovalKind[Any], events: Sequence[Delivered]) -> Sequence[Answer]:
     """Queue a mail to each of them, but the proposer, about what still waits."""
     rows = kind.rows().filter(pk__in=[event.subject_id for event in events])
     waiting = {row.pk: row for row in rows if row.is_waiting}
@@ -63,12 +63,12 @@ def _mails(
 def _text(kind: ApprovalKind[Any], request: Any) -> tuple[str, str]:
     """Subject and body in the language of the installation: who reads it has no page open that could say another."""
     with translation.override(settings.LANGUAGE_CODE):
-        words = {
+        values = {
             "kind": request._meta.verbose_name,
             "subject": kind.summary(request),
             "url": settings.PUBLIC_BASE_URL + kind.page_of(request),
         }
         return (
-            _("To review: %(kind)s, %(subject)s") % words,
-            _("A %(kind)s (%(subject)s) waits for your review:\n%(url)s\n") % words,
+            _("To review: %(kind)s, %(subject)s") % values,
+            _("A %(kind)s (%(subject)s) waits for your review:\n%(url)s\n") % values,
         )

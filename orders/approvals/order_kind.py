@@ -66,10 +66,10 @@ class OrderKind(ApprovalKind[R]):
         text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         return Evidence(self.name, str(request.pk), hashlib.sha256(text.encode()).hexdigest())
 
-    def record(self, request: R, step: Step, user: AbstractUser | None, words: str) -> Evidence:
+    def record(self, request: R, step: Step, user: AbstractUser | None, note: str) -> Evidence:
         proof = self.evidence(request)
-        note = Note(request.order.pk, self.trigger_of(request, step), staff(user), proof, words)
-        lifecycle.apply_one(request.order, note)
+        line = Note(request.order.pk, self.trigger_of(request, step), staff(user), proof, note)
+        lifecycle.apply_one(request.order, line)
         return proof
 
     def trigger_of(self, request: R, step: Step) -> str:
@@ -88,5 +88,5 @@ class OrderKind(ApprovalKind[R]):
         return super().rows().select_related("order")
 
     def summary(self, request: R) -> str:
-        words = {"number": request.order.number, "amount": format_amount(request.amount)}
-        return _("order %(number)s, ¥%(amount)s") % words
+        values = {"number": request.order.number, "amount": format_amount(request.amount)}
+        return _("order %(number)s, ¥%(amount)s") % values

@@ -36,12 +36,12 @@ def propose(kind: ApprovalKind[R], draft: Callable[[str], R], *, user: AbstractU
     """
     if user is not None and not user.has_perm(kind.may_propose):
         raise errors.not_allowed()
-    words = words_of(kind, reason)
+    note = note_of(kind, reason)
     with transaction.atomic():
-        request = draft(words)
+        request = draft(note)
         if user is not None:
             check_limit(user, kind.propose_limit, kind.amount_of(request))
-        kind.record(request, Step.PROPOSED, user, words)
+        kind.record(request, Step.PROPOSED, user, note)
         if request.is_waiting:
             payload = {**kind.payload(request), "proposer_id": request.proposer_id}
             outbox.publish([outbox.Event(kind.event, request.pk, request.proposed_at, payload)])
@@ -56,15 +56,15 @@ def approve(kind: ApprovalKind[R], request_id: int, *, user: AbstractUser, note:
     Raises `DomainError`: unknown_request, reason_missing, already_decided, not_allowed, own_proposal, too_early,
     beyond_limit, and what the kind refuses. Nothing is changed then.
     """
-    words = words_of(kind, note)
+    note = note_of(kind, note)
     with transaction.atomic():
         request = kind.lock(request_id)
         now = timezone.now()
         check_approver(kind, request, user, now=now)
         kind.check(request)
-        request.approve(user, now, words)
+        request.approve(user, now, note)
         _save_decision(kind, request)
-        _apply(kind, request, user, words)
+        _apply(kind, request, user, note)
     return request
 
 
@@ -73,14 +73,14 @@ def refuse(kind: ApprovalKind[R], request_id: int, *, user: AbstractUser, note: 
 
     Raises `DomainError`: not_refusable, unknown_request, reason_missing, already_decided, not_allowed, own_proposal.
     """
-    words = _last_words(kind, note)
+    note = _closing_note(kind, note)
     with transaction.atomic():
         request = kind.lock(request_id)
         _check_right(kind, request, user)
         if request.proposer_id == user.pk:
             raise errors.own_proposal()
-        request.refuse(user, timezone.now(), words)
-        _end(kind, request, Step.REFUSED, user, words)
+        request.refuse(user, timezone.now(), note)
+        _end(kind, request, Step.REFUSED, user, note)
     return request
 
 
@@ -89,29 +89,29 @@ def withdraw(kind: ApprovalKind[R], request_id: int, *, user: AbstractUser, note
 
     Raises `DomainError`: not_refusable, unknown_request, reason_missing, already_decided, not_the_proposer.
     """
-    words = _last_words(kind, note)
+    note = _closing_note(kind, note)
     with transaction.atomic():
         request = kind.lock(request_id)
         _check_waiting(request)
         if request.proposer_id != user.pk:
             raise errors.not_the_proposer()
-        request.withdraw(user, timezone.now(), words)
-        _end(kind, request, Step.WITHDRAWN, user, words)
+        request.withdraw(user, timezone.now(), note)
+        _end(kind, request, Step.WITHDRAWN, user, note)
     return request
 
 
-def words_of(kind: ApprovalKind[Any], text: str) -> str:
+def note_of(kind: ApprovalKind[Any], text: str) -> str:
     """What a person wrote, cut to its column. Raises `DomainError` reason_missing."""
-    words = text.strip()[: kind.longest_words]
-    if not words and kind.needs_note:
+    note = text.strip()[: kind.longest_note]
+    if not note and kind.needs_note:
         raise errors.reason_missing()
-    return words
+    return note
 
 
-def _last_words(kind: ApprovalKind[Any], text: str) -> str:
+def _closing_note(kind: ApprovalKind[Any], text: str) -> str:
     if not kind.is_refusable:
         raise errors.not_refusable()
-    return words_of(kind, text)
+    return note_of(kind, text)
 
 
 def check_approver(kind: ApprovalKind[R], request: R, user: AbstractUser, *, now: datetime) -> None:
@@ -147,10 +147,10 @@ def _apply(kind: ApprovalKind[R], request: R, user: AbstractUser | None, note: s
     kind.apply(request, Approval(user, note, proof))
 
 
-def _end(kind: ApprovalKind[R], request: R, step: Step, user: AbstractUser, words: str) -> None:
+def _end(kind: ApprovalKind[R], request: R, step: Step, user: AbstractUser, note: str) -> None:
     _save_decision(kind, request)
-    kind.record(request, step, user, words)
-    kind.release(request, step, user, words)
+    kind.record(request, step, user, note)
+    kind.release(request, step, user, note)
 
 
 def _save_decision(kind: ApprovalKind[R], request: R) -> None:

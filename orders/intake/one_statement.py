@@ -59,7 +59,7 @@ def place(draft: OrderDraft, *, merchant: Merchant, claim: Claim) -> Order | Non
         return None
     if row is None:  # the key is taken
         return None
-    transaction.on_commit(partial(wakeups.hint, outbox.RELAY_HINT))
+    transaction.on_commit(partial(wakeups.wake, outbox.RELAY_TASK))
     return _completed(order, row)
 
 

@@ -21,7 +21,7 @@ class OrderEvent(models.Model):
         RELEASE = "release", _("released")
         CLOSE_REQUESTED = "close_requested", _("closing requested")
         WAYBILL = "waybill", pgettext_lazy("history", "waybill")
-        REFUND_REQUESTED = "refund_requested", _("refund asked for")
+        REFUND_REQUESTED = "refund_requested", pgettext_lazy("history", "refund requested")
         REFUND_ENDED = "refund_ended", _("refund request ended")
         PARTIAL_REFUND = "partial_refund", _("partial refund")
         NOTE = "note", _("note")

@@ -39,7 +39,7 @@ class Merchant(models.Model):
         _("one person may decide alone"),
         default=False,
         help_text=_(
-            "For a shop of one person: whoever proposes may also approve, after a wait, and history says so."
+            "For a shop of one person: the proposer may also approve, after a wait, and the history marks it."
         ),
     )
     single_operator_wait_minutes = models.PositiveIntegerField(

@@ -124,7 +124,7 @@ def test_cancel_twice_closes_once() -> None:
     assert OrderEventText.objects.get().text == "买错了"
 
 
-def test_cancel_with_attempt_asks_the_provider() -> None:
+def test_cancel_with_attempt_queries_first() -> None:
     caller = build_caller()
     number = _made(caller, 1)[0]
     with transaction.atomic():

@@ -134,7 +134,7 @@ def test_changes_see_those_before_them() -> None:
 
 def test_mixed_changes_write_once_a_state() -> None:
     pending, requested, closing = build_order(), build_order(), build_order()
-    paid, held, gone = build_order_in("paid"), build_order_in("paid"), build_order_in("closed")
+    paid, held, closed = build_order_in("paid"), build_order_in("paid"), build_order_in("closed")
     for order in (requested, closing):
         Order.objects.filter(pk=order.pk).update(payment_started_at=order.created_at)
     apply_changes(RequestClose(closing.pk, machine.TIMEOUT, SYSTEM))
@@ -146,20 +146,20 @@ def test_mixed_changes_write_once_a_state() -> None:
         reserve(paid, "60.00"),
         NoteWaybill(paid.pk, Actor("warehouse", "main"), Evidence("waybill", "sf SF1"), timezone.now()),
         Hold(held.pk, SYSTEM, "疑似刷单"),
-        Note(gone.pk, "case_resolved", SYSTEM, reason="refunded in full"),
-        pay(gone),
+        Note(closed.pk, "case_resolved", SYSTEM, reason="refunded in full"),
+        pay(closed),
     )
 
     # Pending, paid, closed: one UPDATE each; the closed order is not paid.
     assert (results, len(updates)) == ([*["done"] * 7, "refused"], 3)
     orders = Order.objects.in_bulk()
-    assert [orders[order.pk].status for order in (pending, requested, closing, paid, held, gone)] == [
+    assert [orders[order.pk].status for order in (pending, requested, closing, paid, held, closed)] == [
         "paid", "pending", "closed", "paid", "paid", "closed",
     ]  # fmt: skip
     assert orders[requested.pk].closing_at is not None
     assert orders[held.pk].hold_reason == "疑似刷单"
     assert kinds(paid)[-2:] == ["refund_requested", "waybill"]
-    assert kinds(gone)[-1] == "note"
+    assert kinds(closed)[-1] == "note"
     verify_history()
 
 

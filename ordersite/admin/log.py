@@ -15,7 +15,7 @@ from ordersite.lib.adminkit.read_only import ReadOnlyAdmin
 ACTIONS = {
     "add": _("Add"),
     "approve": _("Approve"),
-    "ask": _("Ask the provider"),
+    "ask": _("Query the provider"),
     "assign": pgettext_lazy("case", "Give to a colleague"),
     "check": _("Self-check"),
     "close": _("Close order"),
@@ -24,7 +24,7 @@ ACTIONS = {
     "off": _("Switch off"),
     "on": _("Switch on"),
     "propose": _("Propose"),
-    "refresh": _("Ask the carrier"),
+    "refresh": _("Poll the carrier"),
     "refund": _("Refund it"),
     "refuse": pgettext_lazy("review", "Refuse"),
     "release": _("Release"),
@@ -33,7 +33,7 @@ ACTIONS = {
     "retry": _("Try again"),
     "revive": _("Propose to revive the order"),
     "take": _("Take it on"),
-    "try": _("Ask the provider"),
+    "try": _("Query the provider"),
     "withdraw": _("Withdraw"),
 }
 

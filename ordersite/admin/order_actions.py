@@ -33,7 +33,7 @@ def _close(request: HttpRequest, order: Order, data: Mapping[str, Any]) -> Promi
         order.number, reason=data["reason"], actor=staff(request), trigger=machine.STAFF_CANCEL
     )
     if done == closing.CancelResult.CLOSE_REQUESTED:
-        return _("The payment provider is asked first; the order closes as soon as it has answered.")
+        return _("The payment provider is queried first; the order closes as soon as it has answered.")
     return _("The order is closed.")
 
 
@@ -73,7 +73,8 @@ ACTIONS = (
         _("Close order"),
         CLOSE,
         _(
-            "An unpaid order is closed. If a payment was begun, the provider is asked first: a payment that is there wins."
+            "An unpaid order is closed. If a payment was started, the provider is queried first: a payment that is "
+            "there wins."
         ),
         _close,
         form=ReasonForm,

@@ -70,7 +70,7 @@ def _pending(order: Order, now: datetime) -> str:
 def _closing(since: datetime, now: datetime) -> str:
     estimate = closing_estimate()
     return _(
-        "Being closed: the payment provider is asked first, for %(time)s. %(orders)d orders wait for an answer, "
+        "Being closed: the payment provider is queried first, for %(time)s. %(orders)d orders wait for an answer, "
         "about %(seconds)d s more."
     ) % {"time": _since(since, now), "orders": estimate.waiting, "seconds": estimate.seconds}
 

@@ -82,7 +82,7 @@ class Offer:
 # By the page of the row.
 OFFERS: dict[str, tuple[Offer, ...]] = {
     "payments_payment_change": (
-        Offer("payments_payment_do", "ask", _("Ask the provider"), "payments.replay_paymentnotification"),
+        Offer("payments_payment_do", "ask", _("Query the provider"), "payments.replay_paymentnotification"),
         Offer("payments_payment_do", "refund", _("Refund"), "payments.request_refund", frozenset({"good"})),
     ),
     "logistics_shipment_change": (
@@ -130,10 +130,10 @@ def timeline(order: Order) -> list[tuple[Entry, str, str]]:
 def proof(entry: Entry) -> tuple[str, str]:
     """What proves an entry, in words, and where it can be read."""
     kind, _blank, name = entry.evidence.partition(" ")
-    words = _evidence_words(kind, name) if kind in EVIDENCE else entry.evidence
+    label = _evidence_label(kind, name) if kind in EVIDENCE else entry.evidence
     if kind in EVIDENCE_PAGES and name.isdigit():
         return f"{EVIDENCE[kind]} #{name}", badges.address_of(EVIDENCE_PAGES[kind], int(name))
-    return words, badges.address_of(entry.url_name, entry.url_id)
+    return label, badges.address_of(entry.url_name, entry.url_id)
 
 
 def _panel(request: HttpRequest, panel: Panel) -> dict[str, Any]:
@@ -170,18 +170,18 @@ def history(order: Order) -> dict[str, Any]:
 
 def _change(line: OrderEvent) -> str:
     labels = {value: str(label) for value, label in OrderStatus.choices}
-    words = [labels.get(status, status) for status in (line.from_status, line.to_status) if status]
-    return " → ".join(words) or line.get_kind_display()
+    shown = [labels.get(status, status) for status in (line.from_status, line.to_status) if status]
+    return " → ".join(shown) or line.get_kind_display()
 
 
 def _evidence(text: str) -> str:
     if not text:
         return ""
     parts = json.loads(text)
-    return _evidence_words(parts["kind"], parts["id"])
+    return _evidence_label(parts["kind"], parts["id"])
 
 
-def _evidence_words(kind: str, name: str) -> str:
+def _evidence_label(kind: str, name: str) -> str:
     if kind in ("waybill", "tracking"):
         carrier, _blank, number = name.partition(" ")
         name = f"{carrier_name(carrier)} {number}"

@@ -120,7 +120,7 @@ class Insert:
         self._given = dict(given or {})
         fields = model._meta.concrete_fields
         self._fields = [f for f in fields if not f.primary_key or f.attname in self._given]
-        self._asked = [(f, f.attname) for f in self._fields if f.attname not in self._given]
+        self._from_row = [(f, f.attname) for f in self._fields if f.attname not in self._given]
 
     def sql(self) -> str:
         quote = connection.ops.quote_name
@@ -131,7 +131,7 @@ class Insert:
 
     def params(self, row: object) -> list[str | None]:
         """The values of a row, which is whatever has the attributes that are not given."""
-        return [parameter(field, getattr(row, name)) for field, name in self._asked]
+        return [parameter(field, getattr(row, name)) for field, name in self._from_row]
 
 
 def cast(field: models.Field[Any, Any]) -> str:

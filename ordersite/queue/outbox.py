@@ -13,7 +13,7 @@ from ordersite.database import bulk
 from ordersite.queue import wakeups
 from ordersite.queue.models import OutboxEntry
 
-RELAY_HINT = "rails.run_relay"
+RELAY_TASK = "rails.run_relay"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,4 +38,4 @@ def publish(events: Sequence[Event]) -> None:
     if not events:
         return
     bulk.insert_rows(OutboxEntry, events)
-    transaction.on_commit(lambda: wakeups.hint(RELAY_HINT))
+    transaction.on_commit(lambda: wakeups.wake(RELAY_TASK))

@@ -30,7 +30,7 @@ class Publisher:
         self._wake = threading.Event()
         self._pid = 0
 
-    def hint(self, task_name: str) -> None:
+    def wake(self, task_name: str) -> None:
         with self._lock:
             self._flags.add(task_name)
             if self._pid != os.getpid():
@@ -55,7 +55,7 @@ class Publisher:
             try:
                 current_app.send_task(name, expires=EXPIRES_SECONDS, ignore_result=True)
             except Exception as error:  # the edge: a hint may be lost, its row is not
-                logger.warning("hint not published: %s", error.__class__.__name__, extra={"hint": name})
+                logger.warning("wake-up not published: %s", error.__class__.__name__, extra={"task": name})
                 return False
         return True
 
@@ -63,6 +63,6 @@ class Publisher:
 _publisher = Publisher()
 
 
-def hint(task_name: str) -> None:
+def wake(task_name: str) -> None:
     """Say that the named task has work. Returns at once; call it after the commit."""
-    _publisher.hint(task_name)
+    _publisher.wake(task_name)

@@ -160,7 +160,7 @@ def _payment_rows(order: Order) -> list[Model]:
     notice = PaymentNotification.objects.create(
         account=account,
         event_id="n1",
-        verdict="rejected",
+        check_result="rejected",
         reference=REFERENCE,
         body_digest="ab",
         done_at=timezone.now(),

@@ -39,7 +39,7 @@ from payments.reconciliation.settle import settle_statements
 from payments.reconciliation.tests import bills
 from payments.reconciliation.tests.shop import account_at, attempt, row_of, take
 from payments.refunds.approval import REFUND
-from payments.refunds.tests.builders import ask_back, paid_payment
+from payments.refunds.tests.builders import paid_payment, requested_refund
 from payments.tests.builders import build_webhook
 
 ROTATED = "whsec_" + "bmV3" * 8
@@ -66,7 +66,7 @@ def propose_revival(subject: tuple[Payment, PaymentException], user: User) -> Re
 
 
 def propose_refund(payment: Payment, user: User) -> RefundRequest:
-    return ask_back(payment, "60.00", user=user)
+    return requested_refund(payment, "60.00", user=user)
 
 
 def unsettled() -> Payment:

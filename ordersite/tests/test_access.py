@@ -49,7 +49,7 @@ def test_routes_and_table_rows_correspond() -> None:
 
 
 @pytest.mark.parametrize("visitor", VISITORS)
-def test_nobody_gets_further_than_the_table_says(visitor: str, client: Client) -> None:
+def test_access_is_that_of_the_table(visitor: str, client: Client) -> None:
     values = build_world()
     user = build_visitors(Merchant.objects.get(slug="demo"))[visitor]
     if user:

@@ -181,7 +181,7 @@ def test_proposer_withdraws(kind: ApprovalKind[Any]) -> None:
 
 
 @kinds_that(lambda kind: not kind.is_refusable)
-def test_what_is_only_approved_ends_no_other_way(kind: ApprovalKind[Any]) -> None:
+def test_unrefusable_kind_is_only_approved(kind: ApprovalKind[Any]) -> None:
     request, proposer = proposed(kind)
     wang = second_person(kind)
 

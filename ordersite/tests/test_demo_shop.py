@@ -82,7 +82,7 @@ def test_scanned_code_moves_the_page_on(box: Running, shop: Path) -> None:
     assert (code.status_code, code.headers["Content-Type"]) == (200, "image/svg+xml")
 
     assert call("POST", f"{payment.code_url}/pay").status == 200
-    Payment.objects.update(last_asked_at=None)
+    Payment.objects.update(last_query_at=None)
     assert Client().get(f"{page_url}state/").json() == {"state": "paid"}
     assert Order.objects.get().status == OrderStatus.PAID
     assert "qr.svg" not in Client().get(page_url).content.decode()
@@ -90,7 +90,7 @@ def test_scanned_code_moves_the_page_on(box: Running, shop: Path) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_unionpay_is_led_to_by_a_form(box: Running, shop: Path) -> None:
+def test_unionpay_is_opened_by_a_form(box: Running, shop: Path) -> None:
     payment_page = buy("demo-unionpay")
     payment = Payment.objects.get()
     assert payment_page.endswith(f"/pay/go/{payment.reference}/")

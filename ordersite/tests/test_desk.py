@@ -51,7 +51,7 @@ def test_hidden_fields_change_no_row_of_any_page(client: Client) -> None:
     values = build_world()
     client.force_login(User.objects.create_superuser("root"))
     forged = {
-        "status": "paid", "total_amount": "0.01", "amount": "0.01", "outcome": "applied", "verdict": "verified",
+        "status": "paid", "total_amount": "0.01", "amount": "0.01", "outcome": "applied", "check_result": "verified",
         "number": "X", "held": "on", "kind": "note", "hash": "00", "to_status": "paid", "is_enabled": "", "scopes": "[]",
         "sealed_secrets": "x", "old_value": "x", "tracking_number": "X", "done_at": "", "resolved_at": "2026-01-01",
         "_save": "1",
@@ -93,7 +93,7 @@ def test_phone_access_is_recorded_before_display(client: Client) -> None:
     assert (look.user_id, look.username, look.order_id) == (agent.pk, "agent", order.pk)
 
 
-def test_who_may_not_see_phones_leaves_no_look(client: Client) -> None:
+def test_refused_phone_access_is_not_recorded(client: Client) -> None:
     order = build_order()
     log_in(client, "viewer")
     assert client.post(page_of(order, "phone/")).status_code == 403
@@ -160,8 +160,8 @@ def test_customers_numbers_lead_to_the_order(client: Client) -> None:
     log_in(client, "viewer")
     for term in (order.number, REFERENCE, "2026112222001400000000000001"):
         assert client.get("/admin/orders/order/find/", {"q": term})["Location"] == page_of(order)
-    told = client.get("/admin/orders/order/find/", {"q": parcel.tracking_number})["Location"]
-    assert told == page_of(parcel.order)
+    location = client.get("/admin/orders/order/find/", {"q": parcel.tracking_number})["Location"]
+    assert location == page_of(parcel.order)
     listed = client.get("/admin/orders/order/", {"q": "13800138000"}).content.decode()
     assert order.number in listed
     assert parcel.order.number in listed
@@ -249,7 +249,7 @@ def test_raw_call_is_shown_with_masked_secrets(client: Client) -> None:
 def test_replay_queues_a_verified_notification(client: Client) -> None:
     values = build_world()
     pk = values["payments.paymentnotification"]
-    PaymentNotification.objects.update(verdict="verified", outcome="applied")
+    PaymentNotification.objects.update(check_result="verified", outcome="applied")
     log_in(client, "agent")
     client.post(f"/admin/payments/paymentnotification/{pk}/do/replay/")
     notice = PaymentNotification.objects.get(pk=pk)

@@ -141,13 +141,13 @@ def notify(world: ShopUnderFire, client: httpx2.Client, reference: str, amount: 
     until_answered(call, {200})
 
 
-def make_trouble(world: ShopUnderFire, stop: threading.Event, told: list[str], rng: random.Random) -> None:
+def make_trouble(world: ShopUnderFire, stop: threading.Event, killed: list[str], rng: random.Random) -> None:
     """Kill something, give it a moment, start it again; everything that can die once in each round."""
     round_of_kills: list[str] = []
     while not stop.wait(rng.uniform(0.2, 0.8)):
         round_of_kills = round_of_kills or rng.sample(MORTAL, len(MORTAL))
         name = round_of_kills.pop()
-        told.append(name)
+        killed.append(name)
         if name in world.servers:
             world.servers[name].kill()
             stop.wait(rng.uniform(0.1, 1.0))
@@ -160,12 +160,12 @@ def make_trouble(world: ShopUnderFire, stop: threading.Event, told: list[str], r
 def run_with_trouble(world: ShopUnderFire, orders: int, seed: int) -> list[str]:
     """Pay so many orders, spread over a whole round of kills at least, however fast the machine is."""
     stop = threading.Event()
-    told: list[str] = []
-    thread = threading.Thread(target=make_trouble, args=(world, stop, told, random.Random(seed)))
+    killed: list[str] = []
+    thread = threading.Thread(target=make_trouble, args=(world, stop, killed, random.Random(seed)))
     thread.start()
 
     def buy_in_its_time(serial: int) -> str:
-        eventually(lambda: len(told) >= len(MORTAL) * serial // orders, PATIENCE_SECONDS)
+        eventually(lambda: len(killed) >= len(MORTAL) * serial // orders, PATIENCE_SECONDS)
         return buy_and_pay(world, serial)
 
     try:
@@ -175,7 +175,7 @@ def run_with_trouble(world: ShopUnderFire, orders: int, seed: int) -> list[str]:
         stop.set()
         thread.join()
     assert len(set(numbers)) == orders
-    return told
+    return killed
 
 
 def check_all_paid_once(world: ShopUnderFire, orders: int) -> None:
@@ -193,8 +193,8 @@ def check_all_paid_once(world: ShopUnderFire, orders: int) -> None:
 
 @pytest.mark.parametrize("seed", [20261122])
 def test_500_orders_survive_dead_processes(world: ShopUnderFire, seed: int) -> None:
-    told = run_with_trouble(world, 500, seed)
-    assert set(told) == set(MORTAL), told
+    killed = run_with_trouble(world, 500, seed)
+    assert set(killed) == set(MORTAL), killed
     check_all_paid_once(world, 500)
 
 

@@ -98,7 +98,7 @@ def close(order: Order) -> None:
 def test_paid_after_close_opens_one_case() -> None:
     payment = build.build_payment(build.build_alipay())
     close(payment.order)
-    for _told_again in range(3):
+    for _repeat in range(3):
         assert build.post_alipay(build.alipay_body(payment, trade_no="T0000001")).content == b"success"
         drain_notifications()
         relay.run_relay()
@@ -287,9 +287,9 @@ def test_odd_bill_rows_each_get_their_state(tmp_path: Path) -> None:
     assert (events(), OrderEvent.objects.count()) == (before, lines)
     assert imported(path, "--settle")["settled"] == 2
     assert (state(stuck), state(untouched)) == (("paid", "paid"), ("open", "pending"))
-    told = {name: count - before.get(name, 0) for name, count in events().items()}
-    assert {name for name, count in told.items() if count} <= {"order.paid", "payment.exception_raised"}
-    assert told["order.paid"] == 1
+    published = {name: count - before.get(name, 0) for name, count in events().items()}
+    assert {name for name, count in published.items() if count} <= {"order.paid", "payment.exception_raised"}
+    assert published["order.paid"] == 1
 
 
 def test_damaged_bill_changes_nothing(tmp_path: Path) -> None:

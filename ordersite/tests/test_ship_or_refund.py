@@ -25,7 +25,7 @@ def paid_order(cups: int = 2) -> tuple[Order, Payment]:
     return order, build_payment(account, order=order, status="paid")
 
 
-def ask_back(payment: Payment) -> str:
+def requested_refund(payment: Payment) -> str:
     return str(request_refund(payment.pk, Decimal("1.00"), actor_user=None, reason="race").status)
 
 
@@ -33,7 +33,7 @@ def ship(order: Order, row: Confirmation) -> str:
     return confirm_shipments(order.merchant, [row], actor=ERP)[0].code
 
 
-def left_while_asked_back(order: Order) -> bool:
+def left_after_request(order: Order) -> bool:
     """Whether a parcel left after the request, by the gapless numbers of the order's history."""
     lines = list(OrderEvent.objects.filter(order=order).order_by("seq").values_list("kind", flat=True))
     return "waybill" in lines[lines.index("refund_requested") :]
@@ -43,25 +43,25 @@ def left_while_asked_back(order: Order) -> bool:
 @pytest.mark.django_db(transaction=True)
 def test_read_before_lock_lets_a_parcel_leave() -> None:
     order, payment = paid_order()
-    looked, asked = threading.Event(), threading.Event()
+    looked, requested = threading.Event(), threading.Event()
 
     def ship_unguarded() -> None:
         row = parcel_of(order)
         stopped = Order.objects.get(pk=order.pk).is_stopped
         looked.set()
-        asked.wait(10)
+        requested.wait(10)
         if not stopped:
             Shipment.objects.create(
                 order=order, merchant=order.merchant, carrier=row.carrier, tracking_number=row.tracking_number,
                 warehouse=build_warehouse(order.merchant), shipped_at=order.created_at,
             )  # fmt: skip
 
-    def ask() -> None:
+    def request() -> None:
         looked.wait(10)
-        ask_back(payment)
-        asked.set()
+        requested_refund(payment)
+        requested.set()
 
-    at_once([ship_unguarded, ask])
+    at_once([ship_unguarded, request])
     assert (Order.objects.get(pk=order.pk).is_stopped, Shipment.objects.count()) == (True, 1)
 
 
@@ -71,9 +71,9 @@ def test_no_parcel_leaves_after_the_request() -> None:
     for _round in range(8):
         order, payment = paid_order()
         row = parcel_of(order)
-        shipped, asked = at_once([partial(ship, order, row), partial(ask_back, payment)])
-        assert (shipped in {"ok", "held"}, asked) == (True, "approved")
-        assert left_while_asked_back(order) is False
+        shipped, requested = at_once([partial(ship, order, row), partial(requested_refund, payment)])
+        assert (shipped in {"ok", "held"}, requested) == (True, "approved")
+        assert left_after_request(order) is False
         assert Shipment.objects.filter(order=order).exists() is (shipped == "ok")
 
 
@@ -81,6 +81,6 @@ def test_no_parcel_leaves_after_the_request() -> None:
 def test_the_rest_of_a_half_shipped_order_stays() -> None:
     order, payment = paid_order(cups=2)
     assert confirm_shipments(order.merchant, [parcel_of(order, cups=1)], actor=ERP)[0].code == "ok"
-    ask_back(payment)
+    requested_refund(payment)
     assert confirm_shipments(order.merchant, [parcel_of(order)], actor=ERP)[0].code == "held"
     assert (Shipment.objects.count(), Order.objects.get(pk=order.pk).status) == (1, "paid")

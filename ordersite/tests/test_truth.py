@@ -18,7 +18,7 @@ STEPS = 2_500
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("seed", [1, 2, 3, 4])
-def test_whatever_happens_money_and_orders_agree(seed: int) -> None:
+def test_money_and_orders_always_agree(seed: int) -> None:
     with serving() as server:
         story: Any = type(f"Stories{seed}", (Stories,), {"server": server, "steps": 0})
         rules = settings(

@@ -72,7 +72,7 @@ def _received(payment: Payment, notifications: Sequence[PaymentNotification]) ->
     if notifications:
         return Link("notification", "good", notifications[0].received_at, f"#{notifications[0].pk}")
     if payment.is_settled:
-        return Link("notification", "not_applicable", evidence=_("the provider was asked"))
+        return Link("notification", "not_applicable", evidence=_("the provider was queried"))
     if payment.is_closed:
         return Link("notification", "not_applicable")
     return Link(

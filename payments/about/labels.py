@@ -24,7 +24,7 @@ _ANSWERS: Mapping[str, Promise] = {
     "closed": _("closed"),
     "refunded": _("refunded"),
     "unknown": _("a state that is new to us"),
-    "not_applicable": _("this account cannot be asked"),
+    "not_applicable": _("this account cannot be queried"),
 }
 
 

@@ -93,9 +93,9 @@ def _item(payment: Payment, wait: Wait | None) -> Item:
         (_("paid at"), _moment(payment.paid_at)),
         (_("closed at"), _moment(payment.closed_at)),
         (_("refunded"), f"¥{format_amount(payment.refunded_amount)}" if payment.refunded_amount else ""),
-        (_("last asked"), _last_answer(payment)),
+        (_("last query"), _last_answer(payment)),
         (_("closing"), _closing_label(payment, wait) if payment.close_wanted_at else ""),
-        (_("asked next"), _moment(payment.next_query_at)),
+        (_("next query"), _moment(payment.next_query_at)),
     ]
     return Item(
         title=f"{provider_label(payment.account.provider)} {payment.account.slug}",
@@ -108,10 +108,10 @@ def _item(payment: Payment, wait: Wait | None) -> Item:
 
 
 def _last_answer(payment: Payment) -> str:
-    if payment.last_asked_at is None:
+    if payment.last_query_at is None:
         return ""
     label = answer_label(payment.last_answer) if payment.last_answer else ""
-    return f"{_moment(payment.last_asked_at)} {label}".strip()
+    return f"{_moment(payment.last_query_at)} {label}".strip()
 
 
 def _closing_label(payment: Payment, wait: Wait | None) -> str:
@@ -126,12 +126,12 @@ def _closing_label(payment: Payment, wait: Wait | None) -> str:
         return _("waits to be closed at the provider; tried again in %(time)s") % {
             "time": timeuntil(payment.next_query_at)
         }
-    words = ngettext(
+    text = ngettext(
         "is being closed at the provider: %(waiting)d in the queue, about %(seconds)d s",
         "is being closed at the provider: %(waiting)d in the queue, about %(seconds)d s",
         wait.waiting,
     )
-    return words % {"waiting": wait.waiting, "seconds": wait.seconds}
+    return text % {"waiting": wait.waiting, "seconds": wait.seconds}
 
 
 def _case_item(case: PaymentException) -> Item:

@@ -68,14 +68,14 @@ def _attempt_entries(payment: Payment) -> list[Entry]:
 
 
 def _notification_entry(row: PaymentNotification) -> Entry:
-    verdict = PaymentNotification.Verdict(row.verdict).label
+    check = PaymentNotification.CheckResult(row.check_result).label
     rejected = REJECTIONS.get(row.reject_code, row.reject_code)
     outcome = rejected or PaymentNotification.Outcome(row.outcome).label
     bad = row.is_rejected or row.outcome in _BAD
     return Entry(
         at=row.received_at,
         topic="payment",
-        title=_("Payment notification: %(verdict)s") % {"verdict": verdict},
+        title=_("Payment notification: %(result)s") % {"result": check},
         detail=" · ".join(filter(None, [row.account.slug, row.provider_state, str(outcome)])),
         tone="bad" if bad else "waiting" if row.is_waiting else "good",
         evidence=f"#{row.pk}",

@@ -23,7 +23,7 @@ from ordersite.lib.crypto import CannotDecrypt
 from ordersite.outside_accounts.account_pages import AccountColumnsMixin, self_check, switches
 from ordersite.queue import wakeups
 from payments.accounts import change_kind, keys
-from payments.lifecycle.closing import ASK_HINT
+from payments.lifecycle.closing import QUERY_TASK
 from payments.models import PaymentAccount
 from payments.provider_calls.throttle import PROVIDERS, waits_of
 from payments.providers import registry
@@ -55,7 +55,7 @@ def _problems(account: PaymentAccount) -> list[str]:
 
 def _try_now(_request: HttpRequest, account: PaymentAccount, _data: Mapping[str, Any]) -> Promise:
     PROVIDERS.half_open(account)
-    wakeups.hint(ASK_HINT)
+    wakeups.wake(QUERY_TASK)
     return _("The trial query goes out now; if it is answered, the circuit closes and the others follow.")
 
 
@@ -154,7 +154,7 @@ class PaymentAccountAdmin(AccountColumnsMixin, AddByFormMixin, ConfirmedActionsM
         wait = waits_of([account.pk])[account.pk]
         return badges.facts(
             [
-                (_("payments waiting to be asked for"), f"{wait.waiting:,}"),
+                (_("payments waiting for a query"), f"{wait.waiting:,}"),
                 (_("takes about (seconds)"), f"{wait.seconds:,}"),
             ]
         )

@@ -61,7 +61,7 @@ DETAILS: Mapping[str, Promise] = {
     "bill_of": _("bill of the day"),
 }
 RESOLVE = "payments.resolve_paymentexception"
-ASK = "payments.replay_paymentnotification"
+REPLAY = "payments.replay_paymentnotification"
 Action = PaymentExceptionStep.Action
 # How long a case may lie before somebody looks for it by its age.
 AGES = {"1h": timedelta(hours=1), "1d": timedelta(days=1), "3d": timedelta(days=3)}
@@ -115,8 +115,8 @@ def _money_of(case: PaymentException, fits: Callable[[PaymentException], bool]) 
 def _refund(request: HttpRequest, case: PaymentException, data: Mapping[str, Any]) -> Promise:
     user, payment = person(request), _money_of(case, remedies.can_refund)
     made = request_refund(payment.pk, payment.refundable_amount, actor_user=user, reason=data["reason"])
-    desk.add_step(case.pk, Action.REFUND_REQUESTED, user_id=user.pk, words=made.reference)
-    return _("The refund is asked for. The case ends by itself when the provider has confirmed it.")
+    desk.add_step(case.pk, Action.REFUND_REQUESTED, user_id=user.pk, note=made.reference)
+    return _("The refund is requested. The case ends by itself when the provider has confirmed it.")
 
 
 def _revive(request: HttpRequest, case: PaymentException, data: Mapping[str, Any]) -> Promise:
@@ -139,13 +139,13 @@ def _replay(request: HttpRequest, case: PaymentException, _data: Mapping[str, An
     return _("The notification is in the queue again. What is still wrong makes a new case.")
 
 
-def _ask(request: HttpRequest, case: PaymentException, _data: Mapping[str, Any]) -> str | Promise:
+def _query(request: HttpRequest, case: PaymentException, _data: Mapping[str, Any]) -> str | Promise:
     payment = _money_of(case, remedies.can_query)
     if not poll.query_now(payment):
-        return _("The provider was asked a moment ago, or its circuit is open. Try again in a few seconds.")
+        return _("The provider was queried a moment ago, or its circuit is open. Try again in a few seconds.")
     desk.add_step(case.pk, Action.QUERIED, user_id=person(request).pk)
     label = PaymentStatus(Payment.objects.get(pk=payment.pk).status).label
-    return gettext("The provider was asked. The payment is now: %(status)s") % {"status": label}
+    return gettext("The provider was queried. The payment is now: %(status)s") % {"status": label}
 
 
 def _value(key: str, value: Any) -> object:
@@ -188,7 +188,7 @@ class AgeFilter(admin.SimpleListFilter):
 
 class StepInline(ReadOnlyInline):
     model = PaymentExceptionStep
-    fields = ("when", "who", "action", "words")
+    fields = ("when", "who", "action", "note")
     readonly_fields = ("when", "who")
     verbose_name_plural = _("What was done")
 
@@ -222,10 +222,10 @@ class PaymentExceptionAdmin(CaseAdmin):
         column(r"[0-9A-Z]{16,32}", "payment__reference", "notification__reference"),
     )
     fields = (
-        "kind", "advice", "account", "order", "payment", "notification", "sum", "told", "created_at", "owner",
+        "kind", "advice", "account", "order", "payment", "notification", "sum", "details", "created_at", "owner",
         "resolved_at", "resolved_by", "outcome",
     )  # fmt: skip
-    readonly_fields = ("advice", "sum", "told", "outcome")
+    readonly_fields = ("advice", "sum", "details", "outcome")
     inlines = (StepInline,)
     leads = (
         Lead(
@@ -243,7 +243,7 @@ class PaymentExceptionAdmin(CaseAdmin):
             _("Refund it"),
             REFUND.may_propose,
             _(
-                "What is left of this payment is asked back at the provider. Above your limit a second person approves."
+                "What is left of this payment is refunded through the provider. Above your limit a second person approves."
             ),
             _refund,
             form=ReasonForm,
@@ -264,7 +264,7 @@ class PaymentExceptionAdmin(CaseAdmin):
         Confirmed(
             "replay",
             _("Replay the notification"),
-            ASK,
+            REPLAY,
             _(
                 "The stored call is checked and applied again, for when the cause was put right. It resolves this case."
             ),
@@ -274,10 +274,10 @@ class PaymentExceptionAdmin(CaseAdmin):
         ),
         Confirmed(
             "ask",
-            _("Ask the provider"),
-            ASK,
-            _("The provider is asked what became of this payment. If the money is there, the order is paid."),
-            _ask,
+            _("Query the provider"),
+            REPLAY,
+            _("The provider is queried for this payment. If the money is there, the order is paid."),
+            _query,
             fits=remedies.can_query,
             icon="contact_support",
         ),
@@ -310,7 +310,7 @@ class PaymentExceptionAdmin(CaseAdmin):
         return format_html('<p class="os-advice">{}</p>', remedies.what_to_do(case))
 
     @admin.display(description=_("detail"))
-    def told(self, case: PaymentException) -> SafeString:
+    def details(self, case: PaymentException) -> SafeString:
         return badges.facts((DETAILS.get(key, key), _value(key, case.detail[key])) for key in case.detail)
 
     @admin.display(description=_("resolution"))

@@ -50,8 +50,8 @@ class DeadCallAdmin(ShapeSearchMixin, ReadOnlyAdmin):
 
     @admin.display(description=_("status"))
     def how(self, call: DeadCall) -> SafeString:
-        words: str | Promise = STATUSES.get(call.status, _("ended badly"))
-        return badges.badge(f"{call.status} {words}", tone="bad" if call.status >= 499 else "waiting")
+        label: str | Promise = STATUSES.get(call.status, _("ended badly"))
+        return badges.badge(f"{call.status} {label}", tone="bad" if call.status >= 499 else "waiting")
 
     @admin.display(description=_("reached us"))
     def reached(self, call: DeadCall) -> SafeString:
@@ -60,7 +60,7 @@ class DeadCallAdmin(ShapeSearchMixin, ReadOnlyAdmin):
             return badges.badge(_("yes, answered %(status)s") % {"status": call.upstream_status})
         return badges.badge(_("no: its content is lost"), tone="bad")
 
-    @admin.display(description=_("bytes (came / announced)"))
+    @admin.display(description=_("bytes (received / announced)"))
     def size(self, call: DeadCall) -> SafeString:
         return badges.link(f"{call.received:,} / {call.announced:,}", "", None)
 

@@ -1,4 +1,4 @@
-"""The log of payment notifications: verdict, outcome, the raw call one click away, and a working replay."""
+"""Admin pages of the notification log: each call's check and outcome, its raw body, and its replay."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from ordersite.lib.crypto import CannotDecrypt
 from ordersite.lib.errors import DomainError
 from payments.admin.notification_filters import (
     AmountFilter,
+    CheckFilter,
     OrderFilter,
     OutcomeFilter,
     ProviderFilter,
@@ -39,7 +40,7 @@ from payments.notifications.replay import replay
 from payments.providers.errors import REJECTIONS
 from payments.providers.types import UpdateKind
 
-V, O = PaymentNotification.Verdict, PaymentNotification.Outcome  # noqa: E741  # read beside each other below
+V, O = PaymentNotification.CheckResult, PaymentNotification.Outcome  # noqa: E741  # read beside each other below
 TONES: dict[str, str] = {
     O.WAITING: "waiting",
     O.APPLIED: "good",
@@ -86,7 +87,7 @@ class PaymentNotificationAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnly
         "row",
         "arrived",
         "account",
-        "verdict_badge",
+        "check_badge",
         "outcome_badge",
         "numbers",
         "sum",
@@ -94,8 +95,8 @@ class PaymentNotificationAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnly
         "pace",
     )
     list_filter = (
-        ProviderFilter, OrderFilter, AmountFilter, SinceFilter, UntilFilter, SenderFilter, "verdict", OutcomeFilter,
-        "account",
+        ProviderFilter, OrderFilter, AmountFilter, SinceFilter, UntilFilter, SenderFilter, CheckFilter,
+        OutcomeFilter, "account",
     )  # fmt: skip
     list_filter_submit = True
     list_before_template = "admin/payments/log_tabs.html"
@@ -104,7 +105,7 @@ class PaymentNotificationAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnly
     search_help_text = _("Merchant reference, provider's reference, order number or #row")
     shapes = (row_id(), column(r"[0-9A-Za-z_-]{6,64}", "reference"))
     fields = (
-        "account", "event_id", "verdict", "rejection", "outcome", "about", "provider_state", "reference",
+        "account", "event_id", "check_result", "rejection", "outcome", "about", "provider_state", "reference",
         "provider_reference", "amount", "refunded_total", "occurred_at", "remote_address", "received_at",
         "pace", "tries", "due", "finished", "problem", "headers", "body", "content",
     )  # fmt: skip
@@ -147,9 +148,11 @@ class PaymentNotificationAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnly
     def arrived(self, notice: PaymentNotification) -> SafeString:
         return badges.ago(notice.received_at)
 
-    @admin.display(description=_("verdict"))
-    def verdict_badge(self, notice: PaymentNotification) -> SafeString:
-        return badges.badge(V(notice.verdict).label, tone="good" if notice.verdict == V.VERIFIED else "bad")
+    @admin.display(description=_("signature check"))
+    def check_badge(self, notice: PaymentNotification) -> SafeString:
+        return badges.badge(
+            V(notice.check_result).label, tone="good" if notice.check_result == V.VERIFIED else "bad"
+        )
 
     @admin.display(description=_("outcome"))
     def outcome_badge(self, notice: PaymentNotification) -> SafeString:
@@ -175,7 +178,7 @@ class PaymentNotificationAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnly
     @admin.display(description=_("answered · applied (ms)"))
     def pace(self, notice: PaymentNotification) -> SafeString:
         applied = "–"
-        if notice.done_at and notice.verdict == V.VERIFIED:
+        if notice.done_at and notice.check_result == V.VERIFIED:
             applied = f"{(notice.done_at - notice.received_at).total_seconds() * 1000:,.0f}"
         return format_html('<span class="os-money">{} · {}</span>', notice.answered_ms, applied)
 

@@ -38,6 +38,19 @@ class ProviderFilter(SimpleListFilter):
         return queryset.filter(account_id__in=list(accounts))
 
 
+class CheckFilter(SimpleListFilter):
+    """Filter by the signature check. The parameter's name is that of the column, which saved addresses hold."""
+
+    title = _("signature check")
+    parameter_name = "verdict__exact"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return list(PaymentNotification.CheckResult.choices)
+
+    def queryset(self, request: HttpRequest, queryset: Rows) -> Rows:
+        return queryset.filter(check_result=self.value()) if self.value() else queryset
+
+
 class OutcomeFilter(SimpleListFilter):
     """Filter by outcome; waiting rows use the queue's index."""
 

@@ -42,12 +42,12 @@ class RefundInline(ReadOnlyInline):
     fields = ("refund_reference", "amount", "refunded_at")
 
 
-def _ask(_request: HttpRequest, payment: Payment, _data: Mapping[str, Any]) -> str | Promise:
+def _query(_request: HttpRequest, payment: Payment, _data: Mapping[str, Any]) -> str | Promise:
     """Asking changes nothing by itself; what the provider says goes through the payment door."""
     if not poll.query_now(payment):
-        return _("The provider was asked a moment ago, or its circuit is open. Try again in a few seconds.")
+        return _("The provider was queried a moment ago, or its circuit is open. Try again in a few seconds.")
     fresh = Payment.objects.get(pk=payment.pk)
-    return _("The provider was asked. The payment is now: %(status)s") % {
+    return _("The provider was queried. The payment is now: %(status)s") % {
         "status": PaymentStatus(fresh.status).label
     }
 
@@ -64,7 +64,7 @@ class PaymentAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnlyAdmin):
         "sum",
         "provider_reference",
         "created",
-        "asked",
+        "last_query",
     )
     list_filter = (UndecidedFilter,)
     list_select_related = ("order", "account")
@@ -78,10 +78,10 @@ class PaymentAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnlyAdmin):
     confirmed = (
         Confirmed(
             "ask",
-            _("Ask the provider"),
+            _("Query the provider"),
             "payments.replay_paymentnotification",
-            _("The provider is asked what became of this payment. If the money is there, the order is paid."),
-            _ask,
+            _("The provider is queried for this payment. If the money is there, the order is paid."),
+            _query,
             fits=lambda payment: payment.is_undecided,
             icon="contact_support",
         ),
@@ -89,7 +89,7 @@ class PaymentAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnlyAdmin):
     )
     fields = (
         "order", "account", "reference", "provider_reference", "amount", "refunded_amount", "currency", "status",
-        "created_at", "expires_at", "paid_at", "closed_at", "next_query_at", "queries", "last_asked_at",
+        "created_at", "expires_at", "paid_at", "closed_at", "next_query_at", "queries", "last_query_at",
         "answer", "close_wanted_at",
     )  # fmt: skip
     readonly_fields = ("answer",)
@@ -114,9 +114,9 @@ class PaymentAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnlyAdmin):
     def answer(self, payment: Payment) -> str:
         return answer_label(payment.last_answer)
 
-    @admin.display(description=_("last asked at"))
-    def asked(self, payment: Payment) -> SafeString:
-        return badges.ago(payment.last_asked_at)
+    @admin.display(description=_("last polled at"))
+    def last_query(self, payment: Payment) -> SafeString:
+        return badges.ago(payment.last_query_at)
 
 
 @admin.register(Refund)

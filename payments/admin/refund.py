@@ -46,10 +46,10 @@ class RefundForm(ReasonForm):
         self.fields["reason"].help_text = _("The provider may show it to the buyer.")
 
 
-def _ask_back(http: HttpRequest, payment: Payment, data: Mapping[str, Any]) -> Promise:
+def _request_refund(http: HttpRequest, payment: Payment, data: Mapping[str, Any]) -> Promise:
     made = request.request_refund(payment.pk, data["amount"], actor_user=person(http), reason=data["reason"])
     if made.status == S.APPROVED:
-        return _("The refund is on its way to the provider. Only the provider's word will confirm it.")
+        return _("The refund is on its way to the provider. Only the provider's answer confirms it.")
     return _("The refund waits for the approval of a second person. The order does not ship meanwhile.")
 
 
@@ -62,7 +62,7 @@ REFUND_BUTTON = Confirmed(
     _("Refund"),
     REFUND.may_propose,
     _("The money goes back to the buyer the way it came. Until that has ended the order does not ship."),
-    _ask_back,
+    _request_refund,
     form=RefundForm,
     fits=lambda payment: payment.is_paid,
     tone="bad",
@@ -78,7 +78,7 @@ def refund_facts(payment: Payment) -> list[tuple[str | Promise, object]]:
         (_("payment account"), payment.account),
         (_("amount"), _yuan(payment.amount)),
         (_("refunded"), _yuan(payment.refunded_amount)),
-        (_("asked back"), _yuan(payment.refund_requests.live_amount())),
+        (_("requested refunds"), _yuan(payment.refund_requests.live_amount())),
         (_("can be given back"), _yuan(payment.refundable_amount)),
     ]
 
@@ -121,7 +121,7 @@ class RefundStateFilter(QueueFilter):
 def _try_now(_http: HttpRequest, row: RefundRequest, _data: Mapping[str, Any]) -> Promise:
     if not execute.try_now(row):
         return _("A try is under way at this moment, or the refund has ended.")
-    return _("The provider is asked in a moment. The same number is used: nothing is refunded twice.")
+    return _("The provider is called in a moment. The same number is used: nothing is refunded twice.")
 
 
 ACTIONS = (
@@ -145,9 +145,9 @@ ACTIONS = (
     ),
     Confirmed(
         "try",
-        _("Ask the provider"),
+        _("Query the provider"),
         REFUND.may_propose,
-        _("The provider is asked what became of this refund; an order that it does not know is repeated."),
+        _("The provider is queried for this refund; an order that it does not know is repeated."),
         _try_now,
         fits=lambda row: row.is_at_work,
         icon="contact_support",
@@ -170,11 +170,11 @@ class RefundRequestAdmin(ReviewButtonsMixin, ShapeSearchMixin, ReadOnlyAdmin):
         column(r"[0-9A-Z]{16,32}", "reference", "payment__reference"),
     )
     fields = (
-        "order", "payment", "account", "reference", "asked_back", "reason", "state", "waits_for", "proposed_by",
+        "order", "payment", "account", "reference", "refund_sum", "reason", "state", "waits_for", "proposed_by",
         "created_at", "decided_by", "how", "decided_at", "decision_note", "ordered_at", "attempts", "last_tried_at",
         "answer", "next_try_at", "ended_at",
     )  # fmt: skip
-    readonly_fields = ("asked_back", "state", "waits_for", "proposed_by", "how", "answer")
+    readonly_fields = ("refund_sum", "state", "waits_for", "proposed_by", "how", "answer")
     kind = REFUND
     confirmed = ACTIONS
 
@@ -183,7 +183,7 @@ class RefundRequestAdmin(ReviewButtonsMixin, ShapeSearchMixin, ReadOnlyAdmin):
         return badges.facts([*facts, (_("proposer"), self.proposed_by(row)), *refund_facts(row.payment)])
 
     @admin.display(description=_("amount"))
-    def asked_back(self, row: RefundRequest) -> str:
+    def refund_sum(self, row: RefundRequest) -> str:
         return _yuan(row.amount)
 
     @admin.display(description=_("status"))

@@ -23,7 +23,7 @@ from ordersite.lib.adminkit.search import column, order_number, row_id, row_numb
 from ordersite.lib.errors import DomainError
 from ordersite.lib.files import private
 from payments.admin.approvals import MoneyProposalAdmin, actions
-from payments.admin.settlement_form import SettlementForm, first_values, fitting_lines, line_words
+from payments.admin.settlement_form import SettlementForm, first_values, fitting_lines, line_label
 from payments.manual import settle
 from payments.manual.settle import SETTLEMENT
 from payments.models import PaymentException, SettlementFile, SettlementRequest
@@ -137,7 +137,7 @@ class SettlementRequestAdmin(MoneyProposalAdmin):
 
     @admin.display(description=_("statement line"))
     def line(self, proposal: SettlementRequest) -> str | SafeString:
-        return line_words(proposal.statement_line) if proposal.statement_line else badges.NOTHING
+        return line_label(proposal.statement_line) if proposal.statement_line else badges.NOTHING
 
     @admin.display(description=_("evidence files"))
     def evidence(self, proposal: SettlementRequest) -> SafeString:

@@ -78,7 +78,7 @@ class SettlementForm(forms.Form):
         self.fields["amount"].help_text = _("The order costs ¥%(total)s.") % {
             "total": format_amount(order.total_amount)
         }
-        choices = [("", _("none, a file proves it")), *((line.pk, line_words(line)) for line in lines)]
+        choices = [("", _("none, a file proves it")), *((line.pk, line_label(line)) for line in lines)]
         self.fields["statement_line"].choices = choices  # type: ignore[attr-defined]
         if not lines:
             del self.fields["statement_line"]
@@ -100,7 +100,7 @@ class SettlementForm(forms.Form):
         )
 
 
-def line_words(line: StatementLine) -> str:
+def line_label(line: StatementLine) -> str:
     """A line as a person compares it with what the buyer says."""
     at = timezone.localtime(line.occurred_at).strftime("%Y-%m-%d %H:%M:%S") if line.occurred_at else ""
     numbers = line.provider_reference or line.reference

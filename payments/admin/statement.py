@@ -36,7 +36,7 @@ from ordersite.lib.errors import DomainError
 from payments.models import PaymentAccount, Statement, StatementLine, StatementMapping, StatementStatus
 from payments.reconciliation import export, importing, settle
 from payments.reconciliation.approval import STATEMENT
-from payments.reconciliation.refusals import words
+from payments.reconciliation.refusals import message_of
 
 S, R = StatementStatus, StatementLine.Result
 STATUS_TONES = {S.UPLOADED: "waiting", S.READING: "moving", S.MATCHED: "good", S.REFUSED: "bad"}
@@ -128,7 +128,7 @@ class StatementAdmin(AddByFormMixin, ConfirmedActionsMixin, ReadOnlyAdmin):
         "period",
         "line_count",
         "differences",
-        "came",
+        "origin",
         "imported",
     )
     list_filter = ("status", "account", "source")
@@ -286,7 +286,7 @@ class StatementAdmin(AddByFormMixin, ConfirmedActionsMixin, ReadOnlyAdmin):
         return badges.badge(f"{number:,}", tone="bad" if number else "good")
 
     @admin.display(description=_("source"))
-    def came(self, statement: Statement) -> str:
+    def origin(self, statement: Statement) -> str:
         who = f" · {statement.created_by}" if statement.created_by else ""
         return f"{statement.get_source_display()}{who}"
 
@@ -324,7 +324,7 @@ def _page(statement: Statement) -> dict[str, Any]:
         "statement": statement,
         "period": _period(statement),
         "steps": _steps(_step(statement, number, bool(outcomes))),
-        "refusal": words(statement.refusal),
+        "refusal": message_of(statement.refusal),
         "is_busy": statement.is_busy,
         "tiles": _tiles(statement) if is_matched else [],
         "to_settle": number,

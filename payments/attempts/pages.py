@@ -47,7 +47,7 @@ _MESSAGES = {
     "waiting": BuyerMessage(
         "waiting",
         _("Confirming your payment"),
-        _("We are asking the payment provider. This page turns by itself, usually within seconds."),
+        _("We are querying the payment provider. This page moves on by itself, usually within seconds."),
         "waiting",
     ),
     "scan": BuyerMessage(
@@ -67,7 +67,9 @@ _MESSAGES = {
     "late": BuyerMessage(
         "late",
         _("Your money arrived, the order was closed"),
-        _("The shop has been told and will send the money back or revive the order. You need not pay again."),
+        _(
+            "The shop has a notice of it and will send the money back or revive the order. You need not pay again."
+        ),
         "waiting",
     ),
 }

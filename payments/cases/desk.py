@@ -35,13 +35,13 @@ def assign(case: PaymentException, *, user: AbstractUser, to: AbstractUser) -> N
         step.save(force_insert=True)
 
 
-def add_step(case_id: int, action: Action, *, user_id: int | None = None, words: str = "") -> None:
+def add_step(case_id: int, action: Action, *, user_id: int | None = None, note: str = "") -> None:
     """Record an action about a case, which itself stays as it is. `user_id` None: the product acted by itself."""
-    _step(case_id, action, user_id, words).save(force_insert=True)
+    _step(case_id, action, user_id, note).save(force_insert=True)
 
 
-def _step(case_id: int, action: Action, user_id: int | None, words: str = "") -> PaymentExceptionStep:
-    return PaymentExceptionStep(exception_id=case_id, user_id=user_id, action=action, words=words[:500])
+def _step(case_id: int, action: Action, user_id: int | None, note: str = "") -> PaymentExceptionStep:
+    return PaymentExceptionStep(exception_id=case_id, user_id=user_id, action=action, note=note[:500])
 
 
 def resolve(exception: PaymentException, *, user: AbstractUser, note: str) -> None:
@@ -49,10 +49,10 @@ def resolve(exception: PaymentException, *, user: AbstractUser, note: str) -> No
 
     Raises `DomainError`: note_missing, already_resolved (another person was faster).
     """
-    words = note.strip()
-    if not words:
+    note = note.strip()
+    if not note:
         raise note_missing()
-    if not resolve_all([exception.pk], user=user, note=words):
+    if not resolve_all([exception.pk], user=user, note=note):
         raise already_resolved()
 
 

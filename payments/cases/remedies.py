@@ -14,28 +14,28 @@ from payments.models.case import SURPLUS_KINDS
 Kind = PaymentException.Kind
 WHAT_TO_DO: Mapping[str, Promise] = {
     Kind.UNKNOWN_ORDER: _(
-        "Money came under a number that is not ours. Find the order with the buyer's name and amount, then propose a "
-        "manual settlement; if there is no order, refund it at the provider and resolve the case."
+        "Money arrived under a number that is not ours. Find the order with the buyer's name and amount, then propose "
+        "a manual settlement; if there is no order, refund it at the provider and resolve the case."
     ),
     Kind.AMOUNT_MISMATCH: _(
-        "The amount received is not the amount asked for. Compare both with the provider's page. Too little or too "
-        "much: refund it at the provider and let the buyer pay again; our own mistake: propose a manual settlement."
+        "The amount received is not the amount due. Compare both with the provider's page. Too little or too much: "
+        "refund it at the provider and let the buyer pay again; our own mistake: propose a manual settlement."
     ),
     Kind.WRONG_ACCOUNT: _(
-        "The call names another account than the one it came to. Check the account's settings; when they are right "
-        "again, replay the notification."
+        "The notification names another account than the one that it arrived at. Check the account's settings; when "
+        "they are right again, replay the notification."
     ),
     Kind.ALREADY_PAID: _(
-        "The order was paid already, this money came on top. Refund it. A second trade on the same number can only be "
-        "refunded at the provider."
+        "The order was paid already, this money is a second payment. Refund it. A second trade on the same number can "
+        "only be refunded at the provider."
     ),
     Kind.ORDER_CLOSED: _(
-        "The money came after the order was closed. Ask the buyer: refund it, or propose to revive the order if the "
-        "goods are in stock."
+        "The money arrived after the order was closed. Ask the buyer: refund it, or propose to revive the order if "
+        "the goods are in stock."
     ),
     Kind.REFUND_EVENT: _(
-        "The provider gave money back that nobody here asked for. Find out who did it at the provider, stop the parcel "
-        "if it has not left, then resolve the case."
+        "The provider gave money back that nobody here requested. Find out who did it at the provider, stop the "
+        "parcel if it has not left, then resolve the case."
     ),
     Kind.REFERENCE_CONFLICT: _(
         "One trade of the provider claims to pay two orders. Look up the trade at the provider, see which order it is "
@@ -50,7 +50,7 @@ WHAT_TO_DO: Mapping[str, Promise] = {
         "provider for the reason, then resolve the case."
     ),
     Kind.REFUND_TROUBLE: _(
-        "A refund does not get through. See what the provider says, put it right there (mostly the buyer's bank card), "
+        "A refund does not get through. See the provider's reason, put it right there (mostly the buyer's bank card), "
         "then have the refund tried again; if it failed for good, refund the buyer another way and note how."
     ),
     Kind.STATEMENT_DIFFERENCE: _(
@@ -62,8 +62,8 @@ WHAT_TO_DO: Mapping[str, Promise] = {
         "the calls; otherwise somebody is trying the address, and nothing was applied."
     ),
     Kind.PROVIDER_SILENT: _(
-        "The provider has not answered for a day. Look at its page whether the payment is there, ask again, and tell "
-        "operations if its interface is down."
+        "The provider has not answered for a day. Look at its page whether the payment is there, query it again, and "
+        "call operations if its interface is down."
     ),
     Kind.POISON: _(
         "The notification could not be worked on eight times. Give the number to operations; once the cause is put "

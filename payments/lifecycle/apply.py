@@ -39,7 +39,7 @@ from payments.providers.types import UpdateKind
 
 _READ = (
     "id", "order_id", "account_id", "reference", "provider_reference", "amount", "refunded_amount", "is_surplus",
-    "currency", "status", "paid_at", "closed_at", "next_query_at", "close_wanted_at", "last_asked_at",
+    "currency", "status", "paid_at", "closed_at", "next_query_at", "close_wanted_at", "last_query_at",
 )  # fmt: skip
 _WRITTEN = (
     "status", "provider_reference", "refunded_amount", "is_surplus", "paid_at", "closed_at", "next_query_at",
@@ -152,7 +152,7 @@ class Batch:
         self._write_refunds()
         self._open_cases()
         if any(entry.decision.effect is Effect.QUERY for entry in self.matched):
-            transaction.on_commit(lambda: wakeups.hint(closing.ASK_HINT))
+            transaction.on_commit(lambda: wakeups.wake(closing.QUERY_TASK))
 
     def _change_orders(self) -> None:
         """Take all changes of the orders to their door in one visit; a refused move changes its decision."""

@@ -19,12 +19,12 @@ from orders.history.lines import Actor
 from orders.machine import Action
 from orders.models import Order, OrderEvent, OrderStatus
 from ordersite.queue.relay import Answer, Delivered
-from ordersite.queue.wakeups import hint
+from ordersite.queue.wakeups import wake
 from payments.models import Payment
 
 WAITS_LONG = timedelta(minutes=2)
 SWEEP_BATCH = 500
-ASK_HINT = "payments.ask_providers"
+QUERY_TASK = "payments.ask_providers"
 
 
 def handle_close_requested(events: Sequence[Delivered]) -> Sequence[Answer]:
@@ -54,7 +54,7 @@ def mark_for_closing(order_ids: Iterable[int]) -> int:
     attempts = Payment.objects.of_orders(order_ids).undecided().not_closing()
     marked = attempts.update(close_wanted_at=now, next_query_at=now)
     if marked:
-        transaction.on_commit(partial(hint, ASK_HINT))
+        transaction.on_commit(partial(wake, QUERY_TASK))
     return marked
 
 

@@ -163,7 +163,7 @@ def _decide_refund(update: PaymentUpdate, context: PaymentContext, *, now: datet
             return _decide_paid_and_refunded(payment)
         # A refund of money that we never saw arrive: query the provider, its answer settles, then try this again.
         # Query once even when an outage of ours has used up all patience.
-        if payment.last_asked_at is None or payment.last_asked_at < update.seen_at:
+        if payment.last_query_at is None or payment.last_query_at < update.seen_at:
             return Decision(Outcome.WAITING, Effect.QUERY)
         return _wait(update, now=now, otherwise=Outcome.REFUND_EVENT, effect=Effect.QUERY)
     if _is_other_trade(update, payment):

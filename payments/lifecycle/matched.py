@@ -108,8 +108,8 @@ class MatchedUpdate:
 
     def _query_at_once(self, now: datetime) -> bool:
         """Not while somebody queries at this moment: `next_query_at` is that query's lease then."""
-        asked_at = self.payment.last_asked_at
-        if asked_at is not None and now - asked_at <= PROVIDERS.lease:
+        last_query = self.payment.last_query_at
+        if last_query is not None and now - last_query <= PROVIDERS.lease:
             return False
         self.payment.next_query_at = now
         return True

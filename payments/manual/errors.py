@@ -75,7 +75,8 @@ def not_settled(outcome: str | Promise) -> DomainError:
 
 def not_a_late_payment() -> DomainError:
     return DomainError(
-        "not_a_late_payment", _("There is no money left of a payment that came after the order was closed.")
+        "not_a_late_payment",
+        _("There is no money left of a payment that arrived after the order was closed."),
     )
 
 

@@ -48,7 +48,7 @@ def propose(
     amount_is_not_the_order, proposal_waiting.
     """
 
-    def draft(words: str) -> RevivalRequest:
+    def draft(note: str) -> RevivalRequest:
         if not stock_confirmed:
             raise stock_not_confirmed()
         order, payment = _lock_money(payment_id)
@@ -58,7 +58,7 @@ def propose(
             payment=payment,
             case_id=case_id,
             amount=payment.amount,
-            reason=words,
+            reason=note,
             proposer_id=user.pk,
             stock_confirmed=True,
             stock_confirmed_by_id=user.pk,
@@ -66,7 +66,7 @@ def propose(
         request.save(force_insert=True)
         if case_id is not None:
             step = PaymentExceptionStep.Action.REVIVAL_PROPOSED
-            desk.add_step(case_id, step, user_id=user.pk, words=str(request))
+            desk.add_step(case_id, step, user_id=user.pk, note=str(request))
         return request
 
     return workflow.propose(REVIVAL, draft, user=user, reason=reason)

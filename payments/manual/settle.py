@@ -94,7 +94,7 @@ def propose(wish: Wish, *, user: AbstractUser) -> SettlementRequest:
         evidence.attach(request, files, user)
         if request.case_id is not None:
             step = PaymentExceptionStep.Action.SETTLEMENT_PROPOSED
-            desk.add_step(request.case_id, step, user_id=user.pk, words=str(request))
+            desk.add_step(request.case_id, step, user_id=user.pk, note=str(request))
         return request
 
     with evidence.kept(wish.files) as files:

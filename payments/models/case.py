@@ -31,7 +31,7 @@ class PaymentException(models.Model):
         WRONG_ACCOUNT = "wrong_account", _("wrong account")
         ALREADY_PAID = "already_paid", _("paid twice")
         ORDER_CLOSED = "order_closed", _("paid after closing")
-        REFUND_EVENT = "refund_event", _("refund not asked for")
+        REFUND_EVENT = "refund_event", _("refund not requested here")
         REFERENCE_CONFLICT = "reference_conflict", _("trade used twice")
         ORDER_REFUSED = "order_refused", _("paid, order refused it")
         REVERSED = "reversed", _("payment reversed at the provider")

@@ -12,13 +12,13 @@ from django.utils.translation import pgettext_lazy
 class PaymentExceptionStep(models.Model):
     """One action about a case. `user` is empty where the product acted by itself; times are UTC.
 
-    `words` holds the person's note, the colleague that a case was assigned to, or the number of what was requested.
+    `note` holds the person's note, the colleague that a case was assigned to, or the number of what was requested.
     """
 
     class Action(models.TextChoices):
         ASSIGNED_TO_SELF = "taken", _("taken on")
         ASSIGNED = "assigned", _("given to a colleague")
-        QUERIED = "asked", _("provider asked")
+        QUERIED = "asked", _("provider queried")
         REPLAYED = "replayed", _("notification replayed")
         REFUND_REQUESTED = "refund_requested", _("refund requested")
         SETTLEMENT_PROPOSED = "settlement_proposed", _("manual settlement proposed")
@@ -43,7 +43,9 @@ class PaymentExceptionStep(models.Model):
         verbose_name=_("person"),
     )
     action = models.CharField(_("what was done"), max_length=20, choices=Action.choices, db_column="deed")
-    words = models.CharField(_("words"), max_length=500, default="", blank=True)
+    note = models.CharField(
+        pgettext_lazy("exception step", "note"), max_length=500, default="", blank=True, db_column="words"
+    )
     at = models.DateTimeField(_("time"), default=timezone.now)
 
     class Meta:

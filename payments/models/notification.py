@@ -18,11 +18,11 @@ class PaymentNotificationQuerySet(models.QuerySet["PaymentNotification"]):
 
     def verified(self) -> Self:
         """Notifications whose signature was good."""
-        return self.filter(verdict=PaymentNotification.Verdict.VERIFIED)
+        return self.filter(check_result=PaymentNotification.CheckResult.VERIFIED)
 
     def rejected(self) -> Self:
         """Notifications that failed a check of the call itself: signature, time, account."""
-        return self.filter(verdict=PaymentNotification.Verdict.REJECTED)
+        return self.filter(check_result=PaymentNotification.CheckResult.REJECTED)
 
     def waiting(self) -> Self:
         """Notifications that have not been applied yet."""
@@ -30,13 +30,13 @@ class PaymentNotificationQuerySet(models.QuerySet["PaymentNotification"]):
 
 
 class PaymentNotification(QueueRow):
-    """One call that arrived. `verdict` is about the call itself, `outcome` about what it did to the order.
+    """One call that arrived. `check_result` is about the call itself, `outcome` about what it did to the order.
 
     Uniqueness holds among verified rows only: a forged call never takes the place of the genuine one. A rejected row
     has `done_at` from the start: nothing is to be done with it.
     """
 
-    class Verdict(models.TextChoices):
+    class CheckResult(models.TextChoices):
         VERIFIED = "verified", _("signature good")
         REJECTED = "rejected", _("signature bad")
 
@@ -52,7 +52,7 @@ class PaymentNotification(QueueRow):
         WRONG_ACCOUNT = "wrong_account", _("wrong account")
         ALREADY_PAID = "already_paid", _("already paid")
         ORDER_CLOSED = "order_closed", _("order closed")
-        REFUND_EVENT = "refund_event", _("refund not asked for")
+        REFUND_EVENT = "refund_event", _("refund not requested here")
         REFERENCE_CONFLICT = "reference_conflict", _("trade used twice")
         ORDER_REFUSED = "order_refused", _("order refused it")
         REVERSED = "reversed", _("payment reversed")
@@ -69,7 +69,9 @@ class PaymentNotification(QueueRow):
         verbose_name=_("payment account"),
     )
     event_id = models.CharField(_("notification id"), max_length=200)
-    verdict = models.CharField(_("verdict"), max_length=10, choices=Verdict.choices)
+    check_result = models.CharField(
+        _("signature check"), max_length=10, choices=CheckResult.choices, db_column="verdict"
+    )
     reject_code = models.CharField(_("rejected because"), max_length=30, default="", blank=True)
     kind = models.CharField(_("kind"), max_length=20, default="", blank=True)
     reference = models.CharField(_("merchant reference"), max_length=64, default="", blank=True)
@@ -81,7 +83,7 @@ class PaymentNotification(QueueRow):
     refunded_total = MoneyField(_("refunded in all"), null=True)
     full_refund = models.BooleanField(default=False)
     account_problem = models.CharField(max_length=30, default="", blank=True)
-    provider_state = models.CharField(_("provider's word"), max_length=30, default="", blank=True)
+    provider_state = models.CharField(_("provider's state"), max_length=30, default="", blank=True)
     occurred_at = models.DateTimeField(_("occurred at"), null=True)
     body_digest = models.CharField(max_length=64)
     remote_address = models.CharField(_("from"), max_length=45, default="", blank=True)
@@ -100,7 +102,7 @@ class PaymentNotification(QueueRow):
         permissions = [("replay_paymentnotification", _("Can replay payment notifications"))]
         constraints = [
             models.UniqueConstraint(
-                fields=["account", "event_id"], name="notification_once", condition=Q(verdict="verified")
+                fields=["account", "event_id"], name="notification_once", condition=Q(check_result="verified")
             ),
         ]
         indexes = [
@@ -113,7 +115,7 @@ class PaymentNotification(QueueRow):
             models.Index(
                 fields=["account", "received_at"],
                 name="notification_rejected",
-                condition=Q(verdict="rejected"),
+                condition=Q(check_result="rejected"),
             ),
             # The list filtered by an outcome that one call in ten thousand has; the usual three are found anyway.
             models.Index(
@@ -132,12 +134,12 @@ class PaymentNotification(QueueRow):
     @property
     def is_verified(self) -> bool:
         """Whether its signature was good."""
-        return self.verdict == self.Verdict.VERIFIED
+        return self.check_result == self.CheckResult.VERIFIED
 
     @property
     def is_rejected(self) -> bool:
         """Whether it failed a check of the call itself."""
-        return self.verdict == self.Verdict.REJECTED
+        return self.check_result == self.CheckResult.REJECTED
 
     @property
     def is_waiting(self) -> bool:

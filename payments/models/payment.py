@@ -106,9 +106,11 @@ class Payment(GuardedStatus, QuickLoad, models.Model):
     paid_at = models.DateTimeField(_("paid at"), null=True, editable=False)
     closed_at = models.DateTimeField(_("closed at"), null=True, editable=False)
 
-    next_query_at = models.DateTimeField(_("asked next at"), null=True, editable=False)
-    queries = models.PositiveSmallIntegerField(_("times asked"), default=0, editable=False)
-    last_asked_at = models.DateTimeField(_("last asked at"), null=True, editable=False)
+    next_query_at = models.DateTimeField(_("next query at"), null=True, editable=False)
+    queries = models.PositiveSmallIntegerField(_("number of queries"), default=0, editable=False)
+    last_query_at = models.DateTimeField(
+        _("last polled at"), null=True, editable=False, db_column="last_asked_at"
+    )
     last_answer = models.CharField(_("last answer"), max_length=200, default="", editable=False)
     close_wanted_at = models.DateTimeField(_("closing wanted since"), null=True, editable=False)
 

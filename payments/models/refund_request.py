@@ -169,7 +169,7 @@ class RefundRequest(GuardedStatus, QuickLoad, models.Model):
         verbose_name_plural = _("refund requests")
         ordering = ["-id"]
         permissions = [
-            ("request_refund", _("Can ask for refunds")),
+            ("request_refund", _("Can request refunds")),
             ("approve_refund", _("Can approve refunds")),
         ]
         constraints = [

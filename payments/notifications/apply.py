@@ -31,7 +31,7 @@ _FRESH = Q(attempts=0)
 _SUSPECT = Q(attempts__gt=0)
 _WRITTEN = ("outcome", "done_at", "due_at", "leased_until", "attempts", "last_error")
 # Columns that a payment update takes over under the same name.
-_SAID = (
+_FIELDS = (
     "account_id", "reference", "provider_reference", "amount", "currency", "occurred_at", "refund_reference",
     "refund_amount", "refunded_total", "full_refund", "account_problem",
 )  # fmt: skip
@@ -94,8 +94,8 @@ def apply_notifications(ids: Sequence[int]) -> None:
 def _read(ids: Sequence[int]) -> tuple[list[Waiting], list[PaymentUpdate]]:
     found = PaymentNotification.objects.waiting().filter(pk__in=ids).order_by("pk")
     rows, updates = [], []
-    for row in found.values_list("id", "due_at", "kind", "body_digest", "received_at", *_SAID):
-        pk, due_at, kind, digest, received_at, *said = row
+    for row in found.values_list("id", "due_at", "kind", "body_digest", "received_at", *_FIELDS):
+        pk, due_at, kind, digest, received_at, *values = row
         rows.append(Waiting(pk, due_at))
         updates.append(
             PaymentUpdate(
@@ -104,7 +104,7 @@ def _read(ids: Sequence[int]) -> tuple[list[Waiting], list[PaymentUpdate]]:
                 seen_at=received_at,
                 trigger=machine.NOTIFICATION,
                 notification_id=pk,
-                **dict(zip(_SAID, said, strict=True)),
+                **dict(zip(_FIELDS, values, strict=True)),
             )
         )
     return rows, _by_their_numbers(updates)

@@ -25,7 +25,7 @@ from payments.providers.responses import NotificationResponse
 from payments.providers.types import ParsedNotification
 from payments.providers.values import MAX_BODY
 
-DRAIN_HINT = "payments.drain_notifications"
+DRAIN_TASK = "payments.drain_notifications"
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ def _verify_and_store(provider: Provider, received: ReceivedCall) -> Notificatio
     except Rejected as rejected:
         return reject(provider, received, rejected)
     store.store(stored_call(received, verified_values(notice)))
-    wakeups.hint(DRAIN_HINT)
+    wakeups.wake(DRAIN_TASK)
     return provider.success()
 
 

@@ -22,7 +22,7 @@ from ordersite.queue import wakeups
 from payments.accounts.keys import keys_of
 from payments.cases import desk
 from payments.models import PaymentException, PaymentNotification
-from payments.notifications.receive import DRAIN_HINT
+from payments.notifications.receive import DRAIN_TASK
 from payments.notifications.store import verified_values
 from payments.providers.errors import Rejected
 from payments.providers.registry import get_provider
@@ -65,7 +65,7 @@ def replay(ids: Sequence[int], *, actor: str, user_id: int | None = None) -> Rep
     _resolve_cases([pk for pk, row in rows.items() if row.is_waiting], user_id)
     logger.info("notifications replayed", extra={"actor": actor, **done.as_dict()})
     if done.replayed:
-        wakeups.hint(DRAIN_HINT)
+        wakeups.wake(DRAIN_TASK)
     return done
 
 

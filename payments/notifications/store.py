@@ -32,7 +32,7 @@ STORE_MILLISECONDS = 800
 
 _NOTIFICATION = PaymentNotification._meta.db_table
 _BODY = NotificationBody._meta.db_table
-_VERIFIED, _REJECTED = PaymentNotification.Verdict.VERIFIED, PaymentNotification.Verdict.REJECTED
+_VERIFIED, _REJECTED = PaymentNotification.CheckResult.VERIFIED, PaymentNotification.CheckResult.REJECTED
 # Columns of a new row; the statement itself sets `attempts` and `last_error`.
 COLUMNS = (
     "account_id", "event_id", "verdict", "reject_code", "kind", "reference", "provider_reference", "amount",

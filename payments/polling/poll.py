@@ -68,7 +68,7 @@ def close_now(payment: Payment) -> QueryResult | None:
     now, is_open = timezone.now(), payment.account.is_circuit_open
     lease = now if is_open else now + PROVIDERS.lease
     undecided = Payment.objects.undecided().filter(pk=payment.pk)
-    undecided.update(close_wanted_at=now, next_query_at=lease, last_asked_at=now, queries=F("queries") + 1)
+    undecided.update(close_wanted_at=now, next_query_at=lease, last_query_at=now, queries=F("queries") + 1)
     payment.close_wanted_at = now
     if is_open:
         return None
@@ -86,6 +86,6 @@ def _query(query: StatusQuery) -> QueryResult:
 def _may_query_again(payment: Payment) -> bool:
     """Claim the next query by a guarded UPDATE: one of all who look at the same moment gets it."""
     now = timezone.now()
-    is_over = Q(last_asked_at__isnull=True) | Q(last_asked_at__lte=now - LEAST_INTERVAL)
+    is_over = Q(last_query_at__isnull=True) | Q(last_query_at__lte=now - LEAST_INTERVAL)
     undecided = Payment.objects.undecided().filter(is_over, pk=payment.pk)
-    return undecided.update(last_asked_at=now, queries=F("queries") + 1) == 1
+    return undecided.update(last_query_at=now, queries=F("queries") + 1) == 1

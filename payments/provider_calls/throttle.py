@@ -56,7 +56,7 @@ def claim_payments(lease: Lease[PaymentAccount]) -> list[Payment]:
         limit=lease.size,
         values={
             "next_query_at": lease.until,
-            "last_asked_at": lease.taken_at,
+            "last_query_at": lease.taken_at,
             "queries": F("queries") + 1,
         },
     )

@@ -48,9 +48,9 @@ class StatementSettlement(ApprovalKind[Statement]):
             raise errors.not_matched()
 
     def apply(self, request: Statement, approval: Approval) -> None:
-        transaction.on_commit(lambda: wakeups.hint(TASK))
+        transaction.on_commit(lambda: wakeups.wake(TASK))
 
-    def record(self, request: Statement, step: Step, user: AbstractUser | None, words: str) -> Evidence:
+    def record(self, request: Statement, step: Step, user: AbstractUser | None, note: str) -> Evidence:
         """Nothing yet: the lines of each order name the approver when the worker settles it."""
         return Evidence(self.name, str(request.pk), request.sha256)
 

@@ -28,7 +28,7 @@ from payments.reconciliation import matching, settle, staging
 from payments.reconciliation.readers.base import PAYMENT, REFUND, BillLine, Brief, whole_days
 from payments.reconciliation.readers.containers import MAX_BYTES, OpenedBill, opened
 from payments.reconciliation.readers.registry import MAPPED, form_of, lines_of
-from payments.reconciliation.refusals import Refused, words
+from payments.reconciliation.refusals import Refused, message_of
 
 TASK = "payments.import_statements"
 KINDS = ("csv", "zip", "xlsx", "gz")
@@ -123,7 +123,7 @@ def _keep(statement: Statement) -> Taken:
             private.remove(statement.stored_name)
         known = Statement.objects.exclude(status=StatementStatus.REFUSED)
         return Taken(known.get(account=statement.account, sha256=statement.sha256), is_new=False)
-    transaction.on_commit(lambda: wakeups.hint(TASK))
+    transaction.on_commit(lambda: wakeups.wake(TASK))
     return Taken(statement, is_new=True)
 
 
@@ -162,7 +162,7 @@ def _refuse(statement: Statement, claim: claims.Claim, refused: Refused) -> None
         mine.refuse(refused.as_dict())
         mine.save()
         if mine.source == Statement.Source.FETCH:
-            settle.raise_refused(mine, words(mine.refusal))
+            settle.open_refused_case(mine, message_of(mine.refusal))
 
 
 def _postpone(statement: Statement, claim: claims.Claim, error: Exception) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-WORDS: Mapping[str, Promise] = {
+MESSAGES: Mapping[str, Promise] = {
     "unknown_form": _("The file is in none of the known forms. Choose a mapping for a bank's own file."),
     "wrong_form": _("The file is a bill of %(form)s, but the account is at %(provider)s."),
     "wrong_account": _("The file is of account %(found)s, not of %(expected)s."),
@@ -63,9 +63,9 @@ def bad_line(number: int, problem: str) -> Refused:
     return Refused("bad_line", line=number, problem=problem)
 
 
-def words(refusal: Mapping[str, Any]) -> str:
+def message_of(refusal: Mapping[str, Any]) -> str:
     """Return the reason in the current language; "" when nothing was refused."""
     if not refusal:
         return ""
     params = {name: PROBLEMS.get(value, value) for name, value in refusal.get("params", {}).items()}
-    return str(WORDS.get(refusal["code"], _("The file was refused."))) % params
+    return str(MESSAGES.get(refusal["code"], _("The file was refused."))) % params

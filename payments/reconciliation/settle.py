@@ -172,7 +172,7 @@ def _case(line: StatementLine) -> Case:
     )
 
 
-def raise_refused(statement: Statement, words: str) -> None:
+def open_refused_case(statement: Statement, message: str) -> None:
     """Open a case for a fetched bill that was refused, since nobody watches its import. Call inside a transaction."""
     open_cases(
         [
@@ -180,7 +180,7 @@ def raise_refused(statement: Statement, words: str) -> None:
                 kind=PaymentException.Kind.STATEMENT_DIFFERENCE,
                 dedup_key=fact_key("statement refused", statement.pk),
                 account_id=statement.account_id,
-                detail={"error": words, "statement": str(statement)},
+                detail={"error": message, "statement": str(statement)},
             )
         ]
     )

@@ -22,11 +22,11 @@ from orders.changes import ReleaseRefund, ReserveRefund
 from orders.history.lines import Evidence
 from orders.models import MoneyLimit, Order
 from ordersite.lib.money import ZERO
-from ordersite.queue.wakeups import hint
+from ordersite.queue.wakeups import wake
 from payments.models import Payment, RefundRequest, RefundStatus
 from payments.refunds import errors
 
-ORDER_HINT = "payments.order_refunds"
+REFUND_TASK = "payments.order_refunds"
 How = RefundRequest.DecidedBy
 # The triggers of the history lines about an approval.
 APPROVALS: Mapping[str, str] = {
@@ -89,7 +89,7 @@ class RefundKind(OrderKind[RefundRequest]):
         "status", "decided_by", "decided_at", "decided_how", "decision_note", "next_try_at", "ended_at",
     )  # fmt: skip
     waiting_guard = {"status": RefundStatus.PROPOSED}
-    longest_words = 200
+    longest_note = 200
 
     def lock(self, request_id: int) -> RefundRequest:
         payment_id = RefundRequest.objects.filter(pk=request_id).values_list("payment_id", flat=True).first()
@@ -107,20 +107,20 @@ class RefundKind(OrderKind[RefundRequest]):
             raise errors.refund_exceeds(payment.reference, max(room + request.amount, ZERO))
 
     def apply(self, request: RefundRequest, approval: Approval) -> None:
-        transaction.on_commit(lambda: hint(ORDER_HINT))
+        transaction.on_commit(lambda: wake(REFUND_TASK))
 
     def release(self, request: RefundRequest, step: Step, user: AbstractUser, note: str) -> None:
         proof = self.evidence(request)
         change = ReleaseRefund(request.order_id, request.reserved_amount, staff(user), proof, note)
         lifecycle.apply_one(request.order, change)
 
-    def record(self, request: RefundRequest, step: Step, user: AbstractUser | None, words: str) -> Evidence:
+    def record(self, request: RefundRequest, step: Step, user: AbstractUser | None, note: str) -> Evidence:
         """A proposal reserves the amount, which writes its line; the end of the reservation writes that of a refusal."""
         if step is Step.APPROVED:
-            return super().record(request, step, user, words)
+            return super().record(request, step, user, note)
         proof = self.evidence(request)
         if step is Step.PROPOSED:
-            change = ReserveRefund(request.order_id, request.reserved_amount, staff(user), proof, words)
+            change = ReserveRefund(request.order_id, request.reserved_amount, staff(user), proof, note)
             lifecycle.apply_one(request.order, change)
         return proof
 

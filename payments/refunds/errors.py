@@ -33,11 +33,11 @@ def refund_exceeds(reference: str, left: Decimal) -> DomainError:
     )
 
 
-def asked_just_now(reference: str) -> DomainError:
+def requested_just_now(reference: str) -> DomainError:
     return DomainError(
         "asked_just_now",
         _(
-            "You asked for the same refund a moment ago: %(reference)s. If you mean a second one, wait a minute."
+            "You requested the same refund a moment ago: %(reference)s. If you mean a second one, wait a minute."
         ),
         reference=reference,
     )
@@ -46,8 +46,6 @@ def asked_just_now(reference: str) -> DomainError:
 def refund_not_offered(slug: str) -> DomainError:
     return DomainError(
         "refund_not_offered",
-        _(
-            "Account %(slug)s cannot be told to give money back. Refund at the provider itself; its notice is taken in."
-        ),
+        _("Account %(slug)s offers no refunds. Refund at the provider itself; its notification is taken in."),
         slug=slug,
     )

@@ -14,12 +14,12 @@ from django.db.models import F, Max, OuterRef, QuerySet
 from django.utils import timezone
 
 from ordersite.outside_accounts.throttle import Lease
-from ordersite.queue.wakeups import hint
+from ordersite.queue.wakeups import wake
 from payments.models import PaymentAccount, RefundRequest
 from payments.provider_calls.runner import CallKind, readable_keys, run
 from payments.provider_calls.throttle import PROVIDERS
 from payments.providers.registry import get_provider
-from payments.refunds.approval import ORDER_HINT
+from payments.refunds.approval import REFUND_TASK
 from payments.refunds.call import RefundCall, RefundCallResult, call_provider
 from payments.refunds.record import record_result
 
@@ -91,5 +91,5 @@ def try_now(request: RefundRequest) -> bool:
         next_try_at=timezone.now()
     )
     if marked:
-        hint(ORDER_HINT)
+        wake(REFUND_TASK)
     return bool(marked)

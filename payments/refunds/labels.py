@@ -50,5 +50,5 @@ def waits_for(request: RefundRequest) -> str:
     if request.status not in (S.APPROVED, S.ORDERED):
         return ""
     if request.next_try_at and request.next_try_at > timezone.now():
-        return _("the provider; asked again in %(time)s") % {"time": timeuntil(request.next_try_at)}
+        return _("the provider; queried again in %(time)s") % {"time": timeuntil(request.next_try_at)}
     return _("the provider")

@@ -56,6 +56,6 @@ def _refund(case: PaymentException, payment: Payment) -> None:
         with transaction.atomic():
             request = request_refund(payment.pk, amount, actor_user=None, reason=REASON)
     except DomainError as refused:
-        desk.add_step(case.pk, Action.NOTED, words=f"refund by rule: {refused}")
+        desk.add_step(case.pk, Action.NOTED, note=f"refund by rule: {refused}")
         return
-    desk.add_step(case.pk, Action.REFUND_REQUESTED, words=request.reference)
+    desk.add_step(case.pk, Action.REFUND_REQUESTED, note=request.reference)

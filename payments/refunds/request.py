@@ -36,12 +36,12 @@ def request_refund(
     payment_not_paid, refund_exceeds, refund_not_offered, asked_just_now. May be called inside a transaction.
     """
 
-    def draft(words: str) -> RefundRequest:
+    def draft(reason: str) -> RefundRequest:
         order, payment = lock_money(payment_id)
         _check_amount(payment, amount)
         if actor_user is not None:
             _check_not_twice(payment_id, amount, actor_user)
-        request = _new_request(order, payment, amount, words)
+        request = _new_request(order, payment, amount, reason)
         request.proposer_id = actor_user.pk if actor_user else None
         approve_at_once(request)
         request.save(force_insert=True)
@@ -72,7 +72,7 @@ def _check_not_twice(payment_id: int, amount: Decimal, user: AbstractUser) -> No
     own = RefundRequest.objects.effective().filter(payment_id=payment_id, proposer_id=user.pk)
     for request in own.filter(created_at__gt=timezone.now() - SAME_AGAIN):
         if request.amount == amount:
-            raise errors.asked_just_now(request.reference)
+            raise errors.requested_just_now(request.reference)
 
 
 def _new_request(order: Order, payment: Payment, amount: Decimal, reason: str) -> RefundRequest:

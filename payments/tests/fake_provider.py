@@ -22,7 +22,7 @@ def serving() -> Iterator[HTTPServer]:
         yield server
 
 
-def askable(provider: HTTPServer, slug: str = "demo-webhook", *, path: str = "/query") -> PaymentAccount:
+def pollable(provider: HTTPServer, slug: str = "demo-webhook", *, path: str = "/query") -> PaymentAccount:
     """An account that can be asked, and nothing else."""
     return build_webhook(slug, query_url=provider.url_for(path))
 

@@ -227,20 +227,20 @@ _REFUND_ERRORS = {
     "fully_refunded": ("ACQ.TRADE_HAS_CLOSE", "交易已经关闭"),
     "amount_too_large": ("ACQ.REFUND_AMT_NOT_EQUAL_TOTAL", "退款金额超限"),
 }
-_REFUND_WORDS = {"succeeded": "REFUND_SUCCESS", "processing": "REFUND_PROCESSING"}
+_REFUND_TEXTS = {"succeeded": "REFUND_SUCCESS", "processing": "REFUND_PROCESSING"}
 
 
 def _refund_query(world: World, command: Command) -> Node:
     """The refund, or no data when there is none: code 10000 means only that the query was understood."""
     trade = _find(world, command)
     known = refunds.find(world.store, trade, reference=command.text("out_request_no"))
-    if known is None or known.state not in _REFUND_WORDS:
+    if known is None or known.state not in _REFUND_TEXTS:
         return {}
     node: Node = {
         "out_request_no": known.reference,
         "out_trade_no": trade.reference,
         "refund_amount": yuan(known.fen),
-        "refund_status": _REFUND_WORDS[known.state],
+        "refund_status": _REFUND_TEXTS[known.state],
         "total_amount": yuan(trade.fen),
         "trade_no": trade.provider_reference,
     }
@@ -271,11 +271,11 @@ def handle_bill(world: World, request: Request) -> Response:
     what = tickets.look(world.store, provider="alipay", token=token)
     if what is None:
         return Response(403, b"expired")
-    asked, packed = json.loads(what), io.BytesIO()
-    lines = bills.lines_of(world.store, provider="alipay", day=asked["day"], merchant=asked["app_id"])
-    seller = seller_of(world, asked["app_id"])
-    bill_files.write("alipay", lines, day=asked["day"], merchant=seller, target=packed)
-    name = f"{seller}0156_{asked['day'].replace('-', '')}.csv.zip"
+    wanted, packed = json.loads(what), io.BytesIO()
+    lines = bills.lines_of(world.store, provider="alipay", day=wanted["day"], merchant=wanted["app_id"])
+    seller = seller_of(world, wanted["app_id"])
+    bill_files.write("alipay", lines, day=wanted["day"], merchant=seller, target=packed)
+    name = f"{seller}0156_{wanted['day'].replace('-', '')}.csv.zip"
     disposition = {"Content-Disposition": f'attachment; filename="{name}"'}
     return Response(200, packed.getvalue(), "application/zip", disposition)
 

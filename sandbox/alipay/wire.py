@@ -39,12 +39,12 @@ class GatewayError(Exception):
 
     def node(self) -> dict[str, object]:
         """The error as a response node."""
-        words = {
+        texts = {
             "40004": "Business Failed",
             "40001": "Missing Required Arguments",
             "20000": "Service Unavailable",
         }
-        msg = words.get(self.code, "Invalid Arguments")
+        msg = texts.get(self.code, "Invalid Arguments")
         return {"code": self.code, "msg": msg, "sub_code": self.sub_code, "sub_msg": self.sub_msg}
 
 

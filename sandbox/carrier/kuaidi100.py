@@ -57,7 +57,7 @@ def _answer(world: World, request: Request, active: Mapping[str, float]) -> Resp
             raise QueryError(str(int(active["return_code"])))
         question = _question(request)
         parcel = _find(world, question)
-        events = _told(world, parcel)
+        events = _events(world, parcel)
     except QueryError as error:
         message = _MESSAGES.get(error.code, "未知错误")
         return json_response({"result": False, "returnCode": error.code, "message": message})
@@ -108,7 +108,7 @@ def _find(world: World, question: Mapping[str, object]) -> Parcel:
     return parcel
 
 
-def _told(world: World, parcel: Parcel) -> list[Event]:
+def _events(world: World, parcel: Parcel) -> list[Event]:
     """The events, oldest first; after more than 48 calls in 24 h there is nothing new for another 24 h."""
     store, moment = world.store, now()
     store.rows("DELETE FROM parcel_calls WHERE number = ? AND at < ?", parcel.number, moment - DAY)

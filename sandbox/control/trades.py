@@ -145,11 +145,11 @@ def clear_differences(world: World, body: Body) -> Response:
 
 def bill(world: World, query: str) -> Response:
     """The file of a day as the console would hand it out, today's too: `?provider=&day=&form=&app_id=`."""
-    asked = dict(parse_qsl(query))
-    provider, day = asked.get("provider", ""), asked.get("day") or beijing(now())[:10]
+    wanted = dict(parse_qsl(query))
+    provider, day = wanted.get("provider", ""), wanted.get("day") or beijing(now())[:10]
     if provider not in bill_files.PROVIDERS:
         raise BadControl("unknown provider")
-    app_id = asked.get("app_id") or world.settings.app_id
+    app_id = wanted.get("app_id") or world.settings.app_id
     lines = bills.lines_of(
         world.store, provider=provider, day=day, merchant=app_id if provider == "alipay" else ""
     )
@@ -158,7 +158,7 @@ def bill(world: World, query: str) -> Response:
         merchant = world.settings.cert_seller_id
     packed = io.BytesIO()
     if provider == "wechatpay":
-        form = asked.get("form", "ALL")
+        form = wanted.get("form", "ALL")
         if form not in bill_files.WECHAT_COLUMNS:
             raise BadControl("unknown form")
         packed.write("".join(bill_files.wechat_bill(lines, form=form, merchant=merchant)).encode())

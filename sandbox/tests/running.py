@@ -76,7 +76,7 @@ class Running:
     def trade(self, reference: str) -> Any:
         return next(trade for trade in self.state["trades"] if trade["reference"] == reference)
 
-    def notices(self, reference: str) -> Any:
+    def deliveries(self, reference: str) -> Any:
         """Oldest first."""
         return [one for one in reversed(self.state["notifications"]) if one["reference"] == reference]
 

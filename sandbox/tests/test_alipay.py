@@ -92,7 +92,7 @@ def test_from_the_cashier_to_the_notification(box: Running, httpserver: HTTPServ
         "subject": "保温杯 a+b=c&d/e", "buyer_id": "2088102146225135",
         "fund_bill_list": '[{"amount":"199.00","fundChannel":"ALIPAYACCOUNT"}]',
     }  # fmt: skip
-    wait_for(lambda: box.notices("FIRST000000000001")[0]["state"] == "done")
+    wait_for(lambda: box.deliveries("FIRST000000000001")[0]["state"] == "done")
 
 
 def test_trade_exists_once_the_cashier_is_open(box: Running) -> None:
@@ -166,7 +166,7 @@ def test_time_expire_is_honoured(box: Running) -> None:
     assert late.status == 400
     assert "ACQ.TRADE_HAS_CLOSE" in late.text
     wait_for(lambda: box.trade("EXPIRE00000000001")["state"] == "closed")
-    assert box.notices("EXPIRE00000000001") == []
+    assert box.deliveries("EXPIRE00000000001") == []
 
 
 def test_partial_then_full_refund(box: Running, httpserver: HTTPServer) -> None:
@@ -180,26 +180,26 @@ def test_partial_then_full_refund(box: Running, httpserver: HTTPServer) -> None:
     assert (again["code"], again["fund_change"], again["refund_fee"]) == ("10000", "N", "50.00")
     assert box.trade("REFUND00000000001")["refunded"] == "50.00"
     wait_for(lambda: len(received(httpserver, "/n/refund")) == 2)
-    told = received(httpserver, "/n/refund")[1]
-    check_signature(box, told)
-    assert [told[name] for name in ("trade_status", "refund_fee", "out_biz_no")] == [
+    notification = received(httpserver, "/n/refund")[1]
+    check_signature(box, notification)
+    assert [notification[name] for name in ("trade_status", "refund_fee", "out_biz_no")] == [
         "TRADE_SUCCESS",
         "50.00",
         "R1",
     ]
-    assert told["gmt_refund"][19] == "."
-    assert "gmt_close" not in told
+    assert notification["gmt_refund"][19] == "."
+    assert "gmt_close" not in notification
 
     rest = merchant.api_alipay_trade_refund("149.00", out_trade_no="REFUND00000000001", out_request_no="R2")
     assert (rest["refund_fee"], rest["send_back_fee"]) == ("199.00", "149.00")
     wait_for(lambda: len(received(httpserver, "/n/refund")) == 3)
-    told = received(httpserver, "/n/refund")[2]
-    assert [told[name] for name in ("trade_status", "refund_fee", "out_biz_no")] == [
+    notification = received(httpserver, "/n/refund")[2]
+    assert [notification[name] for name in ("trade_status", "refund_fee", "out_biz_no")] == [
         "TRADE_CLOSED",
         "199.00",
         "R2",
     ]
-    assert told["gmt_close"] == told["gmt_refund"][:19]
+    assert notification["gmt_close"] == notification["gmt_refund"][:19]
     assert merchant.api_alipay_trade_query(out_trade_no="REFUND00000000001")["trade_status"] == "TRADE_CLOSED"
 
 
@@ -288,8 +288,8 @@ def test_a_gbk_merchant_is_notified_in_gbk(box: Running, httpserver: HTTPServer)
     wait_for(lambda: httpserver.log)
     ((request, _),) = httpserver.log
     assert request.headers["Content-Type"] == "application/x-www-form-urlencoded; charset=gbk"
-    told = dict(parse_qsl(request.get_data().decode(), encoding="gbk", errors="strict"))
-    assert (told["subject"], told["charset"]) == ("保温杯", "gbk")
+    notification = dict(parse_qsl(request.get_data().decode(), encoding="gbk", errors="strict"))
+    assert (notification["subject"], notification["charset"]) == ("保温杯", "gbk")
 
 
 def test_fifty_parallel_queries(box: Running) -> None:
@@ -300,12 +300,12 @@ def test_fifty_parallel_queries(box: Running) -> None:
         merchant.build_body("alipay.trade.query", {"out_trade_no": "PARALLEL000000001"})
     )
 
-    def ask(_: int) -> str:
+    def poll(_: int) -> str:
         answer = call("GET", f"{box.url}/alipay/gateway.do?{query}")
         return str(answer.json["alipay_trade_query_response"]["trade_status"])
 
     with ThreadPoolExecutor(50) as pool:
-        assert list(pool.map(ask, range(200))) == ["TRADE_SUCCESS"] * 200
+        assert list(pool.map(poll, range(200))) == ["TRADE_SUCCESS"] * 200
 
 
 def test_signature_check_of_these_tests_refuses(box: Running) -> None:

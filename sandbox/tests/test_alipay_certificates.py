@@ -71,9 +71,9 @@ def test_wrong_certificate_numbers_are_refused(box: Running, merchant: Any) -> N
 def test_successor_can_be_downloaded(box: Running, account: Any, merchant: Any) -> None:
     number = box.control("rotate").json["alipay_cert_sn"]
     body = merchant.build_body("alipay.open.app.alipaycert.download", {"alipay_cert_sn": number})
-    told = call("GET", f"{box.url}/alipay/gateway.do?{merchant.sign_data(body)}").json
-    assert told["alipay_cert_sn"] == number
-    node = told["alipay_open_app_alipaycert_download_response"]
+    response = call("GET", f"{box.url}/alipay/gateway.do?{merchant.sign_data(body)}").json
+    assert response["alipay_cert_sn"] == number
+    node = response["alipay_open_app_alipaycert_download_response"]
     chain = x509.load_pem_x509_certificates(base64.b64decode(node["alipay_cert_content"]))
     old = x509.load_pem_x509_certificates(account["alipay_cert"].encode())
     chain[0].verify_directly_issued_by(old[1])
@@ -85,7 +85,7 @@ def refund(box: Running, reference: str, amount: str = "50.00") -> Any:
     return box.merchant().api_alipay_trade_refund(amount, out_trade_no=reference, out_request_no="R1")
 
 
-def asked(box: Running, reference: str) -> Any:
+def refund_state(box: Running, reference: str) -> Any:
     return box.merchant().api_alipay_trade_fastpay_refund_query("R1", out_trade_no=reference)
 
 
@@ -94,8 +94,8 @@ def test_a_refund_that_takes_its_time(box: Running) -> None:
     box.control("faults", target="alipay.refund", fault="processing", value=0.5)
     first = refund(box, "SLOW000000000001")
     assert (first["fund_change"], first["refund_fee"]) == ("N", "0.00")
-    assert asked(box, "SLOW000000000001")["refund_status"] == "REFUND_PROCESSING"
-    wait_for(lambda: asked(box, "SLOW000000000001")["refund_status"] == "REFUND_SUCCESS")
+    assert refund_state(box, "SLOW000000000001")["refund_status"] == "REFUND_PROCESSING"
+    wait_for(lambda: refund_state(box, "SLOW000000000001")["refund_status"] == "REFUND_SUCCESS")
     assert refund(box, "SLOW000000000001")["fund_change"] == "N"
     assert box.trade("SLOW000000000001")["refunded"] == "50.00"
 
@@ -105,14 +105,14 @@ def test_refund_with_a_lost_response(box: Running) -> None:
     box.control("faults", target="alipay.refund", fault="lost_answer")
     with pytest.raises(OSError, match="closed connection"):
         refund(box, "LOST000000000001")
-    assert asked(box, "LOST000000000001")["refund_status"] == "REFUND_SUCCESS"
+    assert refund_state(box, "LOST000000000001")["refund_status"] == "REFUND_SUCCESS"
 
 
 def test_a_refused_refund_leaves_nothing(box: Running) -> None:
     box.control("pay", pay_url=pay_url(box, "POOR000000000001"))
     box.control("faults", target="alipay.refund", fault="closed")
     assert refund(box, "POOR000000000001")["sub_code"] == "ACQ.SELLER_BALANCE_NOT_ENOUGH"
-    assert asked(box, "POOR000000000001") == {"code": "10000", "msg": "Success"}
+    assert refund_state(box, "POOR000000000001") == {"code": "10000", "msg": "Success"}
 
 
 def test_reversal_is_not_notified(box: Running, httpserver: HTTPServer) -> None:

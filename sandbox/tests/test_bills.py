@@ -40,17 +40,17 @@ def test_alipays_zip_after_its_day(box: Running) -> None:
     merchant = box.merchant()
     merchant.api_alipay_trade_refund("9.00", out_trade_no="ZIP0000000000001", out_request_no="ZR1")
 
-    def ask(day: str) -> Any:
+    def request_bill(day: str) -> Any:
         body = merchant.build_body(
             "alipay.data.dataservice.bill.downloadurl.query", {"bill_type": "trade", "bill_date": day}
         )
         answer = call("GET", f"{box.url}/alipay/gateway.do?{merchant.sign_data(body)}").json
         return answer["alipay_data_dataservice_bill_downloadurl_query_response"]
 
-    assert ask(today())["sub_code"] == "isp.bill_not_exist"
+    assert request_bill(today())["sub_code"] == "isp.bill_not_exist"
     box.control("speed", bill_today=True)
-    assert ask("2026-01-01")["sub_code"] == "isp.bill_not_exist"
-    file = call("GET", ask(today())["bill_download_url"])
+    assert request_bill("2026-01-01")["sub_code"] == "isp.bill_not_exist"
+    file = call("GET", request_bill(today())["bill_download_url"])
     box.control("speed", bill_today=False)
     rows, comments = details(file.body)
     assert len(rows[0]) == 25

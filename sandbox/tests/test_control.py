@@ -65,8 +65,8 @@ def test_refund_at_the_provider_is_notified(box: Running, httpserver: HTTPServer
 
     def sums() -> dict[str | None, str]:
         # By sum, not by number: under load a notification whose answer came late arrives twice, as in life.
-        told = received(httpserver, "/c/refund")
-        return {fields.get("refund_fee"): fields["trade_status"] for fields in told}
+        notifications = received(httpserver, "/c/refund")
+        return {fields.get("refund_fee"): fields["trade_status"] for fields in notifications}
 
     wait_for(lambda: len(sums()) == 4, seconds=30)
     assert sums() == {
@@ -80,7 +80,7 @@ def test_refund_at_the_provider_is_notified(box: Running, httpserver: HTTPServer
 def test_notify_repeats_or_sends_a_new_one(box: Running, httpserver: HTTPServer) -> None:
     box.control("pay", pay_url=pay_url(box, "NOTIFY00000000001", notify_url=listen(httpserver, "/c/notify")))
     wait_for(lambda: len(received(httpserver, "/c/notify")) == 1)
-    wait_for(lambda: box.notices("NOTIFY00000000001")[0]["state"] == "done")
+    wait_for(lambda: box.deliveries("NOTIFY00000000001")[0]["state"] == "done")
     assert box.control("notify", reference="NOTIFY00000000001").status == 202
     wait_for(lambda: len(received(httpserver, "/c/notify")) == 2)
     assert box.control("notify", reference="NOTIFY00000000001", kind="finished").status == 202
@@ -94,9 +94,9 @@ def test_notify_repeats_or_sends_a_new_one(box: Running, httpserver: HTTPServer)
 
 def test_retries_can_be_stopped(box: Running) -> None:
     box.control("pay", pay_url=pay_url(box, "QUIET000000000001", notify_url=f"{nobody()}/notify"))
-    wait_for(lambda: len(box.notices("QUIET000000000001")[0]["attempts"]) >= 4)
+    wait_for(lambda: len(box.deliveries("QUIET000000000001")[0]["attempts"]) >= 4)
     assert box.control("notifications", "DELETE").json == {"given_up": 1}
-    assert box.notices("QUIET000000000001")[0]["state"] == "given_up"
+    assert box.deliveries("QUIET000000000001")[0]["state"] == "given_up"
 
 
 def test_speed_is_kept(box: Running) -> None:

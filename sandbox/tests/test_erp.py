@@ -8,7 +8,7 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from sandbox.tests.running import started, wait_for
-from sandbox.tests.test_kuaidi100 import ask
+from sandbox.tests.test_kuaidi100 import poll
 
 
 class OrderApi:
@@ -95,8 +95,8 @@ def test_a_phone_that_the_api_shows_must_fit(tmp_path: Path, httpserver: HTTPSer
     with started(tmp_path, ORDERSITE_URL=base(httpserver)) as box:
         wait_for(lambda: box.state["parcels"])
         number = api.of("B-1")[0]["tracking_number"]
-        assert ask(box, number, "shunfeng", phone="0000").json["returnCode"] == "408"
-        assert ask(box, number, "shunfeng", phone="5678").json["status"] == "200"
+        assert poll(box, number, "shunfeng", phone="0000").json["returnCode"] == "408"
+        assert poll(box, number, "shunfeng", phone="5678").json["status"] == "200"
 
 
 def test_parcel_goes_to_the_orders_city(tmp_path: Path, httpserver: HTTPServer) -> None:
@@ -106,7 +106,7 @@ def test_parcel_goes_to_the_orders_city(tmp_path: Path, httpserver: HTTPServer) 
     with started(tmp_path, ORDERSITE_URL=base(httpserver)) as box:
         wait_for(lambda: box.state["parcels"])
         number = api.of("G-1")[0]["tracking_number"]
-        answer = ask(box, number, "shunfeng", phone="8000").json
+        answer = poll(box, number, "shunfeng", phone="8000").json
     assert answer["routeInfo"]["to"] == {"number": "", "name": "浙江,宁波市"}
 
 

@@ -89,15 +89,15 @@ def test_duplicate_drop_and_delay(box: Running, httpserver: HTTPServer, provider
     box.control("pay", reference=reference)
     wait_for(lambda: bodies(httpserver, path))
     assert time.monotonic() - begun >= 0.3
-    wait_for(lambda: box.notices(reference)[0]["state"] == "done")
-    assert [bool(one["faults"]) for one in box.notices(reference)[0]["attempts"]] == [True, False]
+    wait_for(lambda: box.deliveries(reference)[0]["state"] == "done")
+    assert [bool(one["faults"]) for one in box.deliveries(reference)[0]["attempts"]] == [True, False]
     before = len(bodies(httpserver, path))
     box.control("faults", target=target, fault="duplicate", value=3)
     box.control("notify", reference=reference)
     wait_for(lambda: len(bodies(httpserver, path)) == before + 3)
 
 
-def ask(box: Running, provider: str) -> Any:
+def query(box: Running, provider: str) -> Any:
     """A question of ours; raises OSError when the line goes dead."""
     if provider == "alipay":
         query = box.merchant().sign_data(
@@ -118,14 +118,14 @@ def ask(box: Running, provider: str) -> Any:
 def test_faults_of_a_gateway(box: Running, provider: str) -> None:
     target = f"{provider}.gateway"
     box.control("faults", target=target, fault="status_500")
-    assert ask(box, provider).status == 500
+    assert query(box, provider).status == 500
     for name in ("drop", "timeout"):
         box.control("faults", target=target, fault=name, value=0)
         with pytest.raises(OSError, match="closed connection"):
-            ask(box, provider)
-    good = ask(box, provider)
+            query(box, provider)
+    good = query(box, provider)
     box.control("faults", target=target, fault="corrupt_signature")
-    bad = ask(box, provider)
+    bad = query(box, provider)
     assert (good.status, bad.status) == (200, 200)
     assert box.state["faults"] == []
 

@@ -17,7 +17,7 @@ def sign(param: str, key: str = "SANDBOXKEY", customer: str = "SANDBOXCUSTOMER")
     return hashlib.md5((param + key + customer).encode()).hexdigest().upper()
 
 
-def ask(box: Running, number: str, com: str = "yuantong", **more: object) -> Reply:
+def poll(box: Running, number: str, com: str = "yuantong", **more: object) -> Reply:
     param = json.dumps({"com": com, "num": number, "resultv2": "4", **more}, ensure_ascii=False)
     form = urlencode({"customer": "SANDBOXCUSTOMER", "sign": sign(param), "param": param})
     return call("POST", f"{box.url}/kuaidi100/query.do", body=form.encode())
@@ -37,7 +37,7 @@ def test_the_helper_signs_as_the_document_does() -> None:
 
 
 def test_first_query_registers_the_parcel(box: Running) -> None:
-    answer = ask(box, "YT2600227881409").json
+    answer = poll(box, "YT2600227881409").json
     (event,) = answer.pop("data")
     place = answer["routeInfo"]["from"]
     assert answer == {
@@ -53,35 +53,35 @@ def test_first_query_registers_the_parcel(box: Running) -> None:
 
 def test_parcels_move_and_keep_their_past(tmp_path: Path) -> None:
     with started(tmp_path, SANDBOX_PARCEL_SECONDS="2") as box:
-        first = ask(box, "YT1000000000001").json["data"]
+        first = poll(box, "YT1000000000001").json["data"]
         wait_for(lambda: box.state["parcels"][0]["steps_done"] == box.state["parcels"][0]["steps"])
-        final = ask(box, "YT1000000000001").json
+        final = poll(box, "YT1000000000001").json
         assert final["data"][-1:] == first
         assert (final["ischeck"], final["state"]) == ("1", "3")
         assert final["data"][0]["statusCode"] in ("301", "304")
         assert final["routeInfo"]["cur"] == final["routeInfo"]["to"]
         times = [event["time"] for event in final["data"]]
         assert times == sorted(times, reverse=True)
-        assert ask(box, "YT1000000000001").json == final
+        assert poll(box, "YT1000000000001").json == final
 
 
 def test_the_route_follows_from_the_number(tmp_path: Path) -> None:
     stories = []
     for folder in ("a", "b"):
         with started(tmp_path / folder) as box:
-            ask(box, "YT1000000000002")
+            poll(box, "YT1000000000002")
             step(box, "YT1000000000002", 6)
-            stories.append(contexts(ask(box, "YT1000000000002")))
+            stories.append(contexts(poll(box, "YT1000000000002")))
     assert stories[0] == stories[1]
     assert len(stories[0]) >= 6
 
 
 def test_order_and_plain_form(box: Running) -> None:
-    ask(box, "YT1000000000003")
+    poll(box, "YT1000000000003")
     step(box, "YT1000000000003", 2)
-    newest_first = contexts(ask(box, "YT1000000000003"))
-    assert contexts(ask(box, "YT1000000000003", order="asc")) == newest_first[::-1]
-    plain = ask(box, "YT1000000000003", resultv2="").json
+    newest_first = contexts(poll(box, "YT1000000000003"))
+    assert contexts(poll(box, "YT1000000000003", order="asc")) == newest_first[::-1]
+    plain = poll(box, "YT1000000000003", resultv2="").json
     assert set(plain["data"][0]) == {"time", "ftime", "context"}
     assert "routeInfo" not in plain
 
@@ -99,14 +99,14 @@ def test_order_and_plain_form(box: Running) -> None:
     ],
 )
 def test_failing_queries(box: Running, number: str, com: str, more: dict[str, str], code: str) -> None:
-    answer = ask(box, number, com, **more).json
+    answer = poll(box, number, com, **more).json
     assert (answer["result"], answer["returnCode"]) == (False, code)
     assert number not in {parcel["number"] for parcel in box.state["parcels"]}
 
 
 def test_sf_with_a_phone_is_answered(box: Running) -> None:
-    assert ask(box, "SF1000000000002", "shunfeng", phone="13800138000").json["status"] == "200"
-    assert ask(box, "SF1000000000002", "shunfeng", phone="8000").json["status"] == "200"
+    assert poll(box, "SF1000000000002", "shunfeng", phone="13800138000").json["status"] == "200"
+    assert poll(box, "SF1000000000002", "shunfeng", phone="8000").json["status"] == "200"
 
 
 @pytest.mark.parametrize("spoil", ["lower", "key", "customer", "param"])
@@ -126,13 +126,13 @@ def test_a_wrong_signature_is_503(box: Running, spoil: str) -> None:
 
 def test_49_calls_a_day_lock_the_number(box: Running) -> None:
     for _ in range(48):
-        ask(box, "YT1000000000006")
+        poll(box, "YT1000000000006")
     step(box, "YT1000000000006")
-    seen = contexts(ask(box, "YT1000000000006"))
+    seen = contexts(poll(box, "YT1000000000006"))
     step(box, "YT1000000000006")
-    assert contexts(ask(box, "YT1000000000006")) == seen
+    assert contexts(poll(box, "YT1000000000006")) == seen
     box.control("speed", parcel_lock=False)
-    assert len(contexts(ask(box, "YT1000000000006"))) == len(seen) + 1
+    assert len(contexts(poll(box, "YT1000000000006"))) == len(seen) + 1
     box.control("speed", parcel_lock=True)
 
 
@@ -141,27 +141,27 @@ def test_49_calls_a_day_lock_the_number(box: Running) -> None:
 )
 def test_faults_of_the_response(box: Running, name: str, more: dict[str, Any]) -> None:
     number = f"YT20000000{len(name):05d}"
-    ask(box, number)
+    poll(box, number)
     step(box, number, 4)
-    right = contexts(ask(box, number))
+    right = contexts(poll(box, number))
     box.control("faults", target="kuaidi100.query", fault=name, **more)
-    answer = ask(box, number)
+    answer = poll(box, number)
     if name == "return_code":
         assert answer.json["returnCode"] == "601"
     else:
         assert set(contexts(answer)) == set(right)
         assert contexts(answer) != right
-    assert contexts(ask(box, number)) == right
+    assert contexts(poll(box, number)) == right
 
 
 def test_faults_of_the_connection(box: Running) -> None:
     box.control("faults", target="kuaidi100.query", fault="status_500")
-    assert ask(box, "YT1000000000007").status == 500
+    assert poll(box, "YT1000000000007").status == 500
     box.control("faults", target="kuaidi100.query", fault="delay", value=0.5)
     begun = time.monotonic()
-    assert ask(box, "YT1000000000007").status == 200
+    assert poll(box, "YT1000000000007").status == 200
     assert time.monotonic() - begun >= 0.5
     for name, value in (("drop", None), ("timeout", 0.2)):
         box.control("faults", target="kuaidi100.query", fault=name, value=value)
         with pytest.raises(ConnectionError):
-            ask(box, "YT1000000000007")
+            poll(box, "YT1000000000007")

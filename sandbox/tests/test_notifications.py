@@ -24,7 +24,7 @@ def fault(box: Running, name: str, *, target: str = "alipay.notify", **more: Any
 
 
 def state_of(box: Running, reference: str) -> str:
-    return str(box.notices(reference)[0]["state"])
+    return str(box.deliveries(reference)[0]["state"])
 
 
 @pytest.mark.parametrize("answer", ["fail", "SUCCESS", "success\n", "<p>success</p>", ""])
@@ -38,9 +38,9 @@ def test_only_the_seven_bytes_end_the_tries(box: Running, httpserver: HTTPServer
 def test_tries_share_the_notify_id(box: Running, httpserver: HTTPServer) -> None:
     pay(box, "TRIES000000000001", listen(httpserver, "/n/tries", answer="fail"))
     wait_for(lambda: len(received(httpserver, "/n/tries")) >= 5)
-    told = received(httpserver, "/n/tries")
-    assert len({fields["notify_id"] for fields in told}) == 1
-    for fields in told:
+    notifications = received(httpserver, "/n/tries")
+    assert len({fields["notify_id"] for fields in notifications}) == 1
+    for fields in notifications:
         check_signature(box, fields)
 
 
@@ -58,10 +58,10 @@ def test_after_the_last_gap_it_gives_up(tmp_path: Path, httpserver: HTTPServer) 
         assert len(received(httpserver, "/n/giveup")) == 11
 
 
-def test_a_merchant_that_is_away_is_tried_again(box: Running) -> None:
+def test_absent_merchant_is_tried_again(box: Running) -> None:
     pay(box, "AWAY0000000000001", f"{nobody()}/notify")
-    wait_for(lambda: len(box.notices("AWAY0000000000001")[0]["attempts"]) >= 4)
-    attempt = box.notices("AWAY0000000000001")[0]["attempts"][0]
+    wait_for(lambda: len(box.deliveries("AWAY0000000000001")[0]["attempts"]) >= 4)
+    attempt = box.deliveries("AWAY0000000000001")[0]["attempts"][0]
     assert attempt["status"] == 0
     assert "ConnectionRefusedError" in attempt["answer"]
 
@@ -88,7 +88,7 @@ def test_reorder_lets_the_next_one_pass(box: Running, httpserver: HTTPServer) ->
     notify = listen(httpserver, "/n/order")
     fault(box, "reorder", value=60)
     pay(box, "ORDER000000000001", notify)
-    wait_for(lambda: box.notices("ORDER000000000001")[0]["held"] == "reorder")
+    wait_for(lambda: box.deliveries("ORDER000000000001")[0]["held"] == "reorder")
     pay(box, "ORDER000000000002", notify)
     wait_for(lambda: len(received(httpserver, "/n/order")) == 2)
     assert [one["out_trade_no"] for one in received(httpserver, "/n/order")] == [
@@ -101,7 +101,7 @@ def test_drop_loses_the_first_try_only(box: Running, httpserver: HTTPServer) -> 
     fault(box, "drop")
     pay(box, "DROP0000000000001", listen(httpserver, "/n/drop"))
     wait_for(lambda: state_of(box, "DROP0000000000001") == "done")
-    attempts = box.notices("DROP0000000000001")[0]["attempts"]
+    attempts = box.deliveries("DROP0000000000001")[0]["attempts"]
     assert [(one["status"], one["faults"]) for one in attempts] == [(0, ["drop"]), (200, [])]
     assert len(received(httpserver, "/n/drop")) == 1
 
@@ -114,7 +114,7 @@ def test_lost_response_repeats_the_notification(
     fault(box, name)
     pay(box, reference, listen(httpserver, f"/n/{name}"))
     wait_for(lambda: state_of(box, reference) == "done")
-    assert [one["status"] for one in box.notices(reference)[0]["attempts"]] == [status, 200]
+    assert [one["status"] for one in box.deliveries(reference)[0]["attempts"]] == [status, 200]
     assert len(received(httpserver, f"/n/{name}")) == 2
 
 
@@ -152,14 +152,14 @@ def test_a_fault_lasts_for_its_times(box: Running, httpserver: HTTPServer) -> No
     fault(box, "drop", times=2)
     pay(box, "TIMES000000000001", listen(httpserver, "/n/times"))
     wait_for(lambda: state_of(box, "TIMES000000000001") == "done")
-    assert [one["status"] for one in box.notices("TIMES000000000001")[0]["attempts"]] == [0, 0, 200]
+    assert [one["status"] for one in box.deliveries("TIMES000000000001")[0]["attempts"]] == [0, 0, 200]
     assert box.state["faults"] == []
 
 
 def test_fault_without_times_lasts(box: Running, httpserver: HTTPServer) -> None:
     fault(box, "drop", times=None)
     pay(box, "FOREVER0000000001", listen(httpserver, "/n/forever"))
-    wait_for(lambda: len(box.notices("FOREVER0000000001")[0]["attempts"]) >= 4)
+    wait_for(lambda: len(box.deliveries("FOREVER0000000001")[0]["attempts"]) >= 4)
     assert received(httpserver, "/n/forever") == []
     box.control("faults", "DELETE")
     wait_for(lambda: received(httpserver, "/n/forever"))
@@ -186,7 +186,7 @@ def test_a_restart_goes_on_where_it_stopped(tmp_path: Path, httpserver: HTTPServ
     httpserver.expect_request("/n/restart").respond_with_handler(lambda _: Response(answers[-1]))
     with started(tmp_path, SANDBOX_NOTIFY_SPEED="400") as box:
         pay(box, "RESTART0000000001", str(httpserver.url_for("/n/restart")))
-        wait_for(lambda: len(box.notices("RESTART0000000001")[0]["attempts"]) >= 4)
+        wait_for(lambda: len(box.deliveries("RESTART0000000001")[0]["attempts"]) >= 4)
         key = box.alipay_public_pem()
     before = len(httpserver.log)
     answers.append("success")

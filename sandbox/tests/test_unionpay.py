@@ -70,7 +70,7 @@ def check(account: Any, fields: Fields) -> None:
     key.verify(base64.b64decode(fields["signature"]), digest(fields), PKCS1v15(), SHA256())
 
 
-def ask(account: Any, name: str, **more: str) -> Fields:
+def send(account: Any, name: str, **more: str) -> Fields:
     """A call and its raw answer, whose signature is checked."""
     body = urlencode(signed(account, **more)).encode()
     reply = call("POST", f"{account['gateway_url']}/{name}", body=body)
@@ -96,7 +96,7 @@ def paid(box: Running, account: Any, reference: str, **more: str) -> str:
 
 
 def query(account: Any, reference: str) -> Fields:
-    return ask(account, "queryTrans.do", txnType="00", txnSubType="00", orderId=reference)
+    return send(account, "queryTrans.do", txnType="00", txnSubType="00", orderId=reference)
 
 
 def listen(httpserver: HTTPServer, path: str) -> str:
@@ -104,7 +104,7 @@ def listen(httpserver: HTTPServer, path: str) -> str:
     return str(httpserver.url_for(path))
 
 
-def told(httpserver: HTTPServer, path: str) -> list[Fields]:
+def notifications(httpserver: HTTPServer, path: str) -> list[Fields]:
     forms = [one.get_data().decode() for one, _ in httpserver.log if one.path == path]
     return [dict(parse_qsl(form, strict_parsing=True)) for form in forms]
 
@@ -122,8 +122,8 @@ def test_from_the_form_to_the_notification(box: Running, account: Any, httpserve
     assert 'method="post" action="http://shop.test/back"' in page
     back = {name: html.unescape(value) for name, value in re.findall(r'name="(\w+)" value="([^"]*)"', page)}
     check(account, back)
-    wait_for(lambda: told(httpserver, "/u/first"))
-    (fields,) = told(httpserver, "/u/first")
+    wait_for(lambda: notifications(httpserver, "/u/first"))
+    (fields,) = notifications(httpserver, "/u/first")
     check(account, fields)
     number = box.trade("UPFIRST000000001")["provider_reference"]
     wanted = {
@@ -131,9 +131,9 @@ def test_from_the_form_to_the_notification(box: Running, account: Any, httpserve
         "currencyCode": "156", "merId": account["mer_id"], "txnTime": TIME, "queryId": number,
     }  # fmt: skip
     assert {name: fields[name] for name in wanted} == wanted
-    asked = query(account, "UPFIRST000000001")
-    assert (asked["respCode"], asked["origRespCode"], asked["txnAmt"]) == ("00", "00", "9680")
-    assert asked["queryId"] == number
+    answer = query(account, "UPFIRST000000001")
+    assert (answer["respCode"], answer["origRespCode"], answer["txnAmt"]) == ("00", "00", "9680")
+    assert answer["queryId"] == number
 
 
 def test_another_signature_or_field_is_refused(box: Running, account: Any) -> None:
@@ -157,7 +157,7 @@ def test_an_order_ends_by_its_time(box: Running, account: Any) -> None:
 
 def refund(account: Any, number: str, query_id: str, **more: str) -> Fields:
     fields = {"txnType": "04", "txnSubType": "00", "orderId": number, "origQryId": query_id, "txnAmt": "680"}
-    return ask(account, "backTransReq.do", **{**fields, **more})
+    return send(account, "backTransReq.do", **{**fields, **more})
 
 
 def test_a_refund_is_a_transaction_of_its_own(box: Running, account: Any, httpserver: HTTPServer) -> None:
@@ -166,8 +166,8 @@ def test_a_refund_is_a_transaction_of_its_own(box: Running, account: Any, httpse
     assert taken["respCode"] == "00"
     assert refund(account, "UPR0000000000001", number)["respCode"] == "12"
     wait_for(lambda: query(account, "UPR0000000000001")["origRespCode"] == "00")
-    wait_for(lambda: told(httpserver, "/u/refund"))
-    (fields,) = told(httpserver, "/u/refund")
+    wait_for(lambda: notifications(httpserver, "/u/refund"))
+    (fields,) = notifications(httpserver, "/u/refund")
     check(account, fields)
     assert (fields["txnType"], fields["txnAmt"], fields["origQryId"]) == ("04", "680", number)
     assert box.trade("UPREFUND00000001")["refunded"] == "6.80"
@@ -188,7 +188,7 @@ def test_the_file_of_a_day(box: Running, account: Any) -> None:
     number = paid(box, account, "UPBILL0000000001")
     settled = query(account, "UPBILL0000000001")["settleDate"]
     fields = {"txnType": "76", "txnSubType": "01", "fileType": "00", "settleDate": settled}
-    file = ask(account, "fileTransfer.do", **fields)
+    file = send(account, "fileTransfer.do", **fields)
     assert file["respCode"] == "00"
     archive = zipfile.ZipFile(io.BytesIO(zlib.decompress(base64.b64decode(file["fileContent"]))))
     (name,) = archive.namelist()
@@ -202,4 +202,4 @@ def test_the_file_of_a_day(box: Running, account: Any) -> None:
         ("S22", "000000009680", number, "UPBILL0000000001")
     ]
     box.control("speed", bill_today=False)
-    assert ask(account, "fileTransfer.do", **fields)["respCode"] == "98"
+    assert send(account, "fileTransfer.do", **fields)["respCode"] == "98"

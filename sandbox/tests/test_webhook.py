@@ -30,7 +30,7 @@ def listen(httpserver: HTTPServer, path: str, *, status: int = 204) -> str:
     return str(httpserver.url_for(path))
 
 
-def told(box: Running, httpserver: HTTPServer, path: str) -> list[Any]:
+def notifications(box: Running, httpserver: HTTPServer, path: str) -> list[Any]:
     """Bodies of the notifications, each checked by the standardwebhooks package."""
     requests = [request for request, _ in httpserver.log if request.path == path]
     return [Webhook(box.webhook_secret()).verify(one.get_data(), dict(one.headers)) for one in requests]
@@ -53,8 +53,8 @@ def test_from_the_cashier_to_the_notification(box: Running, httpserver: HTTPServ
     paid = call("POST", f"{address}/pay")
     assert (paid.status, paid.headers["location"]) == (303, "http://shop.test/back")
 
-    wait_for(lambda: told(box, httpserver, "/w/pay"))
-    (message,) = told(box, httpserver, "/w/pay")
+    wait_for(lambda: notifications(box, httpserver, "/w/pay"))
+    (message,) = notifications(box, httpserver, "/w/pay")
     number = box.trade("WPAY0000000000001")["provider_reference"]
     paid_at = box.trade("WPAY0000000000001")["paid_at"]
     assert message["type"] == "payment.succeeded"
@@ -63,8 +63,8 @@ def test_from_the_cashier_to_the_notification(box: Running, httpserver: HTTPServ
         "reference": "WPAY0000000000001", "provider_reference": number, "amount": "266.40", "currency": "CNY",
         "paid_at": paid_at,
     }  # fmt: skip
-    asked = box.webhook("query", {"reference": "WPAY0000000000001"})
-    assert asked.json == {
+    response = box.webhook("query", {"reference": "WPAY0000000000001"})
+    assert response.json == {
         "reference": "WPAY0000000000001", "status": "succeeded", "provider_reference": number, "amount": "266.40",
         "currency": "CNY", "paid_at": paid_at, "refunded_amount": "0.00",
     }  # fmt: skip
@@ -94,8 +94,8 @@ def test_close_is_notified_and_final(box: Running, httpserver: HTTPServer) -> No
     assert box.webhook("close", {"reference": "WCLOSE00000000001"}).json["status"] == "closed"
     assert box.webhook("close", {"reference": "WCLOSE00000000001"}).json["status"] == "closed"
     assert call("POST", f"{address}/pay").status == 409
-    wait_for(lambda: told(box, httpserver, "/w/close"))
-    (message,) = told(box, httpserver, "/w/close")
+    wait_for(lambda: notifications(box, httpserver, "/w/close"))
+    (message,) = notifications(box, httpserver, "/w/close")
     assert (message["type"], message["data"]["paid_at"]) == ("payment.closed", None)
 
 
@@ -110,8 +110,8 @@ def test_expiry_closes_and_notifies(box: Running, httpserver: HTTPServer) -> Non
     notify = listen(httpserver, "/w/expire")
     soon = (datetime.now(UTC) + timedelta(seconds=0.5)).isoformat()
     box.webhook("pay", order("WEXPIRE0000000001", notify_url=notify, expires_at=soon))
-    wait_for(lambda: told(box, httpserver, "/w/expire"))
-    assert told(box, httpserver, "/w/expire")[0]["type"] == "payment.closed"
+    wait_for(lambda: notifications(box, httpserver, "/w/expire"))
+    assert notifications(box, httpserver, "/w/expire")[0]["type"] == "payment.closed"
     assert box.webhook("query", {"reference": "WEXPIRE0000000001"}).json["status"] == "closed"
     assert box.control("pay", reference="WEXPIRE0000000001").json == {"error": "closed"}
 
@@ -120,14 +120,14 @@ def test_refunds_in_part_and_whole(box: Running, httpserver: HTTPServer) -> None
     notify = listen(httpserver, "/w/refund")
     box.webhook("pay", order("WREFUND0000000001", notify_url=notify))
     box.control("pay", reference="WREFUND0000000001")
-    wait_for(lambda: len(told(box, httpserver, "/w/refund")) == 1)
+    wait_for(lambda: len(notifications(box, httpserver, "/w/refund")) == 1)
     part = {"reference": "WREFUND0000000001", "refund_reference": "R1", "amount": "66.40", "reason": "破损"}
     for _ in range(2):
         assert box.webhook("refund", part).json == {
             "status": "succeeded", "refund_reference": "R1", "amount": "66.40"
         }  # fmt: skip
-    wait_for(lambda: len(told(box, httpserver, "/w/refund")) == 2)
-    message = told(box, httpserver, "/w/refund")[1]
+    wait_for(lambda: len(notifications(box, httpserver, "/w/refund")) == 2)
+    message = notifications(box, httpserver, "/w/refund")[1]
     assert message["type"] == "refund.succeeded"
     assert (message["data"]["amount"], message["data"]["refund_reference"]) == ("66.40", "R1")
     assert box.webhook("query", {"reference": "WREFUND0000000001"}).json["refunded_amount"] == "66.40"
@@ -194,7 +194,7 @@ def test_retries_keep_the_id_until_a_2xx(box: Running, httpserver: HTTPServer) -
     notify = listen(httpserver, "/w/retry", status=503)
     box.webhook("pay", order("WRETRY00000000001", notify_url=notify))
     box.control("pay", reference="WRETRY00000000001")
-    wait_for(lambda: len(told(box, httpserver, "/w/retry")) >= 3)
+    wait_for(lambda: len(notifications(box, httpserver, "/w/retry")) >= 3)
     assert len({request.headers["webhook-id"] for request, _ in httpserver.log}) == 1
 
 
@@ -202,5 +202,5 @@ def test_410_ends_the_tries(box: Running, httpserver: HTTPServer) -> None:
     notify = listen(httpserver, "/w/gone", status=410)
     box.webhook("pay", order("WGONE000000000001", notify_url=notify))
     box.control("pay", reference="WGONE000000000001")
-    wait_for(lambda: box.notices("WGONE000000000001")[0]["state"] == "given_up")
+    wait_for(lambda: box.deliveries("WGONE000000000001")[0]["state"] == "given_up")
     assert len(httpserver.log) == 1

@@ -81,16 +81,16 @@ def by_hand(account: Any, method: str, url: str, *, content: bytes = b"", late: 
 
 def check(account: Any, headers: Mapping[str, str], body: bytes) -> None:
     """By cryptography alone, with the key that the serial names. Raises InvalidSignature."""
-    told = {name.lower(): value for name, value in headers.items()}
-    pem = account["platform_keys"][told["wechatpay-serial"]].encode()
+    lowered = {name.lower(): value for name, value in headers.items()}
+    pem = account["platform_keys"][lowered["wechatpay-serial"]].encode()
     key = (
         load_pem_x509_certificate(pem).public_key()
         if b"CERTIFICATE" in pem
         else serialization.load_pem_public_key(pem)
     )
     assert isinstance(key, RSAPublicKey)
-    message = f"{told['wechatpay-timestamp']}\n{told['wechatpay-nonce']}\n".encode() + body + b"\n"
-    key.verify(base64.b64decode(told["wechatpay-signature"]), message, PKCS1v15(), SHA256())
+    message = f"{lowered['wechatpay-timestamp']}\n{lowered['wechatpay-nonce']}\n".encode() + body + b"\n"
+    key.verify(base64.b64decode(lowered["wechatpay-signature"]), message, PKCS1v15(), SHA256())
 
 
 def opened(account: Any, body: bytes) -> Any:
@@ -107,7 +107,7 @@ def listen(httpserver: HTTPServer, path: str, *, status: int = 204) -> str:
     return str(httpserver.url_for(path))
 
 
-def told(httpserver: HTTPServer, path: str) -> list[tuple[dict[str, str], bytes]]:
+def notifications(httpserver: HTTPServer, path: str) -> list[tuple[dict[str, str], bytes]]:
     return [(dict(one.headers), one.get_data()) for one, _ in httpserver.log if one.path == path]
 
 
@@ -118,8 +118,8 @@ def test_from_the_code_to_the_notification(
     assert answer(merchant.query(out_trade_no="WXFIRST000000001"))[1]["trade_state"] == "NOTPAY"
     assert "立即付款" in call("GET", code_url).text
     assert "支付成功" in call("POST", f"{code_url}/pay").text
-    wait_for(lambda: told(httpserver, "/x/first"))
-    ((headers, body),) = told(httpserver, "/x/first")
+    wait_for(lambda: notifications(httpserver, "/x/first"))
+    ((headers, body),) = notifications(httpserver, "/x/first")
     check(account, headers, body)
     assert headers["Wechatpay-Serial"].startswith("PUB_KEY_ID_")
     event = merchant.callback(headers, body)
@@ -227,8 +227,8 @@ def test_refund_is_accepted_done_and_notified(
     wait_for(lambda: answer(merchant.query_refund("RA1"))[1]["status"] == "SUCCESS")
     again = refund(merchant, "WXREFUND00000001", "RA1", notify=notify)[1]
     assert (again["status"], again["refund_id"]) == ("SUCCESS", first["refund_id"])
-    wait_for(lambda: told(httpserver, "/x/refund"))
-    headers, body = told(httpserver, "/x/refund")[0]
+    wait_for(lambda: notifications(httpserver, "/x/refund"))
+    headers, body = notifications(httpserver, "/x/refund")[0]
     check(account, headers, body)
     assert json.loads(body)["event_type"] == "REFUND.SUCCESS"
     inside = opened(account, body)
@@ -250,8 +250,8 @@ def test_a_refund_that_goes_wrong(
         refund(merchant, reference, number, notify=listen(httpserver, f"/x/{name}"))[1]["status"]
         == "PROCESSING"
     )
-    wait_for(lambda: told(httpserver, f"/x/{name}"))
-    _headers, body = told(httpserver, f"/x/{name}")[0]
+    wait_for(lambda: notifications(httpserver, f"/x/{name}"))
+    _headers, body = notifications(httpserver, f"/x/{name}")[0]
     assert (json.loads(body)["event_type"], opened(account, body)["refund_status"]) == (
         f"REFUND.{status}",
         status,
@@ -276,18 +276,22 @@ def test_faults_of_the_notification(
     httpserver.expect_request("/x/probe", method="POST").respond_with_data("", status=401)
     for name in ("signature_probe", "certificate_serial"):
         box.control("faults", target="wechatpay.notify", fault=name)
-        wanted = len(told(httpserver, "/x/probe")) + 1
+        wanted = len(notifications(httpserver, "/x/probe")) + 1
         paid(box, merchant, f"WXFAULT{name[:4].upper()}00001", notify=str(httpserver.url_for("/x/probe")))
-        wait_for(lambda wanted=wanted: len(told(httpserver, "/x/probe")) >= wanted)  # type: ignore[misc]
-    probe = [one for one in told(httpserver, "/x/probe") if "SIGNTEST" in one[0]["Wechatpay-Signature"]]
+        wait_for(lambda wanted=wanted: len(notifications(httpserver, "/x/probe")) >= wanted)  # type: ignore[misc]
+    probe = [
+        one for one in notifications(httpserver, "/x/probe") if "SIGNTEST" in one[0]["Wechatpay-Signature"]
+    ]
     assert [one[0]["Wechatpay-Signature"][:19] for one in probe] == ["WECHATPAY/SIGNTEST/"]
     first = [
         one
-        for one in told(httpserver, "/x/probe")
+        for one in notifications(httpserver, "/x/probe")
         if json.loads(one[1])["id"] == json.loads(probe[0][1])["id"]
     ]
-    wait_for(lambda: len(told(httpserver, "/x/probe")) > len(first))
-    by_certificate = [one for one in told(httpserver, "/x/probe") if "PUB" not in one[0]["Wechatpay-Serial"]]
+    wait_for(lambda: len(notifications(httpserver, "/x/probe")) > len(first))
+    by_certificate = [
+        one for one in notifications(httpserver, "/x/probe") if "PUB" not in one[0]["Wechatpay-Serial"]
+    ]
     assert by_certificate
     check(account, *by_certificate[0])
 

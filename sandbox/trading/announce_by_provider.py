@@ -26,7 +26,7 @@ _REFUND: Mapping[str, Callable[[World, Trade, Refund], None]] = {
     "webhook": webhook_notifications.announce_refund,
 }
 # Only WeChat Pay notifies a refund that failed or is stuck; the others must be queried.
-_TELLS_FAILURES = frozenset({"wechatpay"})
+_NOTIFIES_FAILURES = frozenset({"wechatpay"})
 
 
 def announce(world: World, trade: Trade, *, kind: str) -> bool:
@@ -40,5 +40,5 @@ def announce(world: World, trade: Trade, *, kind: str) -> bool:
 
 def announce_refund(world: World, trade: Trade, refund: Refund) -> None:
     """Queue the notification of a refund's end, where its provider sends one; `trade` is its state afterwards."""
-    if refund.state == "succeeded" or trade.provider in _TELLS_FAILURES:
+    if refund.state == "succeeded" or trade.provider in _NOTIFIES_FAILURES:
         _REFUND[trade.provider](world, trade, refund)

@@ -102,11 +102,11 @@ def _alipay_frame(day: str, merchant: str) -> str:
     return (
         "#支付宝业务%s查询\r\n"
         f"#账号：[{merchant}0156]\r\n"
-        f"#起始日期：{_words(begin)}   终止日期：{_words(begin + 86400)}\r\n"
+        f"#起始日期：{_label(begin)}   终止日期：{_label(begin + 86400)}\r\n"
     )
 
 
-def _words(moment: float) -> str:
+def _label(moment: float) -> str:
     date, _, clock = beijing(moment).partition(" ")
     year, month, number = date.split("-")
     return f"[{year}年{month}月{number}日 {clock}]"
@@ -123,7 +123,7 @@ def _alipay_details(emit: Emit, lines: Iterable[Line], *, totals: Totals, frame:
     emit(
         f"#退款合计：{totals.refunds}笔，商家实收退款共{signed(-totals.refunded_fen)}元，商家优惠退款共0.00元\r\n"
     )
-    emit(f"#导出时间：{_words(now())}\r\n")
+    emit(f"#导出时间：{_label(now())}\r\n")
 
 
 def _alipay_row(line: Line) -> str:
@@ -147,7 +147,7 @@ def _alipay_summary(emit: Emit, *, totals: Totals, frame: str) -> None:
     emit(
         f"合计\t,,{totals.payments},{totals.refunds},{net},{net},0.00,0.00,0.00,{-totals.fees:.2f},0.00,{net}\r\n"
     )
-    emit(f"#{'-' * 41}业务汇总列表结束{'-' * 36}\r\n#导出时间：{_words(now())}\r\n")
+    emit(f"#{'-' * 41}业务汇总列表结束{'-' * 36}\r\n#导出时间：{_label(now())}\r\n")
 
 
 def signed(fen: int) -> str:

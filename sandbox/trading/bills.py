@@ -160,8 +160,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--lines", type=int, default=1000)
     parser.add_argument("--day", default=beijing(now() - _DAY)[:10])
     parser.add_argument("file", type=Path)
-    asked = parser.parse_args(arguments)
-    write_made_up(asked.provider, count=asked.lines, day=asked.day, target=asked.file)
+    options = parser.parse_args(arguments)
+    write_made_up(options.provider, count=options.lines, day=options.day, target=options.file)
     return 0
 
 

@@ -10,7 +10,7 @@ from sandbox.unionpay.wire import sign
 from sandbox.web import Request, Response, html_response, redirect
 from sandbox.world import World
 
-_WORDS = {"paid": "订单已支付", "refunded": "订单已退款", "closed": "订单已关闭", "reversed": "订单已撤销"}
+_LABELS = {"paid": "订单已支付", "refunded": "订单已退款", "closed": "订单已关闭", "reversed": "订单已撤销"}
 
 
 def settle(world: World, trade: Trade) -> Trade:
@@ -37,7 +37,7 @@ def handle_cashier(world: World, request: Request) -> Response:
 def _show(world: World, trade: Trade) -> Response:
     if trade.state != "waiting":
         return html_response(
-            message_page(title=_WORDS[trade.state], text=_back_text(trade), link=trade.return_url)
+            message_page(title=_LABELS[trade.state], text=_back_text(trade), link=trade.return_url)
         )
     return html_response(cashier_page(trade))
 

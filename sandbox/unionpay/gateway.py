@@ -20,7 +20,7 @@ from sandbox.trading.refunds import NewRefund, Refund
 from sandbox.trading.trades import NewTrade, Trade, TradeRefused
 from sandbox.trouble import troubled
 from sandbox.unionpay.notifications import payment_fields, refund_fields
-from sandbox.unionpay.wire import WORDS, Refused, needed, read_message, with_message, write_answer
+from sandbox.unionpay.wire import MESSAGES, Refused, needed, read_message, with_message, write_answer
 from sandbox.web import HangUp, Request, Response, html_response, json_response, redirect
 from sandbox.world import World
 
@@ -48,7 +48,7 @@ def _front(world: World, request: Request) -> Response:
     try:
         trade = accept_front(world, read_message(world, request))
     except Refused as refused:
-        text = f"{WORDS[refused.code]}（{refused.code}）"
+        text = f"{MESSAGES[refused.code]}（{refused.code}）"
         return html_response(message_page(title="银联无法受理", text=text), status=400)
     return redirect(f"{PREFIX}cashier/{trade.token}")
 
@@ -94,20 +94,20 @@ def _answer(
 
 def _query(world: World, fields: Fields) -> dict[str, str]:
     """respCode is the state of the query, origRespCode that of the transaction."""
-    trade, refund = _asked_for(world, fields)
+    trade, refund = _wanted(world, fields)
     if refund is not None:
         code = {"succeeded": "00", "closed": "01"}.get(refund.state, "05")
-        told = refund_fields(trade, refund)
+        content = refund_fields(trade, refund)
     elif trade.state in ("paid", "refunded"):
-        code, told = "00", payment_fields(trade)
+        code, content = "00", payment_fields(trade)
     else:
         waits = trade.state == "waiting" and trade.expires_at > now()
-        code, told = "05" if waits else "01", {"txnAmt": str(trade.fen), "currencyCode": "156"}
-    told = {**told, **with_message("00"), "txnType": "00", "txnSubType": "00"}
-    return {**told, "origRespCode": code, "origRespMsg": WORDS[code]}
+        code, content = "05" if waits else "01", {"txnAmt": str(trade.fen), "currencyCode": "156"}
+    content = {**content, **with_message("00"), "txnType": "00", "txnSubType": "00"}
+    return {**content, "origRespCode": code, "origRespMsg": MESSAGES[code]}
 
 
-def _asked_for(world: World, fields: Fields) -> tuple[Trade, Refund | None]:
+def _wanted(world: World, fields: Fields) -> tuple[Trade, Refund | None]:
     """By queryId, or by order number and time together; a refund is a transaction of its own. Raises Refused."""
     number = fields.get("queryId", "")
     if number:

@@ -15,7 +15,7 @@ from sandbox.keys.signing import spoil, unionpay_sign, unionpay_verify
 from sandbox.web import Request, Response, read_form
 from sandbox.world import World
 
-WORDS: Mapping[str, str] = {
+MESSAGES: Mapping[str, str] = {
     "00": "成功[0000000]",
     "01": "交易失败。详情请咨询95516[9100005]",
     "05": "交易已受理，请稍后查询交易结果[9100006]",
@@ -68,17 +68,17 @@ def needed(fields: Mapping[str, str], name: str) -> str:
 
 def with_message(code: str) -> dict[str, str]:
     """respCode with its text."""
-    return {"respCode": code, "respMsg": WORDS[code]}
+    return {"respCode": code, "respMsg": MESSAGES[code]}
 
 
 def sign(world: World, fields: Mapping[str, str], *, active: Mapping[str, float]) -> dict[str, str]:
     """Add the certificate and the signature; empty fields are left out, as UnionPay never sends any."""
     keys = world.keys.unionpay
     pem = keys.sign.public_bytes(Encoding.PEM).decode().replace("\n", "\r\n")
-    told = {name: value for name, value in fields.items() if value}
-    told = {**told, "version": "5.1.0", "encoding": "UTF-8", "signMethod": "01", "signPubKeyCert": pem}
-    signature = unionpay_sign(keys.sign_key, told)
-    return {**told, "signature": spoil(signature) if "corrupt_signature" in active else signature}
+    message = {name: value for name, value in fields.items() if value}
+    message = {**message, "version": "5.1.0", "encoding": "UTF-8", "signMethod": "01", "signPubKeyCert": pem}
+    signature = unionpay_sign(keys.sign_key, message)
+    return {**message, "signature": spoil(signature) if "corrupt_signature" in active else signature}
 
 
 def write_answer(world: World, fields: Mapping[str, str], *, active: Mapping[str, float]) -> Response:

@@ -143,14 +143,14 @@ def _find(world: World, body: Body) -> Trade | None:
 
 def _described(trade: Trade) -> dict[str, object]:
     overdue = trade.state == "waiting" and trade.expires_at <= now()
-    words = {
+    labels = {
         "waiting": "closed" if overdue else "pending",
         "paid": "succeeded",
         "reversed": "closed",
     }
     return {
         "reference": trade.reference,
-        "status": words.get(trade.state, trade.state),
+        "status": labels.get(trade.state, trade.state),
         "provider_reference": trade.provider_reference,
         "amount": yuan(trade.fen),
         "currency": trade.currency,

@@ -16,9 +16,9 @@ LIFE_SECONDS = 30
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
-def prepare(world: World, asked: Mapping[str, str]) -> dict[str, str]:
+def prepare(world: World, query: Mapping[str, str]) -> dict[str, str]:
     """SHA1 over the content before packing, and the path of the download. Raises ApiError."""
-    day, form = asked.get("bill_date", ""), asked.get("bill_type", "ALL")
+    day, form = query.get("bill_date", ""), query.get("bill_type", "ALL")
     if not _DAY.fullmatch(day) or form not in bill_files.WECHAT_COLUMNS:
         raise ApiError(400, "PARAM_ERROR", "bill_date或bill_type不合法")
     try:
@@ -30,7 +30,7 @@ def prepare(world: World, asked: Mapping[str, str]) -> dict[str, str]:
     content = _content(world, day=day, form=form)
     if not content:
         raise ApiError(400, "NO_STATEMENT_EXIST", "请求的账单文件不存在")
-    what = json.dumps({"day": day, "form": form, "packing": asked.get("tar_type", "")})
+    what = json.dumps({"day": day, "form": form, "packing": query.get("tar_type", "")})
     token = tickets.give(world.store, provider="wechatpay", what=what, seconds=LIFE_SECONDS)
     digest = hashlib.sha1(content, usedforsecurity=False).hexdigest()
     return {"hash_type": "SHA1", "hash_value": digest, "download_url": f"{DOWNLOAD}?token={token}"}
@@ -41,9 +41,9 @@ def download(world: World, token: str) -> Response:
     what = tickets.look(world.store, provider="wechatpay", token=token)
     if what is None:
         raise ApiError(404, "RESOURCE_NOT_EXISTS", "下载地址已失效")
-    asked = json.loads(what)
-    content = _content(world, day=asked["day"], form=asked["form"])
-    packed = gzip.compress(content) if asked["packing"] == "GZIP" else content
+    query = json.loads(what)
+    content = _content(world, day=query["day"], form=query["form"])
+    packed = gzip.compress(content) if query["packing"] == "GZIP" else content
     return Response(200, packed, "application/octet-stream")
 
 

@@ -258,9 +258,9 @@ def _certificates(world: World, request: Request) -> StatusAndBody:
 
 def _tradebill(world: World, request: Request) -> StatusAndBody:
     host = request.headers.get("host", "")
-    told = wechat_bills.prepare(world, read_form(request.query, charset="utf-8"))
+    answer = wechat_bills.prepare(world, read_form(request.query, charset="utf-8"))
     prefix = PREFIX if request.path.startswith(PREFIX) else ""
-    return 200, {**told, "download_url": f"http://{host}{prefix}{told['download_url']}"}
+    return 200, {**answer, "download_url": f"http://{host}{prefix}{answer['download_url']}"}
 
 
 _CALLS: tuple[tuple[str, str, Callable[..., StatusAndBody]], ...] = (

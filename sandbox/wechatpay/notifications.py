@@ -107,18 +107,18 @@ class WechatForm:
 
     def compose(self, delivery: Delivery, active: Mapping[str, float]) -> Call:
         """Signed with the platform public key; during a migration from certificates with either at random."""
-        told = delivery.payload
-        content = _forged_fields(json.loads(told["content"]), active)
+        payload = delivery.payload
+        content = _forged_fields(json.loads(payload["content"]), active)
         plain = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
         message = {
             "id": delivery.event_id,
-            "create_time": told["create_time"],
+            "create_time": payload["create_time"],
             "resource_type": "encrypt-resource",
-            "event_type": told["event_type"],
-            "summary": told["summary"],
+            "event_type": payload["event_type"],
+            "summary": payload["summary"],
             "resource": {
-                "original_type": told["original_type"],
-                **self.encrypt(plain, told["original_type"]),
+                "original_type": payload["original_type"],
+                **self.encrypt(plain, payload["original_type"]),
             },
         }
         body = json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode()

@@ -9,4 +9,4 @@ sys.path.insert(0, _ROOT)
 from scripts import network_guard  # noqa: E402  # the repository is on the path only now
 
 sys.path.remove(_ROOT)
-network_guard.guard_if_asked()
+network_guard.guard_if_enabled()

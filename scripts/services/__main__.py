@@ -15,12 +15,12 @@ def main() -> int:
     parser.add_argument("folder", type=Path)
     for kind in KINDS:
         parser.add_argument(f"--{kind}", type=int, metavar="PORT")
-    asked = vars(parser.parse_args())
+    wanted = vars(parser.parse_args())
     try:
-        if asked["action"] == "down":
-            down(asked["folder"])
+        if wanted["action"] == "down":
+            down(wanted["folder"])
             return 0
-        servers = up(asked["folder"], {kind: asked[kind] for kind in KINDS if asked[kind]})
+        servers = up(wanted["folder"], {kind: wanted[kind] for kind in KINDS if wanted[kind]})
     except ServiceError as error:
         print(error, file=sys.stderr)
         return 1

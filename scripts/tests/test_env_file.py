@@ -24,7 +24,7 @@ def test_private_and_accepted_by_the_settings(tmp_path: Path) -> None:
     assert ring.open(ring.seal("secret", bound_to="here"), bound_to="here") == "secret"
 
 
-def test_a_file_that_is_there_is_left_alone(tmp_path: Path) -> None:
+def test_existing_file_is_kept(tmp_path: Path) -> None:
     path = tmp_path / ".env"
     path.write_text("SECRET_KEY=mine\n")
 

@@ -87,7 +87,7 @@ def test_workers_have_own_redis_db_and_folder() -> None:
     assert environment == {"REDIS_URL": "redis://127.0.0.1:6379/2", "VAR_DIR": "/var/tmp/x/gw1"}
 
 
-def test_a_process_alone_keeps_what_it_was_given() -> None:
+def test_process_alone_keeps_its_environment() -> None:
     environment = {"REDIS_URL": "redis://127.0.0.1:6379"}
 
     set_apart(environment, "")

@@ -37,7 +37,7 @@ def test_redis_comes_back_empty(folder: Path) -> None:
 
 
 @pytest.mark.kill
-def test_postgres_keeps_what_was_committed(folder: Path) -> None:
+def test_postgres_keeps_committed_rows(folder: Path) -> None:
     server = start_postgres(folder / "postgres")
     with psycopg.connect(server.url) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 7 AS number")

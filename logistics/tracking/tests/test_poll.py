@@ -193,11 +193,11 @@ def test_minimum_interval_holds_everywhere(carrier: FakeKuaidi100) -> None:
     parcel = build_shipment()
     counts = Counts()
     first = refresh_now(parcel, counts=counts)
-    asked_at = reload(parcel).last_asked_at
+    polled_at = reload(parcel).last_poll_at
 
-    assert asked_at is not None
-    assert first == Refresh("refreshed", asked_at + timedelta(hours=1))
-    assert refresh_now(parcel, counts=counts) == Refresh("too_soon", asked_at + timedelta(hours=1))
+    assert polled_at is not None
+    assert first == Refresh("refreshed", polled_at + timedelta(hours=1))
+    assert refresh_now(parcel, counts=counts) == Refresh("too_soon", polled_at + timedelta(hours=1))
 
     Shipment.objects.update(next_check_at=timezone.now())
 
@@ -205,7 +205,7 @@ def test_minimum_interval_holds_everywhere(carrier: FakeKuaidi100) -> None:
     assert poll_soon([reload(parcel)]) == 0
     assert counts == Counts(asked=1, answered=1, new_events=1, too_soon=1)
 
-    Shipment.objects.update(last_asked_at=timezone.now() - timedelta(hours=1))
+    Shipment.objects.update(last_poll_at=timezone.now() - timedelta(hours=1))
 
     assert poll_tracking() == Counts(asked=1, answered=1)
     assert len(carrier.queries) == 2
@@ -216,7 +216,7 @@ def test_poll_soon_only_makes_the_parcel_due(carrier: FakeKuaidi100) -> None:
     build_account(carrier.url, floor=3600)
     parcel = build_shipment()
     later = timezone.now() + timedelta(hours=1)
-    Shipment.objects.update(next_check_at=later, last_asked_at=timezone.now() - timedelta(hours=2))
+    Shipment.objects.update(next_check_at=later, last_poll_at=timezone.now() - timedelta(hours=2))
 
     assert poll_soon([reload(parcel)]) == 1
     assert carrier.queries == []

@@ -32,7 +32,7 @@ SMTP = "django.core.mail.backends.smtp.EmailBackend"
 LOCAL = "django.core.mail.backends.locmem.EmailBackend"
 
 
-def asked(*names: str) -> SettlementRequest:
+def proposed(*names: str) -> SettlementRequest:
     """A proposal of Li that waits, with its mails to these people in the queue."""
     order, account = unpaid()
     for name in names:
@@ -121,14 +121,14 @@ class Watching(EmailBackend):
 def test_no_transaction_is_open_while_sending(settings: Any) -> None:
     settings.EMAIL_BACKEND = f"{Watching.__module__}.{Watching.__qualname__}"
     Watching.seen.clear()
-    asked("wang", "adam")
+    proposed("wang", "adam")
     assert Watching.seen == [], "the relay speaks to nobody"
     assert send_staff_mail() == 2
     assert Watching.seen == [False] * 4, "opened once, two mails, closed"
 
 
 def test_one_connection_takes_them_all(mail_server: type[MailServer]) -> None:
-    asked("adam", "wang", "zhao")
+    proposed("adam", "wang", "zhao")
     assert send_staff_mail() == 3
     assert (mail_server.calls, sorted(mail_server.taken)) == (
         1,
@@ -141,7 +141,7 @@ def test_one_connection_takes_them_all(mail_server: type[MailServer]) -> None:
 
 
 def test_failing_server_is_tried_once_per_batch(no_mail_server: None, settings: Any) -> None:
-    asked("adam", "wang", "zhao")
+    proposed("adam", "wang", "zhao")
     assert send_staff_mail() == 0
     assert minutes() == [1, 1, 1]
     assert list(StaffMail.objects.values_list("last_error", "attempts", "leased_until")) == [
@@ -155,7 +155,7 @@ def test_failing_server_is_tried_once_per_batch(no_mail_server: None, settings: 
 
 
 def test_the_pause_grows_to_a_quarter_of_an_hour(no_mail_server: None) -> None:
-    asked("adam", "wang")
+    proposed("adam", "wang")
     waits = []
     for _again in range(6):
         due()
@@ -165,7 +165,7 @@ def test_the_pause_grows_to_a_quarter_of_an_hour(no_mail_server: None) -> None:
 
 
 def test_missing_recipient_fails_alone(mail_server: type[MailServer]) -> None:
-    asked("adam", "gone-eve", "zhao")
+    proposed("adam", "gone-eve", "zhao")
     for _again in range(3):
         send_staff_mail()
         due()
@@ -176,7 +176,7 @@ def test_missing_recipient_fails_alone(mail_server: type[MailServer]) -> None:
 
 
 def test_invalid_address_fails_alone() -> None:
-    asked("adam", "wang")
+    proposed("adam", "wang")
     StaffMail.objects.filter(address="adam@shop.test").update(address="adam\n@shop.test")
     assert send_staff_mail() == 1
     assert [message.to for message in mail.outbox] == [["wang@shop.test"]]
@@ -184,7 +184,7 @@ def test_invalid_address_fails_alone() -> None:
 
 
 def test_given_up_after_a_day_with_its_error(mail_server: type[MailServer]) -> None:
-    asked("gone")
+    proposed("gone")
     send_staff_mail()
     StaffMail.objects.update(created_at=timezone.now() - GIVE_UP_AFTER - timedelta(seconds=1))
     due()
@@ -194,15 +194,15 @@ def test_given_up_after_a_day_with_its_error(mail_server: type[MailServer]) -> N
     assert "no such mailbox" in row.last_error
 
 
-def test_however_late_each_is_tried_once() -> None:
+def test_late_mail_is_tried_once() -> None:
     """The workers stood still for two days; what still waits is still worth a mail."""
-    asked("adam")
+    proposed("adam")
     StaffMail.objects.update(created_at=timezone.now() - timedelta(days=2))
     assert send_staff_mail() == 1
 
 
 def test_mail_of_a_decided_request_is_dropped() -> None:
-    request = asked("adam")
+    request = proposed("adam")
     withdraw(SETTLEMENT, request.pk, user=request.proposer, note="x")
     assert (send_staff_mail(), mail.outbox) == (0, [])
     row = StaffMail.objects.get()
@@ -210,7 +210,7 @@ def test_mail_of_a_decided_request_is_dropped() -> None:
 
 
 def test_next_worker_sends_after_a_dead_one() -> None:
-    asked("adam")
+    proposed("adam")
     assert len(claims.claim(StaffMail, limit=1)) == 1, "and then its process was killed"
     assert send_staff_mail() == 0, "the lease of the dead still holds"
     StaffMail.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
@@ -218,7 +218,7 @@ def test_next_worker_sends_after_a_dead_one() -> None:
 
 
 def test_a_run_has_an_end() -> None:
-    request = asked()
+    request = proposed()
     StaffMail.objects.bulk_create(
         StaffMail(
             event="settlement.proposed",
@@ -232,8 +232,8 @@ def test_a_run_has_an_end() -> None:
     assert (send_staff_mail(), send_staff_mail()) == (MOST_IN_A_RUN, 1)
 
 
-def test_what_is_done_is_forgotten_after_days() -> None:
-    asked("adam", "wang")
+def test_sent_mail_is_deleted_after_some_days() -> None:
+    proposed("adam", "wang")
     send_staff_mail()
     old = StaffMail.objects.order_by("pk").last()
     assert old is not None
@@ -260,7 +260,7 @@ class Overtaken(EmailBackend):
 def test_expired_lease_leaves_row_to_new_owner(settings: Any) -> None:
     settings.EMAIL_BACKEND = f"{Overtaken.__module__}.{Overtaken.__qualname__}"
     Overtaken.calls = 0
-    asked("adam")
+    proposed("adam")
     send_staff_mail()
     assert len(mail.outbox) == 2, "better twice than never"
     row = StaffMail.objects.get()
@@ -268,7 +268,7 @@ def test_expired_lease_leaves_row_to_new_owner(settings: Any) -> None:
 
 
 def test_failure_leaves_rows_leased_by_another(no_mail_server: None) -> None:
-    asked("adam", "wang")
+    proposed("adam", "wang")
     [held] = claims.claim(StaffMail, limit=1)
     send_staff_mail()
     mine, other = StaffMail.objects.order_by("pk")
@@ -279,7 +279,7 @@ def test_failure_leaves_rows_leased_by_another(no_mail_server: None) -> None:
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
 def test_two_senders_at_once_send_each_mail_once(mail_server: type[MailServer]) -> None:
-    request = asked()
+    request = proposed()
     names = [f"n{number}@shop.test" for number in range(20)]
     StaffMail.objects.bulk_create(
         StaffMail(event="settlement.proposed", subject_id=request.pk, address=name, subject="s", body="b")

@@ -12,7 +12,7 @@ from django.core.mail.backends.smtp import EmailBackend
 from django.utils import timezone
 
 from orders.approvals.mail import send_staff_mail
-from orders.approvals.notify import tell_approvers
+from orders.approvals.notify import mail_approvers
 from orders.approvals.workflow import withdraw
 from orders.models import StaffMail
 from orders.tests.builders import build_order
@@ -40,9 +40,9 @@ def test_only_approvers_are_notified(settings: Any) -> None:
     silent = person("silent")
     silent.email = ""
     silent.save()
-    gone = person("gone")
-    gone.is_active = False
-    gone.save()
+    inactive = person("gone")
+    inactive.is_active = False
+    inactive.save()
     request = settle.propose(wish_for(order, account), user=li)
     relay.run_relay()
     assert send_staff_mail() == 2
@@ -91,9 +91,9 @@ def test_repeated_handler_queues_each_mail_once() -> None:
         person(name)
     request = settle.propose(wish_for(order, account), user=person("li"))
     event = Delivered(1, "settlement.proposed", request.pk, timezone.now(), {})
-    assert list(tell_approvers(SETTLEMENT, [event, event])) == [None, None]
+    assert list(mail_approvers(SETTLEMENT, [event, event])) == [None, None]
     assert send_staff_mail() == 2
-    tell_approvers(SETTLEMENT, [event])
+    mail_approvers(SETTLEMENT, [event])
     assert (send_staff_mail(), len(mail.outbox), StaffMail.objects.count()) == (0, 2, 2)
 
 
@@ -102,17 +102,17 @@ def test_queries_do_not_grow_with_recipients(django_assert_num_queries: Any) -> 
     for name in ("wang", "adam", "zhao"):
         person(name)
     li = person("li")
-    asked = [
+    requests = [
         settle.propose(
             wish_for(build_order(merchant=account.merchant), account, provider_reference=f"BANK0000{n}"),
             user=li,
         )
         for n in range(3)
     ]
-    events = [Delivered(r.pk, "settlement.proposed", r.pk, timezone.now(), {}) for r in asked]
+    events = [Delivered(r.pk, "settlement.proposed", r.pk, timezone.now(), {}) for r in requests]
     for batch in (events[:1], events):
         with django_assert_num_queries(3):  # proposals, people, rows
-            tell_approvers(SETTLEMENT, batch)
+            mail_approvers(SETTLEMENT, batch)
     assert StaffMail.objects.count() == 9
 
 
@@ -124,7 +124,7 @@ def test_queries_do_not_grow_with_recipients(django_assert_num_queries: Any) -> 
         ("smtps://u:p@mail.test:4465/", ("mail.test", 4465, "u", "p", False, True)),
     ],
 )
-def test_one_address_says_where_mail_goes(address: str, expected: tuple[Any, ...]) -> None:
+def test_address_gives_the_mail_settings(address: str, expected: tuple[Any, ...]) -> None:
     names = ("HOST", "PORT", "HOST_USER", "HOST_PASSWORD", "USE_TLS", "USE_SSL")
     found = mail_settings(address, folder=Path("mail"))
     assert tuple(found[f"EMAIL_{name}"] for name in names) == expected

@@ -67,7 +67,7 @@ def test_log_in_of_a_second_person_ends_it() -> None:
     assert Merchant.objects.get().late_payments == "ask"
 
 
-def test_it_never_comes_back() -> None:
+def test_ended_latch_stays_ended() -> None:
     root, finance = first_administrator(), person("fin")
     log_in(finance)
     assert SetupEnd.objects.get().ended_by == "fin"

@@ -78,7 +78,7 @@ def test_intact_history_verifies_and_is_sealed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sql", "words"),
+    ("sql", "message"),
     [
         ("UPDATE orders_orderevent SET trigger = 'manual' WHERE seq = 2", "was altered"),
         ("DELETE FROM orders_orderevent WHERE seq = 2", "chain is broken"),
@@ -87,12 +87,12 @@ def test_intact_history_verifies_and_is_sealed() -> None:
         ("UPDATE orders_historyseal SET lines = 2", "seal"),
     ],
 )
-def test_changed_rows_are_found(sql: str, words: str) -> None:
+def test_changed_rows_are_found(sql: str, message: str) -> None:
     build_order_in("shipped")
     seals.seal_history()
     verify_history()
     run_past_triggers(sql)
-    with pytest.raises(Broken, match=words):
+    with pytest.raises(Broken, match=message):
         verify_history()
 
 

@@ -43,7 +43,7 @@ def _token() -> str:
 
 
 @pytest.mark.parametrize(("path", "method", "mode"), CASES)
-def test_the_api_does_what_its_schema_says(path: str, method: str, mode: GenerationMode) -> None:
+def test_responses_match_the_schema(path: str, method: str, mode: GenerationMode) -> None:
     assert hooks.keep_to_the_rules
     headers = {"Authorization": f"Bearer {_token()}", "Host": "127.0.0.1"}
 

@@ -135,7 +135,7 @@ class ConfirmedActionsMixin:
         form = action.form(given, initial=dict(action.initial(row)))
         if request.method == "POST" and form.is_valid():
             return self._do(request, row, action, form.cleaned_data)
-        return self._ask(request, row, action, form)
+        return self._confirm(request, row, action, form)
 
     def _visible_row(self, request: HttpRequest, object_id: int) -> models.Model:
         if not self.has_view_permission(request):  # type: ignore[attr-defined]
@@ -149,11 +149,11 @@ class ConfirmedActionsMixin:
         self, request: HttpRequest, row: models.Model, action: Confirmed, data: Mapping[str, Any]
     ) -> HttpResponse:
         try:
-            told = action.run(request, row, data)
+            text = action.run(request, row, data)
         except DomainError as refused:
             messages.error(request, refused.message)
         else:
-            messages.success(request, str(told))
+            messages.success(request, str(text))
             log_action(request, row, f"{action.code}: {data.get('reason', '')}".rstrip(": "))
         return HttpResponseRedirect(self.after_action(row))
 
@@ -164,7 +164,7 @@ class ConfirmedActionsMixin:
     def after_action(self, row: models.Model) -> str:
         return reverse(f"{self.admin_site.name}:{self._url_stem}_change", args=[row.pk])
 
-    def _ask(
+    def _confirm(
         self, request: HttpRequest, row: models.Model, action: Confirmed, form: forms.Form
     ) -> HttpResponse:
         context = {

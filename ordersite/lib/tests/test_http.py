@@ -115,8 +115,8 @@ def test_broken_connection_has_unknown_outcome() -> None:
 class RudeServer:
     """Takes one connection, says its words, and hangs up."""
 
-    def __init__(self, words: bytes) -> None:
-        self._words = words
+    def __init__(self, response: bytes) -> None:
+        self._response = response
         self._listener = socket.create_server(("127.0.0.1", 0))
 
     def __enter__(self) -> int:
@@ -126,7 +126,7 @@ class RudeServer:
     def _serve(self) -> None:
         connection, _address = self._listener.accept()
         connection.recv(65536)
-        connection.sendall(self._words)
+        connection.sendall(self._response)
         connection.close()
 
     def __exit__(self, *_args: object) -> None:
@@ -172,7 +172,7 @@ def test_other_addresses_are_refused_unsent(url: str) -> None:
         ("file://127.0.0.1/", False, False),
     ],
 )
-def test_where_an_address_leads(url: str, loopback: bool, private: bool) -> None:
+def test_address_on_this_machine_or_network(url: str, loopback: bool, private: bool) -> None:
     assert (is_loopback(url), is_private_enough(url)) == (loopback, private)
 
 

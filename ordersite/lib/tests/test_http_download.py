@@ -44,9 +44,9 @@ def test_a_file_arrives_whole_and_private(server: HTTPServer, tmp_path: Path) ->
 
 def test_a_large_file_takes_little_memory(tmp_path: Path) -> None:
     size = 20_000_000
-    words = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + b"x" * size
+    response = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + b"x" * size
     target = tmp_path / "bill.csv"
-    with RudeServer(words) as port:
+    with RudeServer(response) as port:
         tracemalloc.start()
         Gateway().download(f"http://127.0.0.1:{port}/", headers={}, target=target, max_bytes=ROOM)
         _now, most = tracemalloc.get_traced_memory()
@@ -116,7 +116,7 @@ def test_a_compressed_transfer_leaves_nothing(server: HTTPServer, tmp_path: Path
     assert (code, list(tmp_path.iterdir())) == ("provider_answer_compressed", [])
 
 
-def test_a_disk_that_does_not_take_it_is_said(server: HTTPServer, tmp_path: Path) -> None:
+def test_unwritable_target_is_an_error(server: HTTPServer, tmp_path: Path) -> None:
     server.expect_request("/bill").respond_with_data(b"a")
     with pytest.raises(FileNotFoundError):
         Gateway().download(

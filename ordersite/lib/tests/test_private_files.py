@@ -45,7 +45,7 @@ def left(settings: Any) -> list[Path]:
         (archive("[Content_Types].xml", "xl/workbook.xml"), "xlsx"),
     ],
 )
-def test_content_says_what_a_file_is(content: bytes, kind: str) -> None:
+def test_kind_is_read_from_the_content(content: bytes, kind: str) -> None:
     name = keep(content)
     assert name.endswith(f".{kind}")
     with private.open(name) as kept:
@@ -70,7 +70,7 @@ def test_only_the_owner_may_read_it(settings: Any) -> None:
         (b"<svg onload=1>\x00", "file_kind_refused"),
     ],
 )
-def test_what_is_refused_leaves_nothing_behind(settings: Any, content: bytes, code: str) -> None:
+def test_refused_file_leaves_nothing(settings: Any, content: bytes, code: str) -> None:
     with pytest.raises(DomainError) as refused:
         keep(content)
     assert refused.value.code == code

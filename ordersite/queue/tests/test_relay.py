@@ -46,7 +46,7 @@ def test_each_handler_gets_each_event_once() -> None:
     assert relay.run({"thing.happened": {"one": one, "two": two}}) == 0
 
 
-def test_a_poison_event_stops_nobody_else() -> None:
+def test_poison_event_stops_no_other() -> None:
     handler = Recorder(poison=57)
     publish(*range(1, 101))
     assert relay.run({"thing.happened": {"one": handler}}) == 99

@@ -22,7 +22,7 @@ class Trade:
     """What the bank knows of one reference. `paid` is what the buyer gave, whatever was asked for."""
 
     reference: str
-    asked: Decimal
+    price: Decimal
     number: str
     paid: Decimal | None = None
     is_closed: bool = False
@@ -44,7 +44,7 @@ class Bank:
 
     def __init__(self) -> None:
         self.trades: dict[str, Trade] = {}
-        self.notices: list[dict[str, object]] = []
+        self.notifications: list[dict[str, object]] = []
         self.is_down = False
         self.loses_answers = False
 
@@ -52,43 +52,43 @@ class Bank:
         """One call of the shop. Down: nothing happens. Losing answers: it happens, and the shop does not hear of it."""
         if self.is_down:
             return Response("down", 503)
-        said = request.get_json()
-        answer = getattr(self, f"_{request.path.rpartition('/')[2]}")(said)
+        fields = request.get_json()
+        answer = getattr(self, f"_{request.path.rpartition('/')[2]}")(fields)
         if self.loses_answers:
             return Response("lost", 500)
         return Response(json.dumps(answer), content_type="application/json")
 
-    def _pay(self, said: dict[str, str]) -> dict[str, str]:
-        reference = said["reference"]
+    def _pay(self, fields: dict[str, str]) -> dict[str, str]:
+        reference = fields["reference"]
         if reference not in self.trades:
-            self.trades[reference] = Trade(reference, Decimal(said["amount"]), f"t{secrets.token_hex(8)}")
+            self.trades[reference] = Trade(reference, Decimal(fields["amount"]), f"t{secrets.token_hex(8)}")
         return {"pay_url": f"http://127.0.0.1/pay/{reference}"}
 
-    def _query(self, said: dict[str, str]) -> dict[str, str]:
-        trade = self.trades.get(said["reference"])
+    def _query(self, fields: dict[str, str]) -> dict[str, str]:
+        trade = self.trades.get(fields["reference"])
         if trade is None:
-            return {"reference": said["reference"], "status": "not_found"}
+            return {"reference": fields["reference"], "status": "not_found"}
         return {
             "reference": trade.reference,
             "status": trade.status,
             "provider_reference": trade.number if trade.paid is not None else "",
-            "amount": str(trade.asked if trade.paid is None else trade.paid),
+            "amount": str(trade.price if trade.paid is None else trade.paid),
             "currency": "CNY",
             "refunded_amount": str(trade.refunded),
         }
 
-    def _close(self, said: dict[str, str]) -> dict[str, str]:
-        trade = self.trades.get(said["reference"])
+    def _close(self, fields: dict[str, str]) -> dict[str, str]:
+        trade = self.trades.get(fields["reference"])
         if trade is not None and trade.paid is None:
             trade.is_closed = True
-        return self._query(said)
+        return self._query(fields)
 
-    def _refund(self, said: dict[str, str]) -> dict[str, str]:
-        trade, number = self.trades[said["reference"]], said["refund_reference"]
-        amount = Decimal(said["amount"])
+    def _refund(self, fields: dict[str, str]) -> dict[str, str]:
+        trade, number = self.trades[fields["reference"]], fields["refund_reference"]
+        amount = Decimal(fields["amount"])
         if number not in trade.refunds:
             if trade.paid is None or trade.refunded + amount > trade.paid:
-                return {"status": "failed", "refund_reference": number, "amount": said["amount"]}
+                return {"status": "failed", "refund_reference": number, "amount": fields["amount"]}
             self._give_back(trade, number, amount)
         return {
             "status": "succeeded",
@@ -107,7 +107,7 @@ class Bank:
         """The buyer had the page open: the money arrives although the bank had said «closed»."""
         trade = self.trades[reference]
         if trade.paid is None:
-            trade.paid = trade.asked
+            trade.paid = trade.price
             self._owe("payment.succeeded", trade, amount=str(trade.paid))
 
     def give_back(self, reference: str, amount: Decimal) -> None:
@@ -127,19 +127,21 @@ class Bank:
             "currency": "CNY",
             "paid_at": now,
         }
-        self.notices.append(
+        self.notifications.append(
             {"id": f"msg_{secrets.token_hex(8)}", "type": kind, "at": now, "data": {**data, **facts}}
         )
 
 
-def signed(notice: dict[str, object], secret: str = SECRET) -> tuple[bytes, dict[str, str]]:
+def signed(notification: dict[str, object], secret: str = SECRET) -> tuple[bytes, dict[str, str]]:
     """Body and headers of one delivery of a notice, signed now."""
-    body = json.dumps({"type": notice["type"], "timestamp": notice["at"], "data": notice["data"]}).encode()
+    body = json.dumps(
+        {"type": notification["type"], "timestamp": notification["at"], "data": notification["data"]}
+    ).encode()
     stamp = str(int(time.time()))
-    text = f"{notice['id']}.{stamp}.".encode() + body
+    text = f"{notification['id']}.{stamp}.".encode() + body
     mac = base64.b64encode(hmac.new(base64.b64decode(secret), text, hashlib.sha256).digest()).decode()
     return body, {
-        "webhook-id": str(notice["id"]),
+        "webhook-id": str(notification["id"]),
         "webhook-timestamp": stamp,
         "webhook-signature": f"v1,{mac}",
     }

@@ -62,7 +62,7 @@ class People:
             user.groups.add(Group.objects.get(name="finance"))
         return User.objects.get(pk=user.pk)
 
-    def ask_back(self, payment: Payment, part: int, *, death: int | None) -> None:
+    def request_refund(self, payment: Payment, part: int, *, death: int | None) -> None:
         amount = max((payment.amount * part / 100).quantize(Decimal("0.01")), Decimal("0.01"))
         self.world.ours(
             lambda: refunds.request_refund(payment.pk, amount, actor_user=self.anna, reason="少发一件"),

@@ -83,7 +83,7 @@ class Stories(RuleBasedStateMachine):
     @rule(index=INDEX, change=st.sampled_from([0, 0, 0, 0, 0, -1, 1]))
     def pay(self, index: int, change: int) -> None:
         trade = list(self.world.bank.trades.values())[index % len(self.world.bank.trades)]
-        amount = trade.asked + Decimal(change) / 100
+        amount = trade.price + Decimal(change) / 100
         if amount > 0:
             self.world.bank.take(trade.reference, amount)
 
@@ -109,11 +109,11 @@ class Stories(RuleBasedStateMachine):
     @rule(index=INDEX, death=DEATH)
     def look_at_the_page(self, index: int, death: int | None) -> None:
         if payments := self.world.payments():
-            self.world.ask(payments[index % len(payments)], death=death)
+            self.world.query(payments[index % len(payments)], death=death)
 
     # the bank
 
-    @precondition(lambda self: self.world.bank.notices)
+    @precondition(lambda self: self.world.bank.notifications)
     @rule(index=INDEX, times=st.integers(1, 3), death=DEATH)
     def notify(self, index: int, times: int, death: int | None) -> None:
         for _time in range(times):
@@ -124,7 +124,7 @@ class Stories(RuleBasedStateMachine):
         self.world.bank.is_down, self.world.bank.loses_answers = mood == "down", mood == "loses"
 
     @rule(index=INDEX, part=st.integers(1, 100))
-    def give_back_unasked(self, index: int, part: int) -> None:
+    def refund_at_bank(self, index: int, part: int) -> None:
         paid = [trade for trade in self.world.bank.trades.values() if trade.status == "succeeded"]
         if paid:
             trade = paid[index % len(paid)]
@@ -151,7 +151,7 @@ class Stories(RuleBasedStateMachine):
         self.world.finish_closing(death=death)
 
     @rule(index=INDEX, death=DEATH)
-    def ask_and_close(self, index: int, death: int | None) -> None:
+    def query_and_close(self, index: int, death: int | None) -> None:
         wanted = [payment for payment in self.world.payments() if payment.close_wanted_at]
         if wanted:
             self.world.close_at_bank(wanted[index % len(wanted)], death=death)
@@ -172,9 +172,9 @@ class Stories(RuleBasedStateMachine):
         self.world.ship(self.world.order(index), death=death)
 
     @rule(index=INDEX, part=st.integers(1, 100), death=DEATH)
-    def ask_back(self, index: int, part: int, death: int | None) -> None:
+    def request_refund(self, index: int, part: int, death: int | None) -> None:
         if payments := self.world.payments():
-            self.people.ask_back(payments[index % len(payments)], part, death=death)
+            self.people.request_refund(payments[index % len(payments)], part, death=death)
 
     @rule(death=DEATH)
     def decide_refunds(self, death: int | None) -> None:

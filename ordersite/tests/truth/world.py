@@ -80,10 +80,10 @@ class World:
 
     def deliver(self, index: int, *, death: int | None = None) -> None:
         """One delivery of a notice to the address of its payment's account; the notice stays owed."""
-        notice = self.bank.notices[index % len(self.bank.notices)]
-        reference = notice["data"]["reference"]  # type: ignore[index]
+        notification = self.bank.notifications[index % len(self.bank.notifications)]
+        reference = notification["data"]["reference"]  # type: ignore[index]
         slug = Payment.objects.values_list("account__slug", flat=True).get(reference=reference)
-        body, headers = signed(notice)
+        body, headers = signed(notification)
 
         def post() -> None:
             path = f"/notify/webhook/{slug}/"
@@ -108,7 +108,7 @@ class World:
         """Accounts that rest after failures are called again."""
         PaymentAccount.objects.update(next_call_at=None, failures_in_a_row=0)
 
-    def ask(self, payment: Payment, *, death: int | None = None) -> None:
+    def query(self, payment: Payment, *, death: int | None = None) -> None:
         """The buyer has come back from the cashier and looks at the page."""
         self.ours(lambda: poll.query_now(payment), death=death)
 
@@ -135,7 +135,7 @@ class World:
         """Everybody is up again and everything owed is said; the workers run until nothing is left to do."""
         self.bank.is_down = self.bank.loses_answers = False
         self.forgive()
-        for index in range(len(self.bank.notices)):
+        for index in range(len(self.bank.notifications)):
             self.deliver(index)
         for _round in range(4):
             self.wait(15)
@@ -144,7 +144,7 @@ class World:
             for payment in self.payments():
                 if payment.is_undecided:
                     self.wait(0.1)
-                    (self.close_at_bank if payment.close_wanted_at else self.ask)(payment)
+                    (self.close_at_bank if payment.close_wanted_at else self.query)(payment)
             self.finish_closing()
             if not PaymentNotification.objects.filter(done_at__isnull=True).exists():
                 break

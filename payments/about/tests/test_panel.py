@@ -102,7 +102,7 @@ def test_open_cases_first_and_the_wait() -> None:
     assert facts["closing"] == "is being closed at the provider: 1 in the queue, about 1 s"
 
 
-def test_panel_of_an_order_nobody_tried_to_pay() -> None:
+def test_panel_without_attempts() -> None:
     with translation.override("en"):
         panel = about.panel(build_order())
     assert (list(panel.items), panel.empty) == ([], "Nobody has tried to pay yet.")
@@ -122,7 +122,7 @@ def test_explain_a_paid_order() -> None:
     ]
 
 
-def test_explain_an_order_nobody_tried_to_pay() -> None:
+def test_explain_without_attempts() -> None:
     assert states(build_order()) == [("payment_attempt", "waiting", "no_attempt")]
 
 

@@ -87,4 +87,4 @@ def test_genuine_notifications_stay_accepted() -> None:
         later = during(url, [old, new, by_old, by_new], lambda: None)
     assert len(seen) > 20
     assert set(seen) == set(later) == {204}
-    assert not PaymentNotification.objects.filter(verdict="rejected").exists()
+    assert not PaymentNotification.objects.filter(check_result="rejected").exists()

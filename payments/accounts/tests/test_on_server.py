@@ -40,7 +40,7 @@ def test_command_acts_at_once_and_is_audited(tmp_path: Path) -> None:
     )  # fmt: skip
 
 
-def test_those_who_may_approve_get_mail(tmp_path: Path) -> None:
+def test_approvers_get_mail(tmp_path: Path) -> None:
     build_merchant()
     for name, role in (("fin", "finance"), ("sup", "supervisor"), ("ops", "operations"), ("agent", "agent")):
         person(name, role)
@@ -53,7 +53,7 @@ def test_those_who_may_approve_get_mail(tmp_path: Path) -> None:
     assert "secret" in mails[0].body
 
 
-def test_the_same_file_again_says_nothing(tmp_path: Path) -> None:
+def test_same_file_again_is_not_audited(tmp_path: Path) -> None:
     build_merchant()
     person("fin")
     set_account(tmp_path, NEW)

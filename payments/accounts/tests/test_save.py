@@ -75,7 +75,7 @@ def test_second_write_changes_keys_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("provider", "values", "words"),
+    ("provider", "values", "message"),
     [
         ("alipay", {}, "missing"),
         ("alipay", "{", "account.json"),
@@ -89,13 +89,13 @@ def test_second_write_changes_keys_at_once() -> None:
     ],
 )
 def test_bad_file_is_refused_in_one_line(
-    tmp_path: Path, provider: str, values: Any, words: str, settings: Any
+    tmp_path: Path, provider: str, values: Any, message: str, settings: Any
 ) -> None:
     settings.LANGUAGE_CODE = "en"
     build_merchant()
     with pytest.raises(CommandError) as refused:
         set_account(provider, "shop-1", file_of(tmp_path, values))
-    assert words in str(refused.value)
+    assert message in str(refused.value)
     assert "\n" not in str(refused.value)
     assert not PaymentAccount.objects.exists()
 

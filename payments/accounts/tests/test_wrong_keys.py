@@ -35,7 +35,7 @@ class Mistake:
 
     provider: str
     changes: Mapping[str, Any]
-    words: str
+    message: str
 
 
 def values_of(keys: AccountKeys) -> dict[str, Any]:
@@ -118,20 +118,20 @@ def text_of(answer: Any) -> str:
 
 
 @each_mistake
-def test_the_command_says_it(mistake: Mistake, tmp_path: Path) -> None:
+def test_command_names_the_mistake(mistake: Mistake, tmp_path: Path) -> None:
     path = tmp_path / "account.json"
     path.write_text(json.dumps({**GOOD[mistake.provider](), **mistake.changes}), encoding="utf-8")
     with pytest.raises(CommandError) as refused:
         call_command(
             "set_payment_account", mistake.provider, "shop-1", "--merchant", "demo", "--from-json", str(path)
         )
-    assert mistake.words in str(refused.value)
+    assert mistake.message in str(refused.value)
     assert "BEGIN" not in str(refused.value)
     assert not PaymentAccount.objects.exists()
 
 
 @each_mistake
-def test_the_form_of_a_new_account_says_it(mistake: Mistake, operator: Client) -> None:
+def test_form_of_a_new_account_names_the_mistake(mistake: Mistake, operator: Client) -> None:
     keys = json.dumps({**GOOD[mistake.provider](), **mistake.changes})
     merchant = build_merchant()
     form = {
@@ -142,7 +142,7 @@ def test_the_form_of_a_new_account_says_it(mistake: Mistake, operator: Client) -
         "reason": "开通",
     }
     answer = operator.post("/admin/payments/paymentaccount/add/", form)
-    assert (answer.status_code, mistake.words in text_of(answer)) == (200, True)
+    assert (answer.status_code, mistake.message in text_of(answer)) == (200, True)
     assert not PaymentAccount.objects.exists()
 
 
@@ -158,7 +158,7 @@ def test_form_names_mistake_and_keeps_old_keys(mistake: Mistake, operator: Clien
         for name, value in mistake.changes.items()
     }
     answer = operator.post(address, {"keys": json.dumps(changes), "reason": "轮换"}, follow=True)
-    assert mistake.words in text_of(answer)
+    assert mistake.message in text_of(answer)
     now = PaymentAccount.objects.get()
     assert (now.config, now.sealed_secrets) == (account.config, account.sealed_secrets)
 

@@ -52,7 +52,7 @@ def two_calls() -> tuple[Payment, Payment]:
     return paid, other
 
 
-def test_what_staff_know_leads_to_the_row(staff: Client) -> None:
+def test_each_filter_finds_its_rows(staff: Client) -> None:
     paid, _other = two_calls()
     first, second = PaymentNotification.objects.order_by("pk").values_list("pk", flat=True)
     now = timezone.localtime()

@@ -77,7 +77,7 @@ def test_a_single_operator_never_sees_refuse(propose: Propose) -> None:
 
 @KINDS
 @pytest.mark.parametrize(("code", "status"), [("approve", "approved"), ("withdraw", "withdrawn")])
-def test_what_a_single_operator_sees_works(propose: Propose, code: str, status: str) -> None:
+def test_each_button_of_a_single_operator_works(propose: Propose, code: str, status: str) -> None:
     li = person("li")
     request = proposed_alone(propose, li, minutes_ago=31)
 

@@ -12,7 +12,7 @@ from orders.models import Order, OrderStatus
 from orders.tests.builders import build_order_in
 from payments.models import Payment, PaymentStatus
 from payments.tests.builders import build_payment, build_webhook
-from payments.tests.fake_provider import answer_with, askable, serving
+from payments.tests.fake_provider import answer_with, pollable, serving
 from payments.tests.steps import fresh, long_ago
 from sandbox.tests.nobody import nobody
 
@@ -25,9 +25,9 @@ def provider() -> Iterator[HTTPServer]:
         yield server
 
 
-def test_confirms_and_then_says_paid(provider: HTTPServer) -> None:
+def test_return_queries_and_then_shows_paid(provider: HTTPServer) -> None:
     answer_with(provider, "pending")
-    payment = build_payment(askable(provider))
+    payment = build_payment(pollable(provider))
     page = Client().get(f"/pay/return/{payment.reference}/")
     assert page.status_code == 200
     text = page.content.decode()
@@ -38,7 +38,7 @@ def test_confirms_and_then_says_paid(provider: HTTPServer) -> None:
 
     provider.clear()
     answer_with(provider, "succeeded")
-    Payment.objects.update(last_asked_at=long_ago(seconds=4))
+    Payment.objects.update(last_query_at=long_ago(seconds=4))
     assert Client().get(f"/pay/return/{payment.reference}/state/").json() == {"state": "paid"}
     page = Client().get(f"/pay/return/{payment.reference}/")
     assert 'data-state="paid"' in page.content.decode()
@@ -48,7 +48,7 @@ def test_confirms_and_then_says_paid(provider: HTTPServer) -> None:
 
 def test_query_string_is_not_trusted(provider: HTTPServer) -> None:
     answer_with(provider, "pending")
-    payment = build_payment(askable(provider))
+    payment = build_payment(pollable(provider))
     query_string = (
         f"trade_status=TRADE_SUCCESS&out_trade_no={payment.reference}&total_amount=199.00&state=paid"
     )
@@ -69,7 +69,7 @@ def test_page_stands_while_the_provider_is_down() -> None:
     ("status", "state"), [("closed", "closed"), ("paid", "paid"), ("refunded", "refunded")]
 )
 def test_decided_attempt_is_not_queried(provider: HTTPServer, status: str, state: str) -> None:
-    payment = build_payment(askable(provider), status=status)
+    payment = build_payment(pollable(provider), status=status)
     assert Client().get(f"/pay/return/{payment.reference}/state/").json() == {"state": state}
     assert provider.log == []
 

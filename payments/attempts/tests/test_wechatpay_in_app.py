@@ -65,12 +65,12 @@ def untouched(order: Order) -> bool:
 def test_buyer_gets_signed_parameters_and_pays(box: Running) -> None:
     client, order, account = api_client(), order_of(OPENID), boxed_account(box)
     answer = begin(client, order, account)
-    said = answer.json()
+    body = answer.json()
     payment = Payment.objects.get()
     assert answer.status_code == 201
-    assert sorted(said) == ["amount", "app_params", "provider", "reference", "status"]
-    assert (said["reference"], said["status"]) == (payment.reference, "open")
-    params = said["app_params"]
+    assert sorted(body) == ["amount", "app_params", "provider", "reference", "status"]
+    assert (body["reference"], body["status"]) == (payment.reference, "open")
+    params = body["app_params"]
     assert sorted(params) == ["appId", "nonceStr", "package", "paySign", "signType", "timeStamp"]
     assert (params["appId"], params["signType"]) == (box.account("wechatpay")["appid"], "RSA")
     signed = (params["appId"], params["timeStamp"], f"{params['nonceStr']}\n{params['package']}")

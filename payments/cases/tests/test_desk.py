@@ -39,7 +39,7 @@ def logged_in(user: User) -> Client:
 
 def steps_of(case: PaymentException) -> list[tuple[str, str, str]]:
     steps = PaymentExceptionStep.objects.filter(exception=case).select_related("user")
-    return [(step.action, step.user.get_username() if step.user else "", step.words) for step in steps]
+    return [(step.action, step.user.get_username() if step.user else "", step.note) for step in steps]
 
 
 def do(case: PaymentException, code: str) -> str:
@@ -87,7 +87,7 @@ def test_resolving_needs_a_note_and_happens_once() -> None:
     ):
         with pytest.raises(DomainError, match="already_resolved"):
             again()
-    assert [action for action, _user, _words in steps_of(case)] == ["resolved"]
+    assert [action for action, _user, _note in steps_of(case)] == ["resolved"]
     assert Order.objects.get().history_seq == seq + 1
 
 
@@ -97,7 +97,7 @@ def test_resolving_needs_a_note_and_happens_once() -> None:
 )
 def test_the_database_keeps_every_step(change: str) -> None:
     _payment, case = late_payment()
-    desk.add_step(case.pk, PaymentExceptionStep.Action.NOTED, words="y")
+    desk.add_step(case.pk, PaymentExceptionStep.Action.NOTED, note="y")
     with (
         pytest.raises(DatabaseError, match="append-only"),
         transaction.atomic(),
@@ -231,7 +231,7 @@ def test_undecided_payment_is_queried() -> None:
     assert steps_of(case) == [("asked", "wang", "")]
 
 
-def test_filters_find_what_staff_look_for() -> None:
+def test_filters_by_owner_and_age() -> None:
     account = build_webhook()
     wang = person("wang")
     for number, (owner, age) in enumerate([(wang, 0), (None, 2), (person("li"), 30)]):
@@ -259,7 +259,7 @@ def test_filters_find_what_staff_look_for() -> None:
     }
 
 
-def test_every_kind_says_what_to_do() -> None:
+def test_every_kind_has_advice() -> None:
     assert set(remedies.WHAT_TO_DO) == set(Kind)
 
 

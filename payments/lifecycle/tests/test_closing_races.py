@@ -25,7 +25,7 @@ from payments.models import Payment, PaymentAccount, PaymentException, PaymentSt
 from payments.notifications import apply
 from payments.polling import poll
 from payments.tests.builders import build_payment, build_webhook, post_webhook, webhook_call
-from payments.tests.fake_provider import answer_with, askable, serving
+from payments.tests.fake_provider import answer_with, pollable, serving
 from payments.tests.steps import fresh, request_close, run_together
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgres]
@@ -88,7 +88,7 @@ def test_the_race_without_the_door() -> None:
 
 def test_payment_while_the_closer_runs(provider: HTTPServer) -> None:
     answer_with(provider, "closed")
-    account = askable(provider)
+    account = pollable(provider)
     ends = set()
     began = time.monotonic()
     overdue_payment(account)
@@ -114,7 +114,7 @@ def test_payment_while_the_closer_runs(provider: HTTPServer) -> None:
 def test_payment_at_the_very_moment_of_closing(provider: HTTPServer) -> None:
     """Both stand before the order's lock at once."""
     answer_with(provider, "closed")
-    account = askable(provider)
+    account = pollable(provider)
     for number in range(ROUNDS):
         payment = overdue_payment(account)
         request_close(Order.objects.get(pk=payment.order_id))
@@ -130,7 +130,7 @@ def test_payment_at_the_very_moment_of_closing(provider: HTTPServer) -> None:
 
 def test_payment_after_the_closer(provider: HTTPServer) -> None:
     answer_with(provider, "closed")
-    payment = overdue_payment(askable(provider))
+    payment = overdue_payment(pollable(provider))
     run_the_closer()
     assert end_of(payment) == ("closed", "closed", ())
     notify_paid(payment)
@@ -142,7 +142,7 @@ def test_payment_after_the_closer(provider: HTTPServer) -> None:
 
 def test_query_and_notification_pay_once(provider: HTTPServer) -> None:
     answer_with(provider, "succeeded")
-    account = askable(provider)
+    account = pollable(provider)
     for number in range(20):
         payment = build_payment(account, next_query_at=timezone.now())
         PaymentAccount.objects.update(next_call_at=None)
@@ -157,7 +157,7 @@ def test_query_and_notification_pay_once(provider: HTTPServer) -> None:
 def test_attempt_started_during_close_request(provider: HTTPServer) -> None:
     """Either the attempt is on record and is closed with the others, or it is refused: none is forgotten."""
     answer_with(provider, "pending")
-    first, second = askable(provider), build_webhook("second")
+    first, second = pollable(provider), build_webhook("second")
     for _number in range(20):
         order = build_payment(first).order
 

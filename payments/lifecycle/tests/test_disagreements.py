@@ -65,10 +65,10 @@ def open_cases() -> list[str]:
     return list(PaymentException.objects.open().order_by("pk").values_list("kind", flat=True))
 
 
-def resolve_all(words: str = "done") -> None:
+def resolve_all(note: str = "done") -> None:
     user = person(f"wang{PaymentException.objects.count()}")
     for case in PaymentException.objects.open():
-        desk.resolve(case, user=user, note=words)
+        desk.resolve(case, user=user, note=note)
 
 
 def test_other_amount_refunded_at_the_provider() -> None:
@@ -204,7 +204,7 @@ def test_one_trade_pays_one_of_two_orders() -> None:
     assert (state(second), open_cases()) == (("paid", "paid"), [])
 
 
-def test_enabled_rule_pays_what_it_kept_out() -> None:
+def test_rule_enabled_again_pays_the_order() -> None:
     payment = build_payment(build_webhook())
     rules = TransitionRule.objects.filter(action="pay", trigger=machine.NOTIFICATION)
     rules.update(is_enabled=False)

@@ -26,7 +26,7 @@ from payments.lifecycle.apply import apply_updates
 from payments.lifecycle.updates import PaymentUpdate
 from payments.models import Payment, PaymentAccount, PaymentException
 from payments.providers.types import UpdateKind
-from payments.refunds.tests.builders import ask_back, paid_payment, refundable, surplus_payment
+from payments.refunds.tests.builders import paid_payment, refundable, requested_refund, surplus_payment
 from payments.tests.builders import build_payment
 
 pytestmark = pytest.mark.django_db
@@ -54,7 +54,7 @@ def paid(account: PaymentAccount) -> PaymentUpdate:
 
 def refunded(account: PaymentAccount, amount: str) -> PaymentUpdate:
     """The provider confirms a refund that was requested, of a payment of 199.00."""
-    request = ask_back(paid_payment(account), amount)
+    request = requested_refund(paid_payment(account), amount)
     return update_of(
         request.payment,
         UpdateKind.REFUND,
@@ -76,7 +76,7 @@ def returned(account: PaymentAccount) -> PaymentUpdate:
     kind = PaymentException.Kind.ORDER_CLOSED
     key = fact_key(payment.reference)
     open_cases([Case(kind=kind, dedup_key=key, payment_id=payment.pk, order_id=payment.order_id)])
-    request = ask_back(payment, "199.00")
+    request = requested_refund(payment, "199.00")
     return update_of(
         payment,
         UpdateKind.REFUND,

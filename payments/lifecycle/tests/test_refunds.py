@@ -25,10 +25,10 @@ from payments.notifications.apply import drain_notifications
 from payments.providers.types import UpdateKind
 from payments.refunds.approval import REFUND
 from payments.refunds.tests.builders import (
-    ask_back,
     fresh_request,
     order_of,
     paid_payment,
+    requested_refund,
     staff,
     surplus_payment,
 )
@@ -74,7 +74,7 @@ def rows() -> list[tuple[str, str]]:
 
 
 def test_confirmation_ends_the_request() -> None:
-    request = ask_back(paid_payment(), "60.00")
+    request = requested_refund(paid_payment(), "60.00")
     assert apply(about(request), about(request)) == ["refund_applied", "duplicate"]
     assert state(request) == ("succeeded", Decimal("60.00"), ZERO)
     assert (order_of(request.payment).refunded_amount, cases()) == (Decimal("60.00"), [])
@@ -82,7 +82,7 @@ def test_confirmation_ends_the_request() -> None:
 
 
 def test_whole_amount_refunds_the_order() -> None:
-    request = ask_back(paid_payment(status="completed"), "199.00")
+    request = requested_refund(paid_payment(status="completed"), "199.00")
     assert apply(about(request)) == ["refund_applied"]
     assert (state(request), order_of(request.payment).status) == (
         ("succeeded", Decimal("199.00"), ZERO),
@@ -91,7 +91,7 @@ def test_whole_amount_refunds_the_order() -> None:
 
 
 def test_surplus_leaves_its_order_alone() -> None:
-    request = ask_back(surplus_payment(), "199.00")
+    request = requested_refund(surplus_payment(), "199.00")
     assert apply(about(request)) == ["refund_applied"]
     assert state(request) == ("succeeded", Decimal("199.00"), ZERO)
     order = order_of(request.payment)
@@ -111,13 +111,13 @@ def test_unrequested_is_applied_with_a_case() -> None:
 
 
 def test_unrequested_beside_a_request() -> None:
-    request = ask_back(paid_payment(), "60.00")
+    request = requested_refund(paid_payment(), "60.00")
     apply(reported(request.payment, refund_reference="CONSOLE-1", refund_amount=Decimal("60.00")))
     assert (cases(), state(request)) == (["refund_event"], ("approved", Decimal("60.00"), Decimal("60.00")))
 
 
 def test_number_of_another_payment() -> None:
-    request = ask_back(paid_payment(), "60.00")
+    request = requested_refund(paid_payment(), "60.00")
     other = paid_payment(request.payment.account)
     apply(reported(other, refund_reference=request.reference, refund_amount=Decimal("60.00")))
     assert (state(request)[0], cases()) == ("approved", ["refund_event"])
@@ -126,7 +126,7 @@ def test_number_of_another_payment() -> None:
 def test_sum_ahead_of_single_refunds() -> None:
     """Alipay's sums hold refunds that it has not reported one by one: a lost answer, then the next refund."""
     payment = paid_payment(total="100.00")
-    lost, second = ask_back(payment, "30.00"), ask_back(payment, "20.00")
+    lost, second = requested_refund(payment, "30.00"), requested_refund(payment, "20.00")
     assert apply(about(second, refunded_total=Decimal("50.00"))) == ["refund_applied"]
     assert (state(second), rows()) == (
         ("succeeded", Decimal("50.00"), Decimal("30.00")), [(second.reference, "20.00")],
@@ -140,7 +140,7 @@ def test_sum_ahead_of_single_refunds() -> None:
 def test_sum_older_than_a_confirmed_request() -> None:
     """The console's refund came first, but its notification after the answer to ours: its sum does not hold ours."""
     payment = paid_payment(total="100.00")
-    request = ask_back(payment, "20.00")
+    request = requested_refund(payment, "20.00")
     console = reported(
         payment, refund_reference="C1", refund_amount=Decimal("50.00"), refunded_total=Decimal("50.00")
     )
@@ -166,7 +166,7 @@ def test_overtaken_notification_gets_its_row() -> None:
 
 
 def test_order_that_refuses_keeps_the_record() -> None:
-    request = ask_back(paid_payment(), "199.00")
+    request = requested_refund(paid_payment(), "199.00")
     TransitionRule.objects.filter(action="refund").update(is_enabled=False)
     assert apply(about(request)) == ["refund_event"]
     assert (state(request), rows()) == (
@@ -178,7 +178,7 @@ def test_order_that_refuses_keeps_the_record() -> None:
 
 def test_unnumbered_full_refund_is_expected() -> None:
     """A query that says «all of it went back» names no refund; the request is confirmed by its own answer."""
-    request = ask_back(paid_payment(), "199.00")
+    request = requested_refund(paid_payment(), "199.00")
     assert apply(reported(request.payment, full_refund=True)) == ["refund_applied"]
     assert (cases(), state(request)) == ([], ("approved", Decimal("199.00"), Decimal("199.00")))
     assert apply(about(request)) == ["refund_applied"]
@@ -187,20 +187,20 @@ def test_unnumbered_full_refund_is_expected() -> None:
 
 
 def test_other_amount_than_requested() -> None:
-    request = ask_back(paid_payment(), "60.00")
+    request = requested_refund(paid_payment(), "60.00")
     assert apply(about(request, refund_amount=Decimal("59.00"))) == ["amount_mismatch"]
     assert (state(request), cases()) == (("approved", ZERO, Decimal("60.00")), ["amount_mismatch"])
 
 
 def test_failure_releases_the_order_once() -> None:
-    request = ask_back(paid_payment(), "60.00")
+    request = requested_refund(paid_payment(), "60.00")
     failed = about(request, UpdateKind.REFUND_FAILED)
     assert apply(failed, failed) == ["refund_trouble", "duplicate"]
     assert (state(request), cases()) == (("failed", ZERO, ZERO), ["refund_trouble"])
 
 
 def test_abnormal_stays_reserved_until_it_ends() -> None:
-    request = ask_back(paid_payment(), "60.00")
+    request = requested_refund(paid_payment(), "60.00")
     hangs = about(request, UpdateKind.REFUND_ABNORMAL)
     assert apply(hangs, hangs) == ["refund_trouble", "duplicate"]
     assert (state(request), cases()) == (("abnormal", ZERO, Decimal("60.00")), ["refund_trouble"])
@@ -209,7 +209,7 @@ def test_abnormal_stays_reserved_until_it_ends() -> None:
 
 
 def test_failure_after_success_opens_a_case() -> None:
-    request = ask_back(paid_payment(), "60.00")
+    request = requested_refund(paid_payment(), "60.00")
     assert apply(about(request), about(request, UpdateKind.REFUND_FAILED)) == [
         "refund_applied",
         "refund_trouble",
@@ -218,7 +218,7 @@ def test_failure_after_success_opens_a_case() -> None:
 
 
 def test_success_after_failure_opens_a_case() -> None:
-    request = ask_back(paid_payment(), "60.00")
+    request = requested_refund(paid_payment(), "60.00")
     assert apply(about(request, UpdateKind.REFUND_FAILED), about(request)) == [
         "refund_trouble",
         "refund_applied",
@@ -230,7 +230,7 @@ def test_success_after_failure_opens_a_case() -> None:
 
 
 def test_refused_but_confirmed_opens_a_case() -> None:
-    request = ask_back(paid_payment(), "60.00", user=staff("agent"))
+    request = requested_refund(paid_payment(), "60.00", user=staff("agent"))
     refuse(REFUND, request.pk, user=staff("supervisor"), note="no")
     assert apply(about(request)) == ["refund_applied"]
     assert (state(request), cases()) == (("succeeded", Decimal("60.00"), ZERO), ["refund_event"])
@@ -253,7 +253,7 @@ def test_closed_after_payment_is_a_reversal() -> None:
 
 
 def test_closed_while_refunding_is_none() -> None:
-    request = ask_back(paid_payment(), "199.00")
+    request = requested_refund(paid_payment(), "199.00")
     assert apply(reported(request.payment, UpdateKind.CLOSED)) == ["noted"]
     assert apply(about(request), reported(request.payment, UpdateKind.CLOSED)) == ["refund_applied", "noted"]
     assert cases() == []
@@ -277,13 +277,13 @@ def test_payments_cost_no_refund_statements() -> None:
     with CaptureQueriesContext(connection) as queries:
         apply_updates([paid()])
     assert not [one for one in queries.captured_queries if "refundrequest" in one["sql"]]
-    requests = [ask_back(paid_payment(account), "1.00") for _number in range(6)]
+    requests = [requested_refund(paid_payment(account), "1.00") for _number in range(6)]
     assert statements(about(requests[0])) == statements(*[about(one) for one in requests[1:]])
 
 
 @pytest.mark.django_db(transaction=True)
 def test_notification_confirms() -> None:
-    request = ask_back(paid_payment(), "60.00")
+    request = requested_refund(paid_payment(), "60.00")
     body, headers = build.webhook_call(
         request.payment, event="refund.succeeded", amount="60.00", refund_reference=request.reference
     )

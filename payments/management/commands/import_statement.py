@@ -16,7 +16,7 @@ from ordersite.lib.errors import DomainError
 from ordersite.queue.claims import Claim
 from payments.models import PaymentAccount, Statement, StatementLine, StatementMapping, StatementStatus
 from payments.reconciliation import importing, settle
-from payments.reconciliation.refusals import words
+from payments.reconciliation.refusals import message_of
 
 _LOOK_EVERY = 0.5
 R = StatementLine.Result
@@ -47,7 +47,7 @@ class Command(BaseCommand):
             importing.run(Claim(statement.pk, statement.attempts), report=self._report)
         statement = self._finished(statement)
         if statement.status == StatementStatus.REFUSED:
-            raise CommandError(words(statement.refusal))
+            raise CommandError(message_of(statement.refusal))
         if not taken.is_new:
             self.stderr.write(f"imported before as statement {statement.pk}; the file changes nothing")
         settled = self._settle(statement) if options["settle"] else 0

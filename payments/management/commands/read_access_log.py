@@ -41,8 +41,8 @@ class Command(BaseCommand):
         if options["follow"]:
             self._follow(options["file"], done)
         numbers = done.as_dict()
-        words = ", ".join(f"{name}: {value}" for name, value in numbers.items())
-        self.stdout.write(json.dumps(numbers) if options["json"] else words)
+        text = ", ".join(f"{name}: {value}" for name, value in numbers.items())
+        self.stdout.write(json.dumps(numbers) if options["json"] else text)
 
     def _follow(self, path: Path, done: Read) -> None:
         """Read on until Ctrl-C or SIGTERM. During a log rotation the file is missing for a moment."""

@@ -41,13 +41,13 @@ class Command(BaseCommand):
         found = recover_payments(since, patience=patience, report=self._report)
         states = Counter(str(fetch.state) for fetch in fetch_bills(since))
         found.bills = dict(sorted(states.items()))
-        self.stdout.write(json.dumps(found.as_dict()) if options["json"] else _words(found))
+        self.stdout.write(json.dumps(found.as_dict()) if options["json"] else _summary(found))
 
     def _report(self, done: int, total: int) -> None:
         self.stderr.write(f"asked {done} of {total}")
 
 
-def _words(found: Recovered) -> str:
+def _summary(found: Recovered) -> str:
     numbers = {name: value for name, value in found.as_dict().items() if name != "bills"}
     bills = ", ".join(f"{state} {count}" for state, count in found.bills.items()) or "none"
     return ", ".join(f"{name}: {value}" for name, value in numbers.items()) + f"; bills: {bills}"

@@ -192,7 +192,7 @@ def without_evidence(**changes: Any) -> dict[str, Any]:
         ({"files": [receipt(b"")]}, "file_empty"),
     ],
 )
-def test_what_is_not_proven_is_not_taken(changes: dict[str, Any], code: str, settings: Any) -> None:
+def test_unproven_proposal_is_refused(changes: dict[str, Any], code: str, settings: Any) -> None:
     order, account = unpaid()
     user = person("li")
     assert refused(order, lambda: settle.propose(wish_for(order, account, **changes), user=user)) == code
@@ -280,7 +280,7 @@ def test_database_refuses_proposer_as_approver() -> None:
 
 
 @pytest.mark.parametrize("role", ["viewer", "agent", "operations", "auditor"])
-def test_who_has_no_right_to_decide_does_not(role: str) -> None:
+def test_person_without_right_cannot_approve(role: str) -> None:
     request = proposed()
     other = person("other", role)
     for call in (approve, refuse):
@@ -289,7 +289,7 @@ def test_who_has_no_right_to_decide_does_not(role: str) -> None:
 
 
 @pytest.mark.parametrize("role", ["viewer", "operations", "auditor"])
-def test_who_has_no_right_to_propose_does_not(role: str) -> None:
+def test_person_without_right_cannot_propose(role: str) -> None:
     order, account = unpaid()
     other = person("other", role)
     assert refused(order, lambda: settle.propose(wish_for(order, account), user=other)) == "not_allowed"
@@ -325,8 +325,8 @@ def test_single_operator_approves_after_wait() -> None:
     request = alone(31)
     approve(SETTLEMENT, request.pk, user=request.proposer, note="核对过")
     assert lines_of(request.order)[1:] == [("settlement_approved", "li"), ("manual", "li")]
-    words = OrderEventText.objects.get(order_id=request.order_id, seq=3)
-    assert words.text == "single operator: 核对过"
+    line = OrderEventText.objects.get(order_id=request.order_id, seq=3)
+    assert line.text == "single operator: 核对过"
     assert SettlementRequest.objects.get().is_single_operator
 
 

@@ -40,7 +40,7 @@ def test_payment_has_history_event_and_evidence() -> None:
     assert fresh.paid_at == row.occurred_at == line.at
 
 
-def test_second_notice_of_a_trade_is_a_duplicate() -> None:
+def test_second_event_of_a_trade_is_a_duplicate() -> None:
     payment = build.build_payment(build.build_alipay())
     receive(payment, trade_no="T1")
     drain_notifications()
@@ -96,9 +96,9 @@ def test_early_refund_makes_a_query_and_waits() -> None:
     row = receive(payment, trade_no="T1", **refund_words("50.00", "R1"))
     before = timezone.now()
     drain_notifications()
-    asked = Payment.objects.get().next_query_at
-    assert asked
-    assert asked >= before
+    next_query = Payment.objects.get().next_query_at
+    assert next_query
+    assert next_query >= before
     assert (outcome(row), state(payment), cases()) == ("", ("open", "pending"), [])
     receive(payment, trade_no="T1")
     drain_notifications()
@@ -119,7 +119,7 @@ def test_refund_without_payment_ends_as_a_case() -> None:
     drain_notifications()
     # However late we are: nobody has asked the provider yet.
     assert (outcome(row), cases()) == ("", [])
-    Payment.objects.update(last_asked_at=timezone.now())
+    Payment.objects.update(last_query_at=timezone.now())
     make_due()
     drain_notifications()
     assert (outcome(row), cases()) == ("refund_event", [("refund_event", payment.pk)])
@@ -140,7 +140,7 @@ def test_unknown_order_ends_as_a_case() -> None:
     assert (outcome(row), cases()) == ("unknown_order", [("unknown_order", None)])
 
 
-def test_order_later_than_its_notice_is_paid() -> None:
+def test_order_later_than_notification_is_paid() -> None:
     account = build.build_alipay()
     stranger = Payment(reference="LATE000000000001", amount=Decimal("199.00"), account=account)
     row = receive(stranger)
@@ -151,7 +151,7 @@ def test_order_later_than_its_notice_is_paid() -> None:
     assert (outcome(row), state(payment)) == ("applied", ("paid", "paid"))
 
 
-def test_notice_to_another_account_pays_nothing() -> None:
+def test_other_accounts_notification_pays_nothing() -> None:
     payment = build.build_payment(build.build_alipay())
     build.build_alipay("other-alipay")
     response = build.post_alipay(build.alipay_body(payment), slug="other-alipay")
@@ -225,7 +225,7 @@ def test_disabled_rule_keeps_the_money_as_a_case() -> None:
     assert (outcome(row), state(payment)) == ("applied", ("paid", "paid"))
 
 
-def test_closing_notice_closes_the_waiting_order() -> None:
+def test_closed_event_closes_the_waiting_order() -> None:
     payment = build.build_payment(build.build_alipay())
     apply_changes(RequestClose(payment.order_id, machine.TIMEOUT, SYSTEM))
     row = receive(payment, trade_status="TRADE_CLOSED", gmt_payment=None)
@@ -234,7 +234,7 @@ def test_closing_notice_closes_the_waiting_order() -> None:
     assert lines(payment.order)[-1] == ("transition", "timeout", "closed")
 
 
-def test_unused_kind_of_notice_is_noted() -> None:
+def test_unused_kind_of_event_is_noted() -> None:
     payment = build.build_payment(build.build_alipay())
     row = receive(payment, trade_status="WAIT_BUYER_PAY")
     drain_notifications()

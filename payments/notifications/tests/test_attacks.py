@@ -147,7 +147,7 @@ def test_odd_bodies_cost_little_time_and_memory() -> None:
     assert (large[0], large[1] < QUICK_MS) == (b"413", True)
     assert grown < LITTLE_MB
     assert callers == []
-    assert not PaymentNotification.objects.filter(verdict="verified").exists()
+    assert not PaymentNotification.objects.filter(check_result="verified").exists()
     assert Payment.objects.get(pk=payment.pk).status == "open"
 
 
@@ -155,7 +155,7 @@ def test_truncated_body_is_rejected() -> None:
     """What is cut off is no call of ours. (A length that is too long: ordersite/server/tests/test_front.py.)"""
     body = build.alipay_body(build.build_payment(build.build_alipay()))
     answer = build.post_alipay(body[:-10])
-    assert (answer.status_code, PaymentNotification.objects.get().verdict) == (400, "rejected")
+    assert (answer.status_code, PaymentNotification.objects.get().check_result) == (400, "rejected")
 
 
 def test_nothing_here_reads_xml() -> None:
@@ -191,7 +191,7 @@ def test_genuine_call_passes_a_flood_of_junk(monkeypatch: pytest.MonkeyPatch) ->
     body = build.alipay_body(build.build_payment(build.build_alipay()))
     build.post_alipay(b"nonsense")
     assert build.post_alipay(body).content == b"success"
-    assert PaymentNotification.objects.get().verdict == "verified"
+    assert PaymentNotification.objects.get().check_result == "verified"
 
 
 def test_verified_text_is_the_text_stored() -> None:
@@ -203,7 +203,7 @@ def test_verified_text_is_the_text_stored() -> None:
     )
     answer = build.post_alipay(body, content_type="application/x-www-form-urlencoded; charset=utf-8")
     row = build.only_notification()
-    assert (answer.content, row.verdict, row.reference) == (b"success", "verified", payment.reference)
+    assert (answer.content, row.check_result, row.reference) == (b"success", "verified", payment.reference)
     assert bytes(row.raw.body) == body
 
 

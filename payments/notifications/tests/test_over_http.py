@@ -18,7 +18,7 @@ from payments.tests import builders as build
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def tell(payment: Payment, *, account: str = "demo-alipay", **changes: str | None) -> str:
+def notify(payment: Payment, *, account: str = "demo-alipay", **changes: str | None) -> str:
     """A genuine notification of Alipay's, taken and worked on; what became of it."""
     body = build.alipay_body(payment, trade_no="T0000001", **changes)
     assert build.post_alipay(body, slug=account).content == b"success"
@@ -50,29 +50,29 @@ def test_payment_after_its_refund_pays_nothing() -> None:
     first = build.alipay_body(payment, trade_no="T0000001")
     build.post_alipay(first)
     drain_notifications()
-    assert tell(payment, **FULL_REFUND) == "refund_applied"
+    assert notify(payment, **FULL_REFUND) == "refund_applied"
     assert state(payment) == ("refunded", "refunded")
     before = (lines(payment), cases(), Refund.objects.count())
     assert build.post_alipay(first).content == b"success"
     drain_notifications()
-    assert [tell(payment), tell(payment, trade_status="TRADE_FINISHED")] == ["duplicate", "duplicate"]
+    assert [notify(payment), notify(payment, trade_status="TRADE_FINISHED")] == ["duplicate", "duplicate"]
     assert state(payment) == ("refunded", "refunded")
     assert (lines(payment), cases(), Refund.objects.count()) == before
 
 
 def test_finished_trade_changes_nothing() -> None:
     payment = build.build_payment(build.build_alipay())
-    assert tell(payment) == "applied"
+    assert notify(payment) == "applied"
     move(payment.order, "ship", machine.WAREHOUSE)
     before = lines(payment)
-    assert tell(payment, trade_status="TRADE_FINISHED") == "duplicate"
+    assert notify(payment, trade_status="TRADE_FINISHED") == "duplicate"
     assert (state(payment), lines(payment), cases()) == (("paid", "shipped"), before, [])
 
 
 def test_held_order_is_paid_and_stays_held() -> None:
     payment = build.build_payment(build.build_alipay())
     apply_changes(Hold(payment.order_id, Actor("staff", "wang"), "疑似刷单"))
-    assert tell(payment) == "applied"
+    assert notify(payment) == "applied"
     order = Order.objects.get()
     assert (order.status, order.held, cases()) == ("paid", True, [])
     assert move(order, "ship", machine.WAREHOUSE).code == "held"
@@ -91,7 +91,7 @@ def test_close_after_payment_only_opens_a_case(provider: str) -> None:
     account = build.build_alipay() if provider == "alipay" else build.build_webhook()
     payment = build.build_payment(account)
     if provider == "alipay":
-        tell(payment)
+        notify(payment)
     else:
         build.post_webhook(*build.webhook_call(payment))
         drain_notifications()
@@ -106,6 +106,6 @@ def test_close_after_payment_only_opens_a_case(provider: str) -> None:
 def test_trade_of_two_orders_pays_the_first() -> None:
     account = build.build_alipay()
     first, second = build.build_payment(account), build.build_payment(account)
-    assert [tell(first), tell(second)] == ["applied", "reference_conflict"]
+    assert [notify(first), notify(second)] == ["applied", "reference_conflict"]
     assert (state(first), state(second)) == (("paid", "paid"), ("open", "pending"))
     assert (lines(second), cases()) == (1, ["reference_conflict"])

@@ -23,7 +23,7 @@ def test_bad_row_is_parked_and_999_are_done(monkeypatch: pytest.MonkeyPatch) -> 
     account, payment = build.build_alipay(), build.build_payment(build.build_webhook())
     rows = [
         PaymentNotification(
-            account=account, event_id=f"e{n}", verdict="verified", kind="other", reference=f"R{n}", body_digest="ab",
+            account=account, event_id=f"e{n}", check_result="verified", kind="other", reference=f"R{n}", body_digest="ab",
             due_at=timezone.now(),
         )
         for n in range(998)

@@ -32,7 +32,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 SUCCESS, FAIL = (200, b"success"), (400, b"fail")
 
 
-def told(response: Any) -> tuple[int, bytes]:
+def status_and_body(response: Any) -> tuple[int, bytes]:
     return response.status_code, response.content
 
 
@@ -43,16 +43,16 @@ def refused_calls() -> dict[tuple[str, str], int]:
 def test_genuine_call_is_success_and_kept_whole() -> None:
     payment = build.build_payment(build.build_alipay())
     body = build.alipay_body(payment, trade_no="2026112222001")
-    assert told(build.post_alipay(body)) == SUCCESS
+    assert status_and_body(build.post_alipay(body)) == SUCCESS
     row = build.only_notification()
-    assert (row.verdict, row.kind, row.reference) == ("verified", "payment", payment.reference)
+    assert (row.check_result, row.kind, row.reference) == ("verified", "payment", payment.reference)
     assert (row.provider_reference, row.amount, row.outcome) == ("2026112222001", payment.amount, "")
     assert (bytes(row.raw.body), row.raw.headers["content-type"]) == (body, build.FORM)
 
 
 def test_repeated_call_is_success_and_one_row() -> None:
     body = build.alipay_body(build.build_payment(build.build_alipay()))
-    assert [told(build.post_alipay(body)) for _ in range(3)] == [SUCCESS] * 3
+    assert [status_and_body(build.post_alipay(body)) for _ in range(3)] == [SUCCESS] * 3
     assert (PaymentNotification.objects.count(), NotificationBody.objects.count()) == (1, 1)
 
 
@@ -66,7 +66,7 @@ def test_repeated_call_is_success_and_one_row() -> None:
 )
 def test_genuine_mismatch_is_success_and_a_case(changes: dict[str, str], outcome: str) -> None:
     payment = build.build_payment(build.build_alipay())
-    assert told(build.post_alipay(build.alipay_body(payment, **changes))) == SUCCESS
+    assert status_and_body(build.post_alipay(build.alipay_body(payment, **changes))) == SUCCESS
     drain_notifications()
     row, case = build.only_notification(), PaymentException.objects.get()
     assert (row.outcome, case.kind, case.notification_id) == (outcome, outcome, row.pk)
@@ -77,7 +77,7 @@ def test_genuine_mismatch_is_success_and_a_case(changes: dict[str, str], outcome
 def test_a_webhook_call_is_answered_204() -> None:
     payment = build.build_payment(build.build_webhook())
     body, headers = build.webhook_call(payment)
-    assert told(build.post_webhook(body, headers)) == (204, b"")
+    assert status_and_body(build.post_webhook(body, headers)) == (204, b"")
     assert build.only_notification().reference == payment.reference
 
 
@@ -87,7 +87,7 @@ def test_altered_webhook_call_is_bad_signature() -> None:
     response = build.post_webhook(body.replace(b"199.00", b"199.01"), headers)
     assert (response.status_code, json.loads(response.content)["code"]) == (400, "bad_signature")
     row = build.only_notification()
-    assert (row.verdict, row.reject_code, row.done_at is not None) == ("rejected", "bad_signature", True)
+    assert (row.check_result, row.reject_code, row.done_at is not None) == ("rejected", "bad_signature", True)
 
 
 def test_a_stale_webhook_call_is_refused() -> None:
@@ -126,9 +126,9 @@ def alipay_forgeries() -> dict[str, bytes]:
 def test_forged_call_is_kept_and_reported_once(name: str) -> None:
     build.build_alipay()
     body = alipay_forgeries()[name]
-    assert [told(build.post_alipay(body)) for _ in range(2)] == [FAIL] * 2
+    assert [status_and_body(build.post_alipay(body)) for _ in range(2)] == [FAIL] * 2
     rows = PaymentNotification.objects.all()
-    assert [(row.verdict, row.reject_code, bytes(row.raw.body)) for row in rows] == [
+    assert [(row.check_result, row.reject_code, bytes(row.raw.body)) for row in rows] == [
         ("rejected", name.partition("/")[0], body)
     ] * 2
     assert drain_notifications() == 0
@@ -138,10 +138,10 @@ def test_forged_call_is_kept_and_reported_once(name: str) -> None:
 def test_genuine_call_after_a_forged_one_pays() -> None:
     payment = build.build_payment(build.build_alipay())
     genuine = build.alipay_body(payment)
-    assert told(build.post_alipay(genuine.replace(b"199.00", b"199.01"))) == FAIL
-    assert told(build.post_alipay(genuine)) == SUCCESS
+    assert status_and_body(build.post_alipay(genuine.replace(b"199.00", b"199.01"))) == FAIL
+    assert status_and_body(build.post_alipay(genuine)) == SUCCESS
     drain_notifications()
-    assert sorted(PaymentNotification.objects.values_list("verdict", "outcome")) == [
+    assert sorted(PaymentNotification.objects.values_list("check_result", "outcome")) == [
         ("rejected", "rejected"),
         ("verified", "applied"),
     ]
@@ -163,14 +163,14 @@ def test_only_rejected_calls_expire() -> None:
     PaymentNotification.objects.update(received_at=timezone.now() - timedelta(days=31))
     PaymentException.objects.all().delete()
     build.post_alipay(b"nonsense")
-    kept = PaymentNotification.objects.order_by("id").values_list("verdict", flat=True)
+    kept = PaymentNotification.objects.order_by("id").values_list("check_result", flat=True)
     assert (list(kept), NotificationBody.objects.count()) == (["verified", "rejected"], 2)
 
 
 def test_call_above_64_kib_is_413_and_counted() -> None:
     build.build_alipay()
-    assert told(build.post_alipay(b"a=" + b"x" * 65_534)) == FAIL
-    assert told(build.post_alipay(b"a=" + b"x" * 65_535)) == (413, b"fail")
+    assert status_and_body(build.post_alipay(b"a=" + b"x" * 65_534)) == FAIL
+    assert status_and_body(build.post_alipay(b"a=" + b"x" * 65_535)) == (413, b"fail")
     assert refused_calls() == {("/notify/alipay/", "too_large"): 1}
 
 
@@ -183,16 +183,16 @@ def streamed(body: bytes) -> Any:
 def test_chunked_call_is_taken_up_to_64_kib() -> None:
     payment = build.build_payment(build.build_alipay())
     body = build.alipay_body(payment)
-    assert told(streamed(body)) == SUCCESS
+    assert status_and_body(streamed(body)) == SUCCESS
     assert bytes(build.only_notification().raw.body) == body
-    assert told(streamed(b"a=" + b"x" * 65_535)) == (413, b"fail")
+    assert status_and_body(streamed(b"a=" + b"x" * 65_535)) == (413, b"fail")
     assert refused_calls() == {("/notify/alipay/", "too_large"): 1}
 
 
 @pytest.mark.parametrize("paid_at", ["9999-12-31T23:59:59+00:00", "1970-01-01T00:00:00+00:00"])
 def test_impossible_time_does_not_stop_the_money(paid_at: str) -> None:
     payment = build.build_payment(build.build_webhook())
-    assert told(build.post_webhook(*build.webhook_call(payment, paid_at=paid_at))) == (204, b"")
+    assert status_and_body(build.post_webhook(*build.webhook_call(payment, paid_at=paid_at))) == (204, b"")
     drain_notifications()
     row, order = build.only_notification(), Order.objects.get(pk=payment.order_id)
     assert (row.occurred_at, row.outcome, order.status, order.paid_at) == (
@@ -244,7 +244,9 @@ def test_query_and_odd_headers_change_nothing(query: str, headers: dict[str, str
     body = build.alipay_body(build.build_payment(build.build_alipay()))
     client = Client(headers=headers)
     assert (
-        told(client.post(f"/notify/alipay/demo-alipay/{query}", data=body, content_type=build.FORM))
+        status_and_body(
+            client.post(f"/notify/alipay/demo-alipay/{query}", data=body, content_type=build.FORM)
+        )
         == SUCCESS
     )
     kept = build.only_notification().raw.headers
@@ -255,7 +257,7 @@ def test_unusual_genuine_form_is_applied() -> None:
     payment = build.build_payment(build.build_alipay())
     body = build.alipay_body(payment, subject="保温杯 1+1 &=", passback_params="", a_new_field="未知")
     content_type = "application/x-www-form-urlencoded;charset=GBK"
-    assert told(build.post_alipay(body, content_type=content_type)) == SUCCESS
+    assert status_and_body(build.post_alipay(body, content_type=content_type)) == SUCCESS
     drain_notifications()
     assert build.only_notification().outcome == "applied"
 
@@ -264,8 +266,8 @@ def test_no_other_middleware_runs(settings: Any) -> None:
     body = build.alipay_body(build.build_payment(build.build_alipay()))
     settings.MIDDLEWARE = [*settings.MIDDLEWARE, "payments.notifications.tests.test_receive.Tripwire"]
     Tripwire.calls = 0
-    assert told(build.post_alipay(body)) == SUCCESS
-    assert told(build.post_alipay(b"nonsense")) == FAIL
+    assert status_and_body(build.post_alipay(body)) == SUCCESS
+    assert status_and_body(build.post_alipay(b"nonsense")) == FAIL
     assert Client().post("/notify/nobody/x/").status_code == 404
     assert Tripwire.calls == 0
     Client().get("/no-such-page/")
@@ -288,7 +290,7 @@ def test_disabled_account_is_still_paid() -> None:
     payment = build.build_payment(account)
     PaymentAccount.objects.update(is_active=False)
     known_accounts.forget("alipay", account.slug)
-    assert told(build.post_alipay(build.alipay_body(payment))) == SUCCESS
+    assert status_and_body(build.post_alipay(build.alipay_body(payment))) == SUCCESS
     drain_notifications()
     assert Payment.objects.get().status == "paid"
 
@@ -297,20 +299,20 @@ def test_changed_key_is_seen_at_the_next_failure() -> None:
     account = build.build_alipay(alipay_public_key=key_pair("old alipay")[1])
     payment = build.build_payment(account)
     body = build.alipay_body(payment)
-    assert told(build.post_alipay(body)) == FAIL
+    assert status_and_body(build.post_alipay(body)) == FAIL
     old = known_accounts.get("alipay", account.slug)
     assert old
     build.build_alipay()
     # What another process would still hold: the old key, loaded a few seconds ago.
     stale = type(old)(old.id, old.keys, old.loaded_at - 5)
     known_accounts._keep(("alipay", account.slug), stale)
-    assert told(build.post_alipay(body)) == SUCCESS
+    assert status_and_body(build.post_alipay(body)) == SUCCESS
 
 
 def test_huge_headers_are_cut_and_do_no_harm() -> None:
     body = build.alipay_body(build.build_payment(build.build_alipay()))
     headers = {f"x-{number}": "v" * 5000 for number in range(100)} | {"x-odd": "é\x7f"}
-    assert told(build.post_alipay(body, **headers)) == SUCCESS
+    assert status_and_body(build.post_alipay(body, **headers)) == SUCCESS
     kept = build.only_notification().raw.headers
     assert len(kept) <= 40
     assert max(map(len, kept.values())) == 1000
@@ -325,7 +327,7 @@ def test_failed_write_is_503_and_never_success(provider: str) -> None:
         cursor.execute("ALTER TABLE payments_paymentnotification RENAME TO elsewhere")
     try:
         if provider == "alipay":
-            assert told(build.post_alipay(form_body)) == (503, b"fail")
+            assert status_and_body(build.post_alipay(form_body)) == (503, b"fail")
         else:
             assert build.post_webhook(body, headers).status_code == 503
     finally:

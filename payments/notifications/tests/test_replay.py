@@ -77,7 +77,7 @@ def test_rejected_call_is_verified_with_new_keys() -> None:
     assert run("--id", str(row.pk)) == printed(replayed=1, verified=1)
     drain_notifications()
     row.refresh_from_db()
-    assert (row.verdict, row.reject_code, row.outcome, row.amount) == (
+    assert (row.check_result, row.reject_code, row.outcome, row.amount) == (
         "verified", "", "applied", build.yuan("199.00"),
     )  # fmt: skip
 
@@ -91,7 +91,7 @@ def test_rejected_call_with_a_good_retry_stays() -> None:
     assert build.post_alipay(body).content == b"success"
     assert run("--id", str(rejected.pk)) == printed(duplicates=1)
     rejected.refresh_from_db()
-    assert (rejected.verdict, rejected.outcome) == ("rejected", "rejected")
+    assert (rejected.check_result, rejected.outcome) == ("rejected", "rejected")
 
 
 @pytest.mark.parametrize(

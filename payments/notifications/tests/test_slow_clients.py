@@ -71,7 +71,7 @@ def test_genuine_calls_stay_fast() -> None:
     took = sorted(latencies_beside_slow_clients(3))
     assert len(took) > 50
     assert took[int(len(took) * 0.99) - 1] < WORST_MS
-    assert PaymentNotification.objects.filter(verdict="verified").count() == 40
+    assert PaymentNotification.objects.filter(check_result="verified").count() == 40
 
 
 @pytest.mark.long

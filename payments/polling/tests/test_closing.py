@@ -180,13 +180,13 @@ def test_wrong_amount_neither_pays_nor_closes(box: Running) -> None:
 def test_order_closes_only_with_its_last_attempt(box: Running) -> None:
     order = build_order()
     known = start_sandbox_attempt(sandbox_webhook(box), order=order)
-    unasked = build_payment(build_webhook("silent"), order=order)
+    unpolled = build_payment(build_webhook("silent"), order=order)
     request_close(order)
     poll.poll_providers()
     assert fresh(known).status == PaymentStatus.CLOSED
-    assert fresh(unasked).status == PaymentStatus.OPEN
+    assert fresh(unpolled).status == PaymentStatus.OPEN
     assert Order.objects.get().status == OrderStatus.PENDING
-    poll_now(unasked, expires_at=long_ago(minutes=3))
+    poll_now(unpolled, expires_at=long_ago(minutes=3))
     assert Order.objects.get().status == OrderStatus.CLOSED
 
 
@@ -236,7 +236,7 @@ def test_both_providers_paid_opens_a_case(box: Running) -> None:
     assert fresh(first).is_surplus
 
 
-def test_refunded_before_we_knew_of_the_payment(box: Running) -> None:
+def test_refunded_before_the_first_query(box: Running) -> None:
     payment = start_sandbox_attempt(sandbox_webhook(box))
     pay_in_sandbox(box, payment)
     box.control("refund", reference=payment.reference)

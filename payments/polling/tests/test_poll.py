@@ -17,7 +17,7 @@ from payments.polling import poll
 from payments.polling.schedule import next_poll_at
 from payments.provider_calls.throttle import PROVIDERS, Wait, claim_payments, waits_of
 from payments.tests.builders import build_payment
-from payments.tests.fake_provider import answer_with, askable, due_payment, serving
+from payments.tests.fake_provider import answer_with, due_payment, pollable, serving
 from payments.tests.steps import fresh, long_ago, run_together
 
 pytestmark = pytest.mark.django_db
@@ -63,17 +63,17 @@ def test_close_restarts_the_schedule() -> None:
 
 def test_pending_attempt_is_queried_again_later(provider: HTTPServer) -> None:
     answer_with(provider, "pending")
-    payment = due_payment(askable(provider), created_at=long_ago(seconds=61))
+    payment = due_payment(pollable(provider), created_at=long_ago(seconds=61))
     assert poll.poll_providers() == 1
-    asked = fresh(payment)
-    assert (asked.queries, asked.last_answer, asked.status) == (1, "pending", PaymentStatus.OPEN)
-    assert asked.next_query_at == asked.created_at + timedelta(minutes=5)
+    polled = fresh(payment)
+    assert (polled.queries, polled.last_answer, polled.status) == (1, "pending", PaymentStatus.OPEN)
+    assert polled.next_query_at == polled.created_at + timedelta(minutes=5)
     assert poll.poll_providers() == 0
 
 
 def test_paid_answer_is_a_payment(provider: HTTPServer) -> None:
     answer_with(provider, "succeeded")
-    payment = due_payment(askable(provider))
+    payment = due_payment(pollable(provider))
     poll.poll_providers()
     settled = fresh(payment)
     assert (settled.status, settled.next_query_at) == (PaymentStatus.PAID, None)
@@ -83,15 +83,19 @@ def test_paid_answer_is_a_payment(provider: HTTPServer) -> None:
 
 def test_closed_attempt_with_refund_queried_once(provider: HTTPServer) -> None:
     answer_with(provider, "not_found")
-    payment = due_payment(askable(provider), status=PaymentStatus.CLOSED)
+    payment = due_payment(pollable(provider), status=PaymentStatus.CLOSED)
     assert poll.poll_providers() == 1
-    asked = fresh(payment)
-    assert (asked.status, asked.last_answer, asked.next_query_at) == (PaymentStatus.CLOSED, "not_found", None)
+    polled = fresh(payment)
+    assert (polled.status, polled.last_answer, polled.next_query_at) == (
+        PaymentStatus.CLOSED,
+        "not_found",
+        None,
+    )
 
 
 def test_backlog_goes_out_at_the_rate_limit(provider: HTTPServer) -> None:
     answer_with(provider, "pending")
-    account = askable(provider)
+    account = pollable(provider)
     for _number in range(20):
         due_payment(account)
     began = time.monotonic()
@@ -102,7 +106,7 @@ def test_backlog_goes_out_at_the_rate_limit(provider: HTTPServer) -> None:
 
 def test_circuit_opens_after_five_failures(provider: HTTPServer) -> None:
     provider.expect_request("/query").respond_with_data(status=500)
-    account = askable(provider)
+    account = pollable(provider)
     for _number in range(20):
         due_payment(account)
     assert poll_all() == 8
@@ -117,7 +121,7 @@ def test_circuit_opens_after_five_failures(provider: HTTPServer) -> None:
 
 def test_half_open_account_recovers(provider: HTTPServer) -> None:
     answer_with(provider, "pending")
-    account = askable(provider)
+    account = pollable(provider)
     for _number in range(6):
         due_payment(account)
     PaymentAccount.objects.update(failures_in_a_row=6, next_call_at=long_ago(seconds=1))
@@ -134,21 +138,21 @@ def test_half_open_account_recovers(provider: HTTPServer) -> None:
 def test_slow_account_does_not_delay_another(provider: HTTPServer) -> None:
     answer_with(provider, "pending", path="/slow", seconds=2)
     answer_with(provider, "succeeded", path="/quick")
-    slow, quick = askable(provider, "slow", path="/slow"), askable(provider, "quick", path="/quick")
+    slow, quick = pollable(provider, "slow", path="/slow"), pollable(provider, "quick", path="/quick")
     slow_ones = [due_payment(slow) for _number in range(8)]
     quick_ones = [due_payment(quick) for _number in range(12)]
     poll_all()
     paid = [fresh(payment) for payment in quick_ones]
     assert {payment.status for payment in paid} == {PaymentStatus.PAID}
     # The slow account's first calls take 2 s; the quick one did not wait for them.
-    first_slow = min(fresh(payment).last_asked_at or timezone.now() for payment in slow_ones)
+    first_slow = min(fresh(payment).last_query_at or timezone.now() for payment in slow_ones)
     assert min(payment.paid_at for payment in paid if payment.paid_at) < first_slow + timedelta(seconds=2)
     assert sum(fresh(payment).queries for payment in slow_ones) >= PROVIDERS.calls_at_once
 
 
 def test_unreadable_account_stops_no_other(provider: HTTPServer) -> None:
     answer_with(provider, "succeeded")
-    broken, good = askable(provider, "broken"), askable(provider, "good")
+    broken, good = pollable(provider, "broken"), pollable(provider, "good")
     PaymentAccount.objects.filter(pk=broken.pk).update(sealed_secrets="v1:dev1:AAAA")
     lost, fine = due_payment(broken), due_payment(good)
     poll.poll_providers()
@@ -159,7 +163,7 @@ def test_unreadable_account_stops_no_other(provider: HTTPServer) -> None:
 
 def test_dead_worker_is_overtaken(provider: HTTPServer) -> None:
     answer_with(provider, "succeeded")
-    account = askable(provider)
+    account = pollable(provider)
     payment = due_payment(account)
     lease = PROVIDERS.take(account)
     assert lease is not None
@@ -174,7 +178,7 @@ def test_dead_worker_is_overtaken(provider: HTTPServer) -> None:
 @pytest.mark.postgres
 def test_no_plan_claims_more_than_the_lease(provider: HTTPServer) -> None:
     """With a plain subquery this plan ran it for each row, and claimed all of them."""
-    account = askable(provider)
+    account = pollable(provider)
     for _number in range(12):
         due_payment(account)
     with connection.cursor() as cursor:
@@ -189,10 +193,10 @@ def test_no_plan_claims_more_than_the_lease(provider: HTTPServer) -> None:
 
 def test_query_now_at_most_every_three_seconds(provider: HTTPServer) -> None:
     answer_with(provider, "pending")
-    payment = build_payment(askable(provider))
+    payment = build_payment(pollable(provider))
     assert [poll.query_now(fresh(payment)) for _look in range(3)] == [True, False, False]
     assert len(provider.log) == 1
-    Payment.objects.update(last_asked_at=long_ago(seconds=3))
+    Payment.objects.update(last_query_at=long_ago(seconds=3))
     assert poll.query_now(fresh(payment))
 
 
@@ -200,13 +204,13 @@ def test_query_now_at_most_every_three_seconds(provider: HTTPServer) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_many_viewers_query_once(provider: HTTPServer) -> None:
     answer_with(provider, "pending")
-    payment = build_payment(askable(provider))
+    payment = build_payment(pollable(provider))
     assert sorted(run_together(*[lambda: poll.query_now(fresh(payment))] * 8)) == [False] * 7 + [True]
     assert len(provider.log) == 1
 
 
 def test_wait_of_an_account(provider: HTTPServer) -> None:
-    account = askable(provider)
+    account = pollable(provider)
     for _number in range(45):
         due_payment(account)
     assert waits_of([account.pk]) == {account.pk: Wait(45, 3, 0, None)}

@@ -78,13 +78,13 @@ def _check_keys(keys: AccountKeys) -> list[str]:
 
 def _check_public_key(keys: AccountKeys, own: RSAPublicNumbers) -> list[str]:
     """Problems of alipay_public_key. The most common mistake: the application's own public key instead of Alipay's."""
-    theirs = keys.secret("alipay_public_key")
-    if is_certificate(theirs):
+    provider_key = keys.secret("alipay_public_key")
+    if is_certificate(provider_key):
         return [_("alipay_public_key is a certificate: in certificate mode it is called alipay_cert.")]
-    if "PRIVATE KEY" in theirs:
+    if "PRIVATE KEY" in provider_key:
         return [_("%(key)s holds a private key.") % {"key": "alipay_public_key"}]
     try:
-        numbers = public_key(theirs).public_numbers()
+        numbers = public_key(provider_key).public_numbers()
     except ValueError:
         return [_("alipay_public_key is not an RSA public key of 2048 bits or more.")]
     if own == numbers:

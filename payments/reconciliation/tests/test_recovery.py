@@ -22,7 +22,7 @@ from payments.models import Payment, PaymentException, PaymentNotification
 from payments.notifications.apply import drain_notifications
 from payments.reconciliation import recovery
 from payments.tests import builders as build
-from payments.tests.fake_provider import askable, serving
+from payments.tests.fake_provider import pollable, serving
 from payments.tests.steps import request_close
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -80,7 +80,7 @@ def copy() -> Iterator[str]:
 
 @pytest.mark.postgres
 def test_restored_copy_regains_its_payments(provider: HTTPServer, copy: str) -> None:
-    account = askable(provider)
+    account = pollable(provider)
     payments = [build.build_payment(account) for _ in range(PAID_SINCE)]
     unpaid = build.build_payment(account)
     closed_here = build.build_payment(account, status="closed")
@@ -117,7 +117,7 @@ def test_restored_copy_regains_its_payments(provider: HTTPServer, copy: str) -> 
 
 
 def test_unanswered_is_counted_and_stays_due(provider: HTTPServer) -> None:
-    account = askable(provider)
+    account = pollable(provider)
     build.build_payment(account)
     type(account).objects.update(next_call_at=timezone.now() + timedelta(minutes=5))
     found = run("--since", timezone.now().isoformat(), "--minutes", "0")
@@ -125,9 +125,9 @@ def test_unanswered_is_counted_and_stays_due(provider: HTTPServer) -> None:
     assert Payment.objects.get().next_query_at is not None
 
 
-def test_what_ended_before_is_left_alone(provider: HTTPServer) -> None:
+def test_attempt_ended_before_is_not_queried(provider: HTTPServer) -> None:
     old = timezone.now() - timedelta(days=2)
-    build.build_payment(askable(provider), created_at=old, expires_at=old, status="closed")
+    build.build_payment(pollable(provider), created_at=old, expires_at=old, status="closed")
     assert run("--since", (timezone.now() - timedelta(days=1)).isoformat())["asked"] == 0
 
 

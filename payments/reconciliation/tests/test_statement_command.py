@@ -49,7 +49,7 @@ def bill(tmp_path: Path) -> tuple[Path, PaymentAccount, Payment]:
     return path, account, stuck
 
 
-def test_it_prints_what_was_promised(bill: tuple[Path, PaymentAccount, Payment]) -> None:
+def test_json_has_the_promised_keys(bill: tuple[Path, PaymentAccount, Payment]) -> None:
     path, account, stuck = bill
     found, progress = run(path, account, "--json")
     assert found == {
@@ -61,14 +61,14 @@ def test_it_prints_what_was_promised(bill: tuple[Path, PaymentAccount, Payment])
     assert Order.objects.get(pk=stuck.order_id).status == "pending"
 
 
-def test_it_settles_when_it_is_told_to_and_once(bill: tuple[Path, PaymentAccount, Payment]) -> None:
+def test_settle_option_settles_once(bill: tuple[Path, PaymentAccount, Payment]) -> None:
     path, account, stuck = bill
     first, _progress = run(path, account, "--settle", "--json")
-    again, told = run(path, account, "--settle", "--json")
+    again, warning = run(path, account, "--settle", "--json")
     assert first["settled"] == 1
     assert Order.objects.get(pk=stuck.order_id).status == "paid"
     assert again == {"lines": 5, "results": results(duplicate=5), "settled": 0}
-    assert "imported before as statement" in told
+    assert "imported before as statement" in warning
     assert Statement.objects.count() == 1
 
 
@@ -77,7 +77,7 @@ def test_second_call_settles_an_imported_file(
 ) -> None:
     path, account, stuck = bill
     run(path, account)
-    found, _told = run(path, account, "--settle", "--json")
+    found, _warning = run(path, account, "--settle", "--json")
     assert found["settled"] == 1
     assert Payment.objects.get(pk=stuck.pk).status == "paid"
 
@@ -102,7 +102,7 @@ def test_a_refused_file_ends_with_one_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("options", [("--mapping", "nothing"), ()])
-def test_what_is_not_there_is_named(tmp_path: Path, options: tuple[str, ...]) -> None:
+def test_missing_file_or_mapping_is_named(tmp_path: Path, options: tuple[str, ...]) -> None:
     with pytest.raises(CommandError) as refused:
         run(tmp_path / "none.csv", account_at("webhook"), *options)
     assert str(refused.value) in (

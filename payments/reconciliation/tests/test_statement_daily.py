@@ -32,13 +32,13 @@ class Till(Webhook):
     """A provider with bills: it gives what the test has laid down."""
 
     def __init__(self, *answers: BillResult | OutsideError, content: bytes = b"") -> None:
-        self.answers, self.content, self.asked = list(answers), content, list[date]()
+        self.answers, self.content, self.days_fetched = list(answers), content, list[date]()
 
     def can_bill(self, keys: Any) -> bool:
         return True
 
     def fetch_bill(self, day: date, keys: Any, gateway: Any, target: Path) -> BillResult:
-        self.asked.append(day)
+        self.days_fetched.append(day)
         answer = self.answers.pop(0)
         if isinstance(answer, OutsideError):
             raise answer
@@ -122,20 +122,20 @@ def test_wait_grows_until_the_bill_is_ready(monkeypatch: pytest.MonkeyPatch) -> 
             BillFetch.objects.update(next_at=timezone.now())
             daily._try(BillFetch.objects.get())
     assert gaps == [10, 30, 60]
-    assert provider.asked == [day] * 4
+    assert provider.days_fetched == [day] * 4
     assert BillFetch.objects.get().state == "empty"
 
 
-def test_what_is_not_due_is_not_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bill_is_not_fetched_before_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
     one = account()
     with till(monkeypatch, Till(*[EMPTY] * 3)) as provider:
         daily.fetch_bills()
         daily.fetch_bills()
-    assert len(provider.asked) == 3
+    assert len(provider.days_fetched) == 3
     assert BillFetch.objects.filter(account=one, state="empty").count() == 3
 
 
-def test_after_some_days_a_person_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bill_missing_for_days_opens_a_case(monkeypatch: pytest.MonkeyPatch) -> None:
     one = account()
     with till(monkeypatch, Till(SILENT)):
         (fetch,) = daily.fetch_days(one, [timezone.now().date() - timedelta(days=6)])

@@ -13,7 +13,7 @@ import pytest
 
 from payments.models import StatementLine, StatementMapping
 from payments.reconciliation.readers import containers
-from payments.reconciliation.refusals import words
+from payments.reconciliation.refusals import message_of
 from payments.reconciliation.tests import bills
 from payments.reconciliation.tests.bills import Row
 from payments.reconciliation.tests.shop import AT, account_at, attempt, paid, refund, results, row_of, take
@@ -143,7 +143,7 @@ def test_cut_changed_or_foreign_bill_is_refused(provider: str, content: bytes, c
 def test_a_refusal_is_one_clear_line() -> None:
     statement = take(account_at("alipay"), ALIPAY.replace(b"199.00,199.00", b"1.00,1.00", 1))
     assert (
-        words(statement.refusal)
+        message_of(statement.refusal)
         == "The file says payments: 199.00, but its lines come to 1.00: it was changed."
     )
 
@@ -341,8 +341,8 @@ def test_large_part_beside_the_sheets_is_refused(monkeypatch: pytest.MonkeyPatch
     source = zipfile.ZipFile(io.BytesIO(workbook(["R1", "B1", 1, "2026/11/21 10:00:00"])))
     members = {part: source.read(part) for part in source.namelist()}
     kind = "application/vnd.openxmlformats-officedocument.spreadsheetml.sharedStrings+xml"
-    said = f'<Override PartName="/xl/{name}" ContentType="{kind}" /></Types>'.encode()
-    manifest = members["[Content_Types].xml"].replace(b"</Types>", said)
+    override = f'<Override PartName="/xl/{name}" ContentType="{kind}" /></Types>'.encode()
+    manifest = members["[Content_Types].xml"].replace(b"</Types>", override)
     texts = b"<sst>" + b"<si><t>x</t></si>" * 1024 + b"</sst>"
     changed = members | {"[Content_Types].xml": manifest, f"xl/{name}": texts}
     statement = take(account_at("webhook"), bills.zipped(changed), mapping=bank())

@@ -89,7 +89,7 @@ def test_import_pays_nothing_and_opens_no_case(provider: str) -> None:
 
 
 @pytest.mark.parametrize("provider", WRITERS)
-def test_the_order_of_the_lines_says_nothing(provider: str) -> None:
+def test_lines_in_any_order_match_alike(provider: str) -> None:
     account = account_at(provider)
     rows = [row_of(paid(account)), row_of(attempt(account)), row_of(paid(account), amount="1.00")]
     statement = take(account, WRITERS[provider](rows[::-1]))

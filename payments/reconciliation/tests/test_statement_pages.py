@@ -106,7 +106,7 @@ def test_forbidden_import_stores_nothing(role: str) -> None:
     assert not Statement.objects.exists()
 
 
-def test_a_refused_file_says_why_in_one_line() -> None:
+def test_refusal_is_shown_in_one_line() -> None:
     account, client = account_at("alipay"), client_of("finance")
     upload(client, bills.wechat_csv([Row("R", "T", "1.00")]), account)
     importing.import_statements()

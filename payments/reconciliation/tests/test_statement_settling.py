@@ -62,7 +62,7 @@ def test_settling_again_does_nothing() -> None:
     assert OrderEvent.objects.count() == lines
 
 
-def test_what_was_paid_meanwhile_is_left_alone() -> None:
+def test_line_settled_meanwhile_pays_once() -> None:
     account = account_at("alipay")
     one, two = attempt(account), attempt(account)
     statement = take(account, bills.alipay_csv([row_of(one, trade="1"), row_of(two, trade="2")]))

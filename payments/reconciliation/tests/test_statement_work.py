@@ -29,7 +29,7 @@ def fresh(statement: Statement) -> Statement:
 
 
 @pytest.mark.django_db
-def test_whoever_died_over_a_file_is_replaced() -> None:
+def test_expired_lease_is_taken_over() -> None:
     account = account_at("alipay")
     statement = take_in(account, bills.alipay_csv([row_of(paid(account))]))
     dead = Statement.objects.filter(pk=statement.pk)
@@ -48,7 +48,7 @@ def test_whoever_died_over_a_file_is_replaced() -> None:
 
 
 @pytest.mark.django_db
-def test_who_was_overtaken_writes_nothing() -> None:
+def test_attempt_that_lost_its_lease_stops() -> None:
     account = account_at("alipay")
     statement = take_in(account, bills.alipay_csv([row_of(paid(account))]))
     Statement.objects.filter(pk=statement.pk).update(
@@ -79,7 +79,7 @@ def test_reader_overtaken_between_chunks_stops(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.django_db
-def test_progress_is_told_after_each_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_is_reported_after_each_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
     account = account_at("wechatpay")
     monkeypatch.setattr(importing, "CHUNK", 2)
     statement = take_in(account, bills.wechat_csv([row_of(paid(account)) for _ in range(5)]))

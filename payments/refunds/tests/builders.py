@@ -45,8 +45,8 @@ def staff(role: str, name: str = "", **limits: str) -> User:
     return user
 
 
-def ask_back(payment: Payment, amount: str = "60.00", *, user: User | None = None) -> RefundRequest:
-    """A request as the desk takes it; without a user the merchant's rule asks, and it is approved."""
+def requested_refund(payment: Payment, amount: str = "60.00", *, user: User | None = None) -> RefundRequest:
+    """A request as the desk takes it; without a user the merchant's rule requests it, and it is approved."""
     return desk.request_refund(payment.pk, Decimal(amount), actor_user=user, reason="broken")
 
 
@@ -59,5 +59,6 @@ def fresh_request(request: RefundRequest) -> RefundRequest:
 
 
 __all__ = [
-    "ask_back", "build_order", "fresh_request", "order_of", "paid_payment", "refundable", "staff", "surplus_payment",
+    "build_order", "fresh_request", "order_of", "paid_payment", "refundable", "requested_refund", "staff",
+    "surplus_payment",
 ]  # fmt: skip

@@ -45,9 +45,9 @@ class Bank:
         self.before_answer()
         if isinstance(say, int):
             return Response("", status=say)
-        told = {"refund_reference": number, "status": say, "amount": body["amount"]}
-        told["detail"] = "no such card" if say == "failed" else ""
-        return Response(json.dumps(told), content_type="application/json")
+        answer = {"refund_reference": number, "status": say, "amount": body["amount"]}
+        answer["detail"] = "no such card" if say == "failed" else ""
+        return Response(json.dumps(answer), content_type="application/json")
 
     @property
     def numbers(self) -> list[str]:

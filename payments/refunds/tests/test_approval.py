@@ -18,7 +18,7 @@ from ordersite import relay
 from ordersite.lib.errors import DomainError
 from payments.models import RefundRequest
 from payments.refunds.approval import REFUND
-from payments.refunds.tests.builders import ask_back, fresh_request, order_of, paid_payment, staff
+from payments.refunds.tests.builders import fresh_request, order_of, paid_payment, requested_refund, staff
 from payments.tests.steps import run_together
 
 pytestmark = pytest.mark.django_db
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.django_db
 
 def waiting(amount: str = "60.00") -> RefundRequest:
     """A request above its proposer's limit."""
-    return ask_back(paid_payment(), amount, user=staff("agent", "li"))
+    return requested_refund(paid_payment(), amount, user=staff("agent", "li"))
 
 
 def is_untouched(request: RefundRequest) -> bool:
@@ -42,7 +42,7 @@ def is_untouched(request: RefundRequest) -> bool:
 
 def test_within_own_limit_is_approved_at_once() -> None:
     user = staff("agent", refund_alone="60.00")
-    request = ask_back(paid_payment(), "60.00", user=user)
+    request = requested_refund(paid_payment(), "60.00", user=user)
     assert (request.status, request.decided_how, request.decided_by) == ("approved", "limit", user)
     line = OrderEvent.objects.filter(order_id=request.order_id).latest("seq")
     assert (line.kind, line.trigger, line.actor_id) == ("note", "refund_within_limit", "agent")
@@ -50,9 +50,9 @@ def test_within_own_limit_is_approved_at_once() -> None:
 
 def test_small_refunds_add_up_to_the_limit() -> None:
     payment, user = paid_payment(), staff("agent", refund_alone="60.00")
-    assert ask_back(payment, "40.00", user=user).status == "approved"
-    assert ask_back(payment, "20.01", user=user).status == "proposed"
-    assert ask_back(paid_payment(payment.account), "60.00", user=user).status == "approved"
+    assert requested_refund(payment, "40.00", user=user).status == "approved"
+    assert requested_refund(payment, "20.01", user=user).status == "proposed"
+    assert requested_refund(paid_payment(payment.account), "60.00", user=user).status == "approved"
 
 
 def test_a_second_person_approves() -> None:
@@ -64,7 +64,7 @@ def test_a_second_person_approves() -> None:
     assert (line.trigger, line.actor_kind, line.actor_id) == ("refund_approved", "staff", "supervisor")
 
 
-def test_who_has_no_right_cannot_decide() -> None:
+def test_person_without_right_cannot_approve() -> None:
     request = waiting()
     for role in ("agent", "viewer", "operations", "auditor"):
         for decide in (approve, refuse):
@@ -75,7 +75,7 @@ def test_who_has_no_right_cannot_decide() -> None:
 
 def test_single_operator_waits_and_is_marked() -> None:
     boss = staff("supervisor")
-    request = ask_back(paid_payment(), user=boss)
+    request = requested_refund(paid_payment(), user=boss)
     Merchant.objects.update(allows_single_operator=True, single_operator_wait_minutes=30)
     with pytest.raises(DomainError, match="too_early"):
         approve(REFUND, request.pk, user=boss, note="ok")
@@ -144,13 +144,13 @@ def test_concurrent_withdrawal_has_one_effect() -> None:
 def test_approvers_are_notified_but_not_proposer() -> None:
     for role, name in (("supervisor", "zhao"), ("finance", "qian"), ("agent", "li"), ("viewer", "sun")):
         User.objects.filter(pk=staff(role, name).pk).update(email=f"{name}@shop.example")
-    request = ask_back(paid_payment(), user=User.objects.get(username="zhao"))
+    request = requested_refund(paid_payment(), user=User.objects.get(username="zhao"))
     relay.run_relay()
     send_staff_mail()
     [message] = mail.outbox
     assert message.to == ["qian@shop.example"]
     assert f"/admin/payments/refundrequest/{request.pk}/change/" in message.body
-    ask_back(paid_payment(), user=staff("agent", "li", refund_alone="60.00"))
+    requested_refund(paid_payment(), user=staff("agent", "li", refund_alone="60.00"))
     relay.run_relay()
     send_staff_mail()
     assert len(mail.outbox) == 1

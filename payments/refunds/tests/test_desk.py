@@ -11,10 +11,10 @@ from django.test import Client
 from orders.models import Merchant, Order
 from payments.models import RefundRequest
 from payments.refunds.tests.builders import (
-    ask_back,
     fresh_request,
     order_of,
     paid_payment,
+    requested_refund,
     staff,
     surplus_payment,
 )
@@ -46,7 +46,7 @@ def test_from_the_orders_page_to_a_request() -> None:
     assert (request.amount, request.reason, request.status) == (Decimal("60.00"), "broken cup", "proposed")
     shown = page(client, f"/admin/orders/order/{payment.order_id}/change/")
     assert f"/admin/payments/refundrequest/{request.pk}/change/" in shown
-    assert "¥60.00 is asked back" in shown
+    assert "A refund of ¥60.00 is under way" in shown
     assert 'value="139.00"' in page(client, form)
 
 
@@ -59,12 +59,12 @@ def test_more_than_is_left_changes_nothing() -> None:
     assert (RefundRequest.objects.count(), order_of(payment).refunds_pending) == (0, Decimal("0.00"))
 
 
-def test_who_may_not_is_refused_by_the_server() -> None:
+def test_person_without_right_is_refused() -> None:
     payment, client = paid_payment(), browser(staff("viewer"))
     form = f"/admin/payments/payment/{payment.pk}/do/refund/"
     assert form not in page(client, f"/admin/orders/order/{payment.order_id}/change/")
     assert client.post(form, {"amount": "1.00", "reason": "x"}).status_code == 403
-    request = ask_back(payment, "1.00", user=staff("agent"))
+    request = requested_refund(payment, "1.00", user=staff("agent"))
     for code in ("approve", "refuse", "withdraw", "try"):
         address = f"/admin/payments/refundrequest/{request.pk}/do/{code}/"
         assert client.post(address, {"reason": "x"}).status_code == 403
@@ -72,7 +72,7 @@ def test_who_may_not_is_refused_by_the_server() -> None:
 
 
 def test_queue_lists_requests_for_their_approver() -> None:
-    request = ask_back(paid_payment(), "60.00", user=staff("agent", "li"))
+    request = requested_refund(paid_payment(), "60.00", user=staff("agent", "li"))
     client = browser(staff("supervisor"))
     queue = page(client, "/admin/payments/refundrequest/")
     assert request.reference in queue
@@ -91,20 +91,20 @@ def test_queue_lists_requests_for_their_approver() -> None:
 
 def test_self_approval_needs_single_operator() -> None:
     boss = staff("supervisor")
-    request, client = ask_back(paid_payment(), user=boss), browser(boss)
+    request, client = requested_refund(paid_payment(), user=boss), browser(boss)
     address = f"/admin/payments/refundrequest/{request.pk}/change/"
     assert ("do/withdraw/" in page(client, address), "do/approve/" in page(client, address)) == (True, False)
-    told = client.post(
+    response = client.post(
         f"/admin/payments/refundrequest/{request.pk}/do/approve/", {"reason": "me"}, follow=True
     )
-    assert "ask a colleague" in told.content.decode()
+    assert "ask a colleague" in response.content.decode()
     assert fresh_request(request).status == "proposed"
     Merchant.objects.update(allows_single_operator=True)
     assert "do/approve/" in page(client, address)
 
 
 def test_a_refund_number_finds_its_order() -> None:
-    request, client = ask_back(surplus_payment(), "199.00"), browser(staff("agent"))
+    request, client = requested_refund(surplus_payment(), "199.00"), browser(staff("agent"))
     found = client.get(f"/admin/orders/order/find/?q={request.reference}")
     assert found["Location"].endswith(f"/admin/orders/order/{request.order_id}/change/")
     assert Order.objects.count() == 1

@@ -16,7 +16,7 @@ from payments.provider_calls.throttle import PROVIDERS
 from payments.providers.webhook.adapter import Webhook
 from payments.refunds import execute
 from payments.refunds.call import call_provider
-from payments.refunds.tests.builders import ask_back, fresh_request, order_of, paid_payment
+from payments.refunds.tests.builders import fresh_request, order_of, paid_payment, requested_refund
 from payments.refunds.tests.fake_provider import Bank, bank
 from payments.tests.steps import run_together
 
@@ -51,7 +51,7 @@ def cases() -> list[str]:
 
 
 def test_response_confirms_an_approved_refund(provider: Bank) -> None:
-    request = ask_back(paid_payment(provider.account()), "60.00")
+    request = requested_refund(paid_payment(provider.account()), "60.00")
     run_now(request)
     assert provider.paid_back == {request.reference: "60.00"}
     assert state(request) == ("succeeded", Decimal("60.00"), Decimal("0.00"))
@@ -65,15 +65,15 @@ def test_response_confirms_an_approved_refund(provider: Bank) -> None:
     assert cases() == []
 
 
-def test_what_waits_for_approval_is_not_ordered(provider: Bank) -> None:
-    from_rule = ask_back(paid_payment(provider.account()))
+def test_request_without_due_time_is_not_ordered(provider: Bank) -> None:
+    from_rule = requested_refund(paid_payment(provider.account()))
     RefundRequest.objects.filter(pk=from_rule.pk).update(next_try_at=None)
     assert (execute.order_refunds(), provider.orders) == (0, [])
 
 
 def test_partial_refunds_end_in_refunded_order(provider: Bank) -> None:
     payment = paid_payment(provider.account(), total="100.00", status="shipped")
-    requests = [ask_back(payment, amount) for amount in ("33.33", "33.33", "33.34")]
+    requests = [requested_refund(payment, amount) for amount in ("33.33", "33.33", "33.34")]
     for _run in range(RUNS):
         run_now(*requests)
     assert [state(one)[0] for one in requests] == ["succeeded"] * 3
@@ -85,7 +85,7 @@ def test_partial_refunds_end_in_refunded_order(provider: Bank) -> None:
 
 def test_lost_response_queries_the_same_number(provider: Bank) -> None:
     provider.says = [502, "succeeded"]
-    request = ask_back(paid_payment(provider.account()))
+    request = requested_refund(paid_payment(provider.account()))
     run_now(request)
     waiting = fresh_request(request)
     assert state(request) == ("ordered", Decimal("0.00"), Decimal("60.00"))
@@ -100,7 +100,7 @@ def test_lost_response_queries_the_same_number(provider: Bank) -> None:
 
 def test_unknown_refund_is_resent_unchanged(provider: Bank) -> None:
     provider.says = [502, "not_found", "succeeded"]
-    request = ask_back(paid_payment(provider.account()))
+    request = requested_refund(paid_payment(provider.account()))
     run_now(request)
     run_now(request)  # asks, and orders at once when it hears that there is nothing
     assert provider.numbers == [request.reference] * 3
@@ -110,7 +110,7 @@ def test_unknown_refund_is_resent_unchanged(provider: Bank) -> None:
 def test_http_4xx_is_retried_as_a_new_order(provider: Bank) -> None:
     """HTTP 4xx: the provider has not taken it, so nothing is under way."""
     provider.says = [403]
-    request = ask_back(paid_payment(provider.account()))
+    request = requested_refund(paid_payment(provider.account()))
     run_now(request)
     waiting = fresh_request(request)
     assert (waiting.status, waiting.to_order, waiting.attempts) == ("approved", True, 1)
@@ -123,7 +123,7 @@ def test_http_4xx_is_retried_as_a_new_order(provider: Bank) -> None:
 
 def test_dead_process_after_call_is_taken_over(provider: Bank) -> None:
     """Kill point: the money is gone back, nothing of the answer is recorded; only the claim is committed."""
-    request = ask_back(paid_payment(provider.account()))
+    request = requested_refund(paid_payment(provider.account()))
     lease = PROVIDERS.take(PaymentAccount.objects.get())
     assert lease
     [call] = execute.claim(lease)
@@ -139,7 +139,7 @@ def test_dead_process_after_call_is_taken_over(provider: Bank) -> None:
 
 def test_processing_is_polled_with_backoff(provider: Bank) -> None:
     provider.usually = "processing"
-    request = ask_back(paid_payment(provider.account()))
+    request = requested_refund(paid_payment(provider.account()))
     pauses = []
     for _try in range(6):
         run_now(request)
@@ -156,13 +156,13 @@ def test_processing_is_polled_with_backoff(provider: Bank) -> None:
 
 def test_failure_frees_order_and_opens_case(provider: Bank) -> None:
     provider.usually = "failed"
-    request = ask_back(paid_payment(provider.account()))
+    request = requested_refund(paid_payment(provider.account()))
     run_now(request)
     assert state(request) == ("failed", Decimal("0.00"), Decimal("0.00"))
     assert (order_of(request.payment).is_stopped, cases()) == (False, ["refund_trouble"])
     assert PaymentException.objects.get().detail["last_answer"] == "no such card"
     assert fresh_request(request).next_try_at is None
-    again = ask_back(request.payment, "199.00")
+    again = requested_refund(request.payment, "199.00")
     assert again.reference != request.reference
 
 
@@ -170,7 +170,11 @@ def test_refunds_of_one_trade_keep_minimum_gap(provider: Bank, monkeypatch: pyte
     monkeypatch.setattr(Webhook, "refund_gap", timedelta(minutes=1))
     account = provider.account()
     payment, other = paid_payment(account), paid_payment(account)
-    first, second, elsewhere = ask_back(payment, "1.00"), ask_back(payment, "2.00"), ask_back(other, "3.00")
+    first, second, elsewhere = (
+        requested_refund(payment, "1.00"),
+        requested_refund(payment, "2.00"),
+        requested_refund(other, "3.00"),
+    )
     run_now(first, second, elsewhere)
     assert sorted(provider.paid_back.values()) == ["1.00", "3.00"]
     late, early = fresh_request(second), fresh_request(first)
@@ -185,7 +189,7 @@ def test_refunds_of_one_trade_keep_minimum_gap(provider: Bank, monkeypatch: pyte
 def test_silent_provider_opens_the_circuit(provider: Bank) -> None:
     provider.says = [502] * 5
     account = provider.account()
-    requests = [ask_back(paid_payment(account), "1.00") for _number in range(5)]
+    requests = [requested_refund(paid_payment(account), "1.00") for _number in range(5)]
     while left := [one for one in requests if fresh_request(one).attempts == 0]:
         run_now(*left)
     account.refresh_from_db()
@@ -195,7 +199,7 @@ def test_silent_provider_opens_the_circuit(provider: Bank) -> None:
 
 def test_open_circuit_sends_no_order(provider: Bank) -> None:
     account = provider.account()
-    request = ask_back(paid_payment(account))
+    request = requested_refund(paid_payment(account))
     PaymentAccount.objects.update(next_call_at=timezone.now() + timedelta(minutes=5))
     assert (execute.order_refunds(), provider.orders, state(request)[0]) == (0, [], "approved")
 
@@ -204,14 +208,14 @@ def test_open_circuit_sends_no_order(provider: Bank) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_two_runs_at_once_order_once(provider: Bank) -> None:
     provider.seconds = 0.2
-    request = ask_back(paid_payment(provider.account()))
+    request = requested_refund(paid_payment(provider.account()))
     run_together(execute.order_refunds, execute.order_refunds)
     assert provider.numbers == [request.reference]
     assert state(request)[0] == "succeeded"
 
 
 def test_try_now_but_not_during_a_call(provider: Bank) -> None:
-    request = ask_back(paid_payment(provider.account()))
+    request = requested_refund(paid_payment(provider.account()))
     lease = PROVIDERS.take(PaymentAccount.objects.get())
     assert lease
     execute.claim(lease)

@@ -27,7 +27,7 @@ from scripts.processes import wait_until
 pytestmark = pytest.mark.django_db
 
 
-def money_came(payment: Payment, **changes: object) -> PaymentUpdate:
+def payment_update(payment: Payment, **changes: object) -> PaymentUpdate:
     values = {
         "account_id": payment.account_id, "kind": UpdateKind.PAYMENT, "reference": payment.reference,
         "evidence": Evidence("query", payment.reference, "ab"), "seen_at": timezone.now(),
@@ -41,7 +41,7 @@ def paid_late(policy: str, status: str = "closed") -> Payment:
     account: PaymentAccount = build_alipay()
     Merchant.objects.update(late_payments=policy)
     payment = build_payment(account, order=build_order_in(status, merchant=account.merchant))
-    apply_updates([money_came(payment)])
+    apply_updates([payment_update(payment)])
     return payment
 
 
@@ -56,7 +56,7 @@ def test_rule_requests_the_refund(status: str, kind: str) -> None:
     case = PaymentException.objects.get()
     assert (case.kind, case.resolved_at) == (kind, None)
     step = PaymentExceptionStep.objects.get()
-    assert (step.action, step.words, step.user) == ("refund_requested", request.reference, None)
+    assert (step.action, step.note, step.user) == ("refund_requested", request.reference, None)
     assert Order.objects.get(pk=payment.order_id).status == status
 
 
@@ -64,7 +64,7 @@ def test_confirmed_refund_resolves_the_case() -> None:
     payment = paid_late("refund")
     relay.run_relay()
     request = RefundRequest.objects.get()
-    back = money_came(
+    back = payment_update(
         payment, kind=UpdateKind.REFUND, refund_reference=request.reference, refunded_total=payment.amount
     )
     apply_updates([back])
@@ -100,8 +100,8 @@ def test_second_trade_is_not_refunded_by_rule() -> None:
     account = build_alipay()
     Merchant.objects.update(late_payments="refund")
     payment = build_payment(account)
-    apply_updates([money_came(payment)])
-    apply_updates([money_came(payment, provider_reference="ANOTHER01")])
+    apply_updates([payment_update(payment)])
+    apply_updates([payment_update(payment, provider_reference="ANOTHER01")])
     relay.run_relay()
     assert PaymentException.objects.get().kind == "already_paid"
     assert not RefundRequest.objects.exists()

@@ -20,7 +20,7 @@ from payments.models import Payment, RefundRequest
 from payments.references import new_reference
 from payments.refunds import request as desk
 from payments.refunds.approval import REFUND
-from payments.refunds.tests.builders import ask_back, order_of, paid_payment, staff, surplus_payment
+from payments.refunds.tests.builders import order_of, paid_payment, requested_refund, staff, surplus_payment
 from payments.tests.builders import build_payment, build_webhook
 from payments.tests.steps import run_together
 
@@ -36,7 +36,7 @@ def untouched(payment: Payment) -> bool:
 
 def test_amount_is_reserved_and_in_history() -> None:
     payment = paid_payment(total="199.00")
-    request = ask_back(payment, "60.00", user=staff("agent"))
+    request = requested_refund(payment, "60.00", user=staff("agent"))
     order = order_of(payment)
     assert (order.refunds_pending, order.is_stopped, order.held) == (Decimal("60.00"), True, False)
     assert (request.status, request.next_try_at, request.is_reserved) == ("proposed", None, True)
@@ -46,7 +46,7 @@ def test_amount_is_reserved_and_in_history() -> None:
 
 
 def test_reference_format_suits_every_provider() -> None:
-    request = ask_back(paid_payment())
+    request = requested_refund(paid_payment())
     assert len(request.reference) == 24
     assert request.reference.isascii()
     assert request.reference.isalnum()
@@ -57,17 +57,17 @@ def test_reference_format_suits_every_provider() -> None:
 def test_an_amount_must_be_money(amount: str) -> None:
     payment = paid_payment()
     with pytest.raises(DomainError, match="bad_amount"):
-        ask_back(payment, amount)
+        requested_refund(payment, amount)
     assert untouched(payment)
 
 
 def test_parts_add_up_to_the_payment_at_most() -> None:
     payment = paid_payment(total="100.00")
     for amount in ("33.33", "33.33", "33.34"):
-        ask_back(payment, amount)
+        requested_refund(payment, amount)
     assert order_of(payment).refunds_pending == Decimal("100.00")
     with pytest.raises(DomainError, match="refund_exceeds") as refused:
-        ask_back(payment, "0.01")
+        requested_refund(payment, "0.01")
     assert refused.value.params["left"] == "0.00"
     assert RefundRequest.objects.count() == 3
 
@@ -75,10 +75,10 @@ def test_parts_add_up_to_the_payment_at_most() -> None:
 def test_unrequested_refund_counts_too() -> None:
     payment = paid_payment(total="100.00", refunded_amount=Decimal("40.00"))
     with pytest.raises(DomainError, match="refund_exceeds") as refused:
-        ask_back(payment, "60.01")
+        requested_refund(payment, "60.01")
     assert refused.value.params["left"] == "60.00"
     assert untouched(payment)
-    assert ask_back(payment, "60.00").status == "approved"
+    assert requested_refund(payment, "60.00").status == "approved"
 
 
 @pytest.mark.parametrize("status", ["created", "open", "closed", "refunded"])
@@ -86,14 +86,14 @@ def test_only_a_paid_attempt_holds_money(status: str) -> None:
     payment = paid_payment(status="paid")
     Payment.objects.filter(pk=payment.pk).update(status=status)
     with pytest.raises(DomainError, match="payment_not_paid"):
-        ask_back(payment)
+        requested_refund(payment)
     assert untouched(payment)
 
 
 def test_account_without_refunds_is_refused() -> None:
     payment = paid_payment(build_webhook())
     with pytest.raises(DomainError, match="refund_not_offered"):
-        ask_back(payment)
+        requested_refund(payment)
     assert untouched(payment)
 
 
@@ -102,7 +102,7 @@ def test_a_reason_and_the_right_are_needed() -> None:
     with pytest.raises(DomainError, match="reason_missing"):
         desk.request_refund(payment.pk, Decimal("1.00"), actor_user=None, reason="  ")
     with pytest.raises(DomainError, match="not_allowed"):
-        ask_back(payment, user=staff("viewer"))
+        requested_refund(payment, user=staff("viewer"))
     with pytest.raises(DomainError, match="unknown_payment"):
         desk.request_refund(0, Decimal("1.00"), actor_user=None, reason="x")
     assert untouched(payment)
@@ -110,7 +110,7 @@ def test_a_reason_and_the_right_are_needed() -> None:
 
 def test_surplus_money_reserves_nothing() -> None:
     payment = surplus_payment()
-    request = ask_back(payment, "199.00")
+    request = requested_refund(payment, "199.00")
     order = order_of(payment)
     assert (order.refunds_pending, order.is_stopped) == (ZERO, False)
     assert (request.is_reserved, request.status, request.decided_how) == (False, "approved", "rule")
@@ -123,7 +123,7 @@ def ship(order: Order) -> Outcome:
 
 def test_order_does_not_ship_with_pending_refund() -> None:
     payment = paid_payment()
-    request = ask_back(payment, "1.00", user=staff("agent"))
+    request = requested_refund(payment, "1.00", user=staff("agent"))
     refused = ship(payment.order)
     assert (refused.result, refused.code) == (Result.REFUSED, "held")
     withdraw(REFUND, request.pk, user=request.proposer or staff("agent"), note="kept it")
@@ -132,7 +132,7 @@ def test_order_does_not_ship_with_pending_refund() -> None:
 
 def test_shipped_order_may_still_complete() -> None:
     payment = paid_payment(status="shipped")
-    ask_back(payment, "199.00")
+    requested_refund(payment, "199.00")
     move = Move(payment.order_id, Action.COMPLETE, machine.CARRIER, Actor("carrier", "sf"))
     outcome = apply_changes(move)[0]
     assert outcome.result == Result.DONE
@@ -162,7 +162,7 @@ def test_lock_keeps_sum_within_the_payment() -> None:
     assert payment.refund_requests.live_amount() == Decimal("120.00")
     RefundRequest.objects.all().delete()
 
-    outcomes: list[Any] = run_together(*[lambda: ask_back(payment, "30.00")] * 6)
+    outcomes: list[Any] = run_together(*[lambda: requested_refund(payment, "30.00")] * 6)
     refused = [one for one in outcomes if one == "refund_exceeds"]
     assert (len(refused), payment.refund_requests.live_amount()) == (3, Decimal("90.00"))
     assert order_of(payment).refunds_pending == Decimal("90.00")
@@ -170,18 +170,18 @@ def test_lock_keeps_sum_within_the_payment() -> None:
 
 def test_double_click_creates_one_refund() -> None:
     payment, user = paid_payment(), staff("agent")
-    first = ask_back(payment, "60.00", user=user)
+    first = requested_refund(payment, "60.00", user=user)
     with pytest.raises(DomainError, match="asked_just_now"):
-        ask_back(payment, "60.00", user=user)
+        requested_refund(payment, "60.00", user=user)
     assert order_of(payment).refunds_pending == Decimal("60.00")
     RefundRequest.objects.update(created_at=first.created_at - desk.SAME_AGAIN)
-    assert ask_back(payment, "60.00", user=user).reference != first.reference
+    assert requested_refund(payment, "60.00", user=user).reference != first.reference
 
 
 def test_each_payment_of_an_order_has_its_limit() -> None:
     first = paid_payment(total="100.00")
     second = build_payment(first.account, order=first.order, status="paid", is_surplus=True)
-    ask_back(first, "100.00")
-    ask_back(second, "100.00")
+    requested_refund(first, "100.00")
+    requested_refund(second, "100.00")
     assert order_of(first).refunds_pending == Decimal("100.00")
     assert Order.objects.get(pk=first.order_id).status == "paid"

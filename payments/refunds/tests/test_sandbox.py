@@ -15,7 +15,7 @@ from orders.tests.builders import build_merchant
 from payments.accounts.save import save_account
 from payments.models import Payment, PaymentAccount, PaymentException, RefundRequest
 from payments.refunds import execute
-from payments.refunds.tests.builders import ask_back, fresh_request
+from payments.refunds.tests.builders import fresh_request, requested_refund
 from payments.tests.sandbox_accounts import sandbox_alipay, start_sandbox_attempt, submit_cashier_form
 from payments.tests.steps import fresh, poll_now
 from sandbox.tests.running import Running, call, started
@@ -91,9 +91,9 @@ def cases() -> list[str]:
 @pytest.mark.parametrize("provider", ["alipay", "wechatpay", "unionpay"])
 def test_part_and_rest_refund_the_order(box: Running, provider: str) -> None:
     payment = paid_at(box, provider)
-    part = until_ended(ask_back(payment, "60.00"))
+    part = until_ended(requested_refund(payment, "60.00"))
     assert (state(part), part.order.status) == (("succeeded", Decimal("60.00"), ZERO), "paid")
-    rest = until_ended(ask_back(payment, "139.00"))
+    rest = until_ended(requested_refund(payment, "139.00"))
     assert state(rest) == ("succeeded", Decimal("199.00"), ZERO)
     assert fresh(payment).order.status == OrderStatus.REFUNDED
     assert (box.trade(payment.reference)["state"], cases()) == ("refunded", [])
@@ -103,7 +103,7 @@ def test_part_and_rest_refund_the_order(box: Running, provider: str) -> None:
 def test_a_lost_answer_refunds_once(box: Running, provider: str) -> None:
     payment = paid_at(box, provider)
     fault(box, provider, "lost_answer")
-    request = run_refund(ask_back(payment, "60.00"))
+    request = run_refund(requested_refund(payment, "60.00"))
     done = until_ended(request)
     assert state(done) == ("succeeded", Decimal("60.00"), ZERO)
     assert done.attempts >= 2
@@ -113,7 +113,7 @@ def test_a_lost_answer_refunds_once(box: Running, provider: str) -> None:
 @pytest.mark.parametrize("provider", ["alipay", "wechatpay"])
 def test_processing_refund_stays_reserved(box: Running, provider: str) -> None:
     fault(box, provider, "processing", value=600)
-    request = run_refund(ask_back(paid_at(box, provider), "60.00"))
+    request = run_refund(requested_refund(paid_at(box, provider), "60.00"))
     request = run_refund(request)
     assert state(request) == ("ordered", ZERO, Decimal("60.00"))
     box.control("settle_refund", refund_reference=request.reference, state="succeeded")
@@ -122,7 +122,7 @@ def test_processing_refund_stays_reserved(box: Running, provider: str) -> None:
 
 def test_abnormal_wechat_refund_may_succeed(box: Running) -> None:
     fault(box, "wechatpay", "abnormal", value=0)
-    request = until_ended(ask_back(paid_at(box, "wechatpay"), "60.00"))
+    request = until_ended(requested_refund(paid_at(box, "wechatpay"), "60.00"))
     assert (state(request), cases()) == (("abnormal", ZERO, Decimal("60.00")), ["refund_trouble"])
     box.control("settle_refund", refund_reference=request.reference, state="succeeded")
     assert state(run_refund(request)) == ("succeeded", Decimal("60.00"), ZERO)
@@ -130,7 +130,7 @@ def test_abnormal_wechat_refund_may_succeed(box: Running) -> None:
 
 def test_closed_wechat_refund_fails_and_is_freed(box: Running) -> None:
     fault(box, "wechatpay", "closed", value=0)
-    request = until_ended(ask_back(paid_at(box, "wechatpay"), "60.00"))
+    request = until_ended(requested_refund(paid_at(box, "wechatpay"), "60.00"))
     assert (state(request), cases()) == (("failed", ZERO, ZERO), ["refund_trouble"])
 
 

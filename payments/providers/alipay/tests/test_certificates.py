@@ -185,14 +185,14 @@ def offer_successor(server: HTTPServer, *certificates: Issued) -> None:
     answered(server, node, number="0" * 32, key="ant-new", method="alipay.open.app.alipaycert.download")
 
 
-def ask(server: HTTPServer, **changes: str) -> TradeState:
+def query(server: HTTPServer, **changes: str) -> TradeState:
     keys = certified(gateway_url=server.url_for("/gateway.do"), **changes)
     return Alipay().query(ATTEMPT, keys, Gateway()).state
 
 
 def test_response_under_the_accounts_own(server: HTTPServer) -> None:
     answered(server, PAID, number=serial(ALIPAY.certificate), key="ant-alipay")
-    assert ask(server) is TradeState.PAID
+    assert query(server) is TradeState.PAID
     assert len(server.log) == 1
 
 
@@ -201,7 +201,7 @@ def test_successor_is_downloaded_once(server: HTTPServer) -> None:
     offer_successor(server, NEW, MIDDLE)
     for _again in range(2):
         answered(server, PAID, number=serial(NEW.certificate), key="ant-new")
-    assert [ask(server) for _ in range(3)] == [TradeState.PAID] * 3
+    assert [query(server) for _ in range(3)] == [TradeState.PAID] * 3
     sent = [dict(parse_qsl(request.get_data().decode())) for request, _reply in server.log]
     assert [params["method"] for params in sent] == [
         QUERY, "alipay.open.app.alipaycert.download", QUERY, QUERY,
@@ -235,7 +235,7 @@ def test_untrusted_successor_is_not_used(server: HTTPServer, papers: tuple[Issue
     answered(server, PAID, number=number, key="ant-new")
     offer_successor(server, *papers)
     with pytest.raises(OutsideError) as caught:
-        ask(server)
+        query(server)
     assert (caught.value.code, caught.value.outcome_known) == ("provider_answer_refused", False)
     assert downloaded_certificates.all(certified(), at=datetime.now(UTC)) == []
 
@@ -244,7 +244,7 @@ def test_untrusted_successor_is_not_used(server: HTTPServer, papers: tuple[Issue
 def test_malformed_serial_is_not_requested(server: HTTPServer, number: str) -> None:
     answered(server, PAID, number=number, key="ant-new")
     with pytest.raises(OutsideError):
-        ask(server)
+        query(server)
     assert len(server.log) == 1
 
 
@@ -252,7 +252,7 @@ def test_unsigned_refusal_downloads_nothing(server: HTTPServer) -> None:
     server.expect_request("/gateway.do").respond_with_data(
         f'{{"alipay_trade_query_response":{refusal("ACQ.TRADE_NOT_EXIST")},"alipay_cert_sn":"{"e" * 32}"}}'
     )
-    assert ask(server) is TradeState.NOT_FOUND
+    assert query(server) is TradeState.NOT_FOUND
     assert len(server.log) == 1
 
 
@@ -284,7 +284,7 @@ OLD_APP = issue("", key="ant-app", by=MIDDLE, subject=APP_NAME, ends_at=PAST)
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("changes", "message"),
     [
         ({"alipay_public_key": public_pem("ant-alipay")}, "give one or the other"),
         ({"app_cert": ""}, "app_cert is missing"),
@@ -301,23 +301,23 @@ OLD_APP = issue("", key="ant-app", by=MIDDLE, subject=APP_NAME, ends_at=PAST)
         ({"alipay_cert": STRANGER.pem + MIDDLE.pem}, "alipay_cert: It was not issued under the root"),
     ],
 )
-def test_problems_of_certificate_mode(changes: dict[str, str], words: str) -> None:
+def test_problems_of_certificate_mode(changes: dict[str, str], message: str) -> None:
     found = problems(certified(**changes))
     assert len(found) == 1
-    assert words in found[0]
+    assert message in found[0]
     assert "BEGIN" not in found[0]
 
 
 @pytest.mark.parametrize(
-    ("keys", "words"),
+    ("keys", "message"),
     [
         (account(alipay_public_key=""), "alipay_public_key is missing, or in certificate mode"),
         (account(alipay_public_key=ALIPAY.pem), "in certificate mode it is called alipay_cert"),
         (account(alipay_public_key=private_pem("ant-app")), "holds a private key"),
     ],
 )
-def test_problems_of_mixed_modes(keys: AccountKeys, words: str) -> None:
-    assert [words in problem for problem in problems(keys)] == [True]
+def test_problems_of_mixed_modes(keys: AccountKeys, message: str) -> None:
+    assert [message in problem for problem in problems(keys)] == [True]
 
 
 @pytest.mark.django_db

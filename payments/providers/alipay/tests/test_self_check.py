@@ -15,7 +15,7 @@ def test_good_account_has_no_problems() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("changes", "message"),
     [
         ({"app_id": ""}, "app_id"),
         ({"app_id": "abc"}, "app_id"),
@@ -30,9 +30,9 @@ def test_good_account_has_no_problems() -> None:
         ({"alipay_cert": "x"}, ""),
     ],
 )
-def test_problems_of_an_account(changes: dict[str, str], words: str) -> None:
+def test_problems_of_an_account(changes: dict[str, str], message: str) -> None:
     with translation.override("en"):
         problems = [str(problem) for problem in Alipay().check(account(**changes))]
     assert len(problems) == 1
-    assert words in problems[0]
+    assert message in problems[0]
     assert APP_ID not in problems[0]

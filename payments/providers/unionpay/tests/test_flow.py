@@ -38,13 +38,13 @@ def begin(account: PaymentAccount) -> Payment:
     return start_attempt(build_order(merchant=account.merchant), account).payment
 
 
-def tell(body: bytes) -> Any:
+def notify(body: bytes) -> Any:
     response = Client().post("/notify/unionpay/demo-unionpay/", data=body, content_type=FORM)
     drain_notifications()
     return response
 
 
-def words(payment: Payment, **changes: str | None) -> dict[str, str | None]:
+def notification_fields(payment: Payment, **changes: str | None) -> dict[str, str | None]:
     return {
         "orderId": payment.reference,
         "txnAmt": write_fen(payment.amount),
@@ -76,7 +76,7 @@ def test_from_the_form_to_a_paid_order() -> None:
     assert (fields["orderId"], fields["txnAmt"]) == (payment.reference, write_fen(payment.amount))
     assert fields["payTimeout"] == write_compact(payment.expires_at)
 
-    response = tell(messages.notification(charset="utf-8", **words(payment)))
+    response = notify(messages.notification(charset="utf-8", **notification_fields(payment)))
     assert (response.status_code, response.content) == (200, b"ok")
     assert (fresh(payment).status, fresh(payment).order.status) == (PaymentStatus.PAID, OrderStatus.PAID)
     assert fresh(payment).provider_reference == messages.PAYMENT["queryId"]
@@ -85,8 +85,8 @@ def test_from_the_form_to_a_paid_order() -> None:
 
 def test_repeated_notification_changes_nothing() -> None:
     payment = begin(build_account())
-    body = messages.notification(charset="utf-8", **words(payment))
-    assert [tell(body).status_code for _ in range(3)] == [200] * 3
+    body = messages.notification(charset="utf-8", **notification_fields(payment))
+    assert [notify(body).status_code for _ in range(3)] == [200] * 3
     assert only_notification().outcome == "applied"
     assert fresh(payment).order.status == OrderStatus.PAID
 
@@ -94,7 +94,7 @@ def test_repeated_notification_changes_nothing() -> None:
 def test_self_signed_notification_pays_nothing() -> None:
     payment = begin(build_account())
     signer = issue(messages.SIGNER_CN, key="stranger")
-    assert tell(messages.notification_by(signer, **words(payment))).status_code == 400
+    assert notify(messages.notification_by(signer, **notification_fields(payment))).status_code == 400
     assert fresh(payment).order.status == OrderStatus.PENDING
 
 
@@ -104,16 +104,21 @@ def test_self_signed_notification_pays_nothing() -> None:
 )
 def test_other_merchant_or_amount_opens_a_case(changes: dict[str, str], outcome: str) -> None:
     payment = begin(build_account())
-    assert tell(messages.notification(charset="utf-8", **words(payment, **changes))).status_code == 200
+    assert (
+        notify(messages.notification(charset="utf-8", **notification_fields(payment, **changes))).status_code
+        == 200
+    )
     assert PaymentException.objects.get().kind == outcome
     assert fresh(payment).order.status == OrderStatus.PENDING
 
 
 def test_refund_is_found_by_our_reference() -> None:
     payment = begin(build_account())
-    tell(messages.notification(charset="utf-8", **words(payment)))
-    part = words(payment, orderId="R202611220000000001", txnAmt="100", reqReserved=payment.reference)
-    assert tell(messages.refund_notification(**part)).status_code == 200
+    notify(messages.notification(charset="utf-8", **notification_fields(payment)))
+    part = notification_fields(
+        payment, orderId="R202611220000000001", txnAmt="100", reqReserved=payment.reference
+    )
+    assert notify(messages.refund_notification(**part)).status_code == 200
     refund = Refund.objects.get()
     assert (refund.refund_reference, str(refund.amount)) == ("R202611220000000001", "1.00")
     assert fresh(payment).order.status == OrderStatus.PAID
@@ -121,12 +126,14 @@ def test_refund_is_found_by_our_reference() -> None:
 
 def test_refund_is_found_by_query_id() -> None:
     payment = begin(build_account())
-    tell(messages.notification(charset="utf-8", **words(payment)))
-    part = words(payment, orderId="CONSOLE00000001", txnAmt="100", reqReserved=None)
-    tell(messages.refund_notification(**part))
+    notify(messages.notification(charset="utf-8", **notification_fields(payment)))
+    part = notification_fields(payment, orderId="CONSOLE00000001", txnAmt="100", reqReserved=None)
+    notify(messages.refund_notification(**part))
     assert Refund.objects.get().payment_id == payment.pk
-    other = words(payment, orderId="CONSOLE00000002", txnAmt="100", reqReserved=None, origQryId="1")
-    tell(messages.refund_notification(**other))
+    other = notification_fields(
+        payment, orderId="CONSOLE00000002", txnAmt="100", reqReserved=None, origQryId="1"
+    )
+    notify(messages.refund_notification(**other))
     assert Refund.objects.count() == 1
 
 
@@ -149,14 +156,14 @@ def test_ended_attempt_gets_no_form(columns: dict[str, Any]) -> None:
 
 def test_return_post_is_not_read() -> None:
     payment = begin(build_account())
-    body = messages.notification(charset="utf-8", **words(payment))
+    body = messages.notification(charset="utf-8", **notification_fields(payment))
     client = Client(enforce_csrf_checks=True)
     back = client.post(f"/pay/return/{payment.reference}/", data=body, content_type=FORM)
     assert (back.status_code, back.headers["Location"]) == (303, f"/pay/return/{payment.reference}/")
     assert Order.objects.get().status == OrderStatus.PENDING
 
 
-def asked(server: HTTPServer, payment: Payment, **fields: str) -> Payment:
+def polled(server: HTTPServer, payment: Payment, **fields: str) -> Payment:
     """Poll the attempt with this response."""
     server.clear()
     server.expect_request("/queryTrans.do").respond_with_data(
@@ -171,9 +178,9 @@ def test_cancelled_order_waits_for_the_timeout(server: HTTPServer) -> None:
     """UnionPay cannot close: NOT_FOUND is final two minutes after payTimeout, not before."""
     payment = begin(build_account(server.url_for("")))
     request_close(payment.order)
-    assert asked(server, payment, respCode="34").status == PaymentStatus.OPEN
+    assert polled(server, payment, respCode="34").status == PaymentStatus.OPEN
     Payment.objects.update(expires_at=timezone.now() - timedelta(minutes=3))
-    done = asked(server, payment, respCode="34")
+    done = polled(server, payment, respCode="34")
     assert (done.status, done.order.status) == (PaymentStatus.CLOSED, OrderStatus.CLOSED)
 
 
@@ -182,12 +189,12 @@ def test_payment_in_the_last_moment_counts(server: HTTPServer) -> None:
     request_close(payment.order)
     Payment.objects.update(expires_at=timezone.now() - timedelta(minutes=3))
     amount = write_fen(payment.amount)
-    done = asked(server, payment, origRespCode="00", queryId="4726", txnAmt=amount, currencyCode="156")
+    done = polled(server, payment, origRespCode="00", queryId="4726", txnAmt=amount, currencyCode="156")
     assert (done.status, done.order.status) == (PaymentStatus.PAID, OrderStatus.PAID)
 
 
 def test_failed_payment_ends_with_the_timeout(server: HTTPServer) -> None:
     payment = begin(build_account(server.url_for("")))
-    assert asked(server, payment, origRespCode="51").status == PaymentStatus.OPEN
+    assert polled(server, payment, origRespCode="51").status == PaymentStatus.OPEN
     Payment.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
-    assert asked(server, payment, origRespCode="51").status == PaymentStatus.CLOSED
+    assert polled(server, payment, origRespCode="51").status == PaymentStatus.CLOSED

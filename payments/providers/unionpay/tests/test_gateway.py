@@ -341,8 +341,8 @@ def test_clearing_file_is_written(server: HTTPServer, tmp_path: Path) -> None:
     found = fetch(server, {"respCode": "00", "fileContent": encoded(body), "fileName": "../x.zip"}, target)
     assert found == BillResult(state=BillState.READY, file_name="unionpay-2026-11-21.zip")
     assert (target.read_bytes(), target.stat().st_mode & 0o777) == (body, 0o600)
-    asked = sent(server)
-    assert (asked["txnType"], asked["settleDate"], asked["fileType"]) == ("76", "1121", "00")
+    request = sent(server)
+    assert (request["txnType"], request["settleDate"], request["fileType"]) == ("76", "1121", "00")
 
 
 @pytest.mark.parametrize(

@@ -309,7 +309,7 @@ OLD = issue("041@Z2011@shop@2", key="up-shop", by=MIDDLE, ends_at=datetime.now(U
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("changes", "message"),
     [
         ({"mer_id": ""}, "mer_id is missing"),
         ({"mer_id": "7772900581100"}, "mer_id must be"),
@@ -329,9 +329,9 @@ OLD = issue("041@Z2011@shop@2", key="up-shop", by=MIDDLE, ends_at=datetime.now(U
         ),
     ],
 )
-def test_problems_of_an_account(changes: dict[str, str], words: str) -> None:
+def test_problems_of_an_account(changes: dict[str, str], message: str) -> None:
     with translation.override("en"):
         problems = UnionPay().check(account(**changes))
     assert len(problems) == 1
-    assert words in problems[0]
+    assert message in problems[0]
     assert "BEGIN" not in problems[0]

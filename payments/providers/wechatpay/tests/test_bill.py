@@ -30,7 +30,7 @@ from payments.providers.wechatpay.tests.fake_gateway import (
 )
 
 DAY = date(2026, 11, 20)
-ASK, FILE = "/v3/bill/tradebill", "/v3/billdownload/file"
+TRADE_BILL, FILE = "/v3/bill/tradebill", "/v3/billdownload/file"
 BILL = "\ufeff交易时间,公众账号ID,商户号\r\n`2026-11-20 10:00:00,`wx1,`1900000001\r\n".encode() * 50
 
 
@@ -41,7 +41,7 @@ def offers(server: HTTPServer, file: bytes, *, status: int = 200, **changes: Any
         "hash_value": hashlib.sha1(BILL, usedforsecurity=False).hexdigest(),
         "download_url": server.url_for(FILE) + "?token=oMmUqPjv_pgVEbq41QjzZ%2Fa%3D-Sq",
     } | changes
-    respond(server, ASK, signed(fields))
+    respond(server, TRADE_BILL, signed(fields))
     respond(server, FILE, HttpResponse(file, status=status))
 
 
@@ -123,7 +123,7 @@ def test_unverifiable_offer_is_an_error(server: HTTPServer, tmp_path: Path, chan
 def test_unsigned_offer_is_an_error(server: HTTPServer, tmp_path: Path) -> None:
     respond(
         server,
-        ASK,
+        TRADE_BILL,
         unsigned({"hash_type": "SHA1", "hash_value": "0" * 40, "download_url": server.url_for(FILE)}),
     )
     refused(server, tmp_path / "bill")
@@ -158,7 +158,7 @@ SAME_DAY = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
 )
 def test_missing_day(server: HTTPServer, tmp_path: Path, now: datetime, code: str, state: BillState) -> None:
     with time_machine.travel(now, tick=False):
-        respond(server, ASK, refusal(code))
+        respond(server, TRADE_BILL, refusal(code))
         response = fetch(server, tmp_path / "bill")
     assert (response.state, response.detail) == (state, f"{code} 说明")
     assert list(tmp_path.iterdir()) == []
@@ -176,5 +176,5 @@ def test_missing_day(server: HTTPServer, tmp_path: Path, now: datetime, code: st
 def test_other_refusals_are_errors(
     server: HTTPServer, tmp_path: Path, response: Callable[[], HttpResponse], expected: str
 ) -> None:
-    respond(server, ASK, response())
+    respond(server, TRADE_BILL, response())
     assert outside_error(lambda: fetch(server, tmp_path / "bill"))[0] == expected

@@ -49,7 +49,7 @@ def post(body: bytes, headers: Mapping[str, str] | None = None, *, slug: str = "
     return Client(headers=given).post(url, data=body, content_type="application/json")
 
 
-def said(response: Any) -> tuple[int, str]:
+def status_and_code(response: Any) -> tuple[int, str]:
     return response.status_code, json.loads(response.content)["code"] if response.content else ""
 
 
@@ -89,7 +89,7 @@ def test_re_encrypted_retry_is_one_row() -> None:
     payment = build_payment(build_wechatpay())
     for by in (PUBLIC_KEY, Signer()):
         body = payment_body(**about(payment))
-        assert said(post(body, signed_headers(body, by=by, at=timezone.now()))) == (204, "")
+        assert status_and_code(post(body, signed_headers(body, by=by, at=timezone.now()))) == (204, "")
     assert PaymentNotification.objects.count() == 1
 
 
@@ -103,7 +103,7 @@ def test_partial_refund_then_the_rest() -> None:
         body = refund_body(
             event={"id": f"EV-{number}"}, out_trade_no=payment.reference, out_refund_no=number, amount=amount
         )
-        assert said(post(body)) == (204, "")
+        assert status_and_code(post(body)) == (204, "")
         drain_notifications()
         assert fen(fresh(payment).refunded_amount) == (8880 if number == "R1" else total)
     assert (fresh(payment).status, Order.objects.get().status) == ("refunded", "refunded")
@@ -113,13 +113,13 @@ def test_forgery_is_rejected_and_changes_nothing() -> None:
     payment = build_payment(build_wechatpay())
     body = payment_body(**about(payment))
     headers = signed_headers(body, by=Signer("stranger"), at=timezone.now())
-    assert said(post(body, headers)) == (400, "FAIL")
+    assert status_and_code(post(body, headers)) == (400, "FAIL")
     drain_notifications()
     row = PaymentNotification.objects.get()
-    assert (row.verdict, row.reject_code) == ("rejected", "bad_signature")
+    assert (row.check_result, row.reject_code) == ("rejected", "bad_signature")
     assert (fresh(payment).status, fresh(payment).order.status) == ("open", "pending")
     assert PaymentException.objects.get().kind == "bad_signatures"
-    assert said(post(body)) == (204, "")
+    assert status_and_code(post(body)) == (204, "")
     drain_notifications()
     assert fresh(payment).status == "paid"
 
@@ -130,7 +130,7 @@ def test_probe_is_rejected_without_a_case(caplog: pytest.LogCaptureFixture) -> N
     good = signed_headers(body, at=timezone.now())
     probe = {**good, "Wechatpay-Signature": "WECHATPAY/SIGNTEST/" + good["Wechatpay-Signature"][19:]}
     with caplog.at_level(logging.INFO, logger="payments.notifications.rejected"):
-        assert said(post(body, probe)) == (400, "FAIL")
+        assert status_and_code(post(body, probe)) == (400, "FAIL")
     assert [
         (record.levelname, record.message)
         for record in caplog.records
@@ -138,7 +138,7 @@ def test_probe_is_rejected_without_a_case(caplog: pytest.LogCaptureFixture) -> N
     ] == [("INFO", "signature probe refused")]
     assert PaymentNotification.objects.get().reject_code == "signature_probe"
     assert PaymentException.objects.count() == 0
-    assert said(post(body, good)) == (204, "")
+    assert status_and_code(post(body, good)) == (204, "")
     drain_notifications()
     assert fresh(payment).status == "paid"
 
@@ -166,7 +166,7 @@ def test_probes_are_bounded() -> None:
 def test_genuine_mismatch_opens_a_case(changes: dict[str, Any], outcome: str) -> None:
     payment = build_payment(build_wechatpay())
     assert fen(payment.amount) == 19900
-    assert said(post(payment_body(**about(payment, **changes)))) == (204, "")
+    assert status_and_code(post(payment_body(**about(payment, **changes)))) == (204, "")
     drain_notifications()
     assert (PaymentNotification.objects.get().outcome, PaymentException.objects.get().kind) == (
         outcome,
@@ -178,10 +178,10 @@ def test_genuine_mismatch_opens_a_case(changes: dict[str, Any], outcome: str) ->
 def test_new_platform_key_is_used_at_once() -> None:
     payment = build_payment(build_wechatpay(platform_keys={PUBLIC_KEY_ID: public_pem("platform-2")}))
     body = payment_body(**about(payment))
-    assert said(post(body)) == (400, "FAIL")
+    assert status_and_code(post(body)) == (400, "FAIL")
     assert PaymentNotification.objects.get().reject_code == "unknown_key"
     build_wechatpay()
-    assert said(post(body)) == (204, "")
+    assert status_and_code(post(body)) == (204, "")
 
 
 def test_partly_refunded_trade_counts_as_paid(server: HTTPServer) -> None:

@@ -110,8 +110,8 @@ def test_jsapi_order_has_signed_parameters(server: HTTPServer) -> None:
     )
     found = dict(WechatPay().start_in_app(attempt, keys, Gateway()))
     assert sent(server)["payer"] == {"openid": "oUpF8uMuAJO_M2pxb1Q9zNjWeS6o"}
-    said = [found["appId"], found["timeStamp"], f"{found['nonceStr']}\n{found['package']}"]
-    assert rsa_verify(*said, found["paySign"], rsa_key("merchant").public_key())
+    signed_lines = [found["appId"], found["timeStamp"], f"{found['nonceStr']}\n{found['package']}"]
+    assert rsa_verify(*signed_lines, found["paySign"], rsa_key("merchant").public_key())
     assert (found["appId"], found["signType"]) == (APPID, "RSA")
     assert found["package"] == "prepay_id=wx201410272009395522657a690389285100"
 

@@ -93,7 +93,7 @@ def test_recorded_messages_are_accepted(name: str) -> None:
     assert (parsed.reference, parsed.amount) == ("7F3K2026112200420001", Decimal("266.40"))
 
 
-def test_sdk_accepts_what_we_accept() -> None:
+def test_sdk_accepts_the_same_messages() -> None:
     body = payment_body()
     headers = signed_headers(body, by=PUBLIC_KEY)
     read = sdk().callback(headers, body)

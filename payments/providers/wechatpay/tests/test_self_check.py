@@ -48,7 +48,7 @@ def test_good_account_has_no_problems() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("changes", "message"),
     [
         ({"mchid": "12a"}, "mchid must be"),
         ({"appid": "2021000000000001"}, "appid must begin with wx"),
@@ -80,10 +80,10 @@ def test_good_account_has_no_problems() -> None:
         ({"mchid": ""}, "mchid is missing"),
     ],
 )
-def test_problems(changes: dict[str, Any], words: str) -> None:
+def test_problems(changes: dict[str, Any], message: str) -> None:
     problems = WechatPay().check(account(**changes))
     assert len(problems) == 1
-    assert words in problems[0]
+    assert message in problems[0]
     assert "-----BEGIN" not in problems[0]
 
 
