@@ -51,7 +51,7 @@ def apply(orders: Mapping[int, Order], changes: Sequence[Change]) -> list[Outcom
     when a locked order was changed elsewhere.
 
     A constant number of statements whatever the batch: the rules (if a `Move` is among the changes), one UPDATE for
-    each state that orders came from, history lines, their texts, outbox.
+    each old state, history lines, their texts, outbox.
     """
     has_moves = any(isinstance(change, Move) for change in changes)
     visit = _Visit(orders, enabled_rules() if has_moves else frozenset(), timezone.now())

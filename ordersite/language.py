@@ -1,4 +1,4 @@
-"""The interface is Chinese until a person chooses: the browser's own language is not asked."""
+"""The interface is Chinese until a person chooses: the browser's own language does not count."""
 
 from __future__ import annotations
 

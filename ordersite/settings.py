@@ -160,7 +160,7 @@ _place = (DATABASES["default"].get(name) for name in ("HOST", "PORT", "NAME"))
 HISTORY_ANCHOR_DIR = env.text(
     "HISTORY_ANCHOR_DIR", str(VAR_DIR / "anchors" / "-".join(Path(str(part)).stem for part in _place if part))
 )
-# The demonstration shop belongs to the embedded database, or to one that was asked for it; never to any other.
+# The demonstration shop belongs to the embedded database, or to one that the settings name; never to any other.
 DEMO_SHOP = DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3" or DEMO
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

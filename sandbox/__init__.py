@@ -1,5 +1,5 @@
-"""The outside world in a box: providers, a carrier bureau and a warehouse, played from their side.
+"""Simulates the outside companies: payment providers, the Kuaidi100 aggregator and the merchant's warehouse.
 
-Runs as its own process (`python -m sandbox`), keeps its own keys and its own SQLite file, and imports nothing
-of the application, so that it cannot share the application's mistakes.
+Runs as its own process (`python -m sandbox`) with its own keys and SQLite file. Imports nothing of the application,
+so that it cannot share the application's mistakes.
 """

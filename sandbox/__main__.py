@@ -1,4 +1,4 @@
-"""`python -m sandbox` runs the outside world; `python -m sandbox keys` only makes its keys."""
+"""`python -m sandbox` runs the sandbox; `python -m sandbox keys` only makes its keys."""
 
 import logging
 import signal
@@ -12,7 +12,7 @@ from sandbox.server import Sandbox
 
 
 def main(arguments: list[str]) -> int:
-    """Returns the exit code: 0 after a normal stop, 1 for a trouble with setting up, 2 for a wrong call."""
+    """Returns the exit code: 0 after a normal stop, 1 for a failed start, 2 for wrong arguments."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
     try:
         settings = read_settings()

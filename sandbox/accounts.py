@@ -1,7 +1,7 @@
-"""Payment account files as the merchant gets them, ready for his `set_payment_account`.
+"""Writes the payment account files that `set_payment_account` reads, one for each provider.
 
-`{provider}_account.json` in the sandbox's folder; Alipay's key mode has none, because there the merchant makes
-his own key and hands in its public half.
+`{provider}_account.json` in the sandbox's folder; Alipay's key mode has none: there the merchant makes the key
+pair and uploads its public key.
 """
 
 import json
@@ -18,7 +18,7 @@ from sandbox.keys.keyfiles import private_pem, public_pem, write
 
 
 def write_accounts(settings: Settings) -> list[Path]:
-    """Write all of them anew, because the sandbox's port may have moved; returns the files."""
+    """Write all account files with the current port; returns the files."""
     paths = []
     for name in _MAKERS:
         path = settings.folder / f"{name}_account.json"
@@ -29,7 +29,7 @@ def write_accounts(settings: Settings) -> list[Path]:
 
 
 def account_of(name: str, settings: Settings) -> dict[str, object]:
-    """The keys of one file; its key set is made when there is none."""
+    """Return the content of one account file; makes its keys on first use."""
     return _MAKERS[name](settings)
 
 

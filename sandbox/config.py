@@ -12,7 +12,7 @@ class BadSetting(Exception):
 
 @dataclass(frozen=True)
 class Settings:
-    """Where the sandbox listens and how fast its world turns. Durations are in seconds."""
+    """Where the sandbox listens, and its speeds. Durations are in seconds."""
 
     host: str = "127.0.0.1"
     port: int = 8900

@@ -1,4 +1,4 @@
-"""The merchant's warehouse: polls the order API for paid orders and confirms their shipping after a while.
+"""Simulates the merchant's warehouse: polls the order API for paid orders and confirms their shipping after a while.
 
 It speaks the public HTTP API with a bearer token that it reads from `erp_token` in the sandbox's folder, and
 waits patiently while that file or the API is not there.
@@ -73,7 +73,7 @@ class Warehouse:
             return ""
 
     def _paid_orders(self, token: str) -> Iterator[Order]:
-        """All pages of the list; only the query of a `next` link is followed, never its host."""
+        """Return all pages of the list. Follows only the query of a `next` link, never its host."""
         query = "status=paid"
         for _ in range(PAGES):
             answer = self._call(token, method="GET", path=f"/api/v1/orders/?{query}")
@@ -87,7 +87,7 @@ class Warehouse:
             query = urlsplit(following).query
 
     def _note(self, order: Order) -> None:
-        """Keep a new order with the number that its parcel will bear; held ones are left alone."""
+        """Store a new order with the waybill number of its parcel; held orders are skipped."""
         if order.get("held") or order.get("status") != "paid":
             return
         due = now() + self._store.tuned("ship_seconds", self._world.settings.ship_seconds)
@@ -115,7 +115,7 @@ class Warehouse:
             self._learn(row, result)
 
     def _learn(self, row: sqlite3.Row, result: Mapping[str, object]) -> None:
-        """What the answer for one order means: shipped, later, with another number, or never."""
+        """Store the result of a confirmation: shipped, try later, try with another number, or give up."""
         code, number = str(result.get("code")), row["number"]
         if result.get("ok"):
             com = COMS[row["carrier"]]
@@ -142,7 +142,7 @@ class Warehouse:
         )
 
     def _call(self, token: str, *, method: str, path: str, body: object = None) -> CallReply | None:
-        """None when the API is away or refuses; the next round tries again."""
+        """Call the API. Returns None when it is down or refuses; the next round tries again."""
         headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
         content = b""
         if body is not None:
@@ -158,14 +158,14 @@ class Warehouse:
         return answer
 
     def _say(self, trouble: str) -> None:
-        """Log a trouble once, not every two seconds."""
+        """Log a repeated trouble only once."""
         if trouble and trouble != self._trouble:
             log.warning("warehouse: %s", trouble)
         self._trouble = trouble
 
 
 def new_number(carrier: str) -> str:
-    """Two letters and 13 digits, the form of both carriers."""
+    """Return a random waybill number: two letters and 13 digits, the form of both carriers."""
     prefix = {"yto": "YT", "sf": "SF"}[carrier]
     return f"{prefix}{secrets.choice('123456789')}{secrets.randbelow(10**12):012d}"
 
@@ -182,14 +182,14 @@ def _confirmation(row: sqlite3.Row) -> dict[str, str]:
 
 
 def _phone(order: Order) -> str:
-    """The receiver's phone when the API shows it whole; a masked one proves nothing."""
+    """Return the receiver's phone if the API shows it whole, else ""."""
     buyer = order.get("buyer")
     phone = str(buyer.get("phone") or "") if isinstance(buyer, dict) else ""
     return phone if re.fullmatch(r"\+?\d{6,15}", phone) else ""
 
 
 def _place(order: Order) -> str:
-    """Province and city in the carrier's form, empty when the API does not return the address."""
+    """Return province and city in the carrier's form; empty when the API does not return the address."""
     address = order.get("address")
     if not isinstance(address, dict):
         return ""

@@ -1,4 +1,4 @@
-"""Faults on demand. A fault waits at a target and is used up call by call."""
+"""Injects faults. A fault belongs to a target and is used up call by call."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -83,7 +83,7 @@ def clear(store: Store, fault_id: int | None = None) -> None:
 
 
 def take(store: Store, *, target: str, names: Iterable[str]) -> dict[str, float]:
-    """Use up one call of each waiting fault of these names; returns name -> value."""
+    """Use up one call of each waiting fault of these names; returns name to value."""
     if store.row("SELECT 1 FROM faults WHERE target = ?", target) is None:
         return {}
     with store.transaction():

@@ -1,4 +1,4 @@
-"""Calls that leave the sandbox. A fresh connection each, no redirects, a bounded answer."""
+"""Sends calls to the merchant: a new connection each, no redirects, a bounded response."""
 
 import http.client
 import time

@@ -1,4 +1,4 @@
-"""The HTTP server of the sandbox and the threads that make its world move."""
+"""The HTTP server of the sandbox, and its background threads."""
 
 import logging
 import re
@@ -34,7 +34,7 @@ Handler = Callable[[World, Request], Response]
 
 
 def route(world: World, request: Request) -> Response:
-    """Find the part of the world that answers. Raises HangUp."""
+    """Return the response of the provider or page behind a path. Raises HangUp."""
     handler = _EXACT.get(request.path)
     if handler is not None:
         return handler(world, request)
@@ -131,7 +131,7 @@ class Connection(BaseHTTPRequestHandler):
 
 
 class Server(ThreadingHTTPServer):
-    """A thread per connection, and a queue long enough for a burst."""
+    """Serves each connection in a thread; its listen queue holds a burst."""
 
     daemon_threads = True
     request_queue_size = 256
@@ -147,14 +147,14 @@ class Server(ThreadingHTTPServer):
         self.server_name, self.server_port = self.socket.getsockname()[:2]
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A caller that hung up is no news; anything else is."""
+        """Log errors, except that a client closed the connection."""
         error = sys.exc_info()[1]
         if not isinstance(error, ConnectionError | TimeoutError):
             log.error("connection from %s: %r", client_address, error)
 
 
 class Sandbox:
-    """The whole: server, notifications, expiry, warehouse."""
+    """The server with the threads of notifications, expiry and warehouse."""
 
     def __init__(self, settings: Settings) -> None:
         store = Store(settings.folder / "sandbox.sqlite3")

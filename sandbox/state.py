@@ -1,4 +1,4 @@
-"""The whole world as data, newest first and bounded: `GET /control/state` and the control page."""
+"""Describes the state of the sandbox, newest first and bounded, for `GET /control/state` and the control page."""
 
 from sandbox.carrier import parcels
 from sandbox.formats import iso, yuan

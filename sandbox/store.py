@@ -1,4 +1,4 @@
-"""The sandbox's memory: one SQLite file, so that a restart goes on where it stopped."""
+"""Stores the state in one SQLite file, so that a restart goes on where it stopped."""
 
 import sqlite3
 import threading

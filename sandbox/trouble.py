@@ -1,4 +1,4 @@
-"""Faults of a gateway: what goes wrong before a call is worked on, and after."""
+"""Applies the faults of a gateway before and after a call is processed."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -10,7 +10,7 @@ from sandbox.world import World
 def troubled(world: World, *, target: str, work: Callable[[Mapping[str, float]], Response]) -> Response:
     """Run a call under the waiting faults of its gateway.
 
-    `drop` and `status_500` fail before anything is done; `timeout` works and never tells. Raises HangUp.
+    `drop` and `status_500` fail before the call is processed; `timeout` processes it and never answers. Raises HangUp.
     """
     active = world.faults_at(target)
     time.sleep(active.get("delay", 0))

@@ -17,5 +17,5 @@ class World:
     keys: Keys
 
     def faults_at(self, target: str) -> dict[str, float]:
-        """Use up one call of every fault that waits at a gateway."""
+        """Use up one call of every fault waiting at a target; returns name to value."""
         return faults.take(self.store, target=target, names=faults.ALLOWED[target])

@@ -30,7 +30,7 @@ class Keeper:
 
     def __init__(self, name: str, command: str, watched: list[int]) -> None:
         self.name = name
-        # Should even the keeper be killed, the kernel asks the program to end.
+        # Should even the keeper be killed, the kernel ends the program.
         self.command = ["setpriv", "--pdeathsig", "TERM", "sh", "-c", f"exec {command}"]
         self.watched = watched
         self.stopping = False

@@ -29,7 +29,7 @@ def is_port_taken(port: int) -> bool:
 
 
 def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
-    """Ask every 50 ms; True as soon as the condition holds, False when the time is over."""
+    """Try every 50 ms; True as soon as the condition holds, False when the time is over."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if condition():
@@ -41,7 +41,7 @@ def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
 class Stat(NamedTuple):
     state: str
     parent: int
-    birth: int  # clock ticks since boot: tells a process from a later one with the same number
+    birth: int  # clock ticks since boot: distinguishes a process from a later one with the same number
 
 
 def _stat(pid: int) -> Stat | None:

@@ -85,7 +85,7 @@ def set_environment(place: Place) -> None:
     os.environ["VAR_DIR"], os.environ["SANDBOX_DIR"] = str(place.files), str(place.files / "sandbox")
     os.environ["PUBLIC_BASE_URL"] = env.text("PUBLIC_BASE_URL", place.site)
     if place.demo:
-        # A sandbox parcel arrives within a minute: asking every two hours would show nobody anything.
+        # A sandbox parcel arrives within a minute: polling every two hours would show nothing.
         os.environ["TRACKING_POLL_HOURS"] = env.text("TRACKING_POLL_HOURS", "0.002")
 
 

@@ -96,7 +96,7 @@ def missing(catalogue: Path, wanted: dict[Text, str]) -> list[str]:
 
 
 def main() -> int:
-    settings.configure()  # the template reader asks for a few of Django's own defaults
+    settings.configure()  # the template reader needs a few of Django's own defaults
     wanted = texts()
     catalogues = sorted(ROOT.glob("locale/*/LC_MESSAGES/django.po"))
     lines = [f"{path.relative_to(ROOT)}: {line}" for path in catalogues for line in missing(path, wanted)]

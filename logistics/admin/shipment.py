@@ -117,7 +117,7 @@ class ShipmentAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnlyAdmin):
     readonly_fields = ("way",)
 
     def after_action(self, row: Model) -> str:
-        """Lead back to the order's page, where people opened the parcel."""
+        """Return to the order's page, where people opened the parcel."""
         return badges.address_of("admin:orders_order_change", getattr(row, "order_id", None))
 
     @admin.display(description=_("waybill number"))

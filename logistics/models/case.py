@@ -1,4 +1,4 @@
-"""Cases of parcels: what the work queue of logistics shows."""
+"""Cases of parcels, the rows of the logistics work queue."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ class ShipmentQuerySet(models.QuerySet["Shipment"]):
         return self.all() if merchant_id is None else self.filter(merchant_id=merchant_id)
 
     def under_way(self) -> Self:
-        """Parcels that have neither been signed for nor come back."""
+        """Parcels that have neither been signed for nor returned."""
         return self.filter(status__in=UNDER_WAY)
 
     def due(self, now: datetime) -> Self:
@@ -145,12 +145,12 @@ class Shipment(GuardedStatus, models.Model):
 
     @property
     def is_under_way(self) -> bool:
-        """Whether it has neither been signed for nor come back."""
+        """Whether it has neither been signed for nor returned."""
         return self.status in UNDER_WAY
 
     @property
     def is_polled(self) -> bool:
-        """Whether its route is still polled: until it has arrived or come back."""
+        """Whether its route is still polled: until it was signed for or returned."""
         return self.next_check_at is not None
 
     def is_due(self, now: datetime) -> bool:

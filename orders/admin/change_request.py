@@ -1,4 +1,4 @@
-"""Changes of what moves money, for the person who approves them: before and after of each value, side by side."""
+"""Admin pages of change requests: the values before and after side by side, for the person who approves."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ordersite.lib.adminkit import badges
 from ordersite.lib.adminkit.confirmed import Confirmed, ConfirmedActionsMixin, ReasonForm, person
 from ordersite.lib.adminkit.read_only import ReadOnlyAdmin
 
-# Who may see the desk may open the question; the engine checks the right of the kind.
+# The right to see requests opens the confirmation page; the engine checks the right of the kind.
 SEE = "orders.view_changerequest"
 
 
@@ -37,7 +37,7 @@ def _through(decide: Callable[..., Any], done: Promise) -> Any:
 
 @admin.register(ChangeRequest)
 class ChangeRequestAdmin(ConfirmedActionsMixin, ReviewColumnsMixin, ReadOnlyAdmin):
-    """The list opens with what waits for review."""
+    """Admin of change requests. The list opens with those that wait for review."""
 
     list_display = ("row", "what", "name", "proposer", "age", "state", "decided_by")
     list_filter = (ReviewFilter, "kind")
@@ -82,13 +82,13 @@ class ChangeRequestAdmin(ConfirmedActionsMixin, ReviewColumnsMixin, ReadOnlyAdmi
     )
 
     def buttons(self, request: HttpRequest, row: Model) -> list[dict[str, Any]]:
-        """Offers the proposer to withdraw, those with the right of this kind to decide, and nothing to others."""
+        """Return the buttons: withdraw for the proposer, approve and refuse for people with the kind's right."""
         change: Any = row
         offered = _offered(request, change, kind_of(change))
         return [one for one in super().buttons(request, row) if one["action"].code in offered]
 
     def confirmed_view(self, request: HttpRequest, object_id: int, code: str) -> HttpResponse:
-        """The question is not even asked of somebody without the right of this kind."""
+        """Show the confirmation page only to people with the right of this kind."""
         change = ChangeRequest.objects.filter(pk=object_id).first()
         decides = code in {"approve", "refuse"}
         if change and decides and not request.user.has_perm(kind_of(change).may_approve):
@@ -148,7 +148,7 @@ def _offered(request: HttpRequest, change: ChangeRequest, kind: ChangeKind) -> s
 
 
 def outcome_of(change: ChangeRequest) -> Promise:
-    """What the proposer is told: it waits for a colleague, or was part of the set-up."""
+    """Return the proposer's message: the change waits for a colleague, or was made at once as part of the set-up."""
     if change.is_setup:
         return _("Done at once: until a second person who may approve has logged in, you set up alone.")
     return _("Proposed. The old values hold until a colleague approves; those who may do so get mail.")

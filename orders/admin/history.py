@@ -1,4 +1,4 @@
-"""Read-only pages for auditors: history lines, seals, looks at phone numbers."""
+"""Read-only admin pages for auditors: history lines, seals, and accesses to phone numbers."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class HistorySealAdmin(ReadOnlyAdmin):
 
 @admin.register(PhoneLook)
 class PhoneLookAdmin(ShapeSearchMixin, ReadOnlyAdmin):
-    """Shows who looked at which order's phone number; the number itself is not stored here."""
+    """Log of accesses to buyers' phone numbers. The number itself is not stored here."""
 
     who = columns.plain("username", _("user"))
     list_display = ("who", "order_link", "looked")

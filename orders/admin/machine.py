@@ -1,4 +1,4 @@
-"""The state machine's rows: which trigger may fire which. Only the switch is the staff's; each switching is audited."""
+"""Admin pages of the state machine's rules. Staff can only switch a rule on or off; each change is audited."""
 
 from __future__ import annotations
 

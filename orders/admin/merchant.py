@@ -1,4 +1,4 @@
-"""Shops and the people of their companies. The switches that decide about money take two persons."""
+"""Admin pages of merchants and their members. Changing a switch that decides about money takes two persons."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SWITCH_FIELDS = ("late_payments", "allows_single_operator", "single_operator_wai
 
 
 class SwitchesForm(ReasonForm):
-    """The switches as they shall be, and why."""
+    """Propose new values of a merchant's switches, with the reason."""
 
     late_payments = forms.ChoiceField(
         label=_("late payments"), choices=LatePayments.choices, widget=fields.select()
@@ -63,7 +63,7 @@ class MemberInline(TabularInline):
 
 @admin.register(Merchant)
 class MerchantAdmin(ConfirmedActionsMixin, DeskAdmin):
-    """The slug is in addresses and file names, so it is set once."""
+    """Admin of merchants. The slug stands in addresses and file names, so it is set once."""
 
     list_display = ("name", "slug", "payment_timeout_minutes", "is_active", "created_at")
     list_filter = ("is_active",)
@@ -82,7 +82,7 @@ class MerchantAdmin(ConfirmedActionsMixin, DeskAdmin):
     )
 
     def get_fields(self, request: HttpRequest, obj: Merchant | None = None) -> list[Any]:
-        """A new shop begins with the careful switches; others are proposed on its page."""
+        """Leave the switches out of the form of a new shop: it starts with the careful ones, others are proposed."""
         shown = list(super().get_fields(request, obj))
         return shown if obj else [name for name in shown if name not in SWITCH_FIELDS]
 

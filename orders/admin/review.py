@@ -1,4 +1,4 @@
-"""What the pages of requests share that two persons decide: the buttons, who sees which, and the filter."""
+"""The base of the admin pages of requests that take two persons: buttons, filter and columns."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Decide = Callable[..., Any]
 
 
 class DecisionForm(ReasonForm):
-    """The words of a decision: what was checked, or why not."""
+    """Ask for the note of a decision: what was checked, or why it is refused."""
 
     reason = forms.CharField(
         label=_("note of the decision"),
@@ -40,7 +40,7 @@ class DecisionForm(ReasonForm):
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What a button does, in the words before the click and after it."""
+    """The two texts of a button: the explanation before the click and the message after it."""
 
     before: Promise
     after: Promise
@@ -54,7 +54,7 @@ def review_actions(
     withdraw: Effect,
     form: type[ReasonForm] = DecisionForm,
 ) -> tuple[Confirmed, ...]:
-    """Approve, refuse and withdraw through the approvals engine."""
+    """Build the buttons approve, refuse and withdraw of a kind; each calls the approvals engine."""
     return (
         Confirmed(
             "approve",
@@ -89,7 +89,7 @@ def is_waiting(row: Any) -> bool:
 
 
 def _deciding(decide: Decide, kind: ApprovalKind[Any], effect: Effect) -> dict[str, Any]:
-    """The fields that the three actions have alike: words before the click, what it does, and for which rows."""
+    """Build the fields that all three actions share: explanation, call of the engine, and the rows it fits."""
 
     def run(request: HttpRequest, row: Model, data: Mapping[str, Any]) -> Promise:
         decide(kind, row.pk, user=person(request), note=data["reason"])
@@ -99,7 +99,7 @@ def _deciding(decide: Decide, kind: ApprovalKind[Any], effect: Effect) -> dict[s
 
 
 class ReviewFilter(QueueFilter):
-    """Shows what waits for review unless another choice is made."""
+    """Filter by review. Without a choice: requests that wait for review."""
 
     title = _("review")
     opens_with = "waiting"
@@ -124,7 +124,7 @@ class ReviewFilter(QueueFilter):
 
 
 class ReviewButtonsMixin(ConfirmedActionsMixin):
-    """Offers the proposer to withdraw and everybody else to decide; the engine checks again.
+    """Shows withdraw to the proposer, approve and refuse to everybody else; the engine checks again.
 
     A proposer who may decide alone may approve after the wait, but never refuses: the request is withdrawn instead.
     """

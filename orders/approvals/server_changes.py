@@ -1,4 +1,4 @@
-"""Changes that a command made on the server: they hold at once, stand in the audit, and the approvers are told by mail.
+"""Changes made by a command on the server: they hold at once, are audited, and the approvers get mail.
 
 Two persons are asked for what is done in the browser; who has a shell on the server has the database anyway.
 """

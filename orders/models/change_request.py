@@ -1,4 +1,4 @@
-"""A proposed change of what moves money: a payment account, a merchant's switches, a money limit."""
+"""Change requests: new values of a payment account, a merchant's switches or a money limit. Take two persons."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from ordersite.lib.money import MoneyField
 
 
 class ChangeRequest(Proposal):
-    """The old values hold until the request is approved.
+    """One request. The old values hold until it is approved.
 
     `subject` names what is changed (an account's slug, a merchant's, a role and its limit), `subject_id` its row, empty
     for a new one. `changes` holds before and after of each value as an auditor may read them, secrets as fingerprints;
-    `values` is what an approval writes, `sealed_values` its secrets, encrypted and bound to kind and subject.
-    Once the values before are others an approval is refused. `is_setup`: the first administrator of a fresh installation
-    changed it alone. Times are UTC.
+    `values` is what an approval writes, `sealed_values` its secrets, encrypted and bound to kind and subject. An
+    approval is refused once the current values differ from those before. `is_setup`: the first administrator of a
+    fresh installation changed it alone. Times are UTC.
     """
 
     class Kind(models.TextChoices):
@@ -25,7 +25,7 @@ class ChangeRequest(Proposal):
         SWITCHES = "switches", _("merchant's switches")
         LIMIT = "limit", _("money limit")
 
-    # Set by the kind under its locks: the values that the proposer saw are not there any more.
+    # Set by the kind under its locks: the current values differ from those that the proposer saw.
     has_moved = False
 
     kind = models.CharField(_("what is changed"), max_length=20, choices=Kind.choices)

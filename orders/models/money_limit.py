@@ -1,4 +1,4 @@
-"""How much money a role may move: data, so that a shop sets its own."""
+"""Money limits of roles. They are data, so that each shop sets its own."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ordersite.lib.money import ZERO, MoneyField
 
 
 class MoneyLimit(models.Model):
-    """Up to which amount (yuan, one case) the members of a role may do something; the highest of a person's roles counts.
+    """The largest amount (yuan, one request) that a role may act on; the highest of a person's roles counts.
 
     Without a row the permission alone decides, except for a refund without approval: that is zero then.
     """

@@ -45,7 +45,7 @@ class OrderQuerySet(models.QuerySet["Order"]):
         return self.filter(payment_started_at__isnull=True)
 
     def with_attempt(self) -> Self:
-        """Orders for which a payment was started and that nobody has asked to close."""
+        """Orders with a payment attempt whose closing nobody has requested."""
         return self.filter(payment_started_at__isnull=False, closing_at__isnull=True)
 
     def waiting_to_close(self) -> Self:
@@ -203,7 +203,7 @@ class Order(GuardedStatus, QuickLoad, models.Model):
 
     @property
     def is_stopped_by_refund(self) -> bool:
-        """Whether it would ship but for a refund that is under way."""
+        """Whether only a refund that is under way keeps it from shipping."""
         return self.status == OrderStatus.PAID and self.refunds_pending > ZERO
 
     @property

@@ -1,4 +1,4 @@
-"""The log of looks at personal data."""
+"""The log of accesses to personal data."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class PhoneLook(models.Model):
-    """One look of a user at a buyer's whole phone number. Plain ids: the log outlives users and orders."""
+    """One access of a user to a buyer's whole phone number. Plain ids: the log outlives users and orders."""
 
     user_id = models.BigIntegerField()
     username = models.CharField(max_length=150)

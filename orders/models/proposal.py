@@ -1,4 +1,4 @@
-"""What two persons do together: one proposes, another decides."""
+"""The base of all requests that take two persons: one proposes, another approves or refuses."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class ProposalStatus(models.TextChoices):
 
 
 S = ProposalStatus
-# Waiting or approved: what it is about is spoken for.
+# Waiting or approved: its subject is taken.
 LIVE = (S.PROPOSED, S.APPROVED)
 M = TypeVar("M", bound=models.Model)
 
@@ -48,12 +48,12 @@ class ProposalQuerySet(models.QuerySet[M]):
 
 
 def one_waiting(name: str, *fields: str) -> models.UniqueConstraint:
-    """A subject has one such proposal that waits for review; `fields` name the subject, an order by default."""
+    """Return a constraint: at most one waiting proposal for a subject. `fields` name the subject, by default the order."""
     return models.UniqueConstraint(fields=fields or ("order",), name=name, condition=Q(status=S.PROPOSED))
 
 
 def waiting_index(name: str) -> models.Index:
-    """What waits for review, the oldest first."""
+    """Return the index of proposals that wait for review, the oldest first."""
     return models.Index(fields=["proposed_at"], name=name, condition=Q(status=S.PROPOSED))
 
 

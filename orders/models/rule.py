@@ -1,4 +1,4 @@
-"""The switches of the state machine."""
+"""The rules of the state machine that staff can switch off."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from orders.models.order import OrderStatus
 
 
 class TransitionRule(models.Model):
-    """The switch of one row of the state machine. The rows come from `orders.machine`; staff only switch them."""
+    """One rule of the state machine. The rules come from `orders.machine`; staff only switch them on or off."""
 
     from_status = models.CharField(pgettext_lazy("state", "from"), max_length=10)
     action = models.CharField(_("action"), max_length=10)

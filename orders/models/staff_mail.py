@@ -13,8 +13,8 @@ from ordersite.queue.models import QueueRow
 class StaffMail(QueueRow):
     """One mail to one address about one event: a handler that runs twice makes no second one.
 
-    `sent_at`: the mail server has taken it. `done_at` without it: given up (why is in `last_error`), or nobody needed
-    it any more. Times are UTC. Deleted some days after `done_at`, for it holds an address.
+    `sent_at`: the mail server has taken it. `done_at` without it: given up (see `last_error`), or its request was
+    decided meanwhile. Times are UTC. Deleted some days after `done_at`, for it holds an address.
     """
 
     event = models.CharField(max_length=60)

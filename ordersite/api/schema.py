@@ -132,7 +132,7 @@ CREATE: dict[str, Any] = {
         **refusals(
             **_BODY,
             e409="`request_in_progress`, or `duplicate_suspected` with `details.order_number`.",
-            e422="`idempotency_key_reused`: this key came with another body.",
+            e422="`idempotency_key_reused`: this key was used with another body.",
         ),
     },
 }
@@ -149,7 +149,7 @@ CANCEL: dict[str, Any] = {
     "request": CancelForm,
     "responses": {
         200: OpenApiResponse(OrderView, "The order is closed."),
-        202: OpenApiResponse(OrderView, "A provider is still being asked."),
+        202: OpenApiResponse(OrderView, "A provider is still being queried."),
         **refusals(**_BODY, e404="`unknown_order`.", e409="`already_paid`."),
     },
 }

@@ -115,7 +115,7 @@ class OrderDetail(APIView):
 
 
 class OrderCancel(APIView):
-    """Close an unpaid order; a provider that knows of it is asked first."""
+    """Close an unpaid order; a provider that knows of it is queried first."""
 
     parser_classes = [json_parser.StrictJSONParser]
     required_scopes = {"POST": "orders:write"}

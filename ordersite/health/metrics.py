@@ -1,4 +1,4 @@
-"""`/metrics`: counts read from the database when asked, so that every process tells the same truth."""
+"""`/metrics`: counts read from the database at each call, so that every process reports the same."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ class MoneyField(models.BigIntegerField):
     """Stores fen, speaks `Decimal` yuan. Refuses floats: money is never guessed."""
 
     description = "amount of money in fen"
-    # What type checkers are told: an amount is a Decimal on both sides of the attribute.
+    # For type checkers: an amount is a Decimal on both sides of the attribute.
     _pyi_private_set_type: Decimal | Combinable  # type: ignore[assignment]
     _pyi_private_get_type: Decimal  # type: ignore[assignment]
 

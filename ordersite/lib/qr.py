@@ -1,4 +1,4 @@
-"""QR codes as SVG, drawn here so that no address of ours is told to anybody else's server."""
+"""QR codes as SVG, drawn here so that no address of ours reaches another server."""
 
 from __future__ import annotations
 

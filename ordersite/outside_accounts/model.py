@@ -1,4 +1,4 @@
-"""The columns that every account at an outside company has."""
+"""The base of accounts at outside companies: payment providers and carriers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ordersite.outside_accounts.secrets import seal, unseal
 
 
 class OutsideAccount(models.Model):
-    """An account at a company that we call: its keys, and how fast and whether it may be called now.
+    """An account at an outside company: its keys, rate limit and circuit breaker.
 
     `config` may be shown; `sealed_secrets` is one JSON object, sealed to this table and slug. `next_call_at` (UTC) is
     the end of an open circuit, and of the rate limit's pause where the account has one. `lease_column` names the
@@ -49,7 +49,7 @@ class OutsideAccount(models.Model):
 
     @property
     def is_circuit_open(self) -> bool:
-        """Whether no call may go out now because the last ones failed."""
+        """Whether calls are stopped because the last ones failed."""
         return self.circuit is CircuitState.OPEN
 
     @property

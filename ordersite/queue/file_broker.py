@@ -28,12 +28,12 @@ class Channel(filesystem.Channel):
         os.replace(part, path)
 
     def _get(self, queue: str, timeout: Any = None) -> Any:
-        """The next whole message; raises Empty. One that a killed process left torn is a lost hint, no more."""
+        """The next whole message; raises Empty. One that a killed process left torn is a lost wake-up, no more."""
         while True:
             try:
                 return super()._get(queue)
             except ValueError as error:  # it has been taken out of the folder already
-                logger.warning("torn hint dropped: %s", error)
+                logger.warning("torn wake-up dropped: %s", error)
 
 
 class Transport(filesystem.Transport):

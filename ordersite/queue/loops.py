@@ -1,4 +1,4 @@
-"""Loops that run by the clock, each in a thread of its own, until they are told to stop."""
+"""Loops that run by the clock, each in a thread of its own, until they are stopped."""
 
 from __future__ import annotations
 

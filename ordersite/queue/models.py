@@ -1,4 +1,4 @@
-"""Queue rows: the database row is the queue, a hint only says that there is something to do."""
+"""Queue rows: the database row is the queue; a message through the broker only wakes a worker."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class QueueRow(models.Model):
-    """What every claimable row carries. `done_at` empty means there is still work; times are UTC."""
+    """The columns of every claimable row. `done_at` empty: there is still work. Times are UTC."""
 
     attempts = models.PositiveSmallIntegerField(default=0)
     due_at = models.DateTimeField(default=timezone.now)

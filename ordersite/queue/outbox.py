@@ -34,7 +34,7 @@ class Event:
 
 
 def publish(events: Sequence[Event]) -> None:
-    """Write the events with one statement and hint the relay after the commit. Call inside a transaction."""
+    """Write the events with one statement and wake the relay after the commit. Call inside a transaction."""
     if not events:
         return
     bulk.insert_rows(OutboxEntry, events)

@@ -1,6 +1,6 @@
-"""Hints through the broker: «there is work». Losing one costs seconds, never an order.
+"""Wake-ups of workers through the broker. Losing one costs seconds, never an order.
 
-A caller only sets a flag; one thread per process publishes each hint at most once per 50 ms, so that a burst of
+A caller only sets a flag; one thread per process publishes each wake-up at most once per 50 ms, so that a burst of
 notifications costs one message, and a silent broker never holds a request up.
 """
 
@@ -54,7 +54,7 @@ class Publisher:
         for name in sorted(names):
             try:
                 current_app.send_task(name, expires=EXPIRES_SECONDS, ignore_result=True)
-            except Exception as error:  # the edge: a hint may be lost, its row is not
+            except Exception as error:  # the edge: a wake-up may be lost, its row is not
                 logger.warning("wake-up not published: %s", error.__class__.__name__, extra={"task": name})
                 return False
         return True
@@ -64,5 +64,5 @@ _publisher = Publisher()
 
 
 def wake(task_name: str) -> None:
-    """Say that the named task has work. Returns at once; call it after the commit."""
+    """Wake a worker for the named task. Returns at once; call it after the commit."""
     _publisher.wake(task_name)

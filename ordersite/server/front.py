@@ -34,7 +34,7 @@ LARGE_SECONDS = 30.0
 BYTES_PER_SECOND = 32 * 1024
 # Held in memory up to here, on disk beyond; answers up to here go out whole, so that a slow reader holds no thread.
 IN_MEMORY = 2 * 1024 * 1024
-# What all long bodies of a process may fill together, in memory and on disk: beyond it they are told 413.
+# What all long bodies of a process may fill together, in memory and on disk: beyond it the answer is 413.
 ROOM = 1024 * 1024 * 1024
 SEND_SECONDS = 30.0
 SWEEP_SECONDS = 0.2

@@ -158,7 +158,7 @@ def whole_site(
 
 
 def eventually(condition: object, seconds: float, every: float = 0.5) -> bool:
-    """Ask until it holds or the time is over."""
+    """Poll until it holds or the time is over."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if condition():  # type: ignore[operator]

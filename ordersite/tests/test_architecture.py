@@ -87,25 +87,8 @@ FOLDERS = (*APPS, "ordersite")
 MOST_MODULES, MOST_IN_PAYMENTS_ROOT = 15, 8
 # What the field calls otherwise: rate limit, lease, circuit breaker; update, decision; approval; queue.
 FOREIGN_WORDS = frozenset(
-    {
-        "lane",
-        "lanes",
-        "finding",
-        "findings",
-        "ruling",
-        "rulings",
-        "verdict",
-        "verdicts",
-        "deed",
-        "deeds",
-        "rails",
-        "turn",
-        "turns",
-        "told",
-        "came",
-        "whoever",
-    }  # fmt: skip
-)
+    {"lane", "lanes", "finding", "findings", "ruling", "rulings", "deed", "deeds", "rails", "turn", "turns"}
+) | {"verdict", "verdicts", "told", "came", "whoever"}
 
 
 def modules() -> Iterator[tuple[str, Path]]:

@@ -149,7 +149,7 @@ def test_only_supervisors_hold(client: Client, role: str) -> None:
     assert Order.objects.get(pk=order.pk).held is False
 
 
-# --- finding ----------------------------------------------------------------------------------------------------
+# --- search -----------------------------------------------------------------------------------------------------
 
 
 def test_customers_numbers_lead_to_the_order(client: Client) -> None:

@@ -1,4 +1,4 @@
-"""Failures that other shops' software is known for, each from the outside in: what came, and where it ended.
+"""Failures that other shops' software is known for, each from the outside in: the cause, and where it ended.
 
 Told here through the real entrances. Beside these:
 
@@ -15,7 +15,7 @@ Told here through the real entrances. Beside these:
   `payments/notifications/tests/test_receive.py::test_genuine_mismatch_is_success_and_a_case`,
   `payments/providers/wechatpay/tests/test_flow.py::test_genuine_mismatch_opens_a_case`,
   `payments/providers/unionpay/tests/test_flow.py::test_other_merchant_or_amount_opens_a_case`, and from an answer to
-  our own question `payments/polling/tests/test_closing.py::test_wrong_amount_neither_pays_nor_closes`;
+  our own query `payments/polling/tests/test_closing.py::test_wrong_amount_neither_pays_nor_closes`;
 - bills of every form, cut, edited and of others: `payments/reconciliation/tests/test_statement_forms.py`.
 """
 
@@ -84,7 +84,7 @@ def moves(order_id: int) -> list[tuple[str, str]]:
 
 
 def events() -> dict[str, int]:
-    """What was published, by name: whatever is told to a buyer begins with one of these."""
+    """What was published, by name: every message to a buyer begins with one of these."""
     return dict(OutboxEntry.objects.order_by().values_list("name").annotate(n=Count("pk")))
 
 
@@ -108,11 +108,11 @@ def test_paid_after_close_opens_one_case() -> None:
     assert moves(payment.order_id) == [("timeout", "closed")]
     outcomes = PaymentNotification.objects.order_by("pk").values_list("outcome", flat=True)
     assert list(outcomes) == ["order_closed", "duplicate", "duplicate"]
-    assert not RefundRequest.objects.exists(), "nor sent back unasked"
+    assert not RefundRequest.objects.exists(), "nor sent back by itself"
 
 
 def two_paid(box: Running, policy: str) -> tuple[Payment, Payment]:
-    """An order that the buyer has paid at two providers, as both have told us."""
+    """An order that the buyer has paid at two providers, as both have notified."""
     first = start_sandbox_attempt(sandbox_alipay(box))
     Merchant.objects.update(late_payments=policy)
     second = start_sandbox_attempt(sandbox_webhook(box), order=first.order)
@@ -125,7 +125,7 @@ def two_paid(box: Running, policy: str) -> tuple[Payment, Payment]:
 
 
 def nothing_waits() -> bool:
-    """Nobody would be asked, told or tried again, however long the loops went on."""
+    """Nothing would be queried, published or tried again, however long the loops went on."""
     idle = (
         not PaymentNotification.objects.filter(done_at__isnull=True).exists()
         and not Payment.objects.filter(next_query_at__isnull=False).exists()
@@ -215,7 +215,7 @@ ORDERS, TRIED = 10_000, 20
 
 
 def expire_within_a_minute() -> None:
-    """Ten thousand orders; some were begun at a provider that cannot be asked, whose own expiry is over too."""
+    """Ten thousand orders; some were begun at a provider that cannot be queried, whose own expiry is over too."""
     minute = timezone.now() - timedelta(minutes=4)
     template = build_order()
     columns = [str(field.column) for field in Order._meta.concrete_fields if not field.primary_key]
@@ -252,7 +252,7 @@ def test_10000_overdue_orders_are_all_closed() -> None:
     closings = OrderEvent.objects.filter(kind="transition", to_status="closed", trigger="timeout")
     assert (closings.count(), closings.values("order").distinct().count()) == (ORDERS, ORDERS)
     relay.run_relay()
-    assert events() == {}, "and what was to be told of them is told"
+    assert events() == {}, "and every event of them is published"
     assert not PaymentException.objects.exists()
 
 

@@ -1,4 +1,4 @@
-"""The warehouse and the refund desk at one order: nothing leaves while money of it is asked back."""
+"""The warehouse and the refund desk at one order: nothing leaves while a refund of it is under way."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Payment accounts: settings are shown, secrets go in and never come out."""
+"""Admin pages of payment accounts. Settings are shown; secrets can be replaced but never read."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _try_now(_request: HttpRequest, account: PaymentAccount, _data: Mapping[str,
 
 
 def notify_url(account: PaymentAccount) -> str:
-    """What is entered at the provider."""
+    """Return the callback address to enter in the provider's console."""
     return f"{settings.PUBLIC_BASE_URL}/notify/{account.provider}/{account.slug}/"
 
 
@@ -141,7 +141,7 @@ class PaymentAccountAdmin(AccountColumnsMixin, AddByFormMixin, ConfirmedActionsM
 
     @admin.display(description=_("Keys by serial number"))
     def serials(self, account: PaymentAccount) -> str:
-        """Which keys of the provider are here; after a change of certificate that is what is compared."""
+        """Show the serial numbers of the provider's keys, to compare after a change of certificate."""
         try:
             named = keys.keys_by_name(account)
         except CannotDecrypt as error:
@@ -150,7 +150,7 @@ class PaymentAccountAdmin(AccountColumnsMixin, AddByFormMixin, ConfirmedActionsM
 
     @admin.display(description=_("questions to the provider"))
     def questions(self, account: PaymentAccount) -> SafeString:
-        """How many payments wait for a query at this account, and for how long."""
+        """Show how many payments wait to be queried at this account, and for how long."""
         wait = waits_of([account.pk])[account.pk]
         return badges.facts(
             [

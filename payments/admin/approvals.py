@@ -1,4 +1,4 @@
-"""What the pages of settlements and revivals share: the order and the case behind a proposal about money."""
+"""The base of the admin pages of settlements and revivals: links to the order and the case of a money proposal."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def actions(kind: ApprovalKind[Any]) -> tuple[Confirmed, ...]:
 
 
 class MoneyProposalAdmin(ReviewButtonsMixin, ReviewColumnsMixin, ShapeSearchMixin, ReadOnlyAdmin):
-    """The list opens with what waits for review."""
+    """Admin of a money proposal. The list opens with the proposals that wait for review."""
 
     order_link = columns.order()
     sum = columns.amount()

@@ -1,4 +1,4 @@
-"""The work queue of payments that need a person."""
+"""The admin pages of payment cases: the work queue, and the remedies that a case offers."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from payments.polling import poll
 from payments.refunds.approval import REFUND
 from payments.refunds.request import request_refund
 
-# What a case keeps of what was said and of what we knew.
+# Labels of the keys of `PaymentException.detail`: the provider's values, and ours to compare.
 DETAILS: Mapping[str, Promise] = {
     "kind": _("kind"),
     "amount": _("amount received"),
@@ -63,7 +63,7 @@ DETAILS: Mapping[str, Promise] = {
 RESOLVE = "payments.resolve_paymentexception"
 REPLAY = "payments.replay_paymentnotification"
 Action = PaymentExceptionStep.Action
-# How long a case may lie before somebody looks for it by its age.
+# Choices of the filter by age.
 AGES = {"1h": timedelta(hours=1), "1d": timedelta(days=1), "3d": timedelta(days=3)}
 
 
@@ -73,7 +73,7 @@ class ColleagueField(forms.ModelChoiceField):
 
 
 class AssignForm(forms.Form):
-    """A case may be given to any colleague with the right to resolve cases."""
+    """Choose the colleague that a case is assigned to: anybody with the right to resolve cases."""
 
     colleague = ColleagueField(User.objects.none(), label=_("colleague"), widget=UnfoldAdminSelectWidget)
 
@@ -106,7 +106,7 @@ def _assign(request: HttpRequest, case: PaymentException, data: Mapping[str, Any
 
 
 def _money_of(case: PaymentException, fits: Callable[[PaymentException], bool]) -> Payment:
-    """The payment that a remedy works on; what fitted when the page was drawn may fit no longer."""
+    """Return the payment of a case, after checking again that the remedy still fits. Raises `DomainError` remedy_gone."""
     if not fits(case) or case.payment is None:
         raise remedy_gone()
     return case.payment
@@ -204,7 +204,7 @@ class StepInline(ReadOnlyInline):
         return super().get_queryset(request).select_related("user")
 
     def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Who sees the case sees what was done about it."""
+        """Show the steps to everybody who may see the case."""
         return bool(request.user.has_perm("payments.view_paymentexception"))
 
 
@@ -315,6 +315,6 @@ class PaymentExceptionAdmin(CaseAdmin):
 
     @admin.display(description=_("resolution"))
     def outcome(self, case: PaymentException) -> str:
-        """What a person wrote stays as it is; what the product notes by itself is told in the reader's language."""
+        """Show a person's note unchanged, and a resolution of the product in the reader's language."""
         known = case.resolution in desk.OWN_RESOLUTIONS
         return gettext(case.resolution) if known else case.resolution or "–"

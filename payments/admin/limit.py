@@ -1,4 +1,4 @@
-"""How much money a role may move. Each change is proposed and approved, never for a role of one's own."""
+"""Admin pages of money limits. A change takes two persons, and nobody changes a limit of a role of their own."""
 
 from __future__ import annotations
 

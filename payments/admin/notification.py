@@ -130,7 +130,7 @@ class PaymentNotificationAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnly
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Model], search_term: str
     ) -> tuple[QuerySet[Model], bool]:
-        """A provider's number or an order's leads to the references that were sent out for it."""
+        """Also find notifications by the provider's number or the order's number of their payment attempt."""
         term = search_term.strip().replace("\x00", "")
         attempts = Payment.objects.filter(provider_reference=term) | Payment.objects.filter(
             order__number=term
@@ -164,7 +164,7 @@ class PaymentNotificationAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnly
 
     @admin.display(description=_("merchant reference · provider's reference"))
     def numbers(self, notice: PaymentNotification) -> SafeString:
-        """The reference leads to its order, where there is one."""
+        """Show the reference as a link to its order."""
         if not notice.reference:
             return badges.NOTHING
         return format_html(
@@ -216,7 +216,7 @@ def _raw(notice: PaymentNotification) -> Any:
 
 @admin.register(RefusedCall)
 class RefusedCallAdmin(ReadOnlyAdmin):
-    """Calls that were counted, not kept."""
+    """Read-only counts of calls that were refused without being stored."""
 
     list_before_template = "admin/payments/log_tabs.html"
     list_display = ("day", "path", "cause", "count", "last")

@@ -20,7 +20,7 @@ from payments.providers.values import read_amount
 Rows = QuerySet[PaymentNotification]
 _OUTCOME = PaymentNotification.Outcome
 _MOST_REFERENCES = 200
-# Rows are numbered as they begin to be stored and timed as they arrive: neighbours may stand the other way round.
+# The primary key is taken when a row is stored, `received_at` before: two rows may be in the other order.
 _DISORDER = timedelta(minutes=1)
 
 
@@ -39,7 +39,7 @@ class ProviderFilter(SimpleListFilter):
 
 
 class CheckFilter(SimpleListFilter):
-    """Filter by the signature check. The parameter's name is that of the column, which saved addresses hold."""
+    """Filter by the signature check. The parameter is named after the column, so that saved addresses stay valid."""
 
     title = _("signature check")
     parameter_name = "verdict__exact"

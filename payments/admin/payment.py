@@ -1,4 +1,4 @@
-"""Payment attempts and refunds, to be read: no state and no amount is ever changed here."""
+"""Read-only admin pages of payment attempts and confirmed refunds. States and amounts are never edited here."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from payments.polling import poll
 
 
 class UndecidedFilter(admin.SimpleListFilter):
-    """What is still to be decided stands in a small index; the other states have none, and are found by number."""
+    """Filter undecided attempts, which have an index of their own. Other states have none: search by number."""
 
     title = _("status")
     parameter_name = "state"
@@ -43,7 +43,7 @@ class RefundInline(ReadOnlyInline):
 
 
 def _query(_request: HttpRequest, payment: Payment, _data: Mapping[str, Any]) -> str | Promise:
-    """Asking changes nothing by itself; what the provider says goes through the payment door."""
+    """Query the provider now; its answer is applied by `payments.lifecycle`."""
     if not poll.query_now(payment):
         return _("The provider was queried a moment ago, or its circuit is open. Try again in a few seconds.")
     fresh = Payment.objects.get(pk=payment.pk)
@@ -98,7 +98,7 @@ class PaymentAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnlyAdmin):
         return badges.facts(refund_facts(row))
 
     def after_action(self, row: Model) -> str:
-        """Back to the order: that is where people come from."""
+        """Return to the order's page, where people opened the attempt."""
         return badges.address_of("admin:orders_order_change", getattr(row, "order_id", None))
 
     @admin.display(description=_("status"))

@@ -21,9 +21,9 @@ from payments.providers.interface import DecryptsContent
 from payments.providers.registry import PROVIDERS
 
 _SECRET_HEADERS = ("authorization", "cookie", "x-api-key", "proxy-authorization")
-# The value of a signature proves nothing to a reader; its beginning is enough to compare two calls.
+# Signatures are shortened: the beginning is enough to compare two calls.
 _LONG = frozenset(("sign", "signature", "signpubkeycert", "ciphertext"))
-# Who the buyer is at the provider, and what he paid with.
+# Fields that identify the buyer at the provider, or what the buyer paid with.
 _PERSONAL = (
     "openid",
     "open_id",

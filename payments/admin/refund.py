@@ -1,4 +1,4 @@
-"""The refund desk: the button on a payment's page that requests a refund, and the queue of requests."""
+"""Admin of refunds: the button on a payment's page that requests one, and the pages of the requests."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ S = RefundStatus
 
 
 class RefundForm(ReasonForm):
-    """How much, and why. The provider may show the reason to the buyer."""
+    """Ask for the amount and the reason of a refund. The provider may show the reason to the buyer."""
 
     amount = forms.DecimalField(
         label=_("Amount (yuan)"),
@@ -72,7 +72,7 @@ REFUND_BUTTON = Confirmed(
 
 
 def refund_facts(payment: Payment) -> list[tuple[str | Promise, object]]:
-    """What a person must see before money goes back."""
+    """List the amounts that a person compares before refunding a payment."""
     return [
         (_("order"), payment.order.number),
         (_("payment account"), payment.account),
@@ -84,12 +84,12 @@ def refund_facts(payment: Payment) -> list[tuple[str | Promise, object]]:
 
 
 def _yuan(amount: Decimal) -> str:
-    """Money within words; in columns it stands to the right."""
+    """Format an amount for running text; columns use `badges.money`, which aligns to the right."""
     return f"¥{format_amount(amount)}"
 
 
 class RefundStateFilter(QueueFilter):
-    """Shows what has not ended unless another choice is made."""
+    """Filter by state. Without a choice: requests that have not ended."""
 
     title = _("status")
     opens_with = "live"

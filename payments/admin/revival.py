@@ -1,4 +1,4 @@
-"""Orders that were paid after they were closed, and are to be delivered after all."""
+"""Admin pages of revivals: closed orders that were paid late and are to be delivered after all."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from payments.models import RevivalRequest
 
 @admin.register(RevivalRequest)
 class RevivalRequestAdmin(MoneyProposalAdmin):
-    """Proposed from the exceptions desk, where the late payment lies."""
+    """Review of revivals. They are proposed on the page of the late payment's case."""
 
     list_display = ("row", "order_link", "sum", "proposer", "age", "state", "decided_by")
     list_filter = (ReviewFilter,)

@@ -1,4 +1,4 @@
-"""The settlement desk: money that a person saw arrive, proposed with evidence, reviewed by another person."""
+"""Admin pages of manual settlements: proposed with evidence by one person, reviewed by another."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class SettlementRequestAdmin(MoneyProposalAdmin):
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """First the order, then what proves its money; a refusal goes back into the form."""
+        """Show the search for an order, then the form of its evidence. A refused proposal is shown in the form."""
         if not self.has_add_permission(request):
             raise PermissionDenied
         case = _case(request)
@@ -115,7 +115,7 @@ class SettlementRequestAdmin(MoneyProposalAdmin):
         return TemplateResponse(request, "admin/desk/settle.html", {**frame, **context})
 
     def file_view(self, request: HttpRequest, object_id: int, file_id: int) -> HttpResponseBase:
-        """The evidence as a download, for those who may see evidence."""
+        """Send an evidence file as a download. Needs the right to view settlement files."""
         if not (self.has_view_permission(request) and request.user.has_perm(FILES)):
             raise PermissionDenied
         file = SettlementFile.objects.filter(pk=file_id, request_id=object_id).first()
@@ -156,19 +156,19 @@ class SettlementRequestAdmin(MoneyProposalAdmin):
 
 
 def _order(number: str, case: PaymentException | None) -> Order | None:
-    """The order that was typed in, else that of the case."""
+    """Find the order by the number typed in, else take that of the case."""
     if number:
         return Order.objects.filter(number=number.upper()).select_related("merchant").first()
     return case.order if case else None
 
 
 def _term(request: HttpRequest, name: str) -> str:
-    """What was typed into a search; the database takes no NUL."""
+    """Return a search term without NUL, which the database refuses, cut to 64 characters."""
     return request.GET.get(name, "").replace("\0", "").strip()[:64]
 
 
 def _case(request: HttpRequest) -> PaymentException | None:
-    """The case from which a person came, while it is open."""
+    """Return the open case that the page was opened from, if any."""
     number = row_number(request.GET.get("case", ""))
     if number is None:
         return None

@@ -1,4 +1,4 @@
-"""What a person fills in to propose a manual settlement, for an order that is known, and the lines that may prove it."""
+"""The form that proposes a manual settlement of a known order, and the statement lines that may prove it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from payments.manual.settle import Wish, proving_lines
 from payments.models import PaymentAccount, PaymentException, Statement, StatementLine
 
 MOST_LINES = 20
-# Files older than this are looked through by number alone.
+# Without a number only the lines of younger files are offered.
 RECENT = timedelta(days=31)
 _MOST_STATEMENTS = 100
 Result = StatementLine.Result
@@ -84,7 +84,7 @@ class SettlementForm(forms.Form):
             del self.fields["statement_line"]
 
     def wish(self, case: PaymentException | None) -> Wish:
-        """What was filled in, for the door, which judges it."""
+        """Return the filled-in values as a `Wish`, which `payments.manual.settle` checks."""
         data = self.cleaned_data
         upload = data.get("file")
         return Wish(
@@ -101,14 +101,14 @@ class SettlementForm(forms.Form):
 
 
 def line_label(line: StatementLine) -> str:
-    """A line as a person compares it with what the buyer says."""
+    """Label a line by amount, time, number and account, to compare with the buyer's account of it."""
     at = timezone.localtime(line.occurred_at).strftime("%Y-%m-%d %H:%M:%S") if line.occurred_at else ""
     numbers = line.provider_reference or line.reference
     return " · ".join(filter(None, [f"¥{format_amount(line.amount)}", at, numbers, line.account.slug]))
 
 
 def fitting_lines(order: Order, term: str) -> list[StatementLine]:
-    """Payments that no order has, newest first: by number where one is given, else those of the order's sum."""
+    """Find unexplained payments in statements, newest first: by number if one is given, else by the order's amount."""
     lines = (
         StatementLine.objects.unexplained_payments()
         .filter(account__merchant_id=order.merchant_id)
@@ -126,7 +126,7 @@ def fitting_lines(order: Order, term: str) -> list[StatementLine]:
 
 
 def first_values(order: Order, case: PaymentException | None) -> dict[str, Any]:
-    """What is known already: the account of the latest attempt, or what the case was told."""
+    """Prefill the form: from the case, else the account of the order's latest attempt."""
     if case is not None:
         return {"account": case.account_id, "provider_reference": case.detail.get("provider_reference", "")}
     latest = order.payments.order_by("-pk").first()

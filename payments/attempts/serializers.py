@@ -45,7 +45,7 @@ _REFUSALS = {
     413: "The body is too large.",
     415: "The body is not application/json.",
     429: "More requests than this client may make; see Retry-After.",
-    502: "`provider_unavailable`: the attempt `details.reference` is on record and is asked for later.",
+    502: "`provider_unavailable`: the attempt `details.reference` is on record and is queried later.",
     503: "The database is busy or away; see Retry-After.",
 }
 _NUMBER = {"type": "string", "pattern": "^[0-9]{8}-[0-9A-HJKMNP-TV-Z]{4}-[0-9A-HJKMNP-TV-Z]{4}$"}

@@ -102,7 +102,7 @@ def _check_payable(order: Order, now: datetime) -> None:
 
 
 def _reopen(payment: Payment, account: PaymentAccount, now: datetime) -> Payment:
-    """Cancel the request to close an attempt: the buyer came back to this provider."""
+    """Cancel the request to close an attempt: the buyer returned to this provider."""
     payment.account = account
     if payment.close_wanted_at:
         payment.close_wanted_at, payment.next_query_at = None, now

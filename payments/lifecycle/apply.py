@@ -174,7 +174,7 @@ class Batch:
         return closing.close_moves(waiting, without=[entry.payment.pk for entry in closed])
 
     def _change_payments(self) -> None:
-        """Make the payments' transitions; one guarded UPDATE for each state that they came from."""
+        """Make the payments' transitions; one guarded UPDATE for each old state."""
         groups: dict[str, list[Payment]] = {}
         for entry in self.matched:
             source = str(entry.payment.status)

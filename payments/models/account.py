@@ -20,7 +20,7 @@ class PaymentAccountQuerySet(models.QuerySet["PaymentAccount"]):
 
 
 class PaymentAccount(OutsideAccount):
-    """`config` is public (app id, gateway).
+    """An account of a merchant at a payment provider. `config` is public (app id, gateway).
 
     A disabled account takes no new payments, but keeps taking and storing notifications: money may still arrive.
     """

@@ -1,4 +1,4 @@
-"""A case for a person: money and order disagree in a way that a machine must not decide."""
+"""Payment cases: money and order disagree in a way that only a person may resolve."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class PaymentExceptionQuerySet(CaseQuerySet["PaymentException"]):
 
 
 class PaymentException(models.Model):
-    """`dedup_key` names the fact (for example the trade), so that one fact makes one open case."""
+    """One case. `dedup_key` names its fact (for example the trade), so that one fact has at most one open case."""
 
     class Kind(models.TextChoices):
         UNKNOWN_ORDER = "unknown_order", _("paid, order unknown")
@@ -97,7 +97,7 @@ class PaymentException(models.Model):
             models.Index(
                 fields=["kind", "id"], name="payment_exception_open", condition=Q(resolved_at__isnull=True)
             ),
-            # What was dealt with is looked up each time the provider says it again.
+            # Each repetition of a fact looks for the resolved case about it.
             models.Index(
                 fields=["dedup_key"], name="payment_exception_done", condition=Q(resolved_at__isnull=False)
             ),

@@ -1,4 +1,4 @@
-"""Calls of providers that ended badly at the proxy, read from its access log, and how far that log is read."""
+"""Webhook calls that failed at the proxy, read from its access log, and the position up to which it was read."""
 
 from __future__ import annotations
 

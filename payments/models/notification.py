@@ -1,4 +1,4 @@
-"""The inbox of payment providers. The row is the truth and the queue; the raw call stands apart, to keep it narrow."""
+"""The inbox of payment notifications. The row is also the queue entry; the raw call has its own table."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ class PaymentNotificationQuerySet(models.QuerySet["PaymentNotification"]):
 
 
 class PaymentNotification(QueueRow):
-    """One call that arrived. `check_result` is about the call itself, `outcome` about what it did to the order.
+    """One stored notification. `check_result` is that of the signature, `outcome` what applying it did to the order.
 
     Uniqueness holds among verified rows only: a forged call never takes the place of the genuine one. A rejected row
-    has `done_at` from the start: nothing is to be done with it.
+    has `done_at` from the start: it is never applied.
     """
 
     class CheckResult(models.TextChoices):
@@ -123,7 +123,7 @@ class PaymentNotification(QueueRow):
                 name="notification_rare_outcome",
                 condition=~Q(outcome__in=["", "applied", "duplicate"]),
             ),
-            # What support people filter by: the sum that a buyer names, and who it was that called.
+            # Filters of the support desk: the amount that a buyer names, and the sender's address.
             models.Index(fields=["amount", "-id"], name="notification_amount"),
             models.Index(fields=["remote_address", "-id"], name="notification_sender"),
         ]
@@ -148,7 +148,7 @@ class PaymentNotification(QueueRow):
 
 
 class NotificationBody(models.Model):
-    """The call as it came: headers (secrets never sent by a provider are there, but masked on display) and raw body."""
+    """The received headers and raw body of a notification. Pages mask credentials and personal data."""
 
     notification = models.OneToOneField(
         PaymentNotification, models.CASCADE, primary_key=True, related_name="raw", db_constraint=False

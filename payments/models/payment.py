@@ -76,11 +76,11 @@ class PaymentQuerySet(models.QuerySet["Payment"]):
 
 
 class Payment(GuardedStatus, QuickLoad, models.Model):
-    """`reference` is our number sent out, `provider_reference` theirs. Committed before the provider is called.
+    """One attempt. `reference` is our number, `provider_reference` the provider's. Committed before the provider is called.
 
-    `expires_at` is the provider's own expiry (UTC), `next_query_at` when the provider is asked next, `close_wanted_at`
+    `expires_at` is the provider's own expiry (UTC), `next_query_at` when it is queried next, `close_wanted_at`
     is set while its order (or another attempt) waits for this one to be closed at the provider. `is_surplus`: the
-    money came, but another attempt had paid the order or the order was closed; giving it back changes no order.
+    money arrived, but another attempt had paid the order or the order was closed; giving it back changes no order.
     """
 
     order = models.ForeignKey(
@@ -194,7 +194,7 @@ class Payment(GuardedStatus, QuickLoad, models.Model):
 
     @transition(field=status, source=[S.CREATED.value, S.OPEN.value, S.CLOSED.value], target=S.PAID.value)
     def settle(self, at: datetime) -> None:
-        """The money is there. It may arrive after we closed: then the order has its own say."""
+        """The money has arrived, perhaps after the attempt was closed: whether the order is paid is decided apart."""
         self.paid_at = at
         self.next_query_at = None
         self.close_wanted_at = None
@@ -211,7 +211,7 @@ class Payment(GuardedStatus, QuickLoad, models.Model):
 
 
 class Refund(models.Model):
-    """Money that went back, as the provider confirmed it; `refund_reference` is the provider-side request number.
+    """A confirmed refund. `refund_reference` is the number under which the provider reports it.
 
     `is_unnumbered`: the provider sent no number, `refund_reference` is ours and names the sum that was reached.
     """

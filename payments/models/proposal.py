@@ -1,4 +1,4 @@
-"""What two persons decide about an order's money."""
+"""The base of requests about an order's money that take two persons."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ordersite.lib.money import ZERO, MoneyField
 
 
 class MoneyProposal(Proposal):
-    """A proposal about money (yuan) of an order; `case`: the case that it is to end."""
+    """A proposal about an order's money. `amount` is yuan, `case` the case that it resolves when approved."""
 
     order = models.ForeignKey("orders.Order", models.PROTECT, related_name="+", verbose_name=_("order"))
     case = models.ForeignKey(

@@ -1,4 +1,4 @@
-"""A wish to give money back, from the asking to the provider's confirmation. Only `payments.refunds` changes it."""
+"""Refund requests, from the proposal to the provider's confirmation. Only `payments.refunds` changes them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ordersite.lib.money import ZERO, MoneyField
 
 
 class RefundStatus(models.TextChoices):
-    """ORDERED: the provider has it, or may have it. ABNORMAL: it hangs there until a person puts it right."""
+    """States of a request. ORDERED: the provider has it, or may have it. ABNORMAL: stuck there until a person acts."""
 
     PROPOSED = "proposed", _("waits for approval")
     APPROVED = "approved", _("approved")
@@ -82,15 +82,15 @@ class RefundRequestQuerySet(models.QuerySet["RefundRequest"]):
 
 
 class RefundRequest(GuardedStatus, QuickLoad, models.Model):
-    """`reference` is our number sent out (out_refund_no, out_request_no): one for all tries, so that none pays twice.
+    """One refund request. `reference` (out_refund_no, out_request_no) is the same in every try, so that none pays twice.
 
-    No `proposer`: the merchant's rule asked. `is_reserved`: its amount stands in the order's `refunds_pending`;
+    No `proposer`: the merchant's rule requested it. `is_reserved`: its amount stands in the order's `refunds_pending`;
     money that the order never counted (a second payment, one for a closed order) reserves nothing. `to_order`: the
-    next try orders; otherwise the provider is asked first, since it may have the order. Times are UTC.
+    next try sends the order; otherwise it queries first, since the provider may have the order. Times are UTC.
     """
 
     class DecidedBy(models.TextChoices):
-        """How the decision came about, for the page and the auditor."""
+        """Who approved, for pages and auditors."""
 
         NOBODY = "", _("nobody yet")
         PERSON = "person", _("a second person")
@@ -243,7 +243,7 @@ class RefundRequest(GuardedStatus, QuickLoad, models.Model):
 
     @transition(field=status, source=S.PROPOSED.value, target=S.APPROVED.value)
     def approve_at_once(self, at: datetime, how: str) -> None:
-        """Without a second person: within the proposer's own limit, or by the merchant's rule."""
+        """Approve without a second person: within the proposer's own limit, or by the merchant's rule."""
         self.decided_by_id, self.decided_at, self.decided_how = self.proposer_id, at, how
         self.next_try_at = at
 
@@ -259,11 +259,11 @@ class RefundRequest(GuardedStatus, QuickLoad, models.Model):
 
     @transition(field=status, source=[S.APPROVED.value, S.ABNORMAL.value], target=S.ORDERED.value)
     def order_out(self) -> None:
-        """The provider has it, or may have it."""
+        """The order was sent: the provider has it, or may have it."""
 
     @transition(field=status, source=[S.APPROVED.value, S.ORDERED.value], target=S.ABNORMAL.value)
     def hang(self) -> None:
-        """Not final: it succeeds or fails once somebody has put it right at the provider."""
+        """The provider reports a stuck refund: it succeeds or fails once a person has put it right there."""
 
     @transition(
         field=status,
@@ -280,7 +280,7 @@ class RefundRequest(GuardedStatus, QuickLoad, models.Model):
         target=S.SUCCEEDED.value,
     )
     def succeed(self, at: datetime) -> None:
-        """The provider's word counts, whatever we thought of the request."""
+        """The provider has confirmed the refund, which is true in whatever state the request is."""
         self.ended_at = at
         self.next_try_at = None
         if self.decided_at is None:

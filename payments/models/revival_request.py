@@ -1,4 +1,4 @@
-"""Revival: an order that was closed, and paid afterwards, is to be delivered after all. Two persons decide."""
+"""Revival requests: a closed order that was paid late is to be delivered after all. Takes two persons."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class RevivalRequestQuerySet(ProposalQuerySet["RevivalRequest"]):
 
 
 class RevivalRequest(MoneyProposal):
-    """For one late payment. `stock_confirmed` with who said so: without it the order could not be delivered."""
+    """A request for one late payment. `stock_confirmed_by` has checked that the goods are in stock."""
 
     payment = models.ForeignKey(
         "payments.Payment", models.PROTECT, related_name="+", db_index=False, verbose_name=_("payment")

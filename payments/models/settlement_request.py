@@ -1,4 +1,4 @@
-"""Manual settlement: money that a person saw arrive, proposed with evidence and reviewed by another person."""
+"""Manual settlement requests: money that a person saw arrive, proposed with evidence. Takes two persons."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class SettlementRequestQuerySet(ProposalQuerySet["SettlementRequest"]):
 
 
 class SettlementRequest(MoneyProposal):
-    """`occurred_at` (UTC) is when the money came in, as the evidence says. `payment` is the attempt that it settled.
+    """One request. `occurred_at` (UTC) is the time of payment on the evidence, `payment` the attempt that it settled.
 
     A provider's number stands in one live or approved request of an account; an order has one live request.
     """
@@ -71,7 +71,7 @@ class SettlementRequest(MoneyProposal):
 
 
 class SettlementFile(models.Model):
-    """Evidence that was handed in. `stored_name` lies in the private folder; `file_name` is what the person called it."""
+    """An evidence file. `stored_name` is its name in the private folder, `file_name` that of the upload."""
 
     request = models.ForeignKey(
         SettlementRequest, models.PROTECT, related_name="files", verbose_name=_("settlement request")

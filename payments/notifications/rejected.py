@@ -1,7 +1,7 @@
 """Store or count webhook calls that are not genuine, within bounds, so that nobody can fill the disk.
 
 Rejected: the call was read and failed its verification; it is kept, and beyond a day's bound counted. Refused: the call
-was not read (too large, unknown account); it is only counted. At most one case an hour tells staff of either.
+was not read (too large, unknown account); it is only counted. At most one case an hour is opened for either.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from payments.providers.registry import get_provider
 from payments.refunds import errors
 from payments.refunds.approval import REFUND, approve_at_once, lock_money
 
-# The same person asking for the same amount of one payment again within this time has pressed a button twice.
+# The same request of the same person within this time is a double click.
 SAME_AGAIN = timedelta(minutes=1)
 
 

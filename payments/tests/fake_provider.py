@@ -23,7 +23,7 @@ def serving() -> Iterator[HTTPServer]:
 
 
 def pollable(provider: HTTPServer, slug: str = "demo-webhook", *, path: str = "/query") -> PaymentAccount:
-    """An account that can be asked, and nothing else."""
+    """An account that can only be queried."""
     return build_webhook(slug, query_url=provider.url_for(path))
 
 

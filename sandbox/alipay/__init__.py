@@ -1,1 +1,1 @@
-"""Alipay's side."""
+"""Simulates Alipay."""

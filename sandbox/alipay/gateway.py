@@ -1,7 +1,7 @@
 """Alipay's gateway: page pay, query, close, refund, refund query, bills and certificates, for one merchant.
 
-A trade exists for the API only from the moment when the buyer has the cashier before him; until then query
-and close answer ACQ.TRADE_NOT_EXIST, and the page can still be opened and paid until its time_expire.
+A trade exists for the API once the buyer has opened the cashier. Before that query and close answer
+ACQ.TRADE_NOT_EXIST, and the page can still be opened and paid until its time_expire.
 """
 
 import base64
@@ -35,7 +35,7 @@ Node = dict[str, object]
 
 
 def handle_gateway(world: World, request: Request) -> Response:
-    """`/alipay/gateway.do`. Page pay is shown the cashier, an API call is answered under faults."""
+    """Handle `/alipay/gateway.do`: page pay redirects to the cashier, API calls are answered. Applies active faults."""
     try:
         params = read_params(request)
     except GatewayError as error:
@@ -46,7 +46,7 @@ def handle_gateway(world: World, request: Request) -> Response:
 
 
 def accept_page_pay(world: World, params: Mapping[str, str]) -> Trade:
-    """Take on the trade that a signed page pay address describes. Raises GatewayError."""
+    """Open the trade of a signed page pay address. Raises GatewayError."""
     command = read_command(world, params)
     if command.text("product_code") != "FAST_INSTANT_TRADE_PAY":
         raise GatewayError("ACQ.INVALID_PARAMETER", "product_code 无效")
@@ -88,7 +88,7 @@ def _show_cashier(world: World, params: Mapping[str, str]) -> Response:
 
 
 def _kept(command: Command) -> dict[str, str]:
-    """The request's fields that notifications return unchanged."""
+    """Return the fields of the request that notifications repeat unchanged."""
     kept = {name: command.text(name) for name in ("body", "passback_params") if command.text(name)}
     return {**kept, "charset": command.params.get("charset", "utf-8"), "app_id": command.params["app_id"]}
 
@@ -104,7 +104,7 @@ def _amount(value: object) -> int:
 
 
 def _expiry(command: Command) -> float:
-    """`time_expire` (China time), else `timeout_express` (1m to 15d), else 15 days. Unix seconds."""
+    """Read the expiry: `time_expire` (China time), else `timeout_express` (1m to 15d), else 15 days. Unix seconds."""
     units = {"m": 60, "h": 3600, "d": 86400}
     absolute, relative = command.text("time_expire"), command.text("timeout_express")
     try:
@@ -131,7 +131,7 @@ def _answer(world: World, params: Mapping[str, str], active: Mapping[str, float]
 
 
 def _find(world: World, command: Command) -> Trade:
-    """The trade of the request; trade_no takes precedence. Raises GatewayError until a buyer has opened it."""
+    """Find the trade by trade_no, else out_trade_no. Raises GatewayError until a buyer has opened it."""
     number, reference = command.text("trade_no"), command.text("out_trade_no")
     if not number and not reference:
         raise GatewayError("ACQ.INVALID_PARAMETER", "out_trade_no 与 trade_no 不能同时为空")
@@ -231,7 +231,7 @@ _REFUND_TEXTS = {"succeeded": "REFUND_SUCCESS", "processing": "REFUND_PROCESSING
 
 
 def _refund_query(world: World, command: Command) -> Node:
-    """The refund, or no data when there is none: code 10000 means only that the query was understood."""
+    """Answer with the refund, or with no data when there is none: code 10000 means only that the query was understood."""
     trade = _find(world, command)
     known = refunds.find(world.store, trade, reference=command.text("out_request_no"))
     if known is None or known.state not in _REFUND_TEXTS:
@@ -248,7 +248,7 @@ def _refund_query(world: World, command: Command) -> Node:
 
 
 def _bill_address(world: World, command: Command) -> Node:
-    """An address that lives for half a minute; a day without trades, or not yet over, has no bill."""
+    """Answer with a download URL that is valid for 30 s. A day without trades, or not yet over, has no bill."""
     day = command.text("bill_date")
     if command.text("bill_type") not in ("trade", "signcustomer"):
         raise GatewayError("isv.invalid-arguments", "bill_type 无效")
@@ -266,7 +266,7 @@ def _bill_address(world: World, command: Command) -> Node:
 
 
 def handle_bill(world: World, request: Request) -> Response:
-    """The zip behind such an address; it carries no signature."""
+    """Send the unsigned zip of a download URL."""
     token = read_form(request.query, charset="utf-8").get("token", "")
     what = tickets.look(world.store, provider="alipay", token=token)
     if what is None:
@@ -281,7 +281,7 @@ def handle_bill(world: World, request: Request) -> Response:
 
 
 def _certificate(world: World, command: Command) -> Node:
-    """Alipay's certificate of a serial number, which a merchant downloads when a response names an unknown one."""
+    """Answer with the certificate of a serial number: merchants download it when a response names an unknown one."""
     certificates, serial = world.keys.alipay_certificates, command.text("alipay_cert_sn")
     if serial not in certificates.signing:
         raise GatewayError("isv.alipay-cert-sn-not-exist", "支付宝证书序列号不存在")

@@ -1,7 +1,7 @@
 """Alipay's asynchronous notifications: a signed form to the trade's notify_url, until the body is `success`.
 
-A refund is told on the same address: in part as TRADE_SUCCESS, whole as TRADE_CLOSED, both with refund_fee
-(the sum of all refunds so far), gmt_refund and out_biz_no. An unpaid closing is not told for page pay.
+A refund is notified at the same address: in part as TRADE_SUCCESS, whole as TRADE_CLOSED, both with refund_fee
+(the sum of all refunds so far), gmt_refund and out_biz_no. An unpaid closing is not notified for page pay.
 """
 
 import json
@@ -52,7 +52,7 @@ def announce_end(world: World, trade: Trade) -> None:
 
 
 def _fields(world: World, trade: Trade, *, status: str) -> dict[str, str]:
-    """The fields that are the same in every try; the amounts only once money has moved."""
+    """Build the fields that are the same in every try. The amounts are there only once money has moved."""
     fields = {
         "notify_type": "trade_status_sync",
         "app_id": trade.merchant,
@@ -99,7 +99,7 @@ class AlipayForm:
         self._world = world
 
     def compose(self, delivery: Delivery, active: Mapping[str, float]) -> Call:
-        """notify_id stays the same over all tries; notify_time and so the signature are those of this try."""
+        """Compose one try: notify_id is the same in all tries, notify_time and the signature are new."""
         fields = {**delivery.payload, "notify_id": delivery.event_id, "notify_time": beijing(now())}
         fields.update(_forged_fields(active))
         charset = fields["charset"]
@@ -114,16 +114,16 @@ class AlipayForm:
         return Call("POST", delivery.url, urlencode(fields, encoding=charset).encode(), kind)
 
     def accepted(self, answer: CallReply) -> bool:
-        """Only the body counts, and only these seven bytes."""
+        """Whether the body is exactly `success`; the status does not count."""
         return answer.status == 200 and answer.body == b"success"
 
     def gap(self, attempt: int, answer: CallReply) -> float | None:
-        """Seconds until the next try; None after the last."""
+        """Return the seconds until the next try; None after the last."""
         return GAPS[attempt - 1] if attempt <= len(GAPS) else None
 
 
 def _forged_fields(active: Mapping[str, float]) -> dict[str, str]:
-    """Fields that are wrong although their signature is good."""
+    """Return wrong fields, which are then signed properly."""
     lies = {}
     if "wrong_amount" in active:
         lies["total_amount"] = yuan(round(active["wrong_amount"] * 100))
@@ -135,7 +135,7 @@ def _forged_fields(active: Mapping[str, float]) -> dict[str, str]:
 
 
 def return_query(world: World, trade: Trade) -> str:
-    """The signed query string of the buyer's way back to the shop; it proves no payment."""
+    """Return the signed query string of the buyer's redirect to the shop. It proves no payment."""
     fields = {
         "charset": trade.extra.get("charset", "utf-8"),
         "out_trade_no": trade.reference,

@@ -1,4 +1,4 @@
-"""Alipay's gateway on the wire: reading signed requests, writing signed answers.
+"""Reads Alipay's signed requests and writes its signed responses.
 
 Request: form or query parameters, signed over all of them but `sign`, sorted, empty ones left out. Answer:
 one JSON object whose node text is signed byte for byte as it stands.
@@ -78,12 +78,12 @@ def read_params(request: Request) -> dict[str, str]:
 
 
 def _named_charset(text: str) -> str:
-    """The charset named in the fields, read as ASCII before the fields are decoded with it."""
+    """Return the `charset` field, which is ASCII, to decode the other fields with it."""
     return dict(parse_qsl(text, encoding="latin-1")).get("charset", "")
 
 
 def read_command(world: World, params: Mapping[str, str]) -> Command:
-    """Check the envelope and the signature. Raises GatewayError."""
+    """Check a request's common fields and signature. Raises GatewayError."""
     method = params.get("method", "")
     if method not in METHODS:
         raise GatewayError("isv.invalid-method", "不存在的方法名", code="40002", signed=False)
@@ -109,7 +109,7 @@ def _check_signature(world: World, params: Mapping[str, str]) -> None:
 
 
 def _app_key(world: World, params: Mapping[str, str]) -> RSAPublicKey:
-    """The app's own key; in certificate mode the request names the certificates that it goes by."""
+    """Return the public key of the app; in certificate mode the certificate that the request names."""
     if params["app_id"] == world.settings.cert_app_id:
         return _certified_key(world, params)
     key = world.keys.app_public()
@@ -167,7 +167,7 @@ def _biz(text: str) -> Mapping[str, object]:
 def write_answer(
     world: World, *, params: Mapping[str, str], node: Mapping[str, object], active: Mapping[str, float]
 ) -> Response:
-    """Sign the node's text and wrap it."""
+    """Write a response: sign the node's text and put both into one JSON object."""
     charset = params.get("charset", "utf-8")
     text = node_text(node)
     key, serial = seal(world, params["app_id"])
@@ -188,5 +188,5 @@ def write_bare_error(error: GatewayError) -> Response:
 
 
 def node_text(node: Mapping[str, object]) -> str:
-    """The node as Alipay prints it, slashes escaped: a merchant that re-serialises it cannot verify the signature."""
+    """Serialise a node as Alipay does, with escaped slashes: re-serialising it breaks the signature."""
     return json.dumps(node, ensure_ascii=False, separators=(",", ":")).replace("/", "\\/")

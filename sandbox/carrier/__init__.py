@@ -1,1 +1,1 @@
-"""The carrier's side: parcels and the Kuaidi100 query."""
+"""Simulates the carriers: moving parcels, and Kuaidi100's query."""

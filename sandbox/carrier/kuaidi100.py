@@ -1,4 +1,4 @@
-"""Kuaidi100's real-time query: signed form in, the parcel's story out.
+"""Simulates Kuaidi100's real-time query: takes a signed form and answers with the parcel's events.
 
 The signature is the upper-case hex MD5 of `param + key + customer` over the very text that was sent. Success
 and failure have different shapes: `status: "200"` there, `result: false` with a returnCode here.
@@ -39,7 +39,7 @@ _MESSAGES = {
 
 
 class QueryError(Exception):
-    """Answered with a returnCode."""
+    """A query that is answered with a returnCode."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
@@ -70,7 +70,7 @@ def _answer(world: World, request: Request, active: Mapping[str, float]) -> Resp
 
 
 def _question(request: Request) -> dict[str, object]:
-    """The checked `param`. Raises QueryError."""
+    """Check signature and form and return `param`. Raises QueryError."""
     try:
         form = read_form(request.body.decode("ascii"), charset="utf-8")
         text = form["param"]
@@ -90,9 +90,9 @@ def _question(request: Request) -> dict[str, object]:
 
 
 def _find(world: World, question: Mapping[str, object]) -> Parcel:
-    """The parcel; the first query registers it. Raises QueryError.
+    """Find the parcel; the first query registers it. Raises QueryError.
 
-    Numbers that begin with NONE are never known; a carrier that does not fit finds nothing, as in life.
+    Numbers that begin with NONE are never known. A carrier that does not fit the number finds nothing.
     """
     number, com = str(question["num"]), str(question["com"])
     phone = re.sub(r"\D", "", str(question.get("phone") or ""))
@@ -109,7 +109,7 @@ def _find(world: World, question: Mapping[str, object]) -> Parcel:
 
 
 def _events(world: World, parcel: Parcel) -> list[Event]:
-    """The events, oldest first; after more than 48 calls in 24 h there is nothing new for another 24 h."""
+    """Return the events, oldest first. After more than 48 calls in 24 h there is nothing new for another 24 h."""
     store, moment = world.store, now()
     store.rows("DELETE FROM parcel_calls WHERE number = ? AND at < ?", parcel.number, moment - DAY)
     store.rows("INSERT INTO parcel_calls VALUES (?, ?)", parcel.number, moment)

@@ -1,7 +1,7 @@
-"""Parcels that move as time passes. The route follows from the number, the times from when it was shipped.
+"""Moves parcels as time passes. The route follows from the number, the times from the time of shipping.
 
-A journey is cut into steps; each step's time is written down when it comes, so that a changed speed never
-rewrites what was already told.
+A journey consists of steps. The time of a step is stored when the parcel reaches it, so that a changed speed never
+changes events that were already returned.
 """
 
 import hashlib
@@ -48,7 +48,7 @@ def city_called(place: str) -> City | None:
 
 @dataclass(frozen=True, slots=True)
 class NewParcel:
-    """A parcel to take on. `phone` and `place` are the receiver's, empty where the sender did not give them."""
+    """A parcel to register. `phone` and `place` are the receiver's, empty where the sender did not give them."""
 
     number: str
     com: str
@@ -59,7 +59,7 @@ class NewParcel:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing that happens; `after` is its share of the whole journey since the step before."""
+    """One step of a journey; `after` is its share of the whole duration since the step before."""
 
     after: float
     state: str
@@ -101,7 +101,7 @@ class Parcel:
 
 
 def route_of(number: str, place: str = "") -> tuple[Step, ...]:
-    """The same steps for the same number: pick-up, trunk, arrival, delivery, for some a locker, signed."""
+    """Return the steps of a number, always the same: pick-up, trunk, arrival, delivery, for some a locker, signed."""
     seed = int.from_bytes(hashlib.sha256(number.encode()).digest()[:8])
     end = city_called(place) or CITIES[seed % 8]
     start = next(city for city in CITIES[seed // 8 % 7 :] if city != end)
@@ -133,7 +133,7 @@ def route_of(number: str, place: str = "") -> tuple[Step, ...]:
 
 
 def take_parcel(store: Store, new: NewParcel) -> Parcel:
-    """Make a parcel known, picked up now; a known one is returned as it is."""
+    """Register a parcel as picked up now; returns a known one unchanged."""
     store.rows(
         "INSERT INTO parcels (number, com, phone, place, source, created_at, times) VALUES (?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT DO NOTHING",
@@ -145,13 +145,13 @@ def take_parcel(store: Store, new: NewParcel) -> Parcel:
 
 
 def find_parcel(store: Store, number: str) -> Parcel | None:
-    """As it was last written down, without moving it."""
+    """Return the stored parcel, without moving it."""
     row = store.row("SELECT * FROM parcels WHERE number = ?", number)
     return None if row is None else _from_row(row)
 
 
 def move(store: Store, number: str, *, journey_seconds: float) -> Parcel | None:
-    """Let the parcel do all steps that are due by now."""
+    """Move the parcel through all steps that are due by now."""
     with store.transaction():
         parcel = find_parcel(store, number)
         if parcel is None:
@@ -166,7 +166,7 @@ def move(store: Store, number: str, *, journey_seconds: float) -> Parcel | None:
 
 
 def advance(store: Store, number: str) -> Parcel | None:
-    """Do the next step now."""
+    """Move the parcel to its next step now."""
     with store.transaction():
         parcel = find_parcel(store, number)
         if parcel is None or len(parcel.times) == len(parcel.route):

@@ -1,1 +1,1 @@
-"""The control page and its JSON calls."""
+"""The control page, on which a tester pays, refunds and injects faults, and its JSON API."""

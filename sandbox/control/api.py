@@ -1,4 +1,4 @@
-"""The control API: what a tester does to the outside world, JSON in and JSON out."""
+"""The control API: JSON calls with which a tester changes the simulated world."""
 
 from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
@@ -25,7 +25,7 @@ SPEEDS = ("parcel_seconds", "ship_seconds", "notify_speed")
 
 def handle_control(world: World, request: Request) -> Response:
     """`/` and `/control/…`. An error is `{"error": code}` with a 4xx."""
-    if _comes_from_elsewhere(request):
+    if _is_cross_site(request):
         return json_response({"error": "foreign_origin"}, status=403)
     handler = _HANDLERS.get((request.method, request.path))
     try:
@@ -42,8 +42,8 @@ def handle_control(world: World, request: Request) -> Response:
         return json_response({"error": str(error)}, status=400)
 
 
-def _comes_from_elsewhere(request: Request) -> bool:
-    """A page of another site must not press our buttons."""
+def _is_cross_site(request: Request) -> bool:
+    """Whether another site's page sends the call: browsers name its origin."""
     origin = request.headers.get("origin")
     return origin is not None and urlsplit(origin).netloc != request.headers.get("host")
 
@@ -77,7 +77,7 @@ def _clear_faults(world: World, body: Body) -> Response:
 
 
 def _parcel(world: World, body: Body) -> Response:
-    """Look at a parcel, make it known (`com`), or let it do its next step (`advance`)."""
+    """Return a parcel; `com` registers it first, `advance` moves it to its next step."""
     number = str(body.get("number") or "")
     if isinstance(body.get("com"), str) and number:
         parcels.take_parcel(world.store, NewParcel(number, str(body["com"]), "control"))

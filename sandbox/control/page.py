@@ -34,7 +34,7 @@ Row = Mapping[str, object]
 
 
 def control_page(world: World) -> str:
-    """The frame; its panel is fetched every two seconds."""
+    """Build the page; its panel is fetched again every two seconds."""
     speed = describe_speed(world)
     allowed = {target: sorted(names) for target, names in faults.ALLOWED.items()}
     numbers = {name: f"{speed[name]:g}" for name in ("parcel_seconds", "ship_seconds", "notify_speed")}
@@ -44,13 +44,13 @@ def control_page(world: World) -> str:
 
 
 def _bill_links() -> str:
-    """Today's bill of each provider that makes any."""
+    """Build links to today's bill of each provider that has bills."""
     links = (f'<a href="/control/bill?provider={name}">{_PROVIDERS[name]}</a>' for name in _BILLS)
     return " · ".join(links)
 
 
 def panel(world: World) -> str:
-    """The tables."""
+    """Build the tables of the current state."""
     state = describe_state(world)
     return "".join(
         (

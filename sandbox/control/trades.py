@@ -37,7 +37,7 @@ def pay(world: World, body: Body) -> Response:
 
 
 def _trade_behind(world: World, address: str) -> Trade:
-    """Do what a browser does with the address: a signed query, or a cashier's own page."""
+    """Open the address as a browser would (a signed request or a cashier page) and return its trade."""
     parts = urlsplit(address)
     if parts.path.endswith("/gateway.do"):
         return alipay.accept_page_pay(world, read_form(parts.query, charset="utf-8"))
@@ -122,7 +122,7 @@ def rotate(world: World, body: Body) -> Response:
 
 
 def add_difference(world: World, body: Body) -> Response:
-    """Put something wrong into the bill of a day: missing, extra, amount, duplicate or zero."""
+    """Add a difference to the bill of a day: missing, extra, amount, duplicate or zero."""
     wrong = Difference(
         provider=str(body.get("provider")),
         day=str(body.get("day") or beijing(now())[:10]),
@@ -144,7 +144,7 @@ def clear_differences(world: World, body: Body) -> Response:
 
 
 def bill(world: World, query: str) -> Response:
-    """The file of a day as the console would hand it out, today's too: `?provider=&day=&form=&app_id=`."""
+    """Download the bill of a day, today's too, as from the provider's console: `?provider=&day=&form=&app_id=`."""
     wanted = dict(parse_qsl(query))
     provider, day = wanted.get("provider", ""), wanted.get("day") or beijing(now())[:10]
     if provider not in bill_files.PROVIDERS:

@@ -1,7 +1,7 @@
 """Key sets of the providers that hand out certificates: their own keys, and what they issued to the merchant.
 
 Each set lives in a folder of its own and is made when it is first loaded. The merchant's private key stands
-there only because this world is a box: `sandbox.accounts` hands it to him as a payment account file.
+there too: `sandbox.accounts` writes it into the payment account file.
 """
 
 import fcntl
@@ -24,7 +24,7 @@ from sandbox.keys.keyfiles import load_private, private_pem, write
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """One maker at a time: `python -m sandbox keys` and the server may both find nothing there."""
+    """Lock a folder: `python -m sandbox keys` and the server may both want to make its keys."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

@@ -183,7 +183,7 @@ def _answers(running: Running) -> bool:
 
 
 def wait_for(probe: Callable[[], T], *, seconds: float = 15) -> T:
-    """Ask until the answer is true; returns it."""
+    """Poll until the answer is true; returns it."""
     end = time.monotonic() + seconds
     while True:
         answer = probe()

@@ -1,1 +1,1 @@
-"""Trades, refunds, notifications and bills, whatever the provider."""
+"""Trades, refunds, notifications and bills of all providers."""

@@ -1,4 +1,4 @@
-"""Bills in the true file form of each provider, written line by line: a million lines need no memory."""
+"""Writes bills in each provider's own file form, line by line: a million lines need no memory."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -33,7 +33,7 @@ class Line:
 
 @dataclass(slots=True)
 class Totals:
-    """Counted while writing."""
+    """The totals of a bill, counted while it is written."""
 
     payments: int = 0
     refunds: int = 0
@@ -151,7 +151,7 @@ def _alipay_summary(emit: Emit, *, totals: Totals, frame: str) -> None:
 
 
 def signed(fen: int) -> str:
-    """Yuan with a minus where it is less than nothing."""
+    """Format fen as yuan, with a minus for negative amounts."""
     return f"-{yuan(-fen)}" if fen < 0 else yuan(fen)
 
 

@@ -1,4 +1,4 @@
-"""Zip files as providers write them: the names in GBK without saying so, the content streamed."""
+"""Writes zip files as providers do: names in GBK without a flag, content streamed."""
 
 import zipfile
 from collections.abc import Callable, Sequence

@@ -91,7 +91,7 @@ def _changed(line: Line, wrong: Difference) -> list[Line]:
 
 
 def _stranger(wrong: Difference) -> Line:
-    """A payment that has no order on either side."""
+    """A payment without an order on either side."""
     moment = from_beijing(f"{wrong.day} 12:00:00")
     number = f"{wrong.day.replace('-', '')}229{crc32(wrong.reference.encode()):010d}"
     return Line("payment", wrong.reference, number, wrong.fen, wrong.fen, moment, moment, "不明订单")

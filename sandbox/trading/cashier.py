@@ -1,4 +1,4 @@
-"""The cashier pages: what the buyer sees, and what happens when he presses the button."""
+"""The cashier pages: show the trade, and pay it when the buyer presses the button."""
 
 from sandbox.alipay import notifications as alipay_notifications
 from sandbox.pages import cashier_page, message_page, posting_page

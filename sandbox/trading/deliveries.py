@@ -1,4 +1,4 @@
-"""Notifications on their way: queued as rows, sent by threads, tried again by each provider's own rule."""
+"""Queues notifications as rows, sends them from threads and retries them by each provider's own rule."""
 
 import json
 import logging
@@ -79,7 +79,7 @@ def send_again(store: Store, *, trade_id: int) -> int | None:
 
 
 def give_up_all(store: Store) -> int:
-    """Try nothing again that is still on its way; returns how many notifications that were."""
+    """Give up all unfinished notifications; returns how many."""
     sql = "UPDATE deliveries SET state = 'given_up' WHERE state IN ('queued', 'sending') RETURNING id"
     return len(store.rows(sql))
 
@@ -92,7 +92,7 @@ class Dispatcher:
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="notify")
         self._copies = ThreadPoolExecutor(50, thread_name_prefix="copy")
         self._stop = threading.Event()
-        # What was under way when the last process ended goes again: a notice may arrive twice, as in life.
+        # What was under way when the last process ended goes again: it may arrive twice, as with real providers.
         store.rows("UPDATE deliveries SET state = 'queued' WHERE state = 'sending'")
 
     def run(self) -> None:
@@ -172,7 +172,7 @@ class Dispatcher:
         )  # fmt: skip
 
     def _settle(self, delivery: Delivery, answer: CallReply) -> None:
-        """Done, due again, or given up; and whatever was held to be overtaken may go now."""
+        """Mark the notification as done, due again or given up, and release those held back to be overtaken."""
         form, number = self._forms[delivery.target], delivery.attempt + 1
         gap = None if form.accepted(answer) else form.gap(number, answer)
         state = "done" if form.accepted(answer) else "given_up" if gap is None else "queued"

@@ -1,4 +1,4 @@
-"""The course of a refund: accepted, ended at once or later, and notified in the same transaction."""
+"""Runs refunds: accepts them, ends them at once or later, and queues the notification in the same transaction."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,7 +14,7 @@ USUAL_SECONDS: Mapping[str, float] = {"alipay": 0, "webhook": 0, "wechatpay": 0.
 
 
 def order(world: World, trade: Trade, new: NewRefund, *, active: Mapping[str, float]) -> Refund:
-    """Take a refund on under the faults of its provider's `.refund` target. Raises TradeRefused."""
+    """Accept a refund, with the faults of its provider's `.refund` target applied. Raises TradeRefused."""
     planned = replace(new, seconds=active.get("processing", USUAL_SECONDS[trade.provider]))
     for outcome in ("abnormal", "closed"):
         if outcome in active:
@@ -25,7 +25,7 @@ def order(world: World, trade: Trade, new: NewRefund, *, active: Mapping[str, fl
 
 
 def end(world: World, refund: Refund, *, state: str = "") -> Refund:
-    """Bring it to the planned end, or to another one."""
+    """End a refund as planned, or in another state."""
     with world.store.transaction():
         ended = refunds.end(world.store, refund, state=state or refund.outcome)
         announce_refund(world, trades.get_trade(world.store, refund.trade_id), ended)
@@ -39,7 +39,7 @@ def end_due(world: World) -> None:
 
 
 def settle_by_hand(world: World, refund: Refund, *, state: str) -> Refund:
-    """What a person does in the provider's console. Raises TradeRefused: refund_has_ended."""
+    """End a refund by hand, as in the provider's console. Raises TradeRefused: refund_has_ended."""
     if refund.state not in ("processing", "abnormal") or state not in refunds.ENDED:
         raise TradeRefused("refund_has_ended")
     return end(world, refund, state=state)

@@ -1,6 +1,6 @@
-"""The providers' ledger of refunds: taken on, under way, and how each of them ended.
+"""The ledger of refunds at all providers.
 
-What is under way is already set aside: the sum of all refunds that have not failed never exceeds the trade.
+Refunds under way count: the sum of all refunds that have not failed never exceeds the trade.
 """
 
 import json
@@ -55,7 +55,7 @@ class Refund:
 def begin(store: Store, trade: Trade, new: NewRefund) -> Refund:
     """Take a refund on; it is processing. Raises TradeRefused: not_paid, fully_refunded, amount_too_large.
 
-    A repeated reference is answered by `find`, which the caller asks first.
+    A repeated reference is answered by `find`, which callers try first.
     """
     with store.transaction():
         fresh = trades.get_trade(store, trade.id)
@@ -83,7 +83,7 @@ def taken(store: Store, trade: Trade) -> int:
 
 
 def end(store: Store, refund: Refund, *, state: str) -> Refund:
-    """Bring it to its end: the money has moved only where `state` is succeeded."""
+    """End a refund: money has moved only where `state` is succeeded."""
     with store.transaction():
         moment, trade = now(), trades.get_trade(store, refund.trade_id)
         total = trade.refunded_fen + refund.fen if state == "succeeded" else 0

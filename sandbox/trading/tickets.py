@@ -1,4 +1,4 @@
-"""Download URLs that live for seconds: a random token names what may be fetched."""
+"""Tokens of download URLs that are valid for seconds."""
 
 import secrets
 

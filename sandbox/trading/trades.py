@@ -1,4 +1,4 @@
-"""The providers' ledger: trades, and what may happen to them."""
+"""The ledger of trades at all providers, and their transitions."""
 
 import json
 import re
@@ -24,7 +24,7 @@ class TradeRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class NewTrade:
-    """What a merchant orders. `merchant` is his id at the provider; times are Unix seconds."""
+    """A trade to open. `merchant` is the merchant's id at the provider; times are Unix seconds."""
 
     provider: str
     merchant: str
@@ -67,7 +67,7 @@ class Trade:
 
 
 def open_trade(store: Store, new: NewTrade) -> Trade:
-    """Take a trade on, or return the waiting one of the same reference and amount.
+    """Open a trade, or return the waiting one of the same reference and amount.
 
     Raises TradeRefused: already_expired, amount_differs, already_paid, closed.
     """
@@ -113,13 +113,13 @@ def get_trade(store: Store, trade_id: int) -> Trade:
 
 
 def visit(store: Store, trade: Trade) -> Trade:
-    """The buyer has the cashier before him: from now on the trade exists for queries."""
+    """Record that the buyer opened the cashier: from now on the trade exists for queries."""
     sql = "UPDATE trades SET opened_at = coalesce(opened_at, ?) WHERE id = ? RETURNING *"
     return _change(store, sql, now(), trade.id)
 
 
 def pay(store: Store, trade: Trade) -> Trade:
-    """The buyer pays. Raises TradeRefused: already_paid, closed."""
+    """Pay a trade. Raises TradeRefused: already_paid, closed."""
     moment = now()
     with store.transaction():
         fresh = get_trade(store, trade.id)
@@ -135,7 +135,7 @@ def pay(store: Store, trade: Trade) -> Trade:
 
 
 def close(store: Store, trade: Trade) -> Trade:
-    """The merchant closes an unpaid trade. Raises TradeRefused: already_paid, closed."""
+    """Close an unpaid trade for the merchant. Raises TradeRefused: already_paid, closed."""
     with store.transaction():
         fresh = get_trade(store, trade.id)
         if fresh.state != "waiting":
@@ -145,7 +145,7 @@ def close(store: Store, trade: Trade) -> Trade:
 
 
 def close_expired(store: Store) -> list[Trade]:
-    """Close what its time has run out for; returns each closed trade once."""
+    """Close expired trades; returns each of them once."""
     rows = store.rows(
         "UPDATE trades SET state = 'closed', closed_at = expires_at"
         " WHERE state = 'waiting' AND expires_at <= ? RETURNING *",
@@ -164,7 +164,7 @@ def reverse(store: Store, trade: Trade) -> Trade:
 
 
 def note_refunded(store: Store, trade: Trade, *, refunded_fen: int, moment: float) -> Trade:
-    """Write down the sum given back so far; what is given back whole is refunded."""
+    """Store the sum refunded so far; a trade refunded in full becomes refunded."""
     whole = refunded_fen == trade.fen
     sql = "UPDATE trades SET refunded_fen = ?, state = ?, closed_at = ? WHERE id = ? RETURNING *"
     return _change(

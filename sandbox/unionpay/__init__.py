@@ -1,1 +1,1 @@
-"""UnionPay's side."""
+"""Simulates UnionPay."""

@@ -1,7 +1,7 @@
 """UnionPay's gateway under `/unionpay/`: the buyer's own form post, query, refund and the file of a day.
 
-Calls are known by their last word (`frontTransReq.do`, `backTransReq.do`, `queryTrans.do`, `fileTransfer.do`).
-A transaction is known to the query once the buyer has the cashier before him; there is no call that closes it,
+Calls are recognised by the end of their path (`frontTransReq.do`, `backTransReq.do`, `queryTrans.do`, `fileTransfer.do`).
+A transaction is known to the query once the buyer has opened the cashier; there is no call that closes it,
 only its `payTimeout`.
 """
 
@@ -34,7 +34,7 @@ Fields = Mapping[str, str]
 
 
 def handle_call(world: World, request: Request) -> Response:
-    """`…/frontTransReq.do` is shown the cashier; the others are answered under faults."""
+    """Handle a call: `…/frontTransReq.do` redirects to the cashier, the others are answered, with active faults applied."""
     word = request.path.rpartition("/")[2]
     if word == "frontTransReq.do":
         return _front(world, request)
@@ -54,7 +54,7 @@ def _front(world: World, request: Request) -> Response:
 
 
 def accept_front(world: World, fields: Fields) -> Trade:
-    """Take on the transaction that a buyer brings. Raises Refused."""
+    """Open the transaction of a buyer's form post. Raises Refused."""
     if (fields.get("txnType"), fields.get("txnSubType")) != ("01", "01"):
         raise Refused("10")
     new = NewTrade(
@@ -108,7 +108,7 @@ def _query(world: World, fields: Fields) -> dict[str, str]:
 
 
 def _wanted(world: World, fields: Fields) -> tuple[Trade, Refund | None]:
-    """By queryId, or by order number and time together; a refund is a transaction of its own. Raises Refused."""
+    """Find the queried transaction by queryId, or by order number and time; a refund is one of its own. Raises Refused."""
     number = fields.get("queryId", "")
     if number:
         trade = trades.find_provider_reference(world.store, number)
@@ -129,7 +129,7 @@ def _wanted(world: World, fields: Fields) -> tuple[Trade, Refund | None]:
 
 
 def _back(world: World, fields: Fields) -> dict[str, str]:
-    """A refund (type 04). Acceptance does not mean that money moved."""
+    """Accept a refund (type 04), which does not mean that money moved."""
     active = faults.take(world.store, target="unionpay.refund", names=faults.ALLOWED["unionpay.refund"])
     if fields.get("txnType") != "04":
         raise Refused("10")
@@ -161,7 +161,7 @@ def make_refund(world: World, trade: Trade, new: NewRefund, *, active: Mapping[s
 
 
 def _file(world: World, fields: Fields) -> dict[str, str]:
-    """The file of a settlement day (`MMdd`): a zip, deflated once more, in base64."""
+    """Answer with the file of a settlement day (`MMdd`): a zip, deflated once more, in base64."""
     if fields.get("txnType") != "76":
         raise Refused("10")
     date = needed(fields, "settleDate")
@@ -182,7 +182,7 @@ def _file(world: World, fields: Fields) -> dict[str, str]:
 
 
 def _day(date: str) -> str:
-    """The last such day of clearing that is not after today's."""
+    """Return the latest day with this month and day that is not after today's clearing day."""
     today = compact(now() + 3600)
     year = int(today[:4]) - (1 if date > today[4:8] else 0)
     moment = from_compact(f"{year}{date}000000")

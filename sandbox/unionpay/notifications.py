@@ -22,7 +22,7 @@ def announce_payment(world: World, trade: Trade) -> None:
 
 
 def announce_refund(world: World, trade: Trade, refund: Refund) -> None:
-    """Tell that a refund has succeeded; it is a transaction of its own, with a queryId of its own."""
+    """Queue the notification of a successful refund, which is a transaction with a queryId of its own."""
     url = refund.extra.get("back_url") or refund.extra.get("notify_url", "")
     _queue(world, trade, kind="refund", url=url, fields=refund_fields(trade, refund))
 
@@ -77,7 +77,7 @@ class UnionpayForm:
         self._world = world
 
     def compose(self, delivery: Delivery, active: Mapping[str, float]) -> Call:
-        """The same fields in every try, signed with the certificate of today."""
+        """Compose one try: the same fields as in all tries, signed with today's certificate."""
         fields = {**delivery.payload, **_forged_fields(active)}
         body = urlencode(sign(self._world, fields, active=active)).encode()
         kind = {"Content-Type": "application/x-www-form-urlencoded;charset=UTF-8"}

@@ -1,4 +1,4 @@
-"""UnionPay's all-channel gateway, version 5.1.0, on the wire.
+"""Reads and writes messages of UnionPay's all-channel gateway, version 5.1.0.
 
 A message is a set of fields; the signed text is the non-empty ones but `signature`, sorted, as `k=v&`. The
 certificate of the signer travels in `signPubKeyCert`, its CRLF line ends included. A request and a notification
@@ -82,7 +82,7 @@ def sign(world: World, fields: Mapping[str, str], *, active: Mapping[str, float]
 
 
 def write_answer(world: World, fields: Mapping[str, str], *, active: Mapping[str, float]) -> Response:
-    """Raw pairs, as their own programs read them."""
+    """Write a signed response as raw pairs, the form that UnionPay's SDK reads."""
     signed = sign(world, fields, active=active)
     text = "&".join(f"{name}={signed[name]}" for name in sorted(signed))
     return Response(200, text.encode(), "text/html;charset=UTF-8")

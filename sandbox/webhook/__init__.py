@@ -1,1 +1,1 @@
-"""The side of the webhook provider."""
+"""Simulates the webhook provider."""

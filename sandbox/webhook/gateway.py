@@ -87,7 +87,7 @@ def _query(world: World, request: Request, body: Body) -> dict[str, object]:
 
 
 def _close(world: World, request: Request, body: Body) -> dict[str, object]:
-    """Answers with the state after closing: succeeded when the buyer was faster."""
+    """Close a trade and answer with its state afterwards: succeeded when the buyer was faster."""
     trade = _find(world, body)
     if trade is None:
         return _not_found(body)

@@ -60,7 +60,7 @@ class WebhookForm:
         self._world = world
 
     def compose(self, delivery: Delivery, active: Mapping[str, float]) -> Call:
-        """id and body stay the same over all tries; time stamp and signature are those of this try."""
+        """Compose one try: id and body are the same in all tries, timestamp and signature are new."""
         body = delivery.payload["message"].encode()
         if "wrong_amount" in active:
             message = json.loads(body)
@@ -77,7 +77,7 @@ class WebhookForm:
     def gap(self, attempt: int, answer: CallReply) -> float | None:
         """Seconds until the next try with up to 10 % jitter, twice as long when the merchant asks to slow down.
 
-        None after the last try and after 410, with which the merchant says that the address is gone.
+        None after the last try and after 410: the address no longer exists.
         """
         if answer.status == 410 or attempt > len(GAPS):
             return None

@@ -1,1 +1,1 @@
-"""WeChat Pay's side."""
+"""Simulates WeChat Pay."""

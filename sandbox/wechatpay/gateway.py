@@ -28,7 +28,7 @@ _REFUND_NUMBER = re.compile(r"[0-9A-Za-z_\-|*@]{1,64}", re.ASCII)
 
 
 def handle_api(world: World, request: Request) -> Response:
-    """Every call under `/wechatpay/v3/`; the download of a bill is answered without a signature."""
+    """Handle a call under `/wechatpay/v3/`. Only the download of a bill is answered without a signature."""
     if request.path.removeprefix(PREFIX) == wechat_bills.DOWNLOAD:
         return troubled(world, target=TARGET, work=lambda active: _download(world, request))
     return troubled(world, target=TARGET, work=lambda active: _answer(world, request, active))
@@ -202,7 +202,7 @@ def _refunded_trade(world: World, body: Body) -> Trade:
 
 
 def make_refund(world: World, trade: Trade, new: NewRefund, *, active: Mapping[str, float]) -> Refund:
-    """Take a refund on. Raises ApiError."""
+    """Accept a refund. Raises ApiError."""
     try:
         return refunding.order(world, trade, new, active=active)
     except TradeRefused as refused:

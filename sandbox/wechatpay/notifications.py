@@ -86,7 +86,7 @@ def transaction(trade: Trade) -> dict[str, object]:
 
 
 def _queue(world: World, trade: Trade, *, url: str, kind: str, content: Mapping[str, object]) -> None:
-    """Refunds may name an address of their own; without one the console's setting, here none, would decide."""
+    """Queue a notification to `url`, if there is one: refunds may name an address of their own."""
     if not url:
         return
     payload = {
@@ -158,7 +158,7 @@ class WechatForm:
 
 
 def _forged_fields(content: dict[str, object], active: Mapping[str, float]) -> dict[str, object]:
-    """The content with fields that are wrong although it is signed and encrypted."""
+    """Return the content with wrong fields, which is then encrypted and signed properly."""
     amount = content["amount"]
     if "wrong_amount" in active and isinstance(amount, dict):
         content["amount"] = {**amount, "total": round(active["wrong_amount"] * 100)}

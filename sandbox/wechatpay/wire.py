@@ -1,4 +1,4 @@
-"""WeChat Pay APIv3 on the wire: reading signed calls, writing signed answers.
+"""Reads WeChat Pay's signed APIv3 calls and writes its signed responses.
 
 Both sides sign lines that end with a line feed: a call METHOD, path with query as sent (whatever prefix the
 gateway's address has is part of it), timestamp, nonce, body; an answer and a notification timestamp, nonce, body.
@@ -68,7 +68,7 @@ def signed_headers(signer: Signer, body: bytes, *, active: Mapping[str, float]) 
 
 
 def check_call(world: World, request: Request) -> None:
-    """Raises ApiError unless our merchant has signed exactly these bytes."""
+    """Check that our merchant has signed exactly these bytes. Raises ApiError."""
     if not request.headers.get("user-agent"):
         raise ApiError(400, "PARAM_ERROR", "Http头缺少User-Agent")
     if "application/json" not in request.headers.get("accept", "") and request.headers.get("accept") != "*/*":

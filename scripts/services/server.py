@@ -73,7 +73,7 @@ class Server:
             raise ServiceError(f"{self.name} did not start on port {self.port}: {self._log_tail()}")
 
     def stop(self) -> None:
-        """Ask it to end, wait 20 s, then kill what is left."""
+        """Terminate it, wait 20 s, then kill what is left."""
         pid = self.pid
         if self.running:
             send(pid, self.stop_signal)

@@ -1,4 +1,4 @@
-"""History: it cannot be changed, and whoever changes it anyway is found."""
+"""History refuses changes, and verification finds those made behind its back."""
 
 from __future__ import annotations
 

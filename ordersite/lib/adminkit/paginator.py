@@ -27,7 +27,7 @@ _ESTIMATES = {
 
 class BothEndsPaginator(Paginator):
     """Takes a query set. Unfiltered and big: the count is an estimate, and pages are read from the nearer end.
-    Filtered: counts at most DEEPEST rows, and `is_capped` tells that there are more.
+    Filtered: counts at most DEEPEST rows, and `is_capped` means that there are more.
 
     A page that is deep from both ends raises InvalidPage: nobody leafs there, a filter leads there.
     """

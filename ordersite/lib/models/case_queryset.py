@@ -1,4 +1,4 @@
-"""What the tables of cases share."""
+"""The query set of all tables of cases."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows whose status only a transition changes."""
+"""The base of models whose status only a transition changes."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ class GuardedStatus(FSMModelMixin):
     """For models whose `status` is a protected FSMField. First among the bases: the library's part must precede Model."""
 
     def refresh_from_db(self, *args: Any, **kwargs: Any) -> None:
-        """The library lifts the protection of the field while it refreshes and, when that fails (a deleted row),
-        leaves it lifted for the whole process."""
+        """Restore the field's protection after a failed refresh (a deleted row): the library leaves it lifted for the
+        whole process."""
         try:
             super().refresh_from_db(*args, **kwargs)
         finally:

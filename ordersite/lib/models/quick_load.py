@@ -10,9 +10,9 @@ from django.db.models.base import ModelState
 
 
 class QuickLoad(models.Model):
-    """For the tables that doors load by the thousand a second: 4 us an instance instead of 25.
+    """Loads an instance in 4 us instead of 25, for tables of which thousands of rows a second are read.
 
-    The init signals are not sent. Fields that were not selected load when they are first asked for, as usual.
+    The init signals are not sent. Fields that were not selected load on first access, as usual.
     """
 
     class Meta:

@@ -25,7 +25,7 @@ from payments.refunds.execute import order_refunds
 
 
 class Command(BaseCommand):
-    help = "Does the work of the queues by the clock until it is told to stop (SIGTERM or Ctrl-C)."
+    help = "Does the work of the queues by the clock until it is stopped (SIGTERM or Ctrl-C)."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--drainers", type=int, default=1, help="threads that apply notifications")

@@ -1,4 +1,4 @@
-"""A claim takes what it was asked to take, whatever plan the database chooses."""
+"""A claim takes exactly its rows, whatever plan the database chooses."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ SECRET = base64.b64encode(b"the secret of the bank, 32 bytes").decode()
 
 @dataclass(slots=True)
 class Trade:
-    """What the bank knows of one reference. `paid` is what the buyer gave, whatever was asked for."""
+    """What the bank knows of one reference. `paid` is what the buyer gave, whatever the price."""
 
     reference: str
     price: Decimal
@@ -111,7 +111,7 @@ class Bank:
             self._owe("payment.succeeded", trade, amount=str(trade.paid))
 
     def give_back(self, reference: str, amount: Decimal) -> None:
-        """A refund that nobody here asked for, made in the bank's own console."""
+        """A refund that nobody here requested, made in the bank's own console."""
         self._give_back(self.trades[reference], f"own-{secrets.token_hex(6)}", amount)
 
     def _give_back(self, trade: Trade, number: str, amount: Decimal) -> None:
@@ -133,7 +133,7 @@ class Bank:
 
 
 def signed(notification: dict[str, object], secret: str = SECRET) -> tuple[bytes, dict[str, str]]:
-    """Body and headers of one delivery of a notice, signed now."""
+    """Body and headers of one delivery of a notification, signed now."""
     body = json.dumps(
         {"type": notification["type"], "timestamp": notification["at"], "data": notification["data"]}
     ).encode()

@@ -1,4 +1,4 @@
-"""The people of the shop: who asks for money back, proposes, approves, and imports the bank's file."""
+"""The people of the shop: who requests refunds, proposes, approves, and imports the bank's file."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ pytestmark = pytest.mark.django_db
 
 @dataclass(frozen=True)
 class Mistake:
-    """What somebody puts into a good account file, and what he is told."""
+    """A mistake in an otherwise good account file, and the message about it."""
 
     provider: str
     changes: Mapping[str, Any]

@@ -1,4 +1,4 @@
-"""The page back from the cashier: asks at once, turns by itself, believes no query string."""
+"""The return page: queries at once, moves on by itself, believes no query string."""
 
 from __future__ import annotations
 

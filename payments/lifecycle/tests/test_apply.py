@@ -126,13 +126,13 @@ def test_one_open_case_for_one_fact() -> None:
     user = get_user_model().objects.create_user("wang")
     with pytest.raises(DomainError, match="note_missing"):
         resolve(case, user=user, note="  ")
-    resolve(case, user=user, note="asked the provider")
+    resolve(case, user=user, note="queried the provider")
     with pytest.raises(DomainError, match="already_resolved"):
         resolve(case, user=user, note="again")
     case.refresh_from_db()
-    assert (case.resolution, case.resolved_by) == ("asked the provider", user)
+    assert (case.resolution, case.resolved_by) == ("queried the provider", user)
     apply_updates([replace(wrong, trigger=machine.QUERY)])
-    assert not PaymentException.objects.open().exists(), "asking again is no news"
+    assert not PaymentException.objects.open().exists(), "a repeated query is no news"
     apply_updates([wrong])
     assert PaymentException.objects.open().count() == 1
 

@@ -78,11 +78,11 @@ def test_other_amount_refunded_at_the_provider() -> None:
     assert (state(payment), open_cases()) == (("pending", "open"), ["amount_mismatch"])
     record_state(payment, TradeState.PAID, amount=Decimal("1.00"))
     assert (state(payment), open_cases()) == (("pending", "open"), ["amount_mismatch"]), (
-        "said twice, one case"
+        "reported twice, one case"
     )
     resolve_all("已在渠道后台退款")
     record_state(payment, TradeState.PAID, amount=Decimal("1.00"))
-    assert open_cases() == [], "what a person dealt with is not raised anew by asking"
+    assert open_cases() == [], "a resolved case is not opened again by a query"
     record_state(payment, TradeState.REFUNDED, amount=Decimal("1.00"))
     assert (state(payment), open_cases()) == (("closed", "closed"), []), "the order may close at last"
 
@@ -161,7 +161,7 @@ def test_late_payment_is_refunded_or_revives() -> None:
     assert apply(*map(paid, payments)) == ["order_closed", "order_closed"]
     assert [state(payment) for payment in payments] == [("closed", "paid")] * 2
     assert open_cases() == ["order_closed", "order_closed"]
-    assert apply(paid(payments[0])) == ["duplicate"], "said again, one case"
+    assert apply(paid(payments[0])) == ["duplicate"], "reported again, one case"
     assert len(open_cases()) == 2
     wish = revive.propose(payments[0].pk, user=person("li"), reason="x", stock_confirmed=True)
     approve(REVIVAL, wish.pk, user=person("wang"), note="有货")

@@ -129,7 +129,7 @@ def test_mixed_updates_write_each_order_once() -> None:
         ("closed", "closed", Decimal("0.00"), Decimal("0.00")),
         ("refunded", "closed", Decimal("0.00"), Decimal("0.00")),
     ]
-    # One UPDATE for each state that orders came from: pending, paid, closed.
+    # One UPDATE for each old state: pending, paid, closed.
     assert writes(statements) == {"orders_order": 3, "orders_orderevent": 1, "rails_outboxentry": 1}
     assert len(statements) == 26
     assert verify_history().lines == OrderEvent.objects.count()

@@ -138,7 +138,7 @@ def test_sum_ahead_of_single_refunds() -> None:
 
 
 def test_sum_older_than_a_confirmed_request() -> None:
-    """The console's refund came first, but its notification after the answer to ours: its sum does not hold ours."""
+    """The console's refund was first, but its notification after the answer to ours: its sum does not hold ours."""
     payment = paid_payment(total="100.00")
     request = requested_refund(payment, "20.00")
     console = reported(
@@ -244,7 +244,7 @@ def test_foreign_failure_moves_nothing() -> None:
 
 def test_closed_after_payment_is_a_reversal() -> None:
     payment = paid_payment()
-    # The answer may have been on its way while the money came.
+    # The answer may have been on its way while the money arrived.
     assert (apply(reported(payment, UpdateKind.CLOSED)), cases()) == (["noted"], [])
     Payment.objects.filter(pk=payment.pk).update(paid_at=timezone.now() - timedelta(minutes=3))
     assert apply(reported(payment, UpdateKind.CLOSED)) == ["reversed"]

@@ -204,7 +204,7 @@ def test_concurrent_refund_excludes_revival() -> None:
     run_together(revive, give_back)
     order = Order.objects.get(pk=request.order_id)
     refund = RefundRequest.objects.get()
-    # Either the refund came first and the order stays closed, or it is a refund of a living order, which then is stopped.
+    # Either the refund was first and the order stays closed, or it is a refund of a living order, which then is stopped.
     assert (order.status, codes, refund.is_reserved) in [
         ("closed", ["refund_under_way"], False),
         ("paid", [], True),

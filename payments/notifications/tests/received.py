@@ -8,7 +8,7 @@ from payments.tests import builders as build
 
 
 def receive(payment: Payment, **changes: str | None) -> PaymentNotification:
-    """A genuine notification, as it came over HTTP."""
+    """A genuine notification, as received over HTTP."""
     assert build.post_alipay(build.alipay_body(payment, **changes)).content == b"success"
     return PaymentNotification.objects.latest("id")
 

@@ -117,7 +117,7 @@ def test_refund_without_payment_ends_as_a_case() -> None:
     row = receive(payment, trade_no="T1", **refund_words("50.00", "R1"))
     PaymentNotification.objects.update(received_at=timezone.now() - timedelta(minutes=10))
     drain_notifications()
-    # However late we are: nobody has asked the provider yet.
+    # However late we are: nobody has queried the provider yet.
     assert (outcome(row), cases()) == ("", [])
     Payment.objects.update(last_query_at=timezone.now())
     make_due()

@@ -98,7 +98,7 @@ def memory_mb() -> int:
 
 
 def answer_to_ten_megabytes(url: str) -> tuple[bytes, float]:
-    """The status and the ms until it came, which is before the body is sent: nobody waits for the rest of it."""
+    """The status and the ms until it arrived, which is before the body is sent: nobody waits for the rest of it."""
     address = urlsplit(url)
     started = time.perf_counter()
     with socket.create_connection((address.hostname, address.port), timeout=10) as connection:

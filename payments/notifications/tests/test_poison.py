@@ -1,4 +1,4 @@
-"""One row in a thousand that cannot be worked on: it is parked and a person is told; the others do not notice."""
+"""One row in a thousand that cannot be processed: it is parked with a case; the others are applied."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Closing unpaid orders that have an attempt: the provider is asked and closes first. Against the sandbox."""
+"""Closing unpaid orders that have an attempt: the provider is queried and closes first. Against the sandbox."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ from payments.providers.values import read_amount, write_amount
 _SUBJECT_LENGTH = 256
 _SUBJECT_BARRED = re.compile(r"[/=&]")
 _NOT_FOUND = "ACQ.TRADE_NOT_EXIST"
-# Closing was too late, or was done before: a query tells which.
+# Closing was too late, or was done before: a query shows which.
 _QUERY_AFTER_CLOSE = frozenset(
     ("ACQ.TRADE_HAS_SUCCESS", "ACQ.TRADE_STATUS_ERROR", "ACQ.REASON_TRADE_STATUS_INVALID")
 )
@@ -156,7 +156,7 @@ class Alipay(Provider):
     def query_refund(self, refund: RefundInstruction, keys: AccountKeys, gateway: Gateway) -> RefundResult:
         """Query a refund. Raises `OutsideError`.
 
-        Code 10000 means only that the query was understood; refund_status tells whether money moved.
+        Code 10000 means only that the query was understood; refund_status shows whether money moved.
         """
         content = {"out_trade_no": refund.reference, "out_request_no": refund.refund_reference}
         response = call("alipay.trade.fastpay.refund.query", content, keys, gateway)

@@ -124,7 +124,7 @@ class UnionPay(Provider):
     def refund(self, refund: RefundInstruction, keys: AccountKeys, gateway: Gateway) -> RefundResult:
         """Request a refund; the response is only an acceptance. Raises `OutsideError`.
 
-        The notification or `query_refund` tells whether money moved.
+        The notification or `query_refund` shows whether money moved.
         """
         if not refund.provider_reference:
             raise _no_query_id()

@@ -63,7 +63,7 @@ _DESCRIPTION_BYTES, _REASON_BYTES = 127, 80
 _MOST_CODE_URL = 500
 _TRADES, _REFUNDS = "/v3/pay/transactions", "/v3/refund/domestic/refunds"
 _NOT_FOUND = frozenset(("ORDERNOTEXIST", "ORDERNOTEXISTS", "RESOURCENOTEXIST", "RESOURCENOTEXISTS"))
-# Closing was too late, or was done before: a query tells which.
+# Closing was too late, or was done before: a query shows which.
 _QUERY_AFTER_CLOSE = frozenset(("ORDERPAID", "ORDERCLOSED", "INVALIDREQUEST", "TRADEERROR"))
 _STATES = {
     "SUCCESS": TradeState.PAID,

@@ -31,7 +31,7 @@ def paid_payment(
 
 
 def surplus_payment(account: PaymentAccount | None = None) -> Payment:
-    """Money that came after the order was closed."""
+    """Money that arrived after the order was closed."""
     return paid_payment(account, status="closed", is_surplus=True)
 
 

@@ -1,4 +1,4 @@
-"""Refunds on their way to the provider: one number for all tries, asked before repeated, paced, never twice."""
+"""Refunds on their way to the provider: one number for all tries, queried before repeated, paced, never twice."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def run_now(*requests: RefundRequest) -> None:
 
 
 def state(request: RefundRequest) -> tuple[str, Decimal, Decimal]:
-    """Of the request, and what its payment and order say: given back, asked back."""
+    """The request's state, the payment's refunded sum and the order's pending refunds."""
     fresh = fresh_request(request)
     return str(fresh.status), fresh.payment.refunded_amount, fresh.order.refunds_pending
 
@@ -102,7 +102,7 @@ def test_unknown_refund_is_resent_unchanged(provider: Bank) -> None:
     provider.says = [502, "not_found", "succeeded"]
     request = requested_refund(paid_payment(provider.account()))
     run_now(request)
-    run_now(request)  # asks, and orders at once when it hears that there is nothing
+    run_now(request)  # queries, and orders at once when the provider knows nothing
     assert provider.numbers == [request.reference] * 3
     assert (state(request)[0], fresh_request(request).attempts) == ("succeeded", 3)
 

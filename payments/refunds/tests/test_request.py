@@ -1,4 +1,4 @@
-"""Asking for money back: never more than was paid, and what it does to the order."""
+"""Requesting a refund: never more than was paid, and its effect on the order."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ def run_refund(request: RefundRequest) -> RefundRequest:
 
 
 def until_ended(request: RefundRequest) -> RefundRequest:
-    """Have it asked for until the provider has ended it: half a second where it works at its own pace."""
+    """Query it until the provider has ended it, which may take half a second."""
     for _try in range(20):
         now = run_refund(request)
         if now.status not in ("approved", "ordered"):
