@@ -1,6 +1,8 @@
-"""`python -m benchmarks [B1 B3 …]`: the benchmarks, each beside its floor, as a table and as JSON.
+"""`python -m benchmarks [B1 B3 …]`: run the benchmarks, print a table and write JSON.
 
-`ONLY=B1,B3` in the environment names some, too. `BENCH_DATABASE_URL` (or TEST_DATABASE_URL, or DATABASE_URL) is a
+Each is measured beside its floor: the same effect with as little work as possible.
+
+`ONLY=B1,B3` in the environment also selects some. `BENCH_DATABASE_URL` (or TEST_DATABASE_URL, or DATABASE_URL) is a
 PostgreSQL server on which databases may be made and dropped; `BENCH_RUNS` (3) is how often each is measured and
 `BENCH_ORDERS` (1000000) how many orders the list of B5 has.
 """
@@ -18,24 +20,24 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks import machine
-from benchmarks.databases import ROOT, Server
+from benchmarks.harness import machine
+from benchmarks.harness.databases import ROOT, Server
 
 MODULES = {
-    "B1": "intake",
-    "B1w": "intake_wechatpay",
-    "B2": "drain",
-    "B2w": "drain_wechatpay",
-    "B3": "creation",
-    "B4": "closing",
-    "B5": "lists",
-    "B6": "matching",
+    "B1": "notifications.intake",
+    "B1w": "notifications.intake_wechatpay",
+    "B2": "notifications.drain",
+    "B2w": "notifications.drain_wechatpay",
+    "B3": "orders.creation",
+    "B4": "orders.closing",
+    "B5": "orders.lists",
+    "B6": "statements.matching",
 }
 RESULTS = Path(__file__).resolve().parent / "results"
 
 
 def wanted(arguments: list[str]) -> list[str]:
-    """The ids to run; raises SystemExit for one that there is not."""
+    """Return the ids to run. Raises SystemExit for an unknown id."""
     spelled = {name.upper(): name for name in MODULES}
     named = [
         spelled.get(word.upper(), word)
@@ -57,7 +59,7 @@ def server() -> Server:
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """What the measured processes get: keys of their own, hints into a broker that nobody reads."""
+    """Return the environment of the measured processes: fresh keys, few log lines."""
     return {
         "SECRET_KEY": secrets.token_hex(32),
         "FIELD_ENCRYPTION_KEYS": f"bench:{base64.b64encode(secrets.token_bytes(32)).decode()}",
@@ -68,11 +70,11 @@ def environment(folder: Path) -> dict[str, str]:
 
 
 def run_one(name: str, url: str, env: dict[str, str], folder: Path) -> list[dict[str, Any]]:
-    """The results of one benchmark; a failing one stops the run."""
+    """Run one benchmark in a process of its own and return its results. A failing one stops the run."""
     output = folder / f"{name}.json"
     runs = os.environ.get("BENCH_RUNS", "3")
     subprocess.run(
-        [sys.executable, "-m", "benchmarks.child", name, str(output), str(folder), runs],
+        [sys.executable, "-m", "benchmarks.harness.child", name, str(output), str(folder), runs],
         cwd=ROOT,
         env={**os.environ, **env, "DATABASE_URL": url},
         check=True,
@@ -82,7 +84,7 @@ def run_one(name: str, url: str, env: dict[str, str], folder: Path) -> list[dict
 
 
 def table(results: list[dict[str, Any]]) -> str:
-    """The results as aligned text."""
+    """Format the results as an aligned table."""
     heads = ("id", "name", "value", "unit", "floor", "ratio", "goal", "met", "foreign_cpu")
     rows = [heads, *(tuple(_cell(result[head]) for head in heads) for result in results)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(heads))]

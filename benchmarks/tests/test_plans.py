@@ -12,7 +12,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from benchmarks import fill
+from benchmarks.rows import fill
 from orders import about, closing
 from orders.models import Order
 from orders.tests.calls import build_caller, order_body, post_json, post_order

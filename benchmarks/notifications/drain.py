@@ -1,4 +1,4 @@
-"""B2: a backlog of 20,000 notifications through two drainers, against the bare SQL of the same effect."""
+"""B2: apply a backlog of 20,000 notifications with two drainers, beside the bare SQL of the same effect."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import threading
 
 import psycopg
 
-from benchmarks.backlog import make_account, make_backlog
-from benchmarks.base import Context, Result, Watch, best_of, measured
-from benchmarks.databases import ROOT
+from benchmarks.harness.base import Context, Result, Watch, best_of, measured
+from benchmarks.harness.databases import ROOT
+from benchmarks.rows.backlog import make_account, make_backlog
 from payments.models import Payment, PaymentAccount, PaymentNotification
 
 BACKLOG = 20_000
@@ -26,7 +26,7 @@ print("ready", flush=True)
 sys.stdin.readline()
 drain_notifications()
 """
-# One batch of 200: claim, pay attempt and order, history with its hash, outbox, done. Nothing is judged.
+# One batch of 200: claim, pay attempt and order, history with its hash, outbox, done. Nothing is decided.
 _FLOOR = """
 WITH due AS (
   SELECT id FROM payments_paymentnotification WHERE done_at IS NULL AND id > %(after)s AND due_at <= now()
@@ -62,7 +62,7 @@ def run(context: Context) -> list[Result]:
 
 
 def compare(context: Context, account: PaymentAccount, *, id: str) -> list[Result]:
-    """Each of the two is measured on a backlog of its own."""
+    """Measure the product and the bare SQL, each on a backlog of its own."""
     floor = best_of(context.runs, lambda: _measure_floor(context, account), lambda watch: -watch.seconds)
     ours = best_of(context.runs, lambda: _measure_drain(account), lambda watch: -watch.seconds)
     rate, bare = BACKLOG / ours.seconds, BACKLOG / floor.seconds
@@ -125,7 +125,7 @@ def _measure_drain(account: PaymentAccount) -> Watch:
 
 
 def _check_all_done() -> None:
-    """A benchmark that lost something has measured nothing."""
+    """Raise RuntimeError unless all notifications were applied."""
     left = PaymentNotification.objects.exclude(outcome="applied").count()
     unpaid = Payment.objects.exclude(status="paid").count()
     bare = PaymentNotification.objects.filter(done_at__isnull=True).count()

@@ -1,4 +1,4 @@
-"""B1w: the intake of B1 with WeChat Pay's notifications: signature over headers and body, content to be decrypted."""
+"""B1w: B1 with WeChat Pay's notifications: signature over headers and body, content to be decrypted."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from benchmarks import intake
-from benchmarks.backlog import make_account
-from benchmarks.base import Context, Result
-from benchmarks.load import raw_request
+from benchmarks.harness.base import Context, Result
+from benchmarks.harness.load import raw_request
+from benchmarks.notifications import intake
+from benchmarks.rows.backlog import make_account
 
 CONFIG = {
     "mchid": "1900000001",
@@ -37,7 +37,7 @@ def run(context: Context) -> list[Result]:
 
 
 def _request(key: rsa.RSAPrivateKey) -> bytes:
-    """A genuine payment notification with the fields of a real one, signed now."""
+    """Return a genuine payment notification with all fields of a real one, signed now."""
     body, timestamp, nonce = _body(), str(int(time.time())), secrets.token_hex(16)
     signed = f"{timestamp}\n{nonce}\n".encode() + body + b"\n"
     headers = {

@@ -1,4 +1,4 @@
-"""What every benchmark is written with: its results, its surroundings, a stop-watch that knows of strangers.
+"""The types and measurements that all benchmarks share: results, context, wall clock, processor cost.
 
 A benchmark is a module with `def run(context: Context) -> list[Result]`. It runs in a process of its own, on a freshly
 migrated database of its own (`context.database_url`, which is also Django's default one), with Django set up.
@@ -15,14 +15,14 @@ from typing import TypeVar
 
 from django.db import connection
 
-from benchmarks import machine
+from benchmarks.harness import machine
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One line of the report. `ratio` is value to floor; `foreign_cpu` is in cores, used by others meanwhile."""
+    """One line of the report. `ratio` is value to floor; `foreign_cpu` is how many cores other programs used meanwhile."""
 
     id: str
     name: str
@@ -37,7 +37,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """`folder` is for scratch files; it is removed afterwards."""
+    """The argument of every benchmark. `folder` is for scratch files and is removed afterwards."""
 
     database_url: str
     folder: Path
@@ -46,7 +46,7 @@ class Context:
 
 @dataclass(slots=True)
 class Watch:
-    """Filled when the measured block ends: seconds of wall clock, cores used by strangers."""
+    """The result of `measured`, filled when the block ends: wall clock seconds, cores used by other programs."""
 
     seconds: float = 0.0
     foreign_cpu: float = 0.0
@@ -55,7 +55,7 @@ class Watch:
 
 @contextmanager
 def measured() -> Iterator[Watch]:
-    """Time a block and see how much processor was used by what does not belong to this run."""
+    """Time a block, and measure the cores that other programs used meanwhile."""
     watch = Watch()
     before, started = machine.usage(), time.perf_counter()
     yield watch
@@ -76,7 +76,7 @@ class Cost:
 
 
 class CostMeter:
-    """Looks at the processors before and after a load. Other databases of the same server are not counted."""
+    """Measures processor time between its creation and `cost`. Other databases of the same server are not counted."""
 
     def __init__(self) -> None:
         self._before = machine.server_seconds(_backends())
@@ -90,7 +90,7 @@ class CostMeter:
 
 
 def _backends() -> list[int]:
-    """The processes that serve this benchmark's database, without our own look."""
+    """Return the process ids of this database's backends, without that of this connection."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
@@ -99,5 +99,5 @@ def _backends() -> list[int]:
 
 
 def best_of(runs: int, measure: Callable[[], T], score: Callable[[T], float]) -> T:
-    """Run several times and keep the outcome with the highest score: noise only ever makes it worse."""
+    """Measure several times and return the outcome with the highest score: noise only lowers it."""
     return max((measure() for _ in range(runs)), key=score)

@@ -1,4 +1,4 @@
-"""B1: notification intake with RSA check, against the same work in a plain view and against pgbench storing the row."""
+"""B1: take in notifications with their RSA check, beside a plain view with the same work and pgbench storing the row."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from django.db import connection, transaction
 
-from benchmarks.backlog import make_account
-from benchmarks.base import Context, Cost, CostMeter, Result, measured
-from benchmarks.load import Load, fire, pgbench, raw_request, serve
+from benchmarks.harness.base import Context, Cost, CostMeter, Result, measured
+from benchmarks.harness.load import Load, fire, pgbench, raw_request, serve
+from benchmarks.rows.backlog import make_account
 from payments.models import PaymentAccount
 
 REQUESTS = 8_000
@@ -55,7 +55,7 @@ INSERT INTO payments_notificationbody (notification_id, headers, body) SELECT id
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """One provider as this benchmark sees it: its id in the report, a genuine call, what the plain view is told."""
+    """The provider of one benchmark: its id in the report, a maker of genuine calls, the plain view's settings."""
 
     id: str
     request: Callable[[], bytes]
@@ -70,10 +70,10 @@ def run(context: Context) -> list[Result]:
 
 
 def compare(context: Context, channel: Channel) -> list[Result]:
-    """Plain and ours take turns, so that the machine's moods fall on both; the best of each counts."""
+    """Measure the plain view and the product by turns, so that noise falls on both; the best of each counts."""
     ours, plain, foreign, unloaded, costs = [], [], [], [], []
     for _ in range(context.runs):
-        # Made anew for each round: WeChat Pay's calls are good for five minutes.
+        # New in each round: WeChat Pay's calls are valid for five minutes.
         requests = [channel.request() for _number in range(REQUESTS)]
         with measured() as watch:
             plain.append(_measure_plain(context, channel, requests).rate)
@@ -105,7 +105,7 @@ def _beside(ours: float, plain: float, floor: float, *, foreign: float) -> list[
 
 
 def _latencies(unloaded: list[Load], *, foreign: float) -> list[Result]:
-    """Of single calls on one connection, each measure the best of its rounds: noise only ever adds."""
+    """Report the latency of single calls on one connection, the best of all rounds: noise only adds."""
     found = {
         "unloaded, p50": (min(load.p50 for load in unloaded), MOST_P50),
         "unloaded, p99": (min(load.p99 for load in unloaded), MOST_P99),
@@ -139,7 +139,7 @@ def _account(key: rsa.RSAPrivateKey) -> PaymentAccount:
 
 
 def _request(key: rsa.RSAPrivateKey) -> bytes:
-    """A genuine payment notification with the fields of a real one."""
+    """Return a genuine payment notification with all fields of a real one."""
     fields = {
         "gmt_create": "2026-11-22 14:01:40", "charset": "utf-8", "gmt_payment": "2026-11-22 14:02:09",
         "notify_time": "2026-11-22 14:02:11", "subject": "保温杯 ×3", "buyer_id": "2088102122524333",
@@ -172,7 +172,7 @@ def _measure_ours(context: Context, requests: list[bytes]) -> tuple[Load, Load, 
 def _measure_plain(context: Context, channel: Channel, requests: list[bytes]) -> Load:
     _empty()
     env = {"BENCH_ACCOUNT": json.dumps(channel.plain)}
-    with serve("benchmarks.plain:front", ready_path="/", env=env) as url:
+    with serve("benchmarks.notifications.plain:front", ready_path="/", env=env) as url:
         fire(url, requests[:UNLOADED], context.folder, connections=1)
         load = fire(url, requests[UNLOADED:], context.folder, connections=CONNECTIONS)
     _check(load, stored=len(requests))
@@ -186,7 +186,7 @@ def _measure_floor(context: Context) -> float:
 
 
 def _empty() -> None:
-    """The log and all that refers to it; what is append-only refuses that, so its triggers look away."""
+    """Empty the notification log and all that refers to it, with the triggers that forbid it switched off."""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SET LOCAL session_replication_role = replica")
         cursor.execute(
@@ -195,9 +195,9 @@ def _empty() -> None:
 
 
 def _check(load: Load, *, stored: int) -> None:
-    """A benchmark that refused or lost something has measured nothing.
+    """Raise RuntimeError if a call was refused or is not stored.
 
-    wrk stops when as many are answered as there are: what its other connections had in flight may be cut off.
+    wrk stops after the last answer it needs, which may cut off calls that its other connections have in flight.
     """
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM payments_paymentnotification WHERE verdict = 'verified'")

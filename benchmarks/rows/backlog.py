@@ -1,4 +1,4 @@
-"""A backlog for the drain: pending orders, their attempts, and a verified notification for each."""
+"""Inserts a backlog of notifications: pending orders, their attempts, and a verified notification for each."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def make_account(
     config: dict[str, str] | None = None,
     secrets_json: str = "{}",
 ) -> PaymentAccount:
-    """An account whose notifications are taken as genuine."""
+    """Insert an account whose notifications count as genuine."""
     merchant = Merchant.objects.get_or_create(slug="bench", defaults={"name": "bench"})[0]
     sealed = settings.KEY_RING.seal(secrets_json, bound_to=f"payments_paymentaccount.secrets.{slug}")
     return PaymentAccount.objects.create(
@@ -36,7 +36,7 @@ def make_account(
 
 
 def make_backlog(account: PaymentAccount, count: int) -> None:
-    """`count` pending orders, each with an open attempt and one waiting notification that pays it."""
+    """Insert `count` pending orders, each with an open attempt and a waiting notification that pays it."""
     buyer = Buyer.objects.create(
         merchant=account.merchant, outside_id=secrets.token_hex(8), name="bench", phone="13800138000"
     )

@@ -1,4 +1,4 @@
-"""One benchmark in a process of its own: `python -m benchmarks.child MODULE OUTPUT FOLDER RUNS`."""
+"""Runs one benchmark in a process of its own: `python -m benchmarks.harness.child MODULE OUTPUT FOLDER RUNS`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import django
 
-from benchmarks.base import Context
+from benchmarks.harness.base import Context
 
 
 def main(arguments: list[str]) -> None:

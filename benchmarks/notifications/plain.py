@@ -1,4 +1,4 @@
-"""The same work as the notify address in a plain Django view without any middleware: the yardstick of B1.
+"""A plain Django view without middleware that does the same work as the notify address: the yardstick of B1.
 
 Parse the form, check the RSA signature, compare the account, store call and body with one statement, answer.
 """
@@ -26,7 +26,7 @@ from django.utils import timezone
 
 from ordersite.server.front import Front
 
-os.environ["DJANGO_SETTINGS_MODULE"] = "benchmarks.plain_settings"
+os.environ["DJANGO_SETTINGS_MODULE"] = "benchmarks.notifications.plain_settings"
 
 _INSERT = """
 WITH n AS (
@@ -42,7 +42,7 @@ INSERT INTO payments_notificationbody (notification_id, headers, body) SELECT id
 
 @cache
 def account() -> tuple[int, dict[str, str], RSAPublicKey]:
-    """Id, settings and key, from the environment: this view looks nothing up."""
+    """Return id, settings and key of the account from the environment: this view reads no table."""
     values = json.loads(os.environ["BENCH_ACCOUNT"])
     key = load_pem_public_key(values["key"].encode())
     assert isinstance(key, RSAPublicKey)

@@ -1,4 +1,4 @@
-"""The machine: what it is, and who uses its processors. Linux only (`/proc`)."""
+"""Describes the machine and measures who uses its processors. Linux only (`/proc`)."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _TICKS = os.sysconf("SC_CLK_TCK")
-# Servers that work for the run although they are not its children.
+# Servers that belong to the run although they are not its child processes.
 _SERVERS = frozenset({"postgres", "redis-server", "beam.smp"})
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Processor seconds since the start of the machine: of everybody, and of this run with its servers."""
+    """Processor seconds since boot: of all processes, and of this run with its servers."""
 
     everybody: float
     ours: float
@@ -28,13 +28,13 @@ def usage() -> Usage:
 
 
 def foreign_cores(before: Usage, after: Usage, seconds: float) -> float:
-    """Cores that others used on average between two looks."""
+    """Return the cores that other programs used on average between two measurements."""
     foreign = (after.everybody - before.everybody) - (after.ours - before.ours)
     return round(max(foreign, 0.0) / max(seconds, 0.001), 2)
 
 
 def _busy_seconds() -> float:
-    """User, nice, system, irq, softirq and steal of all processors (`cpu` line of /proc/stat)."""
+    """Sum user, nice, system, irq, softirq and steal of all processors (`cpu` line of /proc/stat)."""
     numbers = [
         int(word) for word in Path("/proc/stat").read_text(encoding="ascii").split("\n", 1)[0].split()[1:9]
     ]
@@ -42,7 +42,7 @@ def _busy_seconds() -> float:
 
 
 def _processes() -> dict[int, tuple[int, str, float]]:
-    """pid → (parent, name, seconds with those of its reaped children)."""
+    """Map each pid to its parent, name and seconds, those of its reaped children included."""
     found: dict[int, tuple[int, str, float]] = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -63,7 +63,7 @@ def _our_seconds() -> float:
 
 
 def _families(processes: Mapping[int, tuple[int, str, float]], heads: Iterable[int]) -> set[int]:
-    """These processes with all that descend from them."""
+    """Return these processes and all their descendants."""
     children: dict[int, list[int]] = defaultdict(list)
     for pid, (parent, _name, _seconds) in processes.items():
         children[parent].append(pid)
@@ -77,9 +77,9 @@ def _families(processes: Mapping[int, tuple[int, str, float]], heads: Iterable[i
 
 
 def server_seconds(backends: Iterable[int]) -> tuple[float, float]:
-    """Processor seconds so far of the servers this process has started, and of these backends of PostgreSQL.
+    """Return the processor seconds of the web servers that this process started, and of these PostgreSQL backends.
 
-    What is left out are the load's own tools, which come and go, and this process itself: the cost of a request is
+    Not counted are the load's own tools, which come and go, and this process itself: the cost of a request is
     the difference of two looks, on a busy machine as on a quiet one.
     """
     processes = _processes()
@@ -92,7 +92,7 @@ def _sum(processes: Mapping[int, tuple[int, str, float]], pids: Iterable[int]) -
 
 
 def describe() -> dict[str, object]:
-    """What the numbers were measured on, for the report."""
+    """Describe the machine, for the report."""
     cpu = next(
         (line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")),
         platform.processor(),

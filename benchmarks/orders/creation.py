@@ -1,4 +1,4 @@
-"""B3: order creation over HTTP with all duplicate defences, beside the bare SQL of the same rows through pgbench."""
+"""B3: create orders over HTTP with all defences against duplicates, beside pgbench inserting the same rows."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import json
 import os
 import uuid
 
-from benchmarks import load
-from benchmarks.base import Context, Cost, CostMeter, Result, best_of, measured
+from benchmarks.harness import load
+from benchmarks.harness.base import Context, Cost, CostMeter, Result, best_of, measured
 from orders import clients
 from orders.history import verify
 from orders.models import ApiClient, Merchant, Order
 
 ORDERS = 3_000
-# Two processors at 300 a second have 6.7 ms for each, of which the load itself and the disk's queue take their part.
+# Two cores at 300 orders a second have 6.7 ms for each, which the load generator and the disk share.
 MOST_MILLISECONDS = 3.5
 # The same rows as one creation writes, in as few statements as SQL takes.
 FLOOR = """

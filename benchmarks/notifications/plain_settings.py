@@ -5,7 +5,7 @@ from __future__ import annotations
 from ordersite.settings import *  # noqa: F403
 
 MIDDLEWARE = []
-ROOT_URLCONF = "benchmarks.plain"
+ROOT_URLCONF = "benchmarks.notifications.plain"
 # The yardstick needs the tables, not the pages.
 INSTALLED_APPS = [
     "django.contrib.contenttypes",

@@ -1,4 +1,4 @@
-"""Orders by the hundred thousand, made by set-based SQL: valid rows with numbers, phones and times as in life."""
+"""Inserts orders by the hundred thousand with set-based SQL: valid rows with realistic numbers, phones and times."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ PENDING = "'pending'"
 
 
 def build_shop(slug: str = "fill", *, buyers: int = 50_000) -> Merchant:
-    """A merchant with that many buyers. Filling may take longer than any statement of the product may."""
+    """Insert a merchant with that many buyers. Lifts the statement timeout, since filling takes long."""
     with connection.cursor() as cursor:
         cursor.execute("SET statement_timeout = 0")
     merchant = Merchant.objects.create(slug=slug, name=slug)
@@ -66,7 +66,7 @@ def build_shop(slug: str = "fill", *, buyers: int = 50_000) -> Merchant:
 def build_orders(
     merchant: Merchant, first: int, last: int, *, status: str = MIXED, tried: bool = False
 ) -> None:
-    """Orders `first` to `last` of the shop, an order a second until an hour ago, without lines and history."""
+    """Insert the orders `first` to `last`, one a second until an hour ago, without lines and history."""
     values = {
         "merchant": merchant.pk,
         "first": first,
@@ -80,14 +80,14 @@ def build_orders(
 
 
 def build_lines_and_history() -> None:
-    """A line and a first history line for the orders that have none; their hashes only look like some."""
+    """Insert a line and a first history line (with a made-up hash) for each order that has none."""
     with connection.cursor() as cursor:
         for statement in (_LINES, _EVENTS, _HEADS):
             cursor.execute(statement)
 
 
 def settle_down() -> None:
-    """Statistics and visibility as they are some time after a flood."""
+    """VACUUM and ANALYZE, as autovacuum does some time after so many inserts."""
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE")
         cursor.execute("CHECKPOINT")

@@ -1,4 +1,4 @@
-"""Load from outside: a granian server of the product, wrk in front of it, pgbench for the bare database."""
+"""Generates load: serves the product with granian, calls it with wrk, and runs pgbench against the bare database."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 LUA = Path(__file__).resolve().parent / "requests.lua"
 LONGEST_LOAD = 300
 
 
 class Missing(RuntimeError):
-    """A tool that the benchmark needs is not installed; the message names the package."""
+    """A needed tool is not installed; the message names its package."""
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What wrk saw. Latencies in milliseconds; `refused` counts answers of 400 and above, `broken` socket errors."""
+    """The result of wrk. Latencies in milliseconds; `refused` counts answers of 400 and above, `broken` socket errors."""
 
     requests: int
     seconds: float
@@ -39,12 +39,12 @@ class Load:
 
     @property
     def rate(self) -> float:
-        """Good answers a second."""
+        """Successful answers a second."""
         return (self.requests - self.refused) / self.seconds
 
 
 def tool(name: str, package: str) -> str:
-    """The path of a program; raises Missing with the package that brings it."""
+    """Return the path of a program. Raises Missing, which names its package."""
     found = shutil.which(name) or next(
         (str(p) for p in Path("/usr/lib/postgresql").glob(f"*/bin/{name}")), ""
     )
@@ -68,7 +68,7 @@ def serve(
     workers: int = 2,
     threads: int = 8,
 ) -> Iterator[str]:
-    """Granian with the product's front on a free port of the loopback; yields its address without a slash."""
+    """Serve an application with granian on a free port of the loopback; yields its URL without a slash at the end."""
     port = free_port()
     command = [
         sys.executable, "-m", "granian", application, "--interface", "rsgi", "--http", "1", "--host", "127.0.0.1",
@@ -88,7 +88,7 @@ def serve(
 
 
 def _wait_until_up(url: str, server: subprocess.Popen[bytes]) -> None:
-    """Any HTTP answer will do: a benchmark's server may know no other address."""
+    """Wait for any HTTP answer, also an error."""
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline and server.poll() is None:
         try:
@@ -103,14 +103,14 @@ def _wait_until_up(url: str, server: subprocess.Popen[bytes]) -> None:
 
 
 def raw_request(path: str, body: bytes, headers: Mapping[str, str], *, method: str = "POST") -> bytes:
-    """One HTTP/1.1 request as bytes, for `fire`."""
+    """Return an HTTP/1.1 request as bytes, for `fire`."""
     lines = [f"{method} {path} HTTP/1.1", "Host: 127.0.0.1", f"Content-Length: {len(body)}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
 def fire(url: str, requests: Sequence[bytes], folder: Path, *, connections: int = 16) -> Load:
-    """Send each request once, over keep-alive connections, as fast as the server answers; ends when all are sent."""
+    """Send each request once over keep-alive connections, as fast as the server answers."""
     path = folder / "requests.bin"
     with path.open("wb") as file:
         for request in requests:
@@ -128,7 +128,7 @@ def fire(url: str, requests: Sequence[bytes], folder: Path, *, connections: int 
 
 
 def _until_marked(command: Sequence[str], marks: Sequence[Path]) -> str:
-    """Run wrk until its threads have left their marks; returns the JSON that it prints when it is interrupted."""
+    """Run wrk until each thread has written its mark file; returns the JSON that it prints when interrupted."""
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         while process.poll() is None and not all(mark.exists() for mark in marks):
             time.sleep(0.005)
@@ -140,7 +140,7 @@ def _until_marked(command: Sequence[str], marks: Sequence[Path]) -> str:
 
 
 def pgbench(script: str, database_url: str, folder: Path, *, clients: int = 16, seconds: int = 4) -> float:
-    """Transactions a second of a pgbench script (prepared protocol) against the given database."""
+    """Run a pgbench script (prepared protocol) and return its transactions a second."""
     path = folder / "floor.sql"
     path.write_text(script, encoding="utf-8")
     command = [

@@ -1,4 +1,4 @@
-"""Databases for the benchmarks: one migrated template, a fresh copy for each."""
+"""Creates the databases of the benchmarks: one migrated template, a fresh copy for each."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 from psycopg import sql
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = "ordersite_bench_template"
 COPY = "ordersite_bench"
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A PostgreSQL server on which databases may be made; `url` leads to any database of it."""
+    """A PostgreSQL server on which databases may be created. `url` is that of any database on it."""
 
     url: str
 
     def at(self, name: str) -> str:
-        """The address of another database of this server."""
+        """Return the URL of another database of this server."""
         return urlunsplit(urlsplit(self.url)._replace(path=f"/{name}"))
 
     def _run(self, *statements: sql.Composed) -> None:
@@ -37,13 +37,13 @@ class Server:
         return sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
 
     def durability(self) -> dict[str, str]:
-        """Whether a commit survives a power cut: numbers without it say nothing."""
+        """Return the settings that decide whether a commit survives a power cut, which costs time."""
         with psycopg.connect(self.at("postgres")) as connection:
             names = ("server_version", "fsync", "synchronous_commit", "full_page_writes", "shared_buffers")
             return {name: connection.execute(f"SHOW {name}").fetchone()[0] for name in names}  # type: ignore[index]
 
     def make_template(self, env: Mapping[str, str]) -> None:
-        """Migrate an empty database once."""
+        """Create and migrate the template database."""
         create = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(TEMPLATE))
         self._run(self._drop(TEMPLATE), create)
         subprocess.run(
@@ -54,7 +54,7 @@ class Server:
         )
 
     def copy(self) -> str:
-        """A fresh copy of the template; returns its address."""
+        """Create a fresh copy of the template; returns its URL."""
         create = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
             sql.Identifier(COPY), sql.Identifier(TEMPLATE)
         )

@@ -1,4 +1,4 @@
-"""B5: the order list of the admin at 1,000,000 orders: milliseconds of server time and queries of each look at it.
+"""B5: open the admin's order list at 1,000,000 orders: milliseconds of server time, and queries of each page view.
 
 `BENCH_ORDERS=5000000` in the environment takes another number of orders.
 """
@@ -16,8 +16,8 @@ from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
-from benchmarks import fill
-from benchmarks.base import Context, Result, best_of, measured
+from benchmarks.harness.base import Context, Result, best_of, measured
+from benchmarks.rows import fill
 from orders.models import Order
 
 ORDERS = int(os.environ.get("BENCH_ORDERS", "1000000"))
@@ -63,7 +63,7 @@ def _looks(last: int) -> dict[str, dict[str, str]]:
 
 
 def _look(caller: Client, name: str, query: Mapping[str, str], runs: int) -> Result:
-    """The 95th percentile of LOOKS looks, the best of several rounds; their queries with the slowest of them."""
+    """Measure the 95th percentile of LOOKS page views, the best of several rounds; the floor is the sum of the queries."""
     address = reverse("admin:orders_order_changelist")
     answer = caller.get(address, query)
     if answer.status_code != 200:
@@ -99,7 +99,7 @@ def _worst(taken: list[float]) -> float:
 
 
 def _queries(caller: Client, address: str, query: Mapping[str, str]) -> list[float]:
-    """The milliseconds of each query of one look: their sum is the floor of the page."""
+    """Return the milliseconds of each query of one page view: their sum is the floor."""
     taken = []
 
     def note(execute: Callable[..., Any], *arguments: Any) -> Any:

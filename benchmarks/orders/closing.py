@@ -1,16 +1,15 @@
-"""B4: closing 100,000 overdue orders, 500 of them with a payment attempt, beside set-based SQL with the same history."""
+"""B4: close 100,000 overdue orders, 500 of them with a payment attempt, beside set-based SQL with the same history."""
 
 from __future__ import annotations
 
-import multiprocessing
-import resource
 import time
 from typing import Any
 
-from django.db import connection, connections, transaction
+from django.db import connection, transaction
 
-from benchmarks import fill
-from benchmarks.base import Context, Result, measured
+from benchmarks.harness.base import Context, Result, measured
+from benchmarks.harness.forked import run_forked
+from benchmarks.rows import fill
 from orders import closing
 from orders.models import Order, OrderEvent
 
@@ -91,7 +90,7 @@ def _fill(merchant: Any, first: int) -> None:
 
 
 def _timed(work: Any) -> tuple[float, float, float]:
-    """Seconds that the work says it took, cores of strangers, megabytes."""
+    """Return the seconds and megabytes that the work reports, with the cores used by other programs in between."""
     with measured() as watch:
         seconds, megabytes = work()
     return seconds, watch.foreign_cpu, megabytes
@@ -108,23 +107,9 @@ def _close_by_sql() -> tuple[float, float]:
 
 
 def _close_in_a_process() -> tuple[float, float]:
-    """In a process of its own, so that its highest memory is that of the closing alone."""
-    connections.close_all()
     lines = OrderEvent.objects.count()
-    receiver, sender = multiprocessing.get_context("fork").Pipe(duplex=False)
-    process = multiprocessing.get_context("fork").Process(target=_child, args=(sender,))
-    connections.close_all()
-    process.start()
-    seconds, megabytes, treated = receiver.recv()
-    process.join()
+    run = run_forked(closing.close_overdue)
     added = OrderEvent.objects.count() - lines
-    if (treated, added) != (ORDERS, ORDERS):
-        raise RuntimeError(f"{treated} orders were treated, {added} history lines written")
-    return seconds, megabytes
-
-
-def _child(sender: Any) -> None:
-    started = time.perf_counter()
-    treated = closing.close_overdue()
-    seconds = time.perf_counter() - started
-    sender.send((seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, treated))
+    if (run.result, added) != (ORDERS, ORDERS):
+        raise RuntimeError(f"{run.result} orders were treated, {added} history lines written")
+    return run.seconds, run.megabytes

@@ -1,23 +1,22 @@
-"""B6: a bill of 100,000 lines read and matched with a million payments, beside bare COPY + JOIN; then one of a million.
+"""B6: read and match a bill of 100,000 lines with a million payments, beside bare COPY and JOIN; then one of a million.
 
 The bill is WeChat Pay's own form. Every seeded difference must be found and nothing else, or the run is void.
 """
 
 from __future__ import annotations
 
-import multiprocessing
-import resource
 import time
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from django.conf import settings
-from django.db import connection, connections
+from django.db import connection
 from django.utils import timezone
 
-from benchmarks import fill
-from benchmarks.backlog import make_account
-from benchmarks.base import Context, Result, measured
+from benchmarks.harness.base import Context, Result, measured
+from benchmarks.harness.forked import run_forked
+from benchmarks.rows import fill
+from benchmarks.rows.backlog import make_account
 from ordersite.queue.claims import Claim
 from payments.models import PaymentAccount, Statement
 from payments.reconciliation import importing
@@ -130,7 +129,7 @@ def _ours(number: int) -> str:
 
 
 def _lines(count: int, *, seeded: bool) -> list[tuple[str, str, int, str]]:
-    """Number, trade, fen and time of each line; the first are missing here, then unknown ones, other amounts, twins."""
+    """Yield number, trade, fen and time of each line: first those missing here, then unknown, other amounts, duplicates."""
     day = _DAY if seeded else _DAY_BEFORE
     rows = []
     for number in range(1, count + 1):
@@ -162,7 +161,7 @@ def _write(path: Path, count: int, *, seeded: bool) -> Path:
 
 
 def _bare() -> float:
-    """Seconds of COPY, ANALYZE, two joins and their INSERTs of lines that are parsed already."""
+    """Return the seconds of COPY, ANALYZE, two joins and their INSERTs, with lines that are parsed already."""
     block = "".join(
         f"{number}\t{ours}\t{theirs}\t{fen}\t{at}+08\n"
         for number, (ours, theirs, fen, at) in enumerate(_lines(LINES, seeded=True), start=2)
@@ -183,30 +182,22 @@ def _bare() -> float:
 
 
 def _import(account: PaymentAccount, path: Path) -> tuple[float, float]:
-    """Seconds and megabytes of a process that takes the file in, reads and matches it, and does nothing else."""
-    receiver, sender = multiprocessing.get_context("fork").Pipe(duplex=False)
-    process = multiprocessing.get_context("fork").Process(target=_child, args=(sender, account, path))
-    connections.close_all()
-    process.start()
-    seconds, megabytes = receiver.recv()
-    process.join()
+    """Take the file in, read and match it; returns seconds and megabytes."""
+    run = run_forked(partial(_take_in_and_match, account, path))
     with connection.cursor() as cursor:
         cursor.execute("SET statement_timeout = 0")
-    return float(seconds), float(megabytes)
+    return run.seconds, run.megabytes
 
 
-def _child(sender: Any, account: PaymentAccount, path: Path) -> None:
-    started = time.perf_counter()
+def _take_in_and_match(account: PaymentAccount, path: Path) -> None:
     origin = importing.Origin(source=Statement.Source.COMMAND, file_name=path.name)
     with path.open("rb") as stream:
         statement = importing.take_in(account, stream, origin).statement
     importing.run(Claim(statement.pk, statement.attempts))
-    seconds = time.perf_counter() - started
-    sender.send((seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
 
 
 def _check(lines: int) -> None:
-    """A matching that found something else has measured nothing."""
+    """Raise RuntimeError unless exactly the seeded differences were found."""
     found = Statement.objects.latest("id")
     results = (
         found.lines_total, found.matched, found.missing_here, found.missing_there, found.amount_differs, found.duplicate,
