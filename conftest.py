@@ -15,7 +15,7 @@ from pytest_django import DjangoDbBlocker
 from ordersite.tests.flushing import Flusher
 from sandbox.tests.nobody import nobody
 
-pytest_plugins = ["scripts.own_network"]
+pytest_plugins = ["scripts.own_network", "sandbox.tests.box"]
 
 # Django's flush command gives the signal itself; the name is not in its published types.
 _flush_command: Any = flush

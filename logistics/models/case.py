@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from django.conf import settings
 from django.db import models
 from django.db.models import Q
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from ordersite.lib.models.case_queryset import CaseQuerySet
+from ordersite.lib.models.case import AbstractCase, CaseQuerySet
 
 
 class ShipmentExceptionQuerySet(CaseQuerySet["ShipmentException"]):
     """Queries of the cases of parcels."""
 
 
-class ShipmentException(models.Model):
-    """A case: a parcel that needs a person. At most one is open for each parcel and kind.
-
-    `resolved_by` is empty when the product found the case settled by itself.
-    """
+class ShipmentException(AbstractCase):
+    """A parcel that needs a person. At most one case is open for each parcel and kind."""
 
     class Kind(models.TextChoices):
         NOT_SIGNED = "not_signed", _("not signed for in time")
@@ -32,26 +27,6 @@ class ShipmentException(models.Model):
         "logistics.Shipment", models.PROTECT, related_name="exceptions", verbose_name=_("shipment")
     )
     order = models.ForeignKey("orders.Order", models.PROTECT, verbose_name=_("order"))
-    detail = models.JSONField(_("detail"), default=dict, blank=True)
-    created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
-    owner = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        models.SET_NULL,
-        null=True,
-        blank=True,
-        related_name="+",
-        verbose_name=_("owner"),
-    )
-    resolved_at = models.DateTimeField(_("resolved at"), null=True, blank=True)
-    resolved_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        models.SET_NULL,
-        null=True,
-        blank=True,
-        related_name="+",
-        verbose_name=_("resolved by"),
-    )
-    resolution = models.CharField(_("resolution"), max_length=500, default="", blank=True)
 
     objects = ShipmentExceptionQuerySet.as_manager()
 
@@ -70,8 +45,3 @@ class ShipmentException(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} #{self.pk}"
-
-    @property
-    def is_open(self) -> bool:
-        """Whether nobody has resolved it."""
-        return self.resolved_at is None

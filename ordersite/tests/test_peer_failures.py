@@ -61,15 +61,9 @@ from payments.tests.sandbox_accounts import (
     start_sandbox_attempt,
 )
 from payments.tests.steps import fresh, poll_now
-from sandbox.tests.running import Running, started
+from sandbox.tests.running import Running
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture(scope="module")
-def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with started(tmp_path_factory.mktemp("sandbox")) as running:
-        yield running
 
 
 def state(payment: Payment) -> tuple[str, str]:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Self
 
-from django.conf import settings
 from django.db import models
 from django.db.models import Q
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from ordersite.lib.models.case_queryset import CaseQuerySet
+from ordersite.lib.models.case import AbstractCase, CaseQuerySet
 from ordersite.lib.money import MoneyField
 
 
@@ -22,7 +20,7 @@ class PaymentExceptionQuerySet(CaseQuerySet["PaymentException"]):
         return self.filter(kind__in=SURPLUS_KINDS, payment__is_surplus=True)
 
 
-class PaymentException(models.Model):
+class PaymentException(AbstractCase):
     """One case. `dedup_key` names its fact (for example the trade), so that one fact has at most one open case."""
 
     class Kind(models.TextChoices):
@@ -58,26 +56,6 @@ class PaymentException(models.Model):
         verbose_name=_("payment notification"),
     )
     amount = MoneyField(_("amount"), null=True, blank=True)
-    detail = models.JSONField(_("detail"), default=dict, blank=True)
-    created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
-    owner = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        models.SET_NULL,
-        null=True,
-        blank=True,
-        related_name="+",
-        verbose_name=_("owner"),
-    )
-    resolved_at = models.DateTimeField(_("resolved at"), null=True, blank=True)
-    resolved_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        models.SET_NULL,
-        null=True,
-        blank=True,
-        related_name="+",
-        verbose_name=_("resolved by"),
-    )
-    resolution = models.CharField(_("resolution"), max_length=500, default="", blank=True)
 
     objects = PaymentExceptionQuerySet.as_manager()
 
@@ -105,11 +83,6 @@ class PaymentException(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} #{self.pk}"
-
-    @property
-    def is_open(self) -> bool:
-        """Whether nobody has resolved it."""
-        return self.resolved_at is None
 
 
 # A late or second payment: its money belongs to the buyer again unless a person revives the order.

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import html
-import json
-import os
 import re
-import subprocess
-import sys
 from decimal import Decimal
 from urllib.parse import urlencode, urlsplit
 
@@ -21,7 +17,7 @@ from payments.attempts.start import start_attempt
 from payments.models import Payment, PaymentAccount
 from payments.providers.types import RefundInstruction
 from sandbox.tests.nobody import nobody
-from sandbox.tests.running import APP_ID, ROOT, SELLER_ID, Running, call, private_pem
+from sandbox.tests.running import APP_ID, SELLER_ID, Running, call, private_pem
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
@@ -47,19 +43,10 @@ def sandbox_webhook(
     return save_account(slug, provider="webhook", merchant=merchant or build_merchant(), values=values)
 
 
-def write_account_files(box: Running) -> None:
-    """Have the sandbox write the account files of all its providers into its folder."""
-    port = str(urlsplit(box.url).port)
-    environ = {**os.environ, "SANDBOX_DIR": str(box.folder), "SANDBOX_PORT": port}
-    subprocess.run([sys.executable, "-m", "sandbox", "keys"], cwd=ROOT, env=environ, check=True)
-
-
-def sandbox_account(box: Running, provider: str, file: str) -> PaymentAccount:
-    """The account of a written file, named after the file."""
-    values = json.loads((box.folder / f"{file}_account.json").read_text())
-    return save_account(
-        f"demo-{file.replace('_', '-')}", provider=provider, merchant=build_merchant(), values=values
-    )
+def sandbox_account(box: Running, file: str) -> PaymentAccount:
+    """An account of the sandbox's account file, which begins with the provider's name."""
+    slug, provider = f"demo-{file.replace('_', '-')}", file.partition("_")[0]
+    return save_account(slug, provider=provider, merchant=build_merchant(), values=box.account(file))
 
 
 def start_sandbox_attempt(account: PaymentAccount, *, order: Order | None = None) -> Payment:

@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from ordersite.lib.models.case_queryset import CaseQuerySet
+from ordersite.lib.models.case import CaseQuerySet
 
 
 class QueueFilter(SimpleListFilter):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from functools import partial
 from urllib.parse import parse_qs, urlsplit
@@ -28,21 +27,9 @@ from payments.tests.sandbox_accounts import (
 )
 from payments.tests.steps import api_client, fresh, run_together, start_body
 from sandbox.tests.nobody import nobody
-from sandbox.tests.running import Running, started
+from sandbox.tests.running import Running
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(scope="module")
-def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with started(tmp_path_factory.mktemp("sandbox")) as running:
-        yield running
-
-
-@pytest.fixture(autouse=True)
-def no_faults(box: Running) -> Iterator[None]:
-    yield
-    box.control("faults", "DELETE")
 
 
 def test_reference_fits_every_provider() -> None:

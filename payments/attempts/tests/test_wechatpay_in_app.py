@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,22 +15,10 @@ from orders.tests.builders import build_merchant, build_order
 from payments.accounts.save import change_account, save_account
 from payments.models import Payment, PaymentAccount
 from payments.tests.steps import api_client, fresh, poll_now, start_body
-from sandbox.tests.running import Running, started
+from sandbox.tests.running import Running
 
 pytestmark = pytest.mark.django_db
 OPENID = "oUpF8uMuAJO_M2pxb1Q9zNjWeS6o"
-
-
-@pytest.fixture(scope="module")
-def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with started(tmp_path_factory.mktemp("sandbox")) as running:
-        yield running
-
-
-@pytest.fixture(autouse=True)
-def no_faults(box: Running) -> Iterator[None]:
-    yield
-    box.control("faults", "DELETE")
 
 
 def boxed_account(box: Running, **changes: str) -> PaymentAccount:

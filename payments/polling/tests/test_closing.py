@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -29,21 +28,9 @@ from payments.tests.sandbox_accounts import (
     start_sandbox_attempt,
 )
 from payments.tests.steps import fresh, long_ago, make_due, poll_now, request_close
-from sandbox.tests.running import Running, started
+from sandbox.tests.running import Running
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(scope="module")
-def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with started(tmp_path_factory.mktemp("sandbox")) as running:
-        yield running
-
-
-@pytest.fixture(autouse=True)
-def no_faults(box: Running) -> Iterator[None]:
-    yield
-    box.control("faults", "DELETE")
 
 
 def test_overdue_order_at_the_provider_first(box: Running) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
 from datetime import timedelta
 from io import StringIO
 from typing import Any
@@ -14,22 +13,14 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from orders.models import Order
-from orders.tests.builders import build_merchant
 from ordersite.lib.money import format_amount
-from payments.accounts.save import save_account
 from payments.models import Payment, PaymentException, Statement, StatementLine
 from payments.reconciliation import importing
-from payments.tests.sandbox_accounts import start_sandbox_attempt
+from payments.tests.sandbox_accounts import sandbox_account, start_sandbox_attempt
 from payments.tests.steps import fresh
-from sandbox.tests.running import Running, started
+from sandbox.tests.running import Running
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture(scope="module")
-def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with started(tmp_path_factory.mktemp("sandbox")) as running:
-        yield running
 
 
 def recover() -> dict[str, Any]:
@@ -43,9 +34,7 @@ def recover() -> dict[str, Any]:
 
 
 def test_forgotten_payment_is_named(box: Running) -> None:
-    account = save_account(
-        "demo-wechatpay", provider="wechatpay", merchant=build_merchant(), values=box.account("wechatpay")
-    )
+    account = sandbox_account(box, "wechatpay")
     known, forgotten = start_sandbox_attempt(account), start_sandbox_attempt(account)
     for payment in (known, forgotten):
         assert box.control("pay", code_url=payment.code_url).status == 200

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -11,35 +10,24 @@ import pytest
 from django.utils import timezone
 
 from orders.models import OrderStatus
-from orders.tests.builders import build_merchant
-from payments.accounts.save import save_account
 from payments.models import Payment, PaymentAccount, PaymentException, RefundRequest
 from payments.refunds import execute
 from payments.refunds.tests.builders import fresh_request, requested_refund
-from payments.tests.sandbox_accounts import sandbox_alipay, start_sandbox_attempt, submit_cashier_form
+from payments.tests.sandbox_accounts import (
+    sandbox_account,
+    sandbox_alipay,
+    start_sandbox_attempt,
+    submit_cashier_form,
+)
 from payments.tests.steps import fresh, poll_now
-from sandbox.tests.running import Running, call, started
+from sandbox.tests.running import Running, call
 
 pytestmark = pytest.mark.django_db
 ZERO = Decimal("0.00")
 
 
-@pytest.fixture(scope="module")
-def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with started(tmp_path_factory.mktemp("sandbox")) as running:
-        yield running
-
-
-@pytest.fixture(autouse=True)
-def no_faults(box: Running) -> None:
-    box.control("faults", "DELETE")
-
-
 def account_of(box: Running, provider: str) -> PaymentAccount:
-    if provider == "alipay":
-        return sandbox_alipay(box)
-    values = box.account(provider)
-    return save_account(f"demo-{provider}", provider=provider, merchant=build_merchant(), values=values)
+    return sandbox_alipay(box) if provider == "alipay" else sandbox_account(box, provider)
 
 
 def paid_at(box: Running, provider: str) -> Payment:

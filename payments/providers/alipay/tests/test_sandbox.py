@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -24,24 +23,16 @@ from payments.tests.sandbox_accounts import (
     sandbox_account,
     sandbox_refund,
     start_sandbox_attempt,
-    write_account_files,
 )
 from payments.tests.steps import poll_now
-from sandbox.tests.running import Running, started
+from sandbox.tests.running import Running
 
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture(scope="module")
-def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with started(tmp_path_factory.mktemp("sandbox")) as running:
-        write_account_files(running)
-        yield running
-
-
 def test_certificate_changes_during_a_payment(box: Running, tmp_path: Path) -> None:
     downloaded_certificates.forget()
-    account = sandbox_account(box, "alipay", "alipay_cert")
+    account = sandbox_account(box, "alipay_cert")
     payment = start_sandbox_attempt(account)
     open_cashier(box, payment)
     assert poll_now(payment).last_answer == "pending"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -24,23 +23,15 @@ from payments.tests.sandbox_accounts import (
     sandbox_refund,
     start_sandbox_attempt,
     submit_cashier_form,
-    write_account_files,
 )
 from payments.tests.steps import poll_now
-from sandbox.tests.running import Running, call, started, wait_for
+from sandbox.tests.running import Running, call, wait_for
 
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture(scope="module")
-def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with started(tmp_path_factory.mktemp("sandbox")) as running:
-        write_account_files(running)
-        yield running
-
-
 def test_from_the_payment_page_to_a_refund(box: Running) -> None:
-    account = sandbox_account(box, "unionpay", "unionpay")
+    account = sandbox_account(box, "unionpay")
     payment = start_sandbox_attempt(account)
     # UnionPay does not know the payment until the buyer has opened the cashier.
     assert poll_now(payment).last_answer == "not_found"
@@ -62,7 +53,7 @@ def test_from_the_payment_page_to_a_refund(box: Running) -> None:
 
 
 def test_clearing_file_of_today_is_not_ready(box: Running, tmp_path: Path) -> None:
-    keys = keys_of(sandbox_account(box, "unionpay", "unionpay"))
+    keys = keys_of(sandbox_account(box, "unionpay"))
     today = timezone.now().astimezone(BEIJING).date()
     provider = get_provider("unionpay")
     assert provider.can_bill(keys)
@@ -77,7 +68,7 @@ def test_notifications_of_payment_and_refund(box: Running, settings: Any) -> Non
     with HTTPServer(host="127.0.0.1") as receiver:
         receiver.expect_request("/notify/unionpay/demo-unionpay/").respond_with_data("ok")
         settings.PUBLIC_BASE_URL = receiver.url_for("").rstrip("/")
-        account = sandbox_account(box, "unionpay", "unionpay")
+        account = sandbox_account(box, "unionpay")
         payment = start_sandbox_attempt(account)
         call("GET", box.url + submit_cashier_form(payment))
         box.control("pay", reference=payment.reference)

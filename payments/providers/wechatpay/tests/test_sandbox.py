@@ -14,27 +14,19 @@ from django.utils import timezone
 from pytest_httpserver import HTTPServer
 
 from orders.models import OrderStatus
-from orders.tests.builders import build_merchant
 from ordersite.lib.china_time import BEIJING
 from ordersite.lib.http import gateway
 from payments.accounts.keys import keys_of, notify_url
-from payments.accounts.save import save_account
 from payments.models import Payment, PaymentAccount, PaymentStatus
 from payments.notifications.apply import drain_notifications
 from payments.polling.call import attempt_of
 from payments.providers.types import BillState, RefundInstruction, RefundState, TradeState
 from payments.providers.wechatpay.adapter import WechatPay
-from payments.tests.sandbox_accounts import start_sandbox_attempt
+from payments.tests.sandbox_accounts import sandbox_account, start_sandbox_attempt
 from payments.tests.steps import fresh, poll_now
-from sandbox.tests.running import Running, started, wait_for
+from sandbox.tests.running import Running, wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture(scope="module")
-def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with started(tmp_path_factory.mktemp("sandbox")) as running:
-        yield running
 
 
 @pytest.fixture
@@ -44,11 +36,6 @@ def receiver(settings: Any) -> Iterator[HTTPServer]:
         server.expect_request("/notify/wechatpay/demo-wechatpay/").respond_with_data(status=204)
         settings.PUBLIC_BASE_URL = server.url_for("").rstrip("/")
         yield server
-
-
-def boxed_wechatpay(box: Running) -> PaymentAccount:
-    values = box.account("wechatpay")
-    return save_account("demo-wechatpay", provider="wechatpay", merchant=build_merchant(), values=values)
 
 
 def pass_on(receiver: HTTPServer, number: int) -> int:
@@ -75,7 +62,7 @@ def refund_of(payment: Payment, account: PaymentAccount, amount: str) -> RefundI
 
 
 def test_from_the_code_to_the_refund(box: Running, receiver: HTTPServer) -> None:
-    account = boxed_wechatpay(box)
+    account = sandbox_account(box, "wechatpay")
     payment = start_sandbox_attempt(account)
     assert (payment.status, bool(payment.code_url), payment.pay_url) == (PaymentStatus.OPEN, True, "")
     assert poll_now(payment).last_answer == "pending"
@@ -103,7 +90,7 @@ def test_from_the_code_to_the_refund(box: Running, receiver: HTTPServer) -> None
 
 
 def test_close_before_and_after_payment(box: Running, receiver: HTTPServer) -> None:
-    account = boxed_wechatpay(box)
+    account = sandbox_account(box, "wechatpay")
     provider, keys = WechatPay(), keys_of(account)
     first, second = start_sandbox_attempt(account), start_sandbox_attempt(account)
     assert provider.close(attempt_of(first), keys, gateway()).state is TradeState.CLOSED
@@ -116,7 +103,7 @@ def test_close_before_and_after_payment(box: Running, receiver: HTTPServer) -> N
 
 
 def test_the_bill_of_a_day(box: Running, receiver: HTTPServer, tmp_path: Path) -> None:
-    account = boxed_wechatpay(box)
+    account = sandbox_account(box, "wechatpay")
     provider, keys, today = WechatPay(), keys_of(account), timezone.now().astimezone(BEIJING).date()
     target = tmp_path / "bill"
     assert provider.fetch_bill(today, keys, gateway(), target).state is BillState.NOT_READY

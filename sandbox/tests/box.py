@@ -1,3 +1,7 @@
+"""A pytest plugin: the fixture `box`, a sandbox process for the tests of a module."""
+
+from __future__ import annotations
+
 from collections.abc import Iterator
 
 import pytest
@@ -14,6 +18,7 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 @pytest.fixture(autouse=True)
 def nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Remove the faults and unfinished notifications of a test from its sandbox."""
     yield
     if "box" in request.fixturenames:
         box: Running = request.getfixturevalue("box")
