@@ -205,14 +205,13 @@ class PartialRefund(_Silent):
 
 
 @dataclass(frozen=True, slots=True)
-class ReserveRefund(_Silent):
-    """Adds a requested refund to `refunds_pending`: while that is above zero the order does not ship.
-
-    `amount` is yuan, zero for money that the order never counted: then only a history line is written. `evidence`
-    names the request. The caller checks under the payment's lock that so much was paid.
-    """
+class _RefundsPending(_Silent):
+    """Adds `amount` (yuan) to `refunds_pending`, or takes it off. `evidence` names the refund request."""
 
     columns: ClassVar[tuple[str, ...]] = ("refunds_pending",)
+    kind: ClassVar[Kind]
+    trigger: ClassVar[str]
+    sign: ClassVar[int]
     order_id: int
     amount: Decimal
     actor: Actor
@@ -220,38 +219,30 @@ class ReserveRefund(_Silent):
     reason: str = ""
 
     def make(self, order: Order, now: datetime) -> Fact:
-        order.refunds_pending += self.amount
-        return Fact(
-            Kind.REFUND_REQUESTED,
-            machine.REFUND_REQUESTED,
-            self.actor,
-            now,
-            evidence=self.evidence,
-            reason=self.reason,
-        )
+        order.refunds_pending += self.sign * self.amount
+        return Fact(self.kind, self.trigger, self.actor, now, evidence=self.evidence, reason=self.reason)
 
 
 @dataclass(frozen=True, slots=True)
-class ReleaseRefund(_Silent):
-    """Takes an ended refund request, successful or not, off `refunds_pending`; fields as in `ReserveRefund`."""
+class ReserveRefund(_RefundsPending):
+    """Adds a requested refund to `refunds_pending`: while that is above zero the order does not ship.
 
-    columns: ClassVar[tuple[str, ...]] = ("refunds_pending",)
-    order_id: int
-    amount: Decimal
-    actor: Actor
-    evidence: Evidence
-    reason: str = ""
+    `amount` is zero for money that the order never counted: then only a history line is written. The caller checks
+    under the payment's lock that so much was paid.
+    """
 
-    def make(self, order: Order, now: datetime) -> Fact:
-        order.refunds_pending -= self.amount
-        return Fact(
-            Kind.REFUND_ENDED,
-            machine.REFUND_ENDED,
-            self.actor,
-            now,
-            evidence=self.evidence,
-            reason=self.reason,
-        )
+    kind = Kind.REFUND_REQUESTED
+    trigger = machine.REFUND_REQUESTED
+    sign = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseRefund(_RefundsPending):
+    """Takes an ended refund request, successful or not, off `refunds_pending`."""
+
+    kind = Kind.REFUND_ENDED
+    trigger = machine.REFUND_ENDED
+    sign = -1
 
 
 @dataclass(frozen=True, slots=True)
