@@ -9,6 +9,6 @@ class LogisticsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from logistics import database_triggers  # models exist only from here on
+        from logistics import database_triggers  # models cannot be imported earlier
 
         post_migrate.connect(database_triggers.prepare_database, sender=self)

@@ -10,7 +10,7 @@ class OrdersConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from orders import database_triggers  # models exist only from here on
+        from orders import database_triggers  # models cannot be imported earlier
         from orders.approvals import kinds, limit_changes, setup, switches
 
         kinds.register(switches.SWITCHES, limit_changes.LIMIT)

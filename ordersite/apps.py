@@ -9,14 +9,14 @@ class OrdersiteConfig(AppConfig):
     label = "ordersite"
 
     def ready(self) -> None:
-        from ordersite import roles  # models exist only from here on
+        from ordersite import roles  # models cannot be imported earlier
 
-        # For every app: the permissions of an app are there only after its own turn.
+        # For every app: an app's permissions exist only after its own post_migrate.
         post_migrate.connect(roles.make_groups)
 
 
 class BackOfficeConfig(admin_apps.AdminConfig):
-    """Stands in INSTALLED_APPS for django.contrib.admin, so that `admin.site` is our own."""
+    """Replaces django.contrib.admin in INSTALLED_APPS, so that `admin.site` is our own."""
 
     default = False
     default_site = "ordersite.backoffice.BackOffice"

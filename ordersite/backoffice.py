@@ -1,4 +1,4 @@
-"""The back office as Django's admin site."""
+"""The admin site of the back office."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ View = Callable[..., HttpResponse]
 
 
 class BackOffice(UnfoldAdminSite):
-    """Who is logged in without being staff is refused; Django would ask them to log in again."""
+    """Refuses logged-in people who are not staff; Django would show them the log-in form again."""
 
     def admin_view(self, view: View, cacheable: bool = False) -> View:
         inner = super().admin_view(view, cacheable)

@@ -1,4 +1,4 @@
-"""The Celery application: its tasks call the same functions that `manage.py work` runs by the clock.
+"""The Celery application. Its tasks call the same functions as the loops of `manage.py work`.
 
 Queues and the beat schedule stand in `ordersite.settings` (CELERY_…).
 """

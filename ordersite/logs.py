@@ -1,4 +1,4 @@
-"""Log lines: one a record, with its extra fields, and without anybody's phone number."""
+"""Formats log records as one line each, with their extra fields and with phone numbers masked."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", 
 
 
 class MaskFilter(logging.Filter):
-    """Formats the record early and masks it, so that no handler sees a whole number."""
+    """Formats and masks a record before any handler sees it."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.msg, record.args = mask_phones(record.getMessage()), ()

@@ -30,7 +30,7 @@ from ordersite.queue import audit
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """A change as somebody wants it: the columns of `ChangeRequest` by their names."""
+    """A proposed change: values of the columns of `ChangeRequest`."""
 
     subject: str
     before: Mapping[str, str]
@@ -43,13 +43,13 @@ class Draft:
 
 
 def differences(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, list[str]]:
-    """Before and after of each value that is not the same; one that is not there is empty text."""
+    """Return before and after of each differing value; a missing one is ""."""
     pairs = {name: [before.get(name, ""), after.get(name, "")] for name in sorted({*before, *after})}
     return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
 
 class ChangeKind(ApprovalKind[ChangeRequest]):
-    """Subclasses say how the row is read, locked and written."""
+    """The base of kinds of change. Subclasses read, lock and write the row."""
 
     model = ChangeRequest
     code: ClassVar[ChangeRequest.Kind]
@@ -105,7 +105,7 @@ class ChangeKind(ApprovalKind[ChangeRequest]):
         return f"staff: {proposer}" if proposer == second else f"staff: {proposer} + {second}"
 
     def record(self, request: ChangeRequest, step: Step, user: AbstractUser | None, note: str) -> Evidence:
-        """The request itself keeps each step; what was approved stands in the audit."""
+        """Return the evidence of a step. Writes nothing: the request stores its steps, the audit what was approved."""
         content = {
             "id": request.pk,
             "kind": request.kind,
@@ -134,21 +134,21 @@ class ChangeKind(ApprovalKind[ChangeRequest]):
         return f"{request.get_kind_display()} {self.name_of(request)}"
 
     def name_of(self, request: ChangeRequest) -> str:
-        """What is changed, as the reader calls it."""
+        """Return the changed thing's name in the reader's language."""
         return request.subject
 
     def label_of(self, name: str) -> str:
-        """A value's name in the reader's language; the keys of an account's file have none but their own."""
+        """Return the label of a value's name; the keys of account files have none."""
         return name
 
     def text_of(self, name: str, value: str) -> str:
-        """A value in the reader's language."""
+        """Return a value in the reader's language."""
         return value
 
     def insert(
         self, draft: Draft, *, user: AbstractUser, reason: str, is_setup: bool = False
     ) -> ChangeRequest:
-        """Put the request into the database, approved where it is part of the set-up.
+        """Insert the request; approved at once where it is part of the set-up.
 
         Raises `DomainError`: nothing_changes, proposal_waiting.
         """
@@ -179,7 +179,7 @@ class ChangeKind(ApprovalKind[ChangeRequest]):
 
 
 def kind_of(request: ChangeRequest) -> ChangeKind:
-    """The kind of a stored request. LookupError for one that no app has registered."""
+    """Return the kind of a stored request. Raises LookupError if no app has registered it."""
     for kind in registered():
         if isinstance(kind, ChangeKind) and kind.code == request.kind:
             return kind

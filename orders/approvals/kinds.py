@@ -3,7 +3,7 @@
 A kind names rights, limits and the single operator's wait (`alone_from`); `workflow` enforces them.
 
 A new kind subclasses `ApprovalKind` (or `OrderKind`), names its permissions, and is registered in the `ready` of its app:
-`kinds.register(SETTLEMENT, REVIVAL)`. Its event gets a handler in `ordersite.flow`: `partial(notify.tell_approvers, KIND)`.
+`kinds.register(SETTLEMENT, REVIVAL)`. Its event gets a handler in `ordersite.flow`: `partial(notify.mail_approvers, KIND)`.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ R = TypeVar("R", bound=Any)
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """A decision that was written: the approver (None: a rule), their note, and what proves the request."""
+    """A written approval: the approver (None: a rule), the note, and the evidence of the request."""
 
     user: AbstractUser | None
     note: str
@@ -108,11 +108,11 @@ class ApprovalKind(ABC, Generic[R]):
 
     @abstractmethod
     def apply(self, request: R, approval: Approval) -> None:
-        """Do what was approved. Raises `DomainError`: the approval is undone then."""
+        """Apply the approved request. Raises `DomainError`, which undoes the approval."""
 
     @abstractmethod
     def summary(self, request: R) -> str:
-        """The subject in a few words, with nothing of a buyer: for mail."""
+        """Describe the subject shortly for mail, without personal data."""
 
     def check(self, request: R) -> None:
         """Raise `DomainError` where the request does not fit its subject any more. Called before the approval."""
@@ -122,22 +122,22 @@ class ApprovalKind(ABC, Generic[R]):
 
     @abstractmethod
     def record(self, request: R, step: Step, user: AbstractUser | None, note: str) -> Evidence:
-        """Write a step into the history that the subject has; returns what proves it. No user: a rule of ours did it."""
+        """Write a step into the subject's history; returns the evidence. No user: a rule did it."""
 
     def payload(self, request: R) -> Mapping[str, Any]:
-        """What the event of the proposal says besides the proposer."""
+        """Return the payload of the proposal's event, without the proposer."""
         return {}
 
     def amount_of(self, request: R) -> Decimal | None:
-        """The amount (yuan) that limits are compared with; None: no money is moved."""
+        """Return the amount (yuan) that limits are compared with; None: no money is moved."""
         return None
 
     def merchant_of(self, request: R) -> Merchant | None:
-        """The shop whose single-operator rule counts; None: two persons always."""
+        """Return the merchant whose single-operator rule counts; None: always two persons."""
         return None
 
     def alone_from(self, request: R) -> datetime | None:
-        """From when (UTC) the proposer may approve alone; None: never."""
+        """Return from when (UTC) the proposer may approve alone; None: never."""
         merchant = self.merchant_of(request)
         if merchant is None or not merchant.allows_single_operator:
             return None

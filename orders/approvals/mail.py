@@ -1,4 +1,4 @@
-"""Handing mail to the mail server: rows that wait, one after another, with no transaction open meanwhile.
+"""Sends queued mail to the mail server, row by row, with no transaction open meanwhile.
 
 A mail that the server took, but whose row could not be marked (the process died, the database was gone, the server was
 slower than the lease), comes a second time: better twice than never.

@@ -1,4 +1,4 @@
-"""Notice to those who may approve a request: by e-mail, with the subject and an amount, no more; and on the home page.
+"""Notifies the people who may approve a request: by e-mail, with subject and amount only, and on the home page.
 
 Nothing is sent here: handlers run inside the relay's transaction, so they write rows, and `orders.approvals.mail` sends.
 """
@@ -27,12 +27,12 @@ def people_with(permission: str) -> list[User]:
 
 
 def waiting_for(kind: ApprovalKind[Any], user: AbstractUser) -> QuerySet[Any]:
-    """The requests that this person, who has the right, may decide: not their own."""
+    """Return the waiting requests that this person may decide about: all but their own."""
     return kind.waiting().exclude(proposer_id=user.pk)
 
 
 def mail_approvers(kind: ApprovalKind[Any], events: Sequence[Delivered]) -> Sequence[Answer]:
-    """Queue a mail to each of them, but the proposer, about what still waits."""
+    """Queue a mail to each approver but the proposer, about the requests that still wait."""
     rows = kind.rows().filter(pk__in=[event.subject_id for event in events])
     waiting = {row.pk: row for row in rows if row.is_waiting}
     people = people_with(kind.may_approve) if waiting else []
@@ -61,7 +61,7 @@ def _mails(
 
 
 def _text(kind: ApprovalKind[Any], request: Any) -> tuple[str, str]:
-    """Subject and body in the language of the installation: who reads it has no page open that could say another."""
+    """Return subject and body in the language of the installation, since a mail has no reader's session."""
     with translation.override(settings.LANGUAGE_CODE):
         values = {
             "kind": request._meta.verbose_name,

@@ -38,7 +38,7 @@ R = TypeVar("R", bound=Any)
 
 
 def staff(user: AbstractUser | None) -> Actor:
-    """The person as history names them; nobody: the machine, by a rule of the merchant."""
+    """Return a person as actor of a history line; without one the system, for a merchant's rule."""
     return Actor("staff", user.get_username()) if user else SYSTEM
 
 
@@ -49,11 +49,11 @@ class OrderKind(ApprovalKind[R]):
     trigger: ClassVar[str]
 
     def facts(self, request: R) -> Mapping[str, Any]:
-        """What the evidence says besides order, amount, reason, proposer and time."""
+        """Return the facts of the evidence besides order, amount, reason, proposer and time."""
         return {}
 
     def evidence(self, request: R) -> Evidence:
-        """The request with the SHA-256 of its canonical JSON: sorted names, no blanks, UTF-8, ISO 8601 in UTC."""
+        """Return the request's evidence: the SHA-256 of its canonical JSON: sorted names, no blanks, UTF-8, ISO 8601 in UTC."""
         content = {
             "id": request.pk,
             "order": request.order.number,

@@ -1,6 +1,6 @@
 """Changes made by a command on the server: they hold at once, are audited, and the approvers get mail.
 
-Two persons are asked for what is done in the browser; who has a shell on the server has the database anyway.
+Two persons are needed in the browser only: a person with a shell on the server has the database anyway.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ APPROVE_ACCOUNTS = "payments.approve_paymentaccount"
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """The row that a command changed, and how people call it."""
+    """The row that a command changed, and its name for people."""
 
     table: str
     row_id: int
@@ -55,7 +55,7 @@ def note(
 
 
 def _text(subject: str, actor: str, names: list[str]) -> tuple[str, str]:
-    """In the language of the installation, with the names of the values and none of them."""
+    """Return subject and body in the language of the installation, with the names of the changed values only."""
     with translation.override(settings.LANGUAGE_CODE):
         values = {"subject": subject, "actor": actor, "names": ", ".join(names)}
         return (

@@ -28,7 +28,7 @@ def may_set_up_alone(user: AbstractUser) -> bool:
 
 
 def note_login(sender: type[Any], user: AbstractUser, **_kwargs: Any) -> None:
-    """Receiver of Django's `user_logged_in`: end the set-up when this is a second person who may approve."""
+    """End the set-up when a second person who may approve logs in. Receiver of Django's `user_logged_in`."""
     if not _is_first(user) and any(user.has_perm(right) for right in _rights()):
         row = SetupEnd(pk=_ONLY_ROW, ended_at=timezone.now(), ended_by=user.get_username())
         SetupEnd.objects.bulk_create([row], ignore_conflicts=True)
@@ -45,7 +45,7 @@ def _is_first(user: AbstractUser) -> bool:
 
 
 def _has_second_person(user: AbstractUser) -> bool:
-    """An installation older than the latch has no row, but log-ins; people who have left count too."""
+    """Whether a second person with such a right has ever logged in, also one who has left: older installations have no row."""
     others = User.objects.exclude(pk=user.pk).filter(last_login__isnull=False)
     return others.filter(Q(is_superuser=True) | _holding(_rights())).exists()
 

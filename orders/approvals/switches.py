@@ -89,7 +89,7 @@ class SwitchesKind(ChangeKind):
         return {"True": gettext("yes"), "False": gettext("no")}.get(value, value)
 
     def merchant_of(self, request: ChangeRequest) -> Merchant | None:
-        """The shop whose single operator may approve alone; None where the change would give that person more room.
+        """Return the merchant whose single operator may approve alone; None if the change gives that person more room.
 
         Switching the mode on and shortening its wait always take two persons.
         """

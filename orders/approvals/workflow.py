@@ -1,4 +1,4 @@
-"""Two persons: one proposes, another approves or refuses, or the proposer withdraws. The one engine for every kind.
+"""The approvals engine of every kind: one person proposes, another approves or refuses, or the proposer withdraws.
 
 A decision holds the locks that the kind takes (order, payment, request): of two at once the second finds it decided.
 """
@@ -51,7 +51,7 @@ def propose(kind: ApprovalKind[R], draft: Callable[[str], R], *, user: AbstractU
 
 
 def approve(kind: ApprovalKind[R], request_id: int, *, user: AbstractUser, note: str) -> R:
-    """Let it happen: by a second person, or by the proposer where one person may decide, after the wait.
+    """Approve and apply a request: by a second person, or by a single operator after the wait.
 
     Raises `DomainError`: unknown_request, reason_missing, already_decided, not_allowed, own_proposal, too_early,
     beyond_limit, and what the kind refuses. Nothing is changed then.
@@ -69,7 +69,7 @@ def approve(kind: ApprovalKind[R], request_id: int, *, user: AbstractUser, note:
 
 
 def refuse(kind: ApprovalKind[R], request_id: int, *, user: AbstractUser, note: str) -> R:
-    """End a request with a reason; the subject stays as it is. One's own is withdrawn instead.
+    """Refuse a request with a note; its subject stays as it is. A proposer withdraws instead.
 
     Raises `DomainError`: not_refusable, unknown_request, reason_missing, already_decided, not_allowed, own_proposal.
     """
@@ -85,7 +85,7 @@ def refuse(kind: ApprovalKind[R], request_id: int, *, user: AbstractUser, note: 
 
 
 def withdraw(kind: ApprovalKind[R], request_id: int, *, user: AbstractUser, note: str) -> R:
-    """The proposer takes a request back.
+    """Withdraw a request, by its proposer.
 
     Raises `DomainError`: not_refusable, unknown_request, reason_missing, already_decided, not_the_proposer.
     """
@@ -101,7 +101,7 @@ def withdraw(kind: ApprovalKind[R], request_id: int, *, user: AbstractUser, note
 
 
 def note_of(kind: ApprovalKind[Any], text: str) -> str:
-    """What a person wrote, cut to its column. Raises `DomainError` reason_missing."""
+    """Return the note stripped and cut to its column. Raises `DomainError` reason_missing."""
     note = text.strip()[: kind.longest_note]
     if not note and kind.needs_note:
         raise errors.reason_missing()
@@ -134,7 +134,7 @@ def _check_waiting(request: Request) -> None:
 
 
 def _check_alone(kind: ApprovalKind[R], request: R, now: datetime) -> None:
-    """A shop of one person may have switched this on; then after a wait, and marked."""
+    """Check that the shop allows a single operator and that the wait is over."""
     alone_from = kind.alone_from(request)
     if alone_from is None:
         raise errors.own_proposal()
@@ -161,5 +161,5 @@ def _save_decision(kind: ApprovalKind[R], request: R) -> None:
 
 
 def _marked(request: Request, note: str) -> str:
-    """The approver's note, marked where the approver had proposed it."""
+    """Return the note, marked where the approver is the proposer."""
     return f"{SINGLE_OPERATOR}: {note}" if request.is_single_operator else note

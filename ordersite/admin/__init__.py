@@ -1,4 +1,4 @@
-"""The back office: the order page, list and search composed from the three apps, the frame and the home page."""
+"""The parts of the back office that compose the three apps: home page, navigation, order list, order page, search."""
 
 from ordersite.admin import log, orders, people, queues
 from ordersite.admin.home import fill_home

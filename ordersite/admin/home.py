@@ -1,4 +1,4 @@
-"""The first page: what waits, since when, and where to find an order. Every number leads to its rows."""
+"""The home page of the back office: counts of the rows that wait, with their age, each linked to its list."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from payments.manual.settle import SETTLEMENT
 from payments.models import PaymentException, PaymentNotification
 from payments.refunds.approval import REFUND
 
-# A number on the home page says «there is something»; beyond this nobody reads it exactly.
+# Counts on the home page stop here: beyond it nobody reads them exactly.
 MOST = 1_000
 _OPEN_CASES = """
 SELECT (SELECT count(*) FROM (SELECT 1 FROM payments_paymentexception WHERE resolved_at IS NULL LIMIT %s) AS p),
@@ -41,7 +41,7 @@ SELECT (SELECT count(*) FROM (SELECT 1 FROM payments_paymentexception WHERE reso
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A number with a word, where its rows are, and since when the oldest waits (UTC)."""
+    """A tile of the home page: count, label, address of the list, and since when the oldest row waits (UTC)."""
 
     label: str | Promise
     count: str
@@ -51,7 +51,7 @@ class Waiting:
 
 
 def fill_home(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
-    """What unfold's index page is given, reduced to what this person may see."""
+    """Return the context of unfold's index page, with the tiles that this person may see."""
     may = request.user.has_perm
     context["title"] = _("Workbench")
     context["queues"] = [
@@ -65,7 +65,7 @@ def fill_home(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
 
 
 def _cases(model: type[PaymentException] | type[ShipmentException], app: str) -> list[Waiting]:
-    """The open cases by kind, the oldest first."""
+    """Return a tile for each kind of open case, the oldest first."""
     rows = (
         model.objects.open()
         .order_by()
@@ -83,7 +83,7 @@ def _cases(model: type[PaymentException] | type[ShipmentException], app: str) ->
 
 
 def _reviews(request: HttpRequest) -> list[Waiting]:
-    """A tile for each kind of request that this person may approve; what they proposed themselves does not count."""
+    """Return a tile for each kind of request that this person may approve. Their own proposals do not count."""
     user = person(request)
     found = [
         _review(kind, user) for kind in kinds.registered() if kind.tile and user.has_perm(kind.may_approve)
@@ -114,7 +114,7 @@ def _states() -> list[Waiting]:
 
 
 def _lights(request: HttpRequest) -> list[Waiting]:
-    """Queues of the machine: what is not done yet, with the age of the oldest."""
+    """Return the depth and age of the work queues."""
     lights = []
     if request.user.has_perm("payments.view_paymentnotification"):
         waiting = PaymentNotification.objects.waiting()
@@ -141,7 +141,7 @@ def _light(label: Promise, rows: QuerySet[Any], column: str, url_name: str, quer
 
 
 def capped(rows: QuerySet[Any]) -> str:
-    """A count that reads at most MOST rows."""
+    """Count rows, at most MOST of them."""
     return _text(rows.order_by().values("pk")[: MOST + 1].count()) or "0"
 
 
@@ -160,37 +160,37 @@ def _open_cases(request: HttpRequest) -> tuple[str, ...]:
 
 
 def open_payment_exceptions(request: HttpRequest) -> str | None:
-    """The number beside the queue in the navigation."""
+    """Return the badge of the navigation: open cases."""
     return _open_cases(request)[0] or None
 
 
 def open_shipment_exceptions(request: HttpRequest) -> str | None:
-    """The number beside the queue in the navigation."""
+    """Return the badge of the navigation: open cases."""
     return _open_cases(request)[1] or None
 
 
 def settlements_to_review(request: HttpRequest) -> str | None:
-    """The number beside the desk in the navigation, for those who may decide."""
+    """Return the badge of the navigation: requests that this person may decide about."""
     return _open_cases(request)[2] or None if request.user.has_perm(SETTLEMENT.may_approve) else None
 
 
 def revivals_to_review(request: HttpRequest) -> str | None:
-    """The number beside the desk in the navigation, for those who may decide."""
+    """Return the badge of the navigation: requests that this person may decide about."""
     return _open_cases(request)[3] or None if request.user.has_perm(REVIVAL.may_approve) else None
 
 
 def refunds_to_approve(request: HttpRequest) -> str | None:
-    """The number beside the desk in the navigation, for those who may decide."""
+    """Return the badge of the navigation: requests that this person may decide about."""
     return _open_cases(request)[4] or None if request.user.has_perm(REFUND.may_approve) else None
 
 
 def changes_to_review(request: HttpRequest) -> str | None:
-    """The number beside the desk in the navigation: changes of the kinds that this person may decide about."""
+    """Return the badge of the navigation: changes of the kinds that this person may decide about."""
     return _open_cases(request)[5] or None
 
 
 def _kinds_of_change(request: HttpRequest) -> list[str]:
-    """One parameter for each kind of change: its code, or nothing where the right is missing."""
+    """Return the query parameters: for each kind of change its code, or "" where the person lacks the right."""
     kinds_of_change = [one for one in kinds.registered() if isinstance(one, ChangeKind)]
     return [one.code.value if request.user.has_perm(one.may_approve) else "" for one in kinds_of_change]
 

@@ -1,4 +1,4 @@
-"""What staff did in the back office, to be read."""
+"""Read-only admin pages of the log of staff actions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.utils.translation import pgettext_lazy
 from ordersite.lib.adminkit import badges
 from ordersite.lib.adminkit.read_only import ReadOnlyAdmin
 
-# The codes with which the actions are written down, and what their buttons are called.
+# Labels of the action codes in the log: those of the buttons.
 ACTIONS = {
     "add": _("Add"),
     "approve": _("Approve"),

@@ -1,4 +1,4 @@
-"""The navigation: what this person may see, in the order in which it is needed."""
+"""The navigation of the back office: the lists that this person may see."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A list of the back office; `badge` names a callable that counts what waits there."""
+    """A list of the back office. `badge` names the function in `home` that counts the waiting rows."""
 
     title: str | Promise
     model: str
@@ -115,7 +115,7 @@ GROUPS: tuple[tuple[str | Promise, tuple[Place, ...]], ...] = (
 
 
 def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
-    """The groups in unfold's form; a group without an open place is left out."""
+    """Build the navigation groups for unfold. Groups without a permitted list are left out."""
     groups = (
         (title, [_item(place, request) for place in places if place.is_open_to(request)])
         for title, places in GROUPS
@@ -128,7 +128,7 @@ def _filled(groups: Iterable[tuple[Any, list[dict[str, Any]]]]) -> Iterable[tupl
 
 
 def _item(place: Place, request: HttpRequest) -> dict[str, Any]:
-    """Asked for here and not left to unfold, which shows a badge that says NONE where nothing waits."""
+    """Build one entry. Its badge is computed here, because unfold would show NONE where nothing waits."""
     item = {"title": place.title, "icon": place.icon, "link": reverse(place.url_name)}
     waiting = import_string(place.badge)(request) if place.badge else None
     return {**item, "badge": waiting, "badge_variant": "danger"} if waiting else item

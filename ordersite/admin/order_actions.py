@@ -1,4 +1,4 @@
-"""What staff may do with an order. Each goes through the order's door, which judges again under its lock."""
+"""The staff's actions on an order. Each calls `orders.lifecycle` or `orders.closing`, which check again under the lock."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ UNSHIPPED = (OrderStatus.PENDING, OrderStatus.PAID)
 
 
 def staff(request: HttpRequest) -> Actor:
-    """The person as history names them."""
+    """Return the logged-in person as actor of a history line."""
     return Actor("staff", request.user.get_username())
 
 

@@ -1,4 +1,4 @@
-"""How an order's state looks, and the sentence that says what it waits for."""
+"""Labels of an order's state, and the sentence about its next step."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ STATUS_TONES: dict[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class NextStep:
-    """What the order waits for, and why it does not move where it does not."""
+    """The next step of an order, and the causes that keep it from moving."""
 
     text: str | Promise
     tone: str
@@ -36,7 +36,7 @@ class NextStep:
 
 
 def next_step(order: Order, links: Sequence[Link]) -> NextStep:
-    """The sentence of the box at the top; broken links of the chain are its causes."""
+    """Build the box at the top of the order page. Broken links of the diagnosis are its causes."""
     causes = [link.cause or link.name for link in links if link.state == "broken"]
     tone = "bad" if causes else STATUS_TONES[order.status]
     return NextStep(_sentence(order), tone, causes)

@@ -1,4 +1,4 @@
-"""One page that answers: what is this order, is it all right, what can be done. Composed from the apps' about.py."""
+"""Composes the order page from the `about` modules of the three apps."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ TOPICS: tuple[tuple[str, str | Promise], ...] = (
 )
 
 
-# What an evidence's kind is called. Its id follows.
+# Labels of the kinds of evidence; the id follows the label.
 EVIDENCE: dict[str, Promise] = {
     "notification": _("payment notification"),
     "query": _("provider's answer on"),
@@ -50,7 +50,7 @@ EVIDENCE: dict[str, Promise] = {
 }
 
 
-# Evidence that is a row with a page: its id is the row's number.
+# Admin pages of evidence that is a row: the evidence's id is the primary key.
 EVIDENCE_PAGES: dict[str, str] = {
     "notification": "payments_paymentnotification_change",
     "settlement_request": "payments_settlementrequest_change",
@@ -62,7 +62,7 @@ EVIDENCE_PAGES: dict[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class RowAction:
-    """An action of a panel's row: asked for on a page of its own, like every action."""
+    """A link to the confirmation page of an action on a panel's row."""
 
     label: str | Promise
     url: str
@@ -70,7 +70,7 @@ class RowAction:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """An action offered beside a panel's row, where the person has the right and the row's tone is one of these."""
+    """An action offered beside a panel's row if the person has the right and the row has one of these tones."""
 
     view: str
     code: str
@@ -99,12 +99,12 @@ class Row:
 
 
 def find(term: str) -> list[int]:
-    """Ids of the orders that a term means, from the first app that knows it: a number is a number of one kind."""
+    """Find the ids of orders by a search term. The first app that knows the term decides."""
     return next((found for room in ROOMS if (found := room.find(term))), [])
 
 
 def compose(request: HttpRequest, order: Order) -> dict[str, Any]:
-    """Everything that the template shows, in a number of queries that does not grow with the order."""
+    """Build the template's context with a fixed number of queries."""
     links = [link for room in ROOMS for link in room.explain(order)]
     return {
         "order": order,
@@ -120,7 +120,7 @@ def compose(request: HttpRequest, order: Order) -> dict[str, Any]:
 
 
 def timeline(order: Order) -> list[tuple[Entry, str, str]]:
-    """All that happened, newest first, with the words and the address of its evidence."""
+    """Return the timeline, newest first, each entry with the label and address of its evidence."""
     entries = sorted(
         (entry for room in ROOMS for entry in room.timeline(order)), key=lambda entry: entry.at, reverse=True
     )
@@ -128,7 +128,7 @@ def timeline(order: Order) -> list[tuple[Entry, str, str]]:
 
 
 def proof(entry: Entry) -> tuple[str, str]:
-    """What proves an entry, in words, and where it can be read."""
+    """Return the label and the address of an entry's evidence."""
     kind, _blank, name = entry.evidence.partition(" ")
     label = _evidence_label(kind, name) if kind in EVIDENCE else entry.evidence
     if kind in EVIDENCE_PAGES and name.isdigit():
@@ -151,7 +151,7 @@ def _row(request: HttpRequest, item: Item) -> Row:
 
 
 def history(order: Order) -> dict[str, Any]:
-    """The immutable lines, and whether a seal covers the last of them."""
+    """Return the history lines for the template, and whether a seal covers the last one."""
     lines = list(OrderEvent.objects.filter(order_id=order.pk).order_by("seq"))
     sealed_to = HistorySeal.objects.aggregate(last=Max("last_id"))["last"] or 0
     shown = [

@@ -1,4 +1,4 @@
-"""The list of orders and the page of one."""
+"""Admin pages of orders: the list, the search and the order page."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PHONE = "orders.view_buyer_phone"
 
 
 class CreatedFilter(admin.SimpleListFilter):
-    """By day. An order's number begins with its day in the shop's zone, and numbers have an index; times have none."""
+    """Filter by day of creation, through the indexed order number, which begins with the day in the shop's zone."""
 
     title = pgettext_lazy("order", "created at")
     parameter_name = "day"
@@ -84,7 +84,7 @@ class OrderAdmin(ConfirmedActionsMixin, ReadOnlyAdmin):
         return (queryset.filter(pk__in=order_page.find(term)) if term else queryset), False
 
     def find_view(self, request: HttpRequest) -> HttpResponse:
-        """From any page: straight to the order when the term means one, else to the list."""
+        """Search from any page: redirect to the order if there is exactly one, else to the list."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         term = request.GET.get("q", "").strip().replace("\x00", "")[:100]
@@ -100,7 +100,7 @@ class OrderAdmin(ConfirmedActionsMixin, ReadOnlyAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        """The composed page. It takes no POST: nothing of an order is changed by a form."""
+        """Show the order page. It takes no POST: no form changes an order."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         if request.method not in {"GET", "HEAD"}:
@@ -109,7 +109,7 @@ class OrderAdmin(ConfirmedActionsMixin, ReadOnlyAdmin):
         return self._page(request, order, phone=masking.mask_phone(order.buyer_phone))
 
     def phone_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
-        """The page with the whole phone number, once; the look is recorded first."""
+        """Show the whole phone number once, after the access was recorded."""
         if not (self.has_view_permission(request) and request.user.has_perm(PHONE)):
             raise PermissionDenied
         if request.method != "POST":

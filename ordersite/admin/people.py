@@ -1,4 +1,4 @@
-"""Log-ins and roles: for superusers alone, whatever permissions a group may hold."""
+"""Admin pages of log-ins and roles, for superusers only."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminS
 admin.site.unregister(User)
 admin.site.unregister(Group)
 
-# The product's own groups; their names in the database are those of `ordersite.roles`.
+# Labels of the product's own groups; `ordersite.roles` defines their names in the database.
 ROLES = {
     "viewer": _("viewer"),
     "agent": _("agent"),
@@ -28,7 +28,7 @@ ROLES = {
     "operations": _("operations"),
     "auditor": _("auditor"),
 }
-# Django names these four permissions of every model in English and keeps the names in the database.
+# Django stores the names of these four permissions of every model in English.
 VERBS = {
     "view": pgettext_lazy("right", "view"),
     "add": pgettext_lazy("right", "add"),
@@ -42,7 +42,7 @@ def role_name(group: Group) -> str:
 
 
 def permission_name(permission: Permission) -> str:
-    """What a permission allows, in the reader's language."""
+    """Return a permission's name in the reader's language."""
     verb, _sep, _model = permission.codename.partition("_")
     kind = permission.content_type.model
     is_djangos = verb in VERBS and permission.codename == f"{verb}_{kind}"
@@ -60,7 +60,7 @@ class PermissionField(forms.ModelMultipleChoiceField):
 
 
 class SuperusersOnly:
-    """Nobody raises their own rights: who may edit log-ins may everything."""
+    """Allows superusers only: a person who may edit log-ins could give themselves every right."""
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.is_superuser)
@@ -75,7 +75,7 @@ class SuperusersOnly:
         return bool(request.user.is_superuser)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Switched off, not deleted: their name stands in the audit."""
+        """Never: people are deactivated, since the audit names them."""
         return False
 
 
@@ -86,7 +86,7 @@ class UserAdmin(SuperusersOnly, BaseUserAdmin, ModelAdmin):
     change_password_form = AdminPasswordChangeForm
     list_display = ("username", "first_name", "roles", "is_staff", "is_active", "last_login")
     list_filter = ("is_staff", "is_superuser", "is_active")
-    # Rights come from roles alone: what one person may do is then said in one word.
+    # Rights come from roles alone.
     fieldsets = (
         (None, {"fields": ("username", "password")}),
         (_("person"), {"fields": ("first_name", "last_name", "email")}),
@@ -104,7 +104,7 @@ class UserAdmin(SuperusersOnly, BaseUserAdmin, ModelAdmin):
         return super().get_queryset(request).prefetch_related("groups")
 
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        """The roles by their names for people, as boxes to tick."""
+        """Show the roles as check boxes with their labels."""
         if db_field.name == "groups":
             return RoleField(
                 Group.objects.order_by("id"), label=_("Roles"), required=False,
@@ -115,7 +115,7 @@ class UserAdmin(SuperusersOnly, BaseUserAdmin, ModelAdmin):
 
 @admin.register(Group)
 class GroupAdmin(SuperusersOnly, BaseGroupAdmin, ModelAdmin):
-    """The six roles are laid down by the product after every migrate; further groups are the shop's own."""
+    """Admin of roles. The product sets its six roles after every migrate; further groups are the shop's own."""
 
     list_display = ("role",)
     filter_horizontal = ()

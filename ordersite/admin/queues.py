@@ -1,4 +1,4 @@
-"""The queue as staff see it: deliveries that wait or are parked, and the audit entries of the database triggers."""
+"""Admin pages of the event queue (waiting and parked deliveries) and of the audit entries."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ordersite.queue.models import AuditEntry, Delivery
 
 
 def _retry(_request: HttpRequest, delivery: Delivery, _data: Mapping[str, Any]) -> Promise:
-    """Only what somebody here can take: an unknown handler would leave it lying for ever."""
+    """Retry a delivery. Refused for a handler that this version does not know."""
     if delivery.handler not in {key for handlers in FLOW.values() for key in handlers}:
         raise DomainError("unknown_handler", _("Nobody here takes “%(handler)s”."), handler=delivery.handler)
     Delivery.objects.filter(pk=delivery.pk).update(
@@ -45,7 +45,7 @@ class ParkedFilter(admin.SimpleListFilter):
 
 @admin.register(Delivery)
 class DeliveryAdmin(ConfirmedActionsMixin, ReadOnlyAdmin):
-    """Done deliveries are gone: what is here waits, is tried again, or is parked."""
+    """Admin of deliveries that wait, are retried or are parked. Finished ones are deleted."""
 
     name = columns.plain("event", _("event"))
     taker = columns.plain("handler", _("handler"))

@@ -1,4 +1,4 @@
-"""What the OpenAPI schema says about the order API beyond its forms: headers, filters, refusals."""
+"""Adds to the OpenAPI schema of the order API what serializers do not say: headers, filters, refusals."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ordersite.lib import paging
 
 
 class BearerScheme(OpenApiAuthenticationExtension):
-    """Tells the generator how our authentication looks from outside."""
+    """Describes the bearer authentication to the schema generator."""
 
     target_class = "orders.clients.BearerAuthentication"
     name = "bearer"
@@ -28,7 +28,7 @@ class BearerScheme(OpenApiAuthenticationExtension):
 
 
 class StrictForms(OpenApiSerializerExtension):
-    """Says in the schema, too, that unknown keys are refused."""
+    """Writes into the schema that unknown keys are refused."""
 
     target_class = "ordersite.lib.api.fields.StrictSerializer"
     match_subclasses = True
@@ -44,7 +44,7 @@ class StrictForms(OpenApiSerializerExtension):
 
 
 class TextField(OpenApiSerializerFieldExtension):
-    """The pattern of a text; the generator adds the empty one where it is allowed."""
+    """Writes a text field's pattern into the schema; the generator adds the empty text where it is allowed."""
 
     target_class = "ordersite.lib.api.fields.Text"
     match_subclasses = True
@@ -101,7 +101,7 @@ _FILTERS = [
 
 
 def refusals(**also: str) -> dict[int, OpenApiResponse]:
-    """The refusals that every call knows, and its own: `e409="already_paid"`."""
+    """Return the refusals of a call: those of every call, and its own as in `e409="already_paid"`."""
     known = {
         "e400": "A field is not right; `details` names it.",
         "e401": "No token, or an unknown one.",

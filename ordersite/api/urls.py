@@ -15,5 +15,5 @@ urlpatterns = [
     path("api/v1/orders/<str:number>/", views.OrderDetail.as_view(), name="order"),
     path("api/v1/orders/<str:number>/cancel/", views.OrderCancel.as_view(), name="order-cancel"),
 ]
-# Included last of all: what is under /api/ and nothing is answered in the API's own shape.
+# Included last: an unknown address under /api/ gets an error in the API's own form.
 not_found_urlpatterns = [re_path(r"^api/", errors.no_such_address)]

@@ -1,4 +1,4 @@
-"""The order API: an order composed of what the three apps know of it."""
+"""The views of the order API. An order is composed from the `about` modules of the three apps."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _FIRST_MOMENT, _LAST_MOMENT = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 
 
 
 def compose(orders: Sequence[Order]) -> list[dict[str, Any]]:
-    """These orders with their lines, payments and shipments: a fixed number of queries for any number of orders."""
+    """Return these orders with lines, payments and shipments as JSON values, with a fixed number of queries."""
     lines = orders_about.parts(orders)
     payments = payments_about.parts(orders)
     shipments = logistics_about.parts(orders)
@@ -50,12 +50,12 @@ def compose(orders: Sequence[Order]) -> list[dict[str, Any]]:
 
 
 def orders_of(client: ApiClient) -> QuerySet[Order]:
-    """The token decides the merchant: what is another's is simply not there."""
+    """Return the orders of the client's merchant; those of others do not exist for it."""
     return Order.objects.filter(merchant=client.merchant).select_related("buyer")
 
 
 def find_order(client: ApiClient, number: str) -> Order:
-    """The client's order of that number; raises unknown_order."""
+    """Return the client's order of this number. Raises unknown_order."""
     order = orders_of(client).filter(number=number).first() if numbers.is_number(number) else None
     if order is None:
         raise errors.unknown_order(number[:40])
@@ -99,13 +99,13 @@ class OrderList(APIView):
                 compose([orders_of(client).get(pk=order.pk)])[0],
                 headers={"Idempotent-Replayed": "true"},
             )
-        # Nobody else knows this order yet: it has no payments and no shipments to look for.
+        # A new order has no payments and no shipments yet.
         lines = orders_about.line_views(draft.lines)
         return Response(order_json(order, lines=lines, payments=[], shipments=[]), status=201)
 
 
 class OrderDetail(APIView):
-    """One order as it is now."""
+    """Return one order."""
 
     required_scopes = {"GET": "orders:read"}
 
@@ -148,7 +148,7 @@ def _filtered(rows: QuerySet[Order], query: dict[str, Any]) -> QuerySet[Order]:
 
 
 def _moment(name: str, text: str) -> datetime:
-    """An ISO 8601 time with its zone, as UTC; the ends of the calendar stand for what lies beyond them."""
+    """Parse an ISO 8601 time with a zone to UTC, clamped to the calendar that Python knows."""
     try:
         found = parse_datetime(text.upper())
     except ValueError:

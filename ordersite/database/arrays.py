@@ -1,4 +1,4 @@
-"""Columns of rows as PostgreSQL array literals, written by hand.
+"""Writes columns of rows as PostgreSQL array literals.
 
 The driver's own list adapter and Django's field preparation took a third of the paying door's time: they look at
 each of 9,000 values of a batch several times. Whatever is not plain text, number, flag or time goes that way still.
@@ -33,7 +33,7 @@ _PLAIN_FIELDS = frozenset(
 def column(
     field: models.Field[Any, Any], rows: Sequence[Any], database: BaseDatabaseWrapper
 ) -> str | list[Any]:
-    """One field of all rows as the parameter of `%s::type[]`."""
+    """Write one field of all rows as the parameter of `%s::type[]`."""
     values = list(map(attrgetter(field.attname), rows))
     if isinstance(field, models.JSONField):
         return _literal([None if value is None else _json(field, value) for value in values])
@@ -46,7 +46,7 @@ def column(
 
 @lru_cache(maxsize=1024)
 def _is_plain(field: models.Field[Any, Any]) -> bool:
-    """Whether the field hands plain values on as they are: not money, for one."""
+    """Whether the field stores plain values unchanged; money, for one, is converted."""
     if isinstance(field, models.ForeignKey):
         return True
     kind = type(field)

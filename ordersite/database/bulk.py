@@ -50,7 +50,7 @@ def _arrays(fields: tuple[models.Field[Any, Any], ...]) -> str:
 
 
 def _cast(field: models.Field[Any, Any]) -> str:
-    """The type an array of this field's values is cast to; serial types have no arrays."""
+    """Return the type to which an array of this field's values is cast; serial types have no arrays."""
     target = field.target_field if isinstance(field, models.ForeignKey) else field
     return str(target.cast_db_type(connection))
 
@@ -78,7 +78,7 @@ def insert_rows(
 ) -> list[tuple[Any, ...]]:
     """Insert all rows with one statement and return the `returning` columns of those that were inserted.
 
-    A row is whatever has the attributes of all the table's columns but the key: a model, or something lighter.
+    A row is any object with attributes for all columns but the key: a model, or something lighter.
     Callers that ignore conflicts sort the rows by the conflicting key first: unsorted ones deadlock.
     """
     if not rows:
@@ -109,7 +109,7 @@ _waiting: ContextVar[list[tuple[str, list[Any]]] | None] = ContextVar("waiting",
 def together() -> Iterator[None]:
     """Send the inserts of this block that return nothing at its end, in one round trip (on PostgreSQL).
 
-    For the transaction of a single order, whose statements are small and many: a third of its time was their way.
+    For the transaction of a single order: its many small statements spent a third of their time on the network.
     """
     waiting: list[tuple[str, list[Any]]] = []
     token = _waiting.set(waiting if connection.vendor == "postgresql" else None)
@@ -147,8 +147,8 @@ def update_rows(
 ) -> int:
     """Write the named fields of all rows with one UPDATE by primary key; returns how many rows were changed.
 
-    A row is whatever has these attributes, a model or something lighter. `guard` names columns whose present value
-    must still be the given one. Two rows with one key would apply one, silently: callers pass each row once.
+    A row is any object with these attributes. `guard` names columns that must still have the given
+    value. Two rows with one key would apply one, silently: callers pass each row once.
     """
     if not rows:
         return 0

@@ -1,4 +1,4 @@
-"""SQLite's busy timeout, for what must not wait as long as usual for the one writer."""
+"""Shortens SQLite's busy timeout for a block that must not wait as long as usual for the one writer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Statements of the hottest paths, which PostgreSQL parses and plans once for each connection.
+"""Prepared statements for the hottest paths: PostgreSQL parses and plans each once for a connection.
 
 Django's own cursors write the values into the text and let the server parse and plan it each time. For a creation of
 an order that was three quarters of the server's work (see docs/decisions). Every value goes as text with its type
@@ -33,7 +33,7 @@ class _Cursor(psycopg.RawCursor[Any]):
 
 @dataclass(frozen=True, slots=True)
 class _Logged:
-    """Where Django's log of queries looks for the statement, with its values in the text as if they were not apart."""
+    """Gives Django's query log the statement with its values written into the text."""
 
     connection: psycopg.Connection[Any]
     sql: str
@@ -57,7 +57,7 @@ def fetch_one(sql: str, params: Sequence[str | None]) -> tuple[Any, ...] | None:
 
 
 def look_up(sql: str, params: Sequence[str | None]) -> tuple[Any, ...] | None:
-    """The same for the read that begins a request: it is itself the check that a kept connection still lives."""
+    """Run the first read of a request and return its first row; a dead kept connection is replaced."""
     return reconnect.first_of_request(partial(_fetch_one, sql, params))
 
 
@@ -69,7 +69,7 @@ def _fetch_one(sql: str, params: Sequence[str | None]) -> tuple[Any, ...] | None
 
 
 def _cursor() -> Any:
-    """What `connection.cursor()` makes, on PostgreSQL of another kind: wrappers and logs see its statements, too."""
+    """Return a cursor that prepares its statements on PostgreSQL; wrappers and logs see them as usual."""
     if connection.vendor != "postgresql":
         return connection.cursor()
     connection.ensure_connection()
@@ -90,7 +90,7 @@ _WRITE: dict[type, Callable[[Any], str | None]] = {
 
 
 def parameter(field: models.Field[Any, Any], value: Any) -> str | None:
-    """A value of this field as it is handed to a prepared statement."""
+    """Convert a field's value to the text that a prepared statement takes."""
     if isinstance(field, models.JSONField):
         return None if value is None else json.dumps(value, cls=field.encoder)
     write = _WRITE.get(type(value))
@@ -130,11 +130,11 @@ class Insert:
         return f"INSERT INTO {table} ({columns}) SELECT {values} FROM {self._source} {self._tail}"
 
     def params(self, row: object) -> list[str | None]:
-        """The values of a row, which is whatever has the attributes that are not given."""
+        """Return the parameters of a row: any object with the attributes that are not given."""
         return [parameter(field, getattr(row, name)) for field, name in self._from_row]
 
 
 def cast(field: models.Field[Any, Any]) -> str:
-    """The type of a field's column as PostgreSQL writes it; serial types are not types of values."""
+    """Return the PostgreSQL type of a field's values; a serial column holds integers."""
     target = field.target_field if isinstance(field, models.ForeignKey) else field
     return str(target.cast_db_type(connection))

@@ -1,4 +1,4 @@
-"""Kept connections that may have died meanwhile: the first statement of a request finds out, not a check before it."""
+"""Replaces kept connections that died: the first statement of a request finds out, without a check before it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 def first_of_request(work: Callable[[], T]) -> T:
-    """Run `work`, which does the same however often it is run, as the first use of the connection in a request.
+    """Run the idempotent `work` as the first use of the connection in a request.
 
     It is itself the check that a kept connection lives: when that turns out to be dead, `work` is run again on a new
     one. Django's own check beforehand is a round trip for each request. Elsewhere in a request this only runs `work`.

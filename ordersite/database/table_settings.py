@@ -1,6 +1,6 @@
-"""How PostgreSQL keeps a busy table, said once in a migration; an administrator may tune it further.
+"""Storage parameters of busy PostgreSQL tables, set in a migration; an administrator may tune them further.
 
-The server's own rule, to clean a table up when a fifth of its rows is dead, suits tables of thousands of rows. A queue
+The server's default, to vacuum a table when a fifth of its rows is dead, suits tables of thousands of rows. A queue
 is empty most of the time and has all its dead rows at its head, where every claim has to step over them; a table of
 millions would wait for a million.
 """

@@ -61,9 +61,8 @@ class Audited:
     def _postgresql(self) -> list[str]:
         """One trigger a statement, not a row: a batch of 200 orders costs one INSERT more.
 
-        Nothing is known of how many rows the two images of a statement hold, so the planner joins them by a nested
-        loop: 20,000 orders took half a minute. Without nested loops it sorts them, and says that this is dear, which
-        would make it compile the statement.
+        The planner does not know how many rows the two transition tables hold and joins them by a nested loop: 20,000
+        orders took half a minute. Without nested loops it sorts them, at an estimated cost that would start JIT.
         """
         columns = ", ".join(f"('{column}', o.{column}::text, n.{column}::text)" for column in self.columns)
         return [
@@ -98,7 +97,7 @@ BEGIN RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'insuffi
 
 
 def install(guards: Iterable[Guard]) -> None:
-    """Make the triggers anew; doing it again changes nothing."""
+    """Create or replace the triggers. Idempotent."""
     with connection.cursor() as cursor:
         for guard in guards:
             if connection.vendor == "sqlite":
@@ -109,7 +108,7 @@ def install(guards: Iterable[Guard]) -> None:
 
 
 def remove(guards: Iterable[Guard]) -> None:
-    """Take the triggers away: for tests that flush tables, on SQLite."""
+    """Drop the triggers, for tests that flush tables on SQLite."""
     with connection.cursor() as cursor:
         for guard in guards:
             for name in guard.names:

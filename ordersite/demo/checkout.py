@@ -48,7 +48,7 @@ class Product:
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """A way to pay as the buyer sees it: an account, its name, a short word on what happens."""
+    """A way to pay: an account, its label and a short explanation for the buyer."""
 
     slug: str
     mark: str
@@ -87,7 +87,7 @@ class Form:
     confirm_duplicate: bool = False
 
     def problem(self) -> str:
-        """What is wrong with it in one sentence, or nothing."""
+        """Return the first mistake as a sentence, "" if there is none."""
         texts = (self.name, self.province, self.city, self.district, self.street)
         if not all(text and "\x00" not in text and len(text) <= 200 for text in texts) or len(self.name) > 40:
             return _("Please fill in the recipient and the whole address.")
@@ -150,7 +150,7 @@ def read_form(request: HttpRequest) -> Form:
 
 
 def submit(request: HttpRequest, client: ApiClient, form: Form) -> str:
-    """Create the order (once) and begin to collect; returns where the buyer goes next. Raises DomainError."""
+    """Create the order once and start its payment; returns the address of the next page. Raises DomainError."""
     if problem := form.problem():
         raise DomainError("invalid", "%(problem)s", problem=problem)
     key = idempotency.check_key(request.headers.get("Idempotency-Key") or request.POST.get("idempotency_key"))
@@ -178,7 +178,7 @@ def draft_of(request: HttpRequest, form: Form, key: str) -> OrderDraft:
 
 
 def collect(order: Order, client: ApiClient, account_slug: str) -> str:
-    """The cashier's address, or the page with the code to scan; the tracking page when nothing is left to pay."""
+    """Return the address of the cashier or of the page with the code; of the tracking page if nothing is left to pay."""
     tracking = reverse("track", args=[order.tracking_token])
     if order.status != "pending":
         return tracking
@@ -194,7 +194,7 @@ def collect(order: Order, client: ApiClient, account_slug: str) -> str:
 
 
 def ways_to_pay(merchant: Merchant, chosen: str) -> list[Way]:
-    """Those whose accounts the shop has and uses, in the order of `WAYS`; the first is chosen where none is."""
+    """Return the ways whose accounts are active, in the order of `WAYS`; without a choice the first is chosen."""
     accounts = PaymentAccount.objects.active().filter(merchant=merchant)
     slugs = set(accounts.values_list("slug", flat=True))
     ways = [way for way in WAYS if way.slug in slugs]
@@ -203,7 +203,7 @@ def ways_to_pay(merchant: Merchant, chosen: str) -> list[Way]:
 
 
 def refuse(request: HttpRequest, client: ApiClient, form: Form, error: DomainError) -> HttpResponse:
-    """Say why in the buyer's language. A key whose body was refused is spent for that body only in the page."""
+    """Say why in the buyer's language."""
     status = getattr(error, "status", 409 if error.code == "duplicate_suspected" else 422)
     if wants_json(request):
         answer: dict[str, Any] = {"code": error.code, "message": error.message}

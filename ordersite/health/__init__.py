@@ -1,1 +1,1 @@
-"""Is it alive, is it ready, what does it count."""
+"""Health checks and metrics of a process."""

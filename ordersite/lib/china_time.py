@@ -1,4 +1,4 @@
-"""Times as Chinese providers and carriers write them: `yyyy-MM-dd HH:mm:ss`, Beijing, no zone."""
+"""Reads and writes times as Chinese companies do: `yyyy-MM-dd HH:mm:ss` in Beijing time, without a zone."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ BEIJING = timezone(timedelta(hours=8), "Asia/Shanghai")
 
 
 def read_beijing(text: str) -> datetime | None:
-    """UTC, or None where the text is no such time.
+    """Parse a Beijing time to UTC; None for any other text.
 
     A fraction of a second is allowed (Alipay's gmt_refund has one).
     """
@@ -21,5 +21,5 @@ def read_beijing(text: str) -> datetime | None:
 
 
 def write_beijing(at: datetime) -> str:
-    """An aware time as Beijing wall clock, to the second."""
+    """Format an aware time in Beijing time, to the second."""
     return at.astimezone(BEIJING).strftime("%Y-%m-%d %H:%M:%S")

@@ -28,14 +28,14 @@ _KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,32}", re.ASCII)
 
 
 class CannotDecrypt(DomainError):
-    """Another key, another place, or a changed text; says nothing about which."""
+    """The text cannot be opened: another key, another place, or it was changed. Does not reveal which."""
 
     def __init__(self) -> None:
         super().__init__("cannot_decrypt", _("A stored secret cannot be opened with the keys given."))
 
 
 def strict_base64(text: str | bytes) -> bytes:
-    """Standard base64 in its one canonical form; ValueError otherwise.
+    """Decode base64 in its one canonical form. Raises ValueError.
 
     `b64decode` ignores the unused bits of the last character: sixteen texts would stand for one signature.
     """
@@ -67,7 +67,7 @@ def _bound(key_id: str, bound_to: str) -> bytes:
 
 
 def key_id_of(token: str) -> str:
-    """The id of the key that sealed this text; raises `CannotDecrypt` when it is no sealed text."""
+    """Return the id of the key that sealed this text. Raises `CannotDecrypt` for any other text."""
     form, _sep, rest = token.partition(":")
     key_id, sign, _data = rest.partition(":")
     if form != _FORM or not sign or not _KEY_ID.fullmatch(key_id):
@@ -77,13 +77,13 @@ def key_id_of(token: str) -> str:
 
 @dataclass(frozen=True)
 class KeyRing:
-    """The first key encrypts, all decrypt."""
+    """The keys of the site: the first one encrypts, all decrypt."""
 
     ciphers: dict[str, AESGCM] = field(repr=False)
 
     @classmethod
     def parse(cls, text: str) -> KeyRing:
-        """From `id:base64,id:base64`, 32 bytes each. ValueError names the fault and never shows a key."""
+        """Parse `id:base64,id:base64`, 32 bytes each. Raises ValueError, which never shows a key."""
         pairs = [_parse_key(item) for item in text.split(",")]
         ciphers = dict(pairs)
         if len(ciphers) != len(pairs):
@@ -92,18 +92,18 @@ class KeyRing:
 
     @property
     def key_ids(self) -> list[str]:
-        """The first one is in use for new texts."""
+        """Return the ids; the first key seals new texts."""
         return list(self.ciphers)
 
     def seal(self, text: str, *, bound_to: str) -> str:
-        """`bound_to` names the place, such as `payments_paymentaccount.secrets.demo-alipay`."""
+        """Encrypt a text. `bound_to` names its place, such as `payments_paymentaccount.secrets.demo-alipay`."""
         key_id = self.key_ids[0]
         nonce = os.urandom(_NONCE_BYTES)
         sealed = self.ciphers[key_id].encrypt(nonce, text.encode(), _bound(key_id, bound_to))
         return f"{_FORM}:{key_id}:{base64.b64encode(nonce + sealed).decode()}"
 
     def open(self, token: str, *, bound_to: str) -> str:
-        """The text; raises `CannotDecrypt`."""
+        """Decrypt a text. Raises `CannotDecrypt`."""
         key_id = key_id_of(token)
         cipher = self.ciphers.get(key_id)
         if cipher is None:
@@ -116,12 +116,12 @@ class KeyRing:
 
 
 def mac(key: bytes, data: bytes) -> str:
-    """HMAC-SHA256 in lower-case hex."""
+    """Return the HMAC-SHA256 in lower-case hex."""
     return hmac.new(key, data, hashlib.sha256).hexdigest()
 
 
 def same(one: str | bytes, other: str | bytes) -> bool:
-    """Compare secrets in a time that tells nothing about where they differ."""
+    """Compare secrets in constant time."""
     return hmac.compare_digest(_bytes(one), _bytes(other))
 
 
@@ -130,5 +130,5 @@ def _bytes(value: str | bytes) -> bytes:
 
 
 def new_token() -> str:
-    """256 random bits, safe in an address."""
+    """Return a random token of 256 bits, safe in a URL."""
     return secrets.token_urlsafe(32)

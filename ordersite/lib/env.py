@@ -33,7 +33,7 @@ def stop(name: str, problem: str) -> NoReturn:
 
 
 def load_file(path: Path) -> None:
-    """Take `NAME=value` lines from a file; what is already in the environment wins. Values are taken literally."""
+    """Read `NAME=value` lines from a file into the environment; variables that are set already win. Values are literal."""
     if not path.is_file():
         return
     for number, raw in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
@@ -88,7 +88,7 @@ def decimal_number(name: str, default: float, *, least: float = 0.0) -> float:
 
 
 def address(name: str, default: str, *, schemes: tuple[str, ...]) -> str:
-    """An address that begins with one of these schemes, or the default where the name is empty."""
+    """Read a URL with one of these schemes; the default if the variable is empty."""
     value = text(name, default)
     if value and value.partition("://")[0] not in schemes:
         stop(name, f"must begin with {' or '.join(f'{scheme}://' for scheme in schemes)}")
@@ -96,12 +96,12 @@ def address(name: str, default: str, *, schemes: tuple[str, ...]) -> str:
 
 
 def words(name: str, default: str = "") -> list[str]:
-    """A comma-separated list; blanks around the items are dropped."""
+    """Read a comma-separated list; blanks around the items are dropped."""
     return [word.strip() for word in os.environ.get(name, default).split(",") if word.strip()]
 
 
 def checked(name: str, parse: Callable[[str], T], default: str | None = None) -> T:
-    """A value that `parse` understands; its ValueError becomes the one clear line (the value itself is not shown)."""
+    """Read a value with `parse`; its ValueError becomes the error line, which never shows the value."""
     raw = text(name, default)
     try:
         return parse(raw)

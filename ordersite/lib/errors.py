@@ -1,4 +1,4 @@
-"""Two families of errors: what the product refuses, and what failed outside of it."""
+"""The two base classes of errors: a refusal of the product, and a failed call to the outside."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class OutsideError(DomainError):
     """A call to the outside failed.
 
     `retryable`: the same call may succeed later. `outcome_known` is False when the other side may have acted on
-    the request all the same (a time-out after sending): then ask before trying again.
+    the request all the same (a time-out after sending): then query before trying again.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The one way out: every call to a provider or carrier goes through a `Gateway`.
+"""The HTTP client: every call to a provider or carrier goes through a `Gateway`.
 
 Time-outs are explicit, bodies are bounded, redirects are not followed, cookies are not kept, proxies of the
 environment are not used. Nothing is retried here: after a time-out only the caller knows what is safe.
@@ -50,7 +50,7 @@ class Reply:
 
 
 def _host(url: str) -> str:
-    """The host of an http(s) address without credentials; ValueError for anything else."""
+    """Return the host of an http(s) URL without credentials. Raises ValueError for any other text."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
         raise ValueError("not an http address")
@@ -66,7 +66,7 @@ def is_web_address(url: str) -> bool:
 
 
 def is_loopback(url: str) -> bool:
-    """Whether the address is on this machine by its own words.
+    """Whether the URL names this machine.
 
     A name other than localhost is not looked up.
     """
@@ -111,7 +111,7 @@ def _read_body(response: httpx2.Response, *, max_bytes: int, until: float) -> by
 
 @contextmanager
 def _arriving(target: Path) -> Iterator[BinaryIO]:
-    """A file beside `target`, readable by us alone, which takes its place when all went well and is gone otherwise."""
+    """Open a private temporary file beside `target`; on success it replaces `target`, otherwise it is deleted."""
     part = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
     try:
         with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
@@ -141,11 +141,11 @@ class Gateway:
         self._clients: dict[int, httpx2.Client] = {}
 
     def post(self, url: str, *, content: bytes, headers: Mapping[str, str]) -> Reply:
-        """Raises `OutsideError`; `outcome_known` is False when the request may have been acted upon."""
+        """Send a POST. Raises `OutsideError`; `outcome_known` is False when the request may have been acted upon."""
         return self._send("POST", url, content=content, headers=headers)
 
     def get(self, url: str, *, headers: Mapping[str, str] | None = None) -> Reply:
-        """Raises `OutsideError` like `post`."""
+        """Send a GET. Raises `OutsideError` like `post`."""
         return self._send("GET", url, content=b"", headers=headers or {})
 
     def download(self, url: str, *, headers: Mapping[str, str], target: Path, max_bytes: int) -> Reply:
@@ -228,5 +228,5 @@ _SHARED = Gateway()
 
 
 def gateway() -> Gateway:
-    """The gateway that this process shares."""
+    """Return the gateway that this process shares."""
     return _SHARED

@@ -1,4 +1,4 @@
-"""Where mail goes, from one address: smtp://user:password@host:port, smtp+tls:// (STARTTLS), smtps:// or a folder."""
+"""Mail settings from one URL: smtp://user:password@host:port, smtp+tls:// (STARTTLS), smtps:// or a folder."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _PORTS = {"smtp": 25, "smtp+tls": 587, "smtps": 465}
 
 
 def mail_settings(address: str, *, folder: Path) -> dict[str, Any]:
-    """Django's settings for this address; an empty one writes mail into files below `folder`.
+    """Return Django's settings for this URL; an empty one writes mail into files below `folder`.
 
     User and password may be percent-encoded. Raises ValueError for anything that is no such address.
     """

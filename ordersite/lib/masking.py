@@ -1,4 +1,4 @@
-"""What a person may see of personal data without the right to see it whole."""
+"""Masks personal data for people without the right to see it whole."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ def mask_phones(text: str) -> str:
 
 
 def mask_phone(phone: str) -> str:
-    """The first three and last four digits: `138****8000`. Short numbers show their last two alone."""
+    """Keep the first three and last four digits: `138****8000`. Short numbers keep their last two alone."""
     if len(phone) < 8:
         return "*" * max(len(phone) - 2, 0) + phone[-2:]
     return f"{phone[:3]}****{phone[-4:]}"
 
 
 def mask_name(name: str) -> str:
-    """The first character, and the last of names of three and more: `王*明`, `王*`."""
+    """Keep the first character, and the last of names of three and more: `王*明`, `王*`."""
     if len(name) < 2:
         return name
     if len(name) == 2:
@@ -31,5 +31,5 @@ def mask_name(name: str) -> str:
 
 
 def shorten_secret(text: str, *, keep: int = 8) -> str:
-    """The beginning of a long value, enough to compare two of them by eye."""
+    """Keep the beginning of a long value, enough to compare two of them by eye."""
     return text if len(text) <= keep else f"{text[:keep]}…({len(text)})"

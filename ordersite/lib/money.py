@@ -21,12 +21,12 @@ _AMOUNT = re.compile(r"-?[0-9]{1,9}(\.[0-9]{1,2})?", re.ASCII)
 
 
 def yuan(fen: int) -> Decimal:
-    """Integer fen as exact yuan."""
+    """Convert integer fen to exact yuan."""
     return Decimal(fen).scaleb(-2)
 
 
 def fen(amount: Decimal) -> int:
-    """Exact yuan as integer fen; raises ValueError when there is a fraction of a fen or no finite number."""
+    """Convert exact yuan to integer fen. Raises ValueError for a fraction of a fen and for no finite number."""
     if not amount.is_finite():
         raise ValueError("not a finite amount")
     scaled = amount.scaleb(2)
@@ -36,19 +36,19 @@ def fen(amount: Decimal) -> int:
 
 
 def parse_amount(text: str) -> Decimal:
-    """A decimal string in yuan such as `"199.00"`; ValueError for anything else (exponents, blanks, signs but a minus)."""
+    """Parse yuan such as `"199.00"`. Raises ValueError for any other text (exponents, blanks, signs but a minus)."""
     if not _AMOUNT.fullmatch(text):
         raise ValueError("not an amount in yuan with at most two decimals")
     return Decimal(text).quantize(CENT)
 
 
 def format_amount(amount: Decimal) -> str:
-    """Yuan with two decimals and no grouping, as every interface gives it."""
+    """Format yuan with two decimals and no grouping, the form of all interfaces."""
     return f"{amount:.2f}"
 
 
 class MoneyField(models.BigIntegerField):
-    """Stores fen, speaks `Decimal` yuan. Refuses floats: money is never guessed."""
+    """Stores integer fen and converts to `Decimal` yuan. Refuses floats."""
 
     description = "amount of money in fen"
     # For type checkers: an amount is a Decimal on both sides of the attribute.

@@ -13,17 +13,17 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
-# Every text of this form is a place, so that the schema can say what is taken: until the year 5138.
+# Every text of this form is a valid cursor (until the year 5138), so that the schema can describe it.
 CURSOR_PATTERN = r"^[0-9]{1,17}\.[0-9]{1,18}$"
 
 
 def cursor_after(row: Any) -> str:
-    """The place after this row; clients give it back as it is."""
+    """Return the cursor after this row; clients send it back unchanged."""
     return f"{(row.created_at - _EPOCH) // _MICROSECOND}.{row.pk}"
 
 
 def read_cursor(text: str) -> tuple[datetime, int]:
-    """The time (UTC) and primary key in a cursor; ValueError for what is none."""
+    """Parse a cursor to time (UTC) and primary key. Raises ValueError."""
     if not re.fullmatch(CURSOR_PATTERN[1:-1], text):
         raise ValueError("not a cursor")
     microseconds, _dot, pk = text.partition(".")
@@ -31,7 +31,7 @@ def read_cursor(text: str) -> tuple[datetime, int]:
 
 
 def page_of(rows: QuerySet[M], *, cursor: str, size: int) -> tuple[list[M], str]:
-    """One page of `rows` and the cursor of the next one (empty at the end); ValueError for a bad cursor."""
+    """Return one page of `rows` and the next cursor ("" at the end). Raises ValueError for a bad cursor."""
     if cursor:
         at, pk = read_cursor(cursor)
         rows = rows.filter(created_at__lte=at).exclude(Q(created_at=at, pk__gte=pk))

@@ -1,4 +1,4 @@
-"""What an app hands to the composing rooms (order page, API, list search, diagnosis): plain, already readable data."""
+"""The data that apps return for the order page, the API, the search and the diagnosis: plain and already readable."""
 
 from __future__ import annotations
 

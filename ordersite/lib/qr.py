@@ -8,7 +8,7 @@ import segno
 
 
 def svg(text: str) -> bytes:
-    """The code for a text, dark on white; ValueError when the text is longer than any code holds."""
+    """Draw the code of a text, dark on white. Raises ValueError for a text longer than any code holds."""
     drawn = io.BytesIO()
     segno.make(text, error="m", micro=False).save(
         drawn, kind="svg", scale=8, border=2, dark="#17211f", light="#fff"

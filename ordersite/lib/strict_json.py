@@ -1,4 +1,4 @@
-"""JSON from outside, read without surprises.
+"""Parses JSON from outside strictly.
 
 No repeated keys, no NaN, no NUL, no lone surrogates, no deep nesting.
 """
@@ -71,9 +71,9 @@ def _skip_blanks(text: str, at: int) -> int:
 
 
 def _decode(text: str, at: int) -> tuple[Any, int]:
-    """The value that begins at `at` and the place where it ends.
+    """Decode the value that begins at `at`; returns it and its end.
 
-    The decoder itself is aware of quotes and braces.
+    The decoder itself handles quotes and braces.
     """
     try:
         value, end = _DECODER.raw_decode(text, at)
@@ -84,7 +84,7 @@ def _decode(text: str, at: int) -> tuple[Any, int]:
 
 
 def loads(raw: bytes | str) -> Any:
-    """One JSON value in UTF-8; numbers with a fraction come as `Decimal`.
+    """Parse one JSON value in UTF-8; numbers with a fraction become `Decimal`.
 
     Raises ValueError, and only that.
     """
@@ -96,7 +96,7 @@ def loads(raw: bytes | str) -> Any:
 
 
 def loads_object(raw: bytes | str) -> dict[str, Any]:
-    """Like `loads`, and ValueError unless it is an object."""
+    """Parse a JSON object; ValueError also for any other value."""
     value = loads(raw)
     if not isinstance(value, dict):
         raise ValueError("is not a JSON object")
@@ -104,7 +104,7 @@ def loads_object(raw: bytes | str) -> dict[str, Any]:
 
 
 def raw_members(raw: bytes | str) -> dict[str, str]:
-    """The members of an object, each value as the exact text that was sent.
+    """Return the members of an object, each value as the exact text received.
 
     For signatures that cover the raw text of one member: nothing is re-serialised. Raises ValueError.
     """

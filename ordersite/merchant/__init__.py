@@ -1,1 +1,1 @@
-"""What a merchant's people see: their own shop's orders, and nothing of anybody else's."""
+"""The pages of a merchant's members: the orders of their own shop."""

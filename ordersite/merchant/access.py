@@ -1,4 +1,4 @@
-"""Who may enter: members of an active merchant."""
+"""Access to the merchant's pages: members of an active merchant."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the admin pages of outside accounts share: columns, switches, a self-check. Secrets are never shown."""
+"""The base of the admin pages of outside accounts: columns, switches, self-check. Secrets are never shown."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Run = Callable[[HttpRequest, Any, Mapping[str, Any]], str | Promise]
 
 
 def self_check(permission: str, problems_of: Callable[[Any], Sequence[str]]) -> Confirmed:
-    """`problems_of` opens the account's keys, which may raise `CannotDecrypt`, and asks its adapter; no network."""
+    """Build the self-check button. `problems_of` opens the keys (raises `CannotDecrypt`) and has the adapter check them."""
 
     def run(_request: HttpRequest, account: Any, _data: Mapping[str, Any]) -> Promise:
         try:
@@ -40,7 +40,7 @@ def self_check(permission: str, problems_of: Callable[[Any], Sequence[str]]) -> 
 
 
 def switches(permission: str, *, off: str | Promise, on: str | Promise) -> tuple[Confirmed, Confirmed]:
-    """Switching an account off and on; `off` and `on` say what that means."""
+    """Build the buttons that switch an account off and on; `off` and `on` are their explanations."""
     return (
         Confirmed(
             "off", _("Switch off"), permission, off, _switch_off, fits=_is_on, tone="bad", icon="toggle_off"

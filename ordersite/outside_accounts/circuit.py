@@ -1,6 +1,6 @@
 """The thresholds, backoff and states of a circuit breaker.
 
-`Throttle.release`, `record_calls` and `open_circuit` write them to the account's row: that is where a circuit opens.
+A circuit opens in `Throttle.release`, `record_calls` and `open_circuit`, which write the account's row.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Fingerprints of an account's keys: they tell two keys apart and reveal neither."""
+"""Fingerprints of an account's keys: they distinguish two keys and reveal neither."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from django.conf import settings
 
-# Enough to tell keys apart by eye, too little to search for.
+# Enough to distinguish keys by eye, too little to search for.
 _LENGTH = 16
 
 

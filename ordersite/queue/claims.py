@@ -69,7 +69,7 @@ def run_batch(
     apply: Callable[[Sequence[int]], None],
     failed: Callable[[Claim, Exception], None],
 ) -> None:
-    """Apply fresh claims together and repeated ones alone; whatever raises is halved until the culprit stands alone.
+    """Apply fresh claims together and repeated ones alone; a batch that raises is halved until the culprit is alone.
 
     `apply` gets ids and does all its writing in the one transaction that this function opens around it.
     """

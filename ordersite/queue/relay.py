@@ -1,6 +1,6 @@
 """The relay: outbox entries become one delivery per handler, deliveries are handed to their handlers in batches.
 
-The table of handlers is given by the caller, so that this room needs to know none of them.
+The caller passes the table of handlers, so that this room imports none of them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """An event as a handler sees it. It may come twice, on two machines, at the same time."""
+    """An event as handlers get it, perhaps twice, on two machines, at the same time."""
 
     id: int
     name: str
@@ -38,7 +38,7 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class Later:
-    """A handler's answer for an event that it cannot finish yet."""
+    """A handler's result for an event that it cannot finish yet."""
 
     after: timedelta
     why: str

@@ -1,4 +1,4 @@
-"""Whose call it is: the other end of the connection, or, behind our own proxy, the address that the proxy wrote."""
+"""Finds the client's address: the peer of the connection, or what our own proxy wrote into X-Forwarded-For."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ Network = IPv4Network | IPv6Network
 
 
 def networks(text: str) -> tuple[Network, ...]:
-    """Addresses and networks, comma-separated. Raises ValueError."""
+    """Parse comma-separated addresses and networks. Raises ValueError."""
     return tuple(ip_network(word.strip(), strict=False) for word in text.split(",") if word.strip())
 
 
 def sender_of(meta: Mapping[str, Any], proxies: tuple[Network, ...]) -> str:
-    """An address as text, or what the server gave as one. A caller that is no proxy of ours is not believed."""
+    """Return the client's address as text. X-Forwarded-For counts only if the peer is a proxy of ours."""
     peer = str(meta.get("REMOTE_ADDR", ""))[:45]
     forwarded = meta.get("HTTP_X_FORWARDED_FOR", "")
     if not forwarded or not _is_in(peer, proxies):

@@ -1,7 +1,7 @@
-"""The asynchronous front of a WSGI application: a request gets a thread only when its body is here.
+"""The asynchronous front of a WSGI application: a request gets a thread only when its body is complete.
 
-A WSGI server hands a request over when its headers are read; a client that dribbles its body then holds a thread for as
-long as it likes. Here the event loop reads the body, within a time and a size, and a fixed number of threads work.
+A WSGI server starts the application when the headers are read; a client that sends its body slowly then holds a thread
+as long as it likes. Here the event loop reads the body, within a time and a size, and a fixed number of threads work.
 Speaks RSGI (granian's own interface) for HTTP/1.1; what is too slow or too large never costs a thread.
 """
 
@@ -25,7 +25,7 @@ from granian.rsgi import ProtocolClosed, ProtocolError
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
-# Machines' calls are small and come from near a backbone; a person may upload a file over a bad line.
+# Calls of machines are small and fast; a person may upload a file over a slow line.
 SMALL_BODY = 64 * 1024
 SMALL_SECONDS = 5.0
 LARGEST_BODY = 512 * 1024 * 1024
@@ -47,11 +47,11 @@ class TooSlow(Exception):
 
 
 class TooLarge(Exception):
-    """The body is longer than anything that is taken."""
+    """The body is longer than the limit."""
 
 
 class UnreadBody(BytesIO):
-    """Stands for a body of which something may still be on its way: nothing else can be said on its connection."""
+    """Stands for a body that was not read to its end: its connection cannot be used again."""
 
 
 class SlowBody(UnreadBody):
@@ -62,7 +62,7 @@ class SlowBody(UnreadBody):
 
 
 class Room:
-    """So many bytes for all; taken by the loop, given back by the threads."""
+    """The bytes that all long bodies may fill together; taken by the event loop, returned by the threads."""
 
     def __init__(self, size: int) -> None:
         self._left, self._lock = size, threading.Lock()
@@ -101,7 +101,7 @@ class Spool(tempfile.SpooledTemporaryFile[bytes]):
 
 @dataclass(slots=True)
 class Job:
-    """A request that is whole, and whom to wake when it is answered."""
+    """A complete request, and whom to wake when it is answered."""
 
     environ: dict[str, Any]
     protocol: Any
@@ -170,7 +170,7 @@ class Front:
         return spool
 
     def _work(self) -> None:
-        """One thread: requests one after the other, for ever. What an application lets through is a 500."""
+        """Run one thread: handle requests one after the other. An exception of the application is answered with 500."""
         while True:
             job = self._jobs.get()
             try:
@@ -186,8 +186,8 @@ class Front:
                 self._answered.append(job.done)
 
     def _let_go(self) -> None:
-        """End the coroutines of requests that are answered. To wake the loop for each would cost more than it is worth:
-        the answer has gone out, nobody waits."""
+        """End the coroutines of answered requests together: waking the loop for each would cost more, and no client
+        waits for it."""
         while self._answered:
             done = self._answered.popleft()
             if not done.done():
@@ -207,7 +207,7 @@ _BASIC: Mapping[str, Any] = {
 
 
 def environ_of(scope: Any) -> dict[str, Any]:
-    """As PEP 3333 wants it. Header names with an underscore are dropped: they could pass for our own proxy's."""
+    """Build the environ of PEP 3333. Header names with an underscore are dropped: they could pass for our proxy's."""
     host, _, port = scope.server.rpartition(":")
     environ: dict[str, Any] = {
         **_BASIC,
@@ -260,12 +260,12 @@ async def _in_time(reading: Any, seconds: float, marked: bool) -> IO[bytes]:
 
 
 async def _whole(protocol: Any) -> bytes:
-    """A body whose length was announced, and is held to it by the server."""
+    """Read a body of announced length, which the server enforces."""
     return bytes(await protocol())
 
 
 async def _cut(protocol: Any) -> bytes:
-    """As much of a body as it takes to see that it is too long."""
+    """Read a body until it is known to be too long."""
     taken = bytearray()
     async for piece in protocol:
         taken += piece
@@ -275,7 +275,7 @@ async def _cut(protocol: Any) -> bytes:
 
 
 async def _fill(spool: Spool, protocol: Any) -> None:
-    """The time that a body may take grows with what has come of it."""
+    """Read into the spool. The time limit grows with the bytes received."""
     started, pieces = asyncio.get_running_loop().time(), aiter(protocol)
     while True:
         try:
@@ -312,7 +312,7 @@ def _respond(application: Application, job: Job) -> None:
 
 
 def _up_to(pieces: Iterator[bytes], most: int) -> tuple[bytes, bytes | None]:
-    """The whole of a short answer and None, or the beginning of a long one and its next piece."""
+    """Return a short answer whole and None, or the beginning of a long one and its next piece."""
     taken: list[bytes] = []
     size = 0
     for piece in pieces:
@@ -324,7 +324,7 @@ def _up_to(pieces: Iterator[bytes], most: int) -> tuple[bytes, bytes | None]:
 
 
 def _stream(job: Job, head: Sequence[Any], pieces: Iterable[bytes]) -> None:
-    """A reader that takes nothing for SEND_SECONDS is left: TimeoutError ends the request."""
+    """Send a long answer. Raises TimeoutError for a client that reads nothing for SEND_SECONDS."""
 
     async def opened() -> Any:
         return job.protocol.response_stream(*head)

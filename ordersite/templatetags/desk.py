@@ -41,5 +41,5 @@ def masked_name(name: str) -> str:
 
 @register.simple_tag
 def row_url(url_name: str, pk: int | None) -> str:
-    """The address of a row's page, or nothing."""
+    """Return the address of a row's page, or ""."""
     return badges.address_of(url_name, pk)

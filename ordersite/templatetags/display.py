@@ -1,4 +1,4 @@
-"""How money, states, phones and times are shown, the same on every page."""
+"""Template filters for money, states, phones and times."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def yuan(amount: Decimal | None) -> str:
 
 @register.filter
 def status_badge(order: Order) -> SafeString:
-    """The state as a word with a colour."""
+    """Render the state as a coloured label."""
     tone = TONES.get(str(order.status), "plain")
     return format_html('<span class="badge {}">{}</span>', tone, order.get_status_display())
 
 
 @register.filter
 def exact_time(moment: datetime | None) -> SafeString | str:
-    """Shop time to the second, machine-readable beside it."""
+    """Render a time in the shop's zone to the second, machine-readable in its attribute."""
     if moment is None:
         return ""
     local = timezone.localtime(moment)

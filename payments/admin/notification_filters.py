@@ -18,7 +18,7 @@ from payments.providers.registry import provider_choices
 from payments.providers.values import read_amount
 
 Rows = QuerySet[PaymentNotification]
-_OUTCOME = PaymentNotification.Outcome
+_CHECK, _OUTCOME = PaymentNotification.CheckResult, PaymentNotification.Outcome
 _MOST_REFERENCES = 200
 # The primary key is taken when a row is stored, `received_at` before: two rows may be in the other order.
 _DISORDER = timedelta(minutes=1)
@@ -45,10 +45,14 @@ class CheckFilter(SimpleListFilter):
     parameter_name = "verdict__exact"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return list(PaymentNotification.CheckResult.choices)
+        return list(_CHECK.choices)
 
     def queryset(self, request: HttpRequest, queryset: Rows) -> Rows:
-        return queryset.filter(check_result=self.value()) if self.value() else queryset
+        if not self.value():
+            return queryset
+        return (
+            queryset.filter(check_result=self.value()) if self.value() in _CHECK.values else queryset.none()
+        )
 
 
 class OutcomeFilter(SimpleListFilter):

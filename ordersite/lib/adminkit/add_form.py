@@ -1,4 +1,4 @@
-"""Adding a row by a form of its own that calls a function of the app: for rows that a model form must not write."""
+"""Adds rows through a form that calls a function of the app, for models that a ModelForm must not write."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ordersite.lib.errors import DomainError
 
 
 class AddByFormMixin:
-    """`create` gets the form's data and answers with the page to show; a DomainError goes back into the form.
+    """Shows the form; `create` gets its data and returns the response. A DomainError is shown in the form.
 
     The right to add is the model's own; nothing of the form is written by Django.
     """
@@ -47,7 +47,7 @@ class AddByFormMixin:
         return self.desk_page(request, "admin/desk/add.html", {"form": form, **(extra_context or {})})
 
     def desk_page(self, request: HttpRequest, template: str, context: Mapping[str, Any]) -> TemplateResponse:
-        """A page in the frame of the back office."""
+        """Render a template in the frame of the back office."""
         frame = {
             **self.admin_site.each_context(request),
             "title": self.add_title,

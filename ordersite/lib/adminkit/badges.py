@@ -1,4 +1,4 @@
-"""Small pieces of lists and pages: a state is a word with a colour, money is right-aligned, times are relative."""
+"""HTML of small parts of lists and pages: coloured states, right-aligned money, relative times, links."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TONES = frozenset({"good", "moving", "waiting", "bad", "plain"})
 
 
 def badge(text: Text, *, tone: str = "plain") -> SafeString:
-    """A word with a colour. `tone` is good, moving, waiting, bad or plain."""
+    """Render a coloured label. `tone` is good, moving, waiting, bad or plain."""
     return format_html('<span class="os-badge os-{}">{}</span>', tone if tone in TONES else "plain", text)
 
 
@@ -36,7 +36,7 @@ def number(value: int | None) -> SafeString:
 
 
 def ago(at: datetime | None) -> SafeString:
-    """How long ago, with the exact time of the shop on hover."""
+    """Render how long ago it was, with the exact time in the shop's zone on hover."""
     if at is None:
         return NOTHING
     exact = timezone.localtime(at)
@@ -49,14 +49,14 @@ def ago(at: datetime | None) -> SafeString:
 
 
 def facts(pairs: Iterable[tuple[Text, object]]) -> SafeString:
-    """Names with their values; those without a value are left out."""
+    """Render names with their values; pairs without a value are left out."""
     shown = [(name, value) for name, value in pairs if value not in (None, "")]
     rows = format_html_join("", "<div><dt>{}</dt><dd>{}</dd></div>", shown)
     return format_html('<dl class="os-facts">{}</dl>', rows) if shown else NOTHING
 
 
 def link(text: Text, url_name: str, pk: int | str | None) -> SafeString:
-    """A link to a page of the back office, or the bare text where there is no such page or row."""
+    """Render a link to a back-office page, or the bare text if there is no such page or row."""
     address = address_of(url_name, pk)
     return (
         format_html('<a class="os-link" href="{}">{}</a>', address, text)
@@ -66,7 +66,7 @@ def link(text: Text, url_name: str, pk: int | str | None) -> SafeString:
 
 
 def address_of(url_name: str, pk: int | str | None) -> str:
-    """The address of a named page for a row; empty when either is unknown."""
+    """Return the address of a row's page; empty when page or row is unknown."""
     if not url_name or pk is None:
         return ""
     try:

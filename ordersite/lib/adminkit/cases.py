@@ -1,4 +1,4 @@
-"""What every work queue of cases shows and offers: the open ones first, taking one on, resolving it with words."""
+"""The base of the admin pages of cases: open ones first, assign to oneself, resolve with a note."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def take_action(permission: str, run: Run) -> Confirmed:
 
 
 class CaseAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnlyAdmin):
-    """The columns of a queue. A case has kind, order, created_at, owner and resolved_at."""
+    """Admin of a model derived from `AbstractCase`, with `kind` and `order`."""
 
     order_link = columns.order()
 

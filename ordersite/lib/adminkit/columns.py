@@ -1,4 +1,4 @@
-"""Columns of the lists and pages: what a row of many tables shows in the same way."""
+"""Display methods that many admin pages share."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ordersite.lib.adminkit import badges
 
 
 def plain(name: str, label: Any) -> Callable[[Any, Any], Any]:
-    """A display method that shows the column `name`; times are relative, nothing is a dash."""
+    """Build a display method for the column `name`. Times are relative, an empty value is a dash."""
 
     @admin.display(description=label)
     def show(_admin: Any, row: Any) -> Any:
@@ -26,7 +26,7 @@ def plain(name: str, label: Any) -> Callable[[Any, Any], Any]:
 
 
 def order() -> Callable[[Any, Any], Any]:
-    """The row's order, as a link to its page."""
+    """Build a display method that links to the row's order."""
 
     @admin.display(description=_("order"))
     def show(_admin: Any, row: Any) -> Any:
@@ -38,7 +38,7 @@ def order() -> Callable[[Any, Any], Any]:
 
 
 def amount() -> Callable[[Any, Any], Any]:
-    """The row's `amount`, to the right."""
+    """Build a display method for the row's `amount`, right-aligned."""
 
     @admin.display(description=_("amount"))
     def show(_admin: Any, row: Any) -> Any:

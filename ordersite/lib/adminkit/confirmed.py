@@ -1,4 +1,4 @@
-"""Actions that change something: a page that says what will happen, then a POST; the right is checked both times."""
+"""Actions with a confirmation page: GET explains, POST acts. The right is checked both times."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from ordersite.lib.errors import DomainError
 
 
 class NothingForm(forms.Form):
-    """A confirmation that asks for nothing but the click."""
+    """The form of a confirmation without input."""
 
 
 class ReasonForm(forms.Form):
-    """A confirmation that asks why."""
+    """The form of a confirmation that takes a reason."""
 
     reason = forms.CharField(
         label=_("Reason"),
@@ -48,10 +48,10 @@ def nothing(_row: models.Model) -> Mapping[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Confirmed:
-    """`run` gets the request, the row and the form's data, does it through a door and returns what to tell the person.
+    """One action. `run` gets request, row and form data, calls the app's function and returns the message to show.
 
     `permission` is checked by the server for the page and again for the POST; `fits` says for which rows it makes sense
-    (the door judges again). A DomainError is shown, nothing is changed. `tone` is bad for what cannot be taken back.
+    (the app checks again). A DomainError is shown, nothing is changed. `tone` is bad for what cannot be taken back.
     `initial` says what stands in the form when it is opened.
     """
 
@@ -69,7 +69,7 @@ class Confirmed:
 
 @dataclass(frozen=True, slots=True)
 class Lead:
-    """A button that leads to a page which asks for more than a confirmation does; that page checks the right itself."""
+    """A button that links to a page with a form of its own, which checks the right itself."""
 
     code: str
     label: str | Promise
@@ -111,7 +111,7 @@ class ConfirmedActionsMixin:
         return super().change_view(request, object_id, form_url, context)  # type: ignore[misc]
 
     def buttons(self, request: HttpRequest, row: Any) -> list[dict[str, Any]]:
-        """What this person may do with this row now."""
+        """Return the buttons of the actions that this person may use on this row now."""
         may = request.user.has_perm
         leads = [one for one in self.leads if may(one.permission) and one.fits(row)]
         confirmed = [one for one in self.confirmed if may(one.permission) and one.fits(row)]
@@ -124,7 +124,7 @@ class ConfirmedActionsMixin:
         return reverse(f"{self.admin_site.name}:{self._url_stem}_do", args=[row.pk, action.code])
 
     def confirmed_view(self, request: HttpRequest, object_id: int, code: str) -> HttpResponse:
-        """GET asks, POST does. 404 for an unknown action or row, 403 without the right to see or to do."""
+        """Show the confirmation (GET) or run the action (POST). 404 for an unknown action or row, 403 without the right."""
         action = next((one for one in self.confirmed if one.code == code), None)
         if action is None:
             raise Http404
@@ -158,7 +158,7 @@ class ConfirmedActionsMixin:
         return HttpResponseRedirect(self.after_action(row))
 
     def facts_of(self, row: Any) -> SafeString | str:
-        """What a person sees beside the question, so that nobody confirms blindly."""
+        """Return the facts shown on the confirmation page."""
         return ""
 
     def after_action(self, row: models.Model) -> str:
@@ -182,14 +182,14 @@ class ConfirmedActionsMixin:
 
 
 def person(request: HttpRequest) -> User:
-    """Who is logged in; behind the back office's log-in there is always somebody."""
+    """Return the logged-in person. In the back office there always is one."""
     if not isinstance(request.user, User):
         raise PermissionDenied
     return request.user
 
 
 def log_action(request: HttpRequest, row: models.Model, message: str) -> None:
-    """A line in the audit of what staff did."""
+    """Write a line into the log of staff actions."""
     LogEntry.objects.create(
         user_id=person(request).pk,
         content_type=ContentType.objects.get_for_model(row, for_concrete_model=False),

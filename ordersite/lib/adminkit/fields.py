@@ -12,7 +12,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, U
 
 
 class KeysField(forms.CharField):
-    """A flat JSON object of settings and secrets. It is never shown again: the widget does not render a value."""
+    """Takes a flat JSON object of settings and secrets. Its value is never rendered."""
 
     widget = UnfoldAdminTextareaWidget
 
@@ -32,7 +32,7 @@ class KeysField(forms.CharField):
 
 
 class WriteOnlyTextarea(UnfoldAdminTextareaWidget):
-    """What was typed is not sent back, not even after an error: it holds secrets."""
+    """Never renders its value, not even after an error: it holds secrets."""
 
     def format_value(self, value: Any) -> str:
         return ""

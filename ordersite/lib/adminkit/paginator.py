@@ -1,4 +1,4 @@
-"""Pages of big tables: no uncapped COUNT, no deep OFFSET, and the last page costs what the first costs."""
+"""Paginates big tables: no uncapped COUNT, no deep OFFSET, and the last page costs what the first costs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class BothEndsPaginator(Paginator):
     """Takes a query set. Unfiltered and big: the count is an estimate, and pages are read from the nearer end.
     Filtered: counts at most DEEPEST rows, and `is_capped` means that there are more.
 
-    A page that is deep from both ends raises InvalidPage: nobody leafs there, a filter leads there.
+    A page that is deep from both ends raises InvalidPage: use a filter there.
     """
 
     template_name = "admin/desk/pagination.html"
@@ -40,7 +40,7 @@ class BothEndsPaginator(Paginator):
 
     @cached_property
     def estimate(self) -> int:
-        """The number of rows of an unfiltered big table, else 0."""
+        """Estimate the number of rows of an unfiltered big table; 0 for any other query."""
         rows = self.rows
         if rows.query.where or rows.query.is_sliced:
             return 0
@@ -54,7 +54,7 @@ class BothEndsPaginator(Paginator):
 
     @cached_property
     def first_rows(self) -> list[Any]:
-        """The first page and one row more: a short list is counted by reading it."""
+        """Return the rows of the first page and one more: a short list is counted by reading it."""
         return list(self.rows[: self.per_page + 1])
 
     @cached_property
@@ -73,7 +73,7 @@ class BothEndsPaginator(Paginator):
 
     @property
     def count_text(self) -> str | Promise:
-        """What the list may honestly say about its length."""
+        """Return the list's length as text: exact, estimated or capped."""
         if self.estimate:
             return _("about %(count)s") % {"count": number_format(self.count, force_grouping=True)}
         if self.is_capped:

@@ -1,4 +1,4 @@
-"""What the work queues of cases share: the open ones first, an owner, a resolution."""
+"""Filters and actions that the work queues share."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ordersite.lib.models.case import CaseQuerySet
 
 
 class QueueFilter(SimpleListFilter):
-    """Opens with a choice of its own instead of all rows: a queue is what is still to do."""
+    """A list filter whose default is a choice of its own instead of all rows."""
 
     parameter_name = "state"
     opens_with = ""
@@ -34,7 +34,7 @@ class QueueFilter(SimpleListFilter):
 
 
 class OpenCasesFilter(QueueFilter):
-    """Shows the open cases unless another choice is made."""
+    """Filter by open and resolved cases. Without a choice: open ones."""
 
     title = _("open cases")
     opens_with = "open"
@@ -49,11 +49,11 @@ class OpenCasesFilter(QueueFilter):
 
 
 def is_open(case: Any) -> bool:
-    """Whether an action of open cases is offered for this row."""
+    """Whether this case is open, so that its actions are offered."""
     return bool(case.is_open)
 
 
 def take(request: HttpRequest, case: Any, _data: Mapping[str, Any]) -> Promise:
-    """Make this person the owner of an open case."""
+    """Make the logged-in person the owner of an open case."""
     type(case).objects.open().filter(pk=case.pk).update(owner=request.user)
     return _("The case is yours.")

@@ -1,4 +1,4 @@
-"""Admin pages that show and cannot change: nothing here adds, edits or deletes a row through a form."""
+"""The base of read-only admin pages: no form adds, edits or deletes a row."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ordersite.lib.adminkit.paginator import BothEndsPaginator
 
 
 class DeskChangeList(ChangeList):
-    """The count stands below the list, with what it is worth; the frame does not repeat it above."""
+    """Leaves the count to the bottom of the list, which also says whether it is exact."""
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
@@ -25,7 +25,7 @@ class DeskChangeList(ChangeList):
 
 
 class DeskAdmin(ModelAdmin):
-    """The ground of every list: capped counts, no sorting by what has no index, and no lookup that is not named."""
+    """The base of every list: capped counts, no sorting by columns without an index, no lookup that is not a filter."""
 
     paginator = BothEndsPaginator
     show_full_result_count = False
@@ -40,9 +40,9 @@ class DeskAdmin(ModelAdmin):
     actions: Sequence[Any] = ()
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        """Only the filters of the list: `?phone__regex=` and the like would read the table whole, or worse.
+        """Allow only the filters of the list: `?phone__regex=` and the like would read the whole table.
 
-        And no value that the database does not take.
+        Refuses values that the database does not take.
         """
         return lookup in self._lookups(request) and "\0" not in value
 
@@ -55,7 +55,7 @@ class DeskAdmin(ModelAdmin):
         }
 
     def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
-        """Nothing that took part in an order is deleted from the back office."""
+        """Never: rows of the back office are kept."""
         return False
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
@@ -77,12 +77,12 @@ class ReadOnlyAdmin(DeskAdmin):
         return False
 
     def has_view_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
-        """The view permission alone: 'change' must not open a page that 'view' does not."""
+        """Check the view permission alone: the change permission must not open a page."""
         return bool(request.user.has_perm(f"{self.opts.app_label}.view_{self.opts.model_name}"))
 
 
 class ReadOnlyInline(TabularInline):
-    """Rows of a parent, to be read."""
+    """A read-only inline."""
 
     extra = 0
     max_num = 0

@@ -1,6 +1,6 @@
-"""Search by the shape of the term: each list says which columns a term of which shape is looked up in, exactly.
+"""Searches admin lists by the shape of the term: each list names the columns in which a shape is looked up exactly.
 
-`icontains` over a million rows costs a second; an index look-up of what support people really paste costs nothing.
+`icontains` over a million rows takes a second; an index look-up of a pasted number takes nothing.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ class Shape:
 
 
 def row_number(text: str) -> int | None:
-    """The number of a row as an address names it; None for any other text, such as the digits of other scripts."""
+    """Parse a primary key of an address; None for any other text, also for digits of other scripts."""
     return int(text) if re.fullmatch(r"[0-9]{1,18}", text, re.ASCII) else None
 
 
 def row_id(pattern: str = r"#?[0-9]{1,18}") -> Shape:
-    """`#88213`, the way rows are named on the pages."""
+    """The shape `#88213`: a primary key as pages show it."""
     return Shape(re.compile(pattern), lambda term: Q(pk=int(term.lstrip("#"))))
 
 
 def column(pattern: str, *lookups: str) -> Shape:
-    """A term of this pattern is looked up in each of these lookups."""
+    """The shape of a pattern, looked up in each of these lookups."""
 
     def where(term: str) -> Q:
         found = Q()
@@ -44,7 +44,7 @@ def column(pattern: str, *lookups: str) -> Shape:
 
 
 def order_number() -> Shape:
-    """The number of the row's order; the number is looked up, the row by the order's key."""
+    """The shape of an order number: finds the order first, then rows by its key."""
     return column(r"[0-9]{8}-[0-9A-Z]{4}-[0-9A-Z]{4}", "order__number")
 
 

@@ -1,4 +1,4 @@
-"""The one shape of API errors: `{code, message, details}`."""
+"""Renders all API errors as `{code, message, details}`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ordersite.lib.errors import DomainError, OutsideError
 
 logger = logging.getLogger(__name__)
 
-# A refusal is a conflict with the state of things unless its class or its code says otherwise.
+# A refusal is 409 unless its class or its code says otherwise.
 _STATUS: dict[str, int] = {
     "unknown_order": 404,
     "unknown_account": 404,
@@ -29,7 +29,7 @@ _STATUS: dict[str, int] = {
 
 
 def handle(error: Exception, context: Mapping[str, Any]) -> Response:
-    """DRF's exception handler. What nobody expected is logged whole and answered with 500 in the same shape."""
+    """Handle an exception for DRF. An unexpected one is logged with its traceback and answered with 500."""
     if isinstance(error, DomainError):
         return _domain(error)
     if isinstance(error, Http404):
@@ -50,7 +50,7 @@ def _body(code: str, message: Any, details: Any) -> dict[str, Any]:
 
 
 def _domain(error: DomainError) -> Response:
-    """Parameters of a refusal are its details; `retry_after` (seconds) among its attributes becomes a header."""
+    """Render a refusal: its parameters are the details, an attribute `retry_after` (seconds) becomes a header."""
     fallback = 502 if isinstance(error, OutsideError) else 409
     status = getattr(error, "status", None) or _STATUS.get(error.code, fallback)
     retry_after = getattr(error, "retry_after", None)
@@ -74,5 +74,5 @@ def _api(error: exceptions.APIException) -> Response:
 
 
 def no_such_address(request: HttpRequest, **_kwargs: Any) -> JsonResponse:
-    """404 for what is under /api/ and is nothing, in the API's own shape."""
+    """Answer an unknown address under /api/ with 404 in the API's own form."""
     return JsonResponse(_body("not_found", _("There is no such address."), {}), status=404)

@@ -1,7 +1,7 @@
-"""Fields of our own API that take exactly one form of a value, and describe it in the OpenAPI schema.
+"""Strict serializer fields: each takes one form of a value and describes it in the OpenAPI schema.
 
-DRF's own are lenient: numbers pass for text, "yes" for true, unknown keys are ignored. Each of those hides a caller's
-mistake, and a hidden mistake about money is the expensive kind.
+DRF's own fields are lenient: numbers pass for text, "yes" for true, unknown keys are ignored. That hides mistakes of
+callers, which are expensive where money is concerned.
 """
 
 from __future__ import annotations

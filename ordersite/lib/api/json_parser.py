@@ -1,7 +1,7 @@
-"""JSON bodies of our own API: bounded, no key twice. What a field must not hold is for its field to refuse by name.
+"""Parses JSON bodies of the API: bounded, without repeated keys.
 
-`ordersite.lib.strict_json` refuses a NUL or a NaN wherever it stands; here the answer has to name the field, so such
-values are let through as what no field accepts.
+Unlike `ordersite.lib.strict_json` it lets NUL and NaN through: no field accepts them, and the field's error names the
+field.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ LARGEST_BODY = 256 * 1024
 
 
 class BodyTooLarge(APIException):
-    """413."""
+    """Answered with 413."""
 
     status_code = 413
     default_code = "body_too_large"
@@ -28,7 +28,7 @@ class BodyTooLarge(APIException):
 
 
 def body_of(request: Request) -> bytes:
-    """The raw body; raises BodyTooLarge before a byte of a too large one is read."""
+    """Return the raw body. Raises BodyTooLarge before reading any of a body that is too large."""
     if int(request.META.get("CONTENT_LENGTH") or 0) > LARGEST_BODY:
         raise BodyTooLarge
     return bytes(request._request.body)
@@ -50,7 +50,7 @@ _DECODER = json.JSONDecoder(
 
 
 def decode(raw: bytes) -> Any:
-    """One JSON value in UTF-8; raises ParseError, or ValidationError for a repeated key."""
+    """Parse one JSON value in UTF-8. Raises ParseError, or ValidationError for a repeated key."""
     try:
         text = raw.decode("utf-8").strip(" \t\r\n")
         value, end = _DECODER.raw_decode(text)
@@ -62,7 +62,7 @@ def decode(raw: bytes) -> Any:
 
 
 class StrictJSONParser(BaseParser):
-    """Takes application/json only. Views call `body_of` first, which bounds the body."""
+    """Parses application/json only. Views call `body_of` first, which limits the size."""
 
     media_type = "application/json"
 

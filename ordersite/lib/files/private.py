@@ -1,7 +1,7 @@
-"""Files that people hand in: kept under settings.PRIVATE_DIR, outside everything that is served by itself.
+"""Stores files that people upload under settings.PRIVATE_DIR, which no server delivers by itself.
 
-A stored name is random and says only what the content is (`3f…a9.pdf`); the name that a person gave stands in a row of
-the app that owns the file. What a file is, its first bytes say: never its name or the browser's word.
+A stored name is random and ends with the kind of the content (`3f…a9.pdf`); the uploaded name stands in a row of the
+app that owns the file. The kind is read from the content, never from the name or the browser's header.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ _ENCODINGS = ("utf-8-sig", "gb18030")
 
 
 class Readable(Protocol):
-    """What can be read piece by piece: an open file, an upload of Django's, a BytesIO."""
+    """Anything that can be read piece by piece: an open file, an uploaded file, a BytesIO."""
 
     def read(self, size: int = ..., /) -> bytes: ...
 
 
 def save(stream: Readable, *, limit: int, kinds: Collection[str]) -> str:
-    """Store what the stream holds, at most `limit` bytes and of one of these KINDS; the stored name.
+    """Store a stream of at most `limit` bytes and of one of these KINDS; returns the stored name.
 
     Reads piece by piece: memory does not grow with the file. The file is on the disk (fsync) when this returns.
     Raises DomainError (file_empty, file_too_large, file_kind_refused); nothing is left behind then.
@@ -73,24 +73,24 @@ def save(stream: Readable, *, limit: int, kinds: Collection[str]) -> str:
 
 
 def open(name: str) -> BufferedReader:
-    """The stored file, to be read; FileNotFoundError for a name that `save` did not give."""
+    """Open a stored file. Raises FileNotFoundError for a name that `save` did not return."""
     return path(name).open("rb")
 
 
 def path(name: str) -> Path:
-    """Where a stored file lies; FileNotFoundError for a name that `save` did not give, whatever it points to."""
+    """Return the path of a stored file. Raises FileNotFoundError for a name that `save` did not return."""
     if not _NAME.fullmatch(name):
         raise FileNotFoundError(name)
     return Path(settings.PRIVATE_DIR) / name
 
 
 def remove(name: str) -> None:
-    """Forget a stored file; one that is gone already is fine."""
+    """Delete a stored file, if it exists."""
     path(name).unlink(missing_ok=True)
 
 
 def attachment(name: str, filename: str) -> FileResponse:
-    """The answer of a view that has checked who asks: a download, which no browser opens or guesses the type of."""
+    """Return a download response that no browser opens or guesses the type of. The view checks the right before."""
     response = FileResponse(
         open(name), as_attachment=True, filename=filename, content_type="application/octet-stream"
     )
@@ -101,7 +101,7 @@ def attachment(name: str, filename: str) -> FileResponse:
 
 
 def sniff(file: Path) -> str:
-    """What a file is by its content: one of KINDS, or "" for anything else."""
+    """Return the kind of a file by its content: one of KINDS, or "" for anything else."""
     with file.open("rb") as stream:
         head = stream.read(8)
         kind = next((kind for magic, kind in _MAGIC.items() if head.startswith(magic)), "")
@@ -123,7 +123,7 @@ def _kind_of_archive(file: Path) -> str:
 
 
 def _directory_size(file: Path) -> int:
-    """How many bytes of names and places a zip says it has: they are read as a whole. 0 where it does not say so plainly.
+    """Return the size of a zip's central directory, which is read as a whole; 0 if the zip does not state it plainly.
 
     The last record of a zip: https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT, 4.3.16; the 64-bit form (4.3.15)
     is for archives of more than 4 GB and refused.
@@ -139,7 +139,7 @@ def _directory_size(file: Path) -> int:
 
 
 def _is_text(pieces: Iterable[bytes]) -> bool:
-    """Whether all of it is text in one of the encodings that bills come in."""
+    """Whether all pieces are text in one of the encodings of bills."""
     decoders = [codecs.getincrementaldecoder(name)() for name in _ENCODINGS]
     for piece in pieces:
         if _BINARY.search(piece):
@@ -180,7 +180,7 @@ def _bounded(pieces: Iterable[bytes], limit: int) -> Iterator[bytes]:
 
 
 def _write(file: Path, pieces: Iterable[bytes]) -> None:
-    """Only we may read it, and nobody else's file is ever written over."""
+    """Write a new file with mode 0600; never overwrites one."""
     handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "wb") as target:
         for piece in pieces:

@@ -1,4 +1,4 @@
-"""No upload is read further than a bill may be long: it is refused before its first byte is kept."""
+"""Refuses uploads larger than any bill before storing a byte."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MOST = 300 * MEGABYTE
 
 
 class BoundedUploadHandler(FileUploadHandler):
-    """First of the upload handlers: looks at lengths and leaves the content to the others."""
+    """The first upload handler: checks lengths and leaves the content to the others."""
 
     def handle_raw_input(
         self,
@@ -34,4 +34,4 @@ class BoundedUploadHandler(FileUploadHandler):
         return raw_data
 
     def file_complete(self, file_size: int) -> None:
-        """The next handler keeps the file."""
+        """Return None: the next handler stores the file."""
