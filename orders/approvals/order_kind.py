@@ -53,7 +53,7 @@ class OrderKind(ApprovalKind[R]):
         return {}
 
     def evidence(self, request: R) -> Evidence:
-        """Return the request's evidence: the SHA-256 of its canonical JSON: sorted names, no blanks, UTF-8, ISO 8601 in UTC."""
+        """Return the evidence: the SHA-256 of the canonical JSON (sorted names, no blanks, UTF-8, ISO 8601 in UTC)."""
         content = {
             "id": request.pk,
             "order": request.order.number,

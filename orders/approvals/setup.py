@@ -45,7 +45,7 @@ def _is_first(user: AbstractUser) -> bool:
 
 
 def _has_second_person(user: AbstractUser) -> bool:
-    """Whether a second person with such a right has ever logged in, also one who has left: older installations have no row."""
+    """Whether a second person with such a right ever logged in, also one who has left. For installations without a row."""
     others = User.objects.exclude(pk=user.pk).filter(last_login__isnull=False)
     return others.filter(Q(is_superuser=True) | _holding(_rights())).exists()
 
