@@ -1,4 +1,4 @@
-"""Celery tasks. Their names are fixed: hints and the beat schedule use them."""
+"""Celery tasks. Their names are fixed: wake-ups and the beat schedule use them."""
 
 from __future__ import annotations
 

@@ -164,7 +164,7 @@ HISTORY_ANCHOR_DIR = env.text(
 DEMO_SHOP = DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3" or DEMO
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# --- Celery carries hints; the rows are the truth ---
+# --- Celery carries wake-ups; the rows are the truth ---
 
 REDIS_URL = env.address("REDIS_URL", "", schemes=("redis", "rediss", "unix"))
 CELERY_BROKER_URL = env.address(

@@ -1,4 +1,4 @@
-"""Celery tasks of the assembled product; each bears the name that hints and the beat schedule use."""
+"""Celery tasks of the assembled product; each bears the name that wake-ups and the beat schedule use."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ class Counts:
 def poll_tracking(*, seconds: float = SECONDS_A_RUN) -> Counts:
     """Poll all due parcels, those of important customers first, for at most about `seconds`.
 
-    A run that leaves due parcels behind hints for the next run, so that a worker's other tasks come in between.
+    A run that leaves due parcels behind wakes the next run, so that a worker's other tasks come in between.
     """
     counts = Counts()
     until = time.monotonic() + seconds
