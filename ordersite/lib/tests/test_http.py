@@ -133,7 +133,7 @@ class RudeServer:
         self._listener.close()
 
 
-def test_nobody_there_means_nothing_was_sent() -> None:
+def test_refused_connection_sent_nothing() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     assert outside(lambda: Gateway().get(f"http://127.0.0.1:{port}/")) == ("provider_unreachable", True, True)

@@ -31,7 +31,7 @@ def paid_payment() -> Payment:
     return fresh(payment)
 
 
-def test_find_by_our_number_and_theirs() -> None:
+def test_find_by_our_and_the_providers_number() -> None:
     payment = paid_payment()
     assert find(payment.reference) == [payment.order_id]
     assert find(f" {payment.reference.lower()} ") == [payment.order_id]
