@@ -151,7 +151,7 @@ def test_order_later_than_notification_is_paid() -> None:
     assert (outcome(row), state(payment)) == ("applied", ("paid", "paid"))
 
 
-def test_other_accounts_notification_pays_nothing() -> None:
+def test_notification_of_another_account() -> None:
     payment = build.build_payment(build.build_alipay())
     build.build_alipay("other-alipay")
     response = build.post_alipay(build.alipay_body(payment), slug="other-alipay")
