@@ -3,6 +3,27 @@
 from django.db import migrations, models
 from django.db.models import Q
 
+_OUTCOMES = [
+    ("", "waiting"),
+    ("applied", "applied"),
+    ("duplicate", "duplicate"),
+    ("refund_applied", "refund applied"),
+    ("closed_noted", "closing noted"),
+    ("noted", "noted"),
+    ("unknown_order", "unknown order"),
+    ("amount_mismatch", "amount differs"),
+    ("wrong_account", "wrong account"),
+    ("already_paid", "already paid"),
+    ("order_closed", "order closed"),
+    ("refund_event", "refund not requested here"),
+    ("reference_conflict", "trade used twice"),
+    ("order_refused", "order refused it"),
+    ("reversed", "payment reversed"),
+    ("refund_trouble", "refund in trouble"),
+    ("poison", "cannot be processed"),
+    ("rejected", "rejected"),
+]
+
 
 class Migration(migrations.Migration):
     dependencies = [("payments", "0015_approve_accounts_and_limits")]
@@ -116,26 +137,7 @@ class Migration(migrations.Migration):
             "outcome",
             models.CharField(
                 blank=True,
-                choices=[
-                    ("", "waiting"),
-                    ("applied", "applied"),
-                    ("duplicate", "duplicate"),
-                    ("refund_applied", "refund applied"),
-                    ("closed_noted", "closing noted"),
-                    ("noted", "noted"),
-                    ("unknown_order", "unknown order"),
-                    ("amount_mismatch", "amount differs"),
-                    ("wrong_account", "wrong account"),
-                    ("already_paid", "already paid"),
-                    ("order_closed", "order closed"),
-                    ("refund_event", "refund not requested here"),
-                    ("reference_conflict", "trade used twice"),
-                    ("order_refused", "order refused it"),
-                    ("reversed", "payment reversed"),
-                    ("refund_trouble", "refund in trouble"),
-                    ("poison", "cannot be processed"),
-                    ("rejected", "rejected"),
-                ],
+                choices=_OUTCOMES,
                 default="",
                 max_length=20,
                 verbose_name="outcome",
@@ -145,6 +147,17 @@ class Migration(migrations.Migration):
             "paymentnotification",
             "provider_state",
             models.CharField(blank=True, default="", max_length=30, verbose_name="provider's state"),
+        ),
+        migrations.AlterField(
+            "statementline",
+            "outcome",
+            models.CharField(
+                blank=True,
+                choices=_OUTCOMES,
+                default="",
+                max_length=20,
+                verbose_name="settlement",
+            ),
         ),
         migrations.AlterModelOptions(
             "refundrequest",
