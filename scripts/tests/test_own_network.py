@@ -135,7 +135,7 @@ def test_a_sandboxs_notification_is_refused(stranger: Stranger, network: Network
     with started(tmp_path) as box:
         begun = box.webhook("pay", {**PAYMENT, "notify_url": f"{stranger.url}/notify/webhook/shop/"})
         call("POST", f"{begun.json['pay_url']}/pay")
-        wait_for(lambda: box.notices(PAYMENT["reference"])[0]["attempts"])
+        wait_for(lambda: box.deliveries(PAYMENT["reference"])[0]["attempts"])
 
     assert stranger.is_untouched()
     assert refused_ports(network) == {f"127.0.0.1:{stranger.port}"}
