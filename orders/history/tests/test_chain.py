@@ -210,3 +210,25 @@ def test_application_role_may_only_add_and_read() -> None:
             cursor.execute("DROP ROLE shop_application")
             triggers.install(database_triggers.GUARDS)
     verify_history()
+
+
+@pytest.mark.postgres
+def test_temporary_table_hides_no_change() -> None:
+    """PostgreSQL searches a session's temporary tables first, also for a function that runs with its owner's rights."""
+    order = build_order_in("paid")
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TEMPORARY TABLE rails_auditentry (LIKE public.rails_auditentry INCLUDING ALL)")
+        cursor.execute("GRANT ALL ON rails_auditentry TO PUBLIC")
+
+        cursor.execute("UPDATE public.orders_order SET refunded_amount = 100 WHERE id = %s", [order.pk])
+
+        cursor.execute("SELECT count(*) FROM pg_temp.rails_auditentry")
+        (hidden,) = cursor.fetchone()
+        cursor.execute("DROP TABLE pg_temp.rails_auditentry")
+        cursor.execute(
+            "SELECT count(*) FROM public.rails_auditentry"
+            " WHERE row_id = %s AND column_name = 'refunded_amount' AND new_value = '100'",
+            [order.pk],
+        )
+        (audited,) = cursor.fetchone()
+    assert (hidden, audited) == (0, 1)
