@@ -158,7 +158,14 @@ def _check_line(line: StatementLine, order: Order, wish: Wish) -> None:
     is_same = (line.account_id, line.amount) == (wish.account_id, wish.amount)
     is_its_number = line.provider_reference in ("", wish.provider_reference)
     of_another = line.payment is not None and line.payment.order_id != order.pk
-    if line.kind != StatementLine.LineKind.PAYMENT or not is_same or not is_its_number or of_another:
+    is_yuan = line.note != StatementLine.Note.CURRENCY
+    if (
+        line.kind != StatementLine.LineKind.PAYMENT
+        or not is_yuan
+        or not is_same
+        or not is_its_number
+        or of_another
+    ):
         raise line_does_not_fit()
 
 

@@ -8,13 +8,9 @@ from payments.models.proposal import MoneyProposal
 from payments.models.refund_request import RefundRequest, RefundStatus
 from payments.models.revival_request import RevivalRequest
 from payments.models.settlement_request import SettlementFile, SettlementRequest
-from payments.models.statement import (
-    BillFetch,
-    Statement,
-    StatementMapping,
-    StatementStatus,
-)
+from payments.models.statement import BillFetch, Statement, StatementStatus
 from payments.models.statement_line import StatementLine
+from payments.models.statement_mapping import StatementMapping
 
 __all__ = [
     "BillFetch",

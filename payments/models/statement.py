@@ -45,12 +45,18 @@ class StatementQuerySet(models.QuerySet["Statement"]):
         """The unfinished statement, as long as the claim with this number of attempts stands."""
         return self.filter(pk=pk, attempts=attempts, done_at__isnull=True)
 
+    def standing(self) -> Self:
+        """Statements that stand for their content: neither refused nor read again by another mapping."""
+        return self.exclude(status=StatementStatus.REFUSED).filter(superseded_by__isnull=True)
+
 
 class Statement(GuardedStatus, QueueRow):
     """One file. Amounts are yuan, times UTC; the period is [from, to).
 
-    A refused one has no lines and may come again; any other stands for its content: the same bytes of the same account
-    make no second one. `progress` is a percentage of the file; `lines_total` is known once it was read to its end.
+    A refused one has no lines and may come again; any other stands for its content as it was read: the same bytes of the
+    same account make no second one unless another mapping reads them (`reading` is its digest). The reading before is then
+    `superseded_by` it: its lines stay, and nothing that it had left open is settled from it any more. `progress` is a
+    percentage of the file; `lines_total` is known once it was read to its end.
     """
 
     class Form(models.TextChoices):
@@ -76,6 +82,16 @@ class Statement(GuardedStatus, QueueRow):
     file_name = models.CharField(_("file name"), max_length=255)
     stored_name = models.CharField(max_length=100, default="", editable=False)
     sha256 = models.CharField("SHA-256", max_length=64)
+    reading = models.CharField(max_length=32, default="", db_default="", editable=False)
+    superseded_by = models.ForeignKey(
+        "self",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="+",
+        verbose_name=_("read again as"),
+    )
     size = models.BigIntegerField(_("bytes"))
     source = models.CharField(_("source"), max_length=10, choices=Source.choices)
     day = models.DateField(_("day"), null=True, blank=True)
@@ -126,7 +142,9 @@ class Statement(GuardedStatus, QueueRow):
         ]
         constraints = [
             models.UniqueConstraint(
-                fields=["account", "sha256"], name="statement_once", condition=~Q(status="refused")
+                fields=["account", "sha256", "reading"],
+                name="statement_once",
+                condition=~Q(status="refused") & Q(superseded_by__isnull=True),
             ),
         ]
         indexes = [
@@ -142,7 +160,7 @@ class Statement(GuardedStatus, QueueRow):
 
     @property
     def is_matched(self) -> bool:
-        """Whether the whole file was read and compared."""
+        """Whether the whole file was read and compared. A reading that another one superseded still is."""
         return bool(self.status == S.MATCHED)
 
     @property
@@ -188,76 +206,6 @@ class Statement(GuardedStatus, QueueRow):
     @transition(field=status, source=S.READING.value, target=S.REFUSED.value)
     def refuse(self, refusal: dict[str, Any]) -> None:
         self.refusal, self.done_at = refusal, timezone.now()
-
-
-class StatementMapping(models.Model):
-    """How to read a bank's own file: columns by the words of its header line. Times in the file are Beijing time.
-
-    Refunds are negative amounts, or lines whose kind column holds one of `refund_words`.
-    """
-
-    class Unit(models.TextChoices):
-        YUAN = "yuan", pgettext_lazy("unit of money", "yuan")
-        FEN = "fen", pgettext_lazy("unit of money", "fen")
-
-    class Encoding(models.TextChoices):
-        UTF8 = "utf-8-sig", "UTF-8"
-        GB18030 = "gb18030", "GBK / GB18030"
-
-    class Delimiter(models.TextChoices):
-        COMMA = ",", _("comma")
-        SEMICOLON = ";", _("semicolon")
-        TAB = "\t", _("TAB")
-        BAR = "|", _("vertical bar")
-
-    name = models.CharField(_("name"), max_length=60, unique=True)
-    encoding = models.CharField(_("encoding"), max_length=10, choices=Encoding.choices, default=Encoding.UTF8)
-    delimiter = models.CharField(
-        _("delimiter"), max_length=1, choices=Delimiter.choices, default=Delimiter.COMMA
-    )
-    skip_lines = models.PositiveSmallIntegerField(_("lines before the header"), default=0)
-    date_format = models.CharField(
-        _("form of times"),
-        max_length=40,
-        default="%Y-%m-%d %H:%M:%S",
-        help_text=_("In the letters of strftime. Times are Beijing time."),
-    )
-    unit = models.CharField(_("unit of amounts"), max_length=4, choices=Unit.choices, default=Unit.YUAN)
-    amount_column = models.CharField(_("column of the amount"), max_length=60)
-    time_column = models.CharField(_("column of the time"), max_length=60)
-    reference_column = models.CharField(_("column of our number"), max_length=60, default="", blank=True)
-    provider_reference_column = models.CharField(
-        _("column of their number"), max_length=60, default="", blank=True
-    )
-    refund_reference_column = models.CharField(
-        _("column of the refund's number"), max_length=60, default="", blank=True
-    )
-    kind_column = models.CharField(_("column of the kind"), max_length=60, default="", blank=True)
-    refund_words = models.CharField(
-        _("words that mean a refund"),
-        max_length=120,
-        default="",
-        blank=True,
-        help_text=_("Separated by blanks. Without a kind column a negative amount is a refund."),
-    )
-    account_column = models.CharField(
-        _("column of the account's number"), max_length=60, default="", blank=True
-    )
-    account_value = models.CharField(
-        _("account's number"),
-        max_length=60,
-        default="",
-        blank=True,
-        help_text=_("A file with another number in that column is refused."),
-    )
-
-    class Meta:
-        verbose_name = _("statement mapping")
-        verbose_name_plural = _("statement mappings")
-        ordering = ["name"]
-
-    def __str__(self) -> str:
-        return self.name
 
 
 class BillFetchQuerySet(models.QuerySet["BillFetch"]):

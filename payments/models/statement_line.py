@@ -18,26 +18,29 @@ class StatementLineQuerySet(models.QuerySet["StatementLine"]):
     """Queries of statement lines."""
 
     def settleable(self) -> Self:
-        """Lines about a payment of ours, of equal amount, missing here and not settled yet."""
+        """Lines that surely are about a payment of ours, of equal amount, missing here and not settled yet."""
         kinds = (StatementLine.LineKind.PAYMENT, StatementLine.LineKind.REFUND)
         return self.filter(
             result=StatementLine.Result.MISSING_HERE,
             outcome="",
+            note="",
             payment__isnull=False,
             amount__gt=0,
             kind__in=kinds,
         )
 
     def unexplained_payments(self) -> Self:
-        """Payments in the file that are missing here, or here with another amount."""
-        return self.filter(kind=StatementLine.LineKind.PAYMENT, result__in=OPEN_DIFFERENCES)
+        """Payments in CNY in the file that are missing here, or here with another amount."""
+        lines = self.filter(kind=StatementLine.LineKind.PAYMENT, result__in=OPEN_DIFFERENCES)
+        return lines.exclude(note=StatementLine.Note.CURRENCY)
 
 
 class StatementLine(models.Model):
     """One line of a file, or (without a `number`) a payment of ours that the file lacks.
 
     `amount` is never negative: `kind` says which way it went. `identity` is the same wherever the same fact stands, in
-    this file or another: a second one is DUPLICATE. `outcome` is what settling it came to, `settled_at` when.
+    this file or another: a second one is DUPLICATE. `outcome` is what settling it came to, `settled_at` when. `note` says
+    why a line is not settled by itself: a payment found IN_TEXT is a proposal to a person.
     """
 
     class LineKind(models.TextChoices):
@@ -51,6 +54,12 @@ class StatementLine(models.Model):
         MISSING_THERE = "missing_there", _("missing there")
         AMOUNT_DIFFERS = "amount_differs", _("amount differs")
         DUPLICATE = "duplicate", _("duplicate")
+
+    class Note(models.TextChoices):
+        CURRENCY = "currency", _("another currency than CNY")
+        IN_TEXT = "in_text", _("our number was found inside a text")
+        LEFT_OUT = "left_out", _("left out: no buyer's money")
+        READ_AGAIN = "read_again", _("the file was read again by another mapping")
 
     # No database constraints: their checks, one for each of a million lines, would cost more than the matching, and
     # would lock the payments that notifications are waiting for. None of the rows that stand behind is ever deleted.
@@ -80,6 +89,9 @@ class StatementLine(models.Model):
     sha256 = models.CharField(max_length=64, default="", editable=False)
     identity = models.UUIDField(editable=False)
     result = models.CharField(_("result"), max_length=15, choices=Result.choices)
+    note = models.CharField(
+        _("note"), max_length=10, choices=Note.choices, default="", db_default="", blank=True
+    )
     payment = models.ForeignKey(
         "payments.Payment",
         models.PROTECT,

@@ -44,7 +44,7 @@ class StatementSettlement(ApprovalKind[Statement]):
         return statement
 
     def check(self, request: Statement) -> None:
-        if request.status != StatementStatus.MATCHED:
+        if request.status != StatementStatus.MATCHED or request.superseded_by_id:
             raise errors.not_matched()
 
     def apply(self, request: Statement, approval: Approval) -> None:
@@ -58,7 +58,9 @@ class StatementSettlement(ApprovalKind[Statement]):
         return request.account.merchant
 
     def waiting(self) -> QuerySet[Statement]:
-        return Statement.objects.filter(status=StatementStatus.MATCHED, settle_wanted_at__isnull=True)
+        return Statement.objects.filter(
+            status=StatementStatus.MATCHED, settle_wanted_at__isnull=True
+        ).standing()
 
     def summary(self, request: Statement) -> str:
         return _("statement %(name)s") % {"name": request}

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import islice
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
 from ordersite.lib.china_time import BEIJING
@@ -23,15 +24,15 @@ from ordersite.lib.errors import DomainError
 from ordersite.lib.files import private
 from ordersite.lib.money import yuan
 from ordersite.queue import claims, wakeups
-from payments.models import PaymentAccount, Statement, StatementMapping, StatementStatus
+from payments.models import PaymentAccount, Statement, StatementMapping
 from payments.reconciliation import matching, settle, staging
-from payments.reconciliation.readers.base import PAYMENT, REFUND, BillLine, Brief, whole_days
+from payments.reconciliation.readers.base import CURRENCY, PAYMENT, REFUND, BillLine, Brief, whole_days
 from payments.reconciliation.readers.containers import MAX_BYTES, OpenedBill, opened
 from payments.reconciliation.readers.registry import MAPPED, form_of, lines_of
 from payments.reconciliation.refusals import Refused, message_of
 
 TASK = "payments.import_statements"
-KINDS = ("csv", "zip", "xlsx", "gz")
+KINDS = ("csv", "zip", "xlsx", "xls", "gz")
 CHUNK = 10_000
 MOST_ATTEMPTS = 4
 _RETRY_AFTER = timedelta(seconds=30)
@@ -56,7 +57,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A stored file. `is_new` is False when this account imported the same content before, as `statement`."""
+    """A stored file. `is_new` is False when this account imported the same content before by the same mapping."""
 
     statement: Statement
     is_new: bool
@@ -78,7 +79,7 @@ class _Hashing:
 
 
 def take_in(account: PaymentAccount, stream: private.Readable, origin: Origin) -> Taken:
-    """Store a file with its waiting statement, or return the statement that has the same content.
+    """Store a file with its waiting statement, or return the statement that has the same content, read in the same way.
 
     A file of an unknown kind becomes a refused statement. A command's statement is leased to it from the start. Raises
     `DomainError` (file_too_large, file_empty).
@@ -104,6 +105,7 @@ def _row(account: PaymentAccount, origin: Origin, hashing: _Hashing) -> Statemen
         mapping=origin.mapping,
         file_name=origin.file_name[:255],
         sha256=hashing.digest.hexdigest(),
+        reading=origin.mapping.digest() if origin.mapping else "",
         size=hashing.size,
         source=origin.source,
         day=origin.day,
@@ -121,8 +123,8 @@ def _keep(statement: Statement) -> Taken:
     except IntegrityError:
         if statement.stored_name:
             private.remove(statement.stored_name)
-        known = Statement.objects.exclude(status=StatementStatus.REFUSED)
-        return Taken(known.get(account=statement.account, sha256=statement.sha256), is_new=False)
+        known = Statement.objects.standing().filter(account=statement.account, sha256=statement.sha256)
+        return Taken(known.get(reading=statement.reading), is_new=False)
     transaction.on_commit(lambda: wakeups.wake(TASK))
     return Taken(statement, is_new=True)
 
@@ -191,6 +193,7 @@ class Import:
     def __init__(self, statement: Statement, attempts: int, report: Callable[[Statement], None]) -> None:
         self.statement, self.attempts, self.report = statement, attempts, report
         self.fen = {PAYMENT: 0, REFUND: 0}
+        self.source: OpenedBill | None = None
         self.first: datetime | None = None
         self.last: datetime | None = None
 
@@ -217,7 +220,8 @@ class Import:
         brief = Brief(
             config=statement.account.config, file_name=statement.file_name, day=_midnight(statement.day)
         )
-        with opened(self._path()) as source:
+        with self._refused_if_it_fails(), opened(self._path()) as source:
+            self.source = source
             statement.form = form_of(source) or MAPPED
             self._check_form()
             lines = lines_of(source, brief, statement.mapping)
@@ -225,6 +229,21 @@ class Import:
                 self._take(chunk)
                 self._report_progress(source)
         return brief
+
+    @contextmanager
+    def _refused_if_it_fails(self) -> Iterator[None]:
+        """Refuse a file that makes its reader fail, and name the line: the same bytes would make it fail again.
+
+        Trouble of the machine (database, disk, memory) is none of the file's and is left to be tried again.
+        """
+        try:
+            yield
+        except (Refused, LeaseLost, OperationalError, InterfaceError, OSError, MemoryError):
+            raise
+        except Exception as error:
+            logger.exception("reader failed", extra={"statement": self.statement.pk})
+            line = self.source.line if self.source else 0
+            raise Refused("reader_failed", line=line, problem=type(error).__name__) from error
 
     def _path(self) -> Any:
         try:
@@ -247,7 +266,7 @@ class Import:
         staging.add(chunk)
         self.statement.lines_read += len(chunk)
         for kind in (PAYMENT, REFUND):
-            self.fen[kind] += sum(line.fen for line in chunk if line.kind == kind)
+            self.fen[kind] += sum(line.fen for line in chunk if line.kind == kind and line.note != CURRENCY)
         times = [line.occurred_at for line in chunk if line.occurred_at]
         if times:
             self.first = min(times) if self.first is None else min(self.first, *times)

@@ -1,6 +1,6 @@
 """Match the staged lines of a file with our payments, set-based: a few SQL statements for any number of lines.
 
-Results: MATCHED, the same fact here and there; MISSING_HERE, money moved at the provider
+Results: MATCHED, the same fact here and there, or nothing of ours; MISSING_HERE, money moved at the provider
 and not here (or it moved for nobody we know); MISSING_THERE, we hold a payment of the file's period that the file
 lacks; AMOUNT_DIFFERS; DUPLICATE, the same fact again, in this file or an earlier one.
 """
@@ -14,19 +14,24 @@ from typing import Any
 from django.db import connection
 from django.db.models import Count
 
-from payments.models import Statement, StatementLine
+from payments.models import Statement, StatementLine, StatementStatus
+from payments.reconciliation.refusals import Refused
+
+R = StatementLine.Result
 
 # The attempt by our number, else by theirs: only what the first did not find is looked up a second time.
 # A copy is any but the first line of a fact, in the file or in the account's earlier ones. A refund whose number only
 # one of the two sides knows (`Refund.is_unnumbered`) is recognised by its amount.
 _MATCH = """
 INSERT INTO payments_statementline (statement_id, account_id, number, kind, reference, provider_reference,
-  refund_reference, amount, occurred_at, sha256, identity, result, payment_id, outcome)
+  refund_reference, amount, occurred_at, sha256, identity, result, payment_id, outcome, note)
 SELECT %(statement)s, %(account)s, s.number, s.kind, s.reference, s.provider_reference, s.refund_reference, s.amount,
   s.occurred_at, s.sha256, s.identity,
   CASE
-    WHEN s.number > d.first OR k.id IS NOT NULL THEN 'duplicate'
+    WHEN s.number > d.first OR k.id IS NOT NULL{settled_before} THEN 'duplicate'
+    WHEN s.payment_id IS NULL AND s.note = 'left_out' THEN 'matched'
     WHEN s.payment_id IS NULL THEN 'missing_here'
+    WHEN s.note = 'currency' THEN 'amount_differs'
     WHEN s.kind = 'refund' THEN CASE
       WHEN s.refunded IS NULL THEN 'missing_here' WHEN s.refunded <> s.amount THEN 'amount_differs' ELSE 'matched' END
     WHEN s.kind = 'other' THEN CASE WHEN s.status IN ('paid', 'refunded') THEN 'amount_differs' ELSE 'matched' END
@@ -34,7 +39,7 @@ SELECT %(statement)s, %(account)s, s.number, s.kind, s.reference, s.provider_ref
     WHEN s.status NOT IN ('paid', 'refunded') OR o.id IS NOT NULL THEN 'missing_here'
     WHEN s.provider_reference <> '' AND s.trade <> '' AND s.provider_reference <> s.trade THEN 'missing_here'
     ELSE 'matched'
-  END, s.payment_id, ''
+  END, s.payment_id, '', s.note
 FROM (
   SELECT f.*, CASE WHEN f.kind = 'refund' AND f.payment_id IS NOT NULL THEN COALESCE(
     (SELECT x.amount FROM payments_refund x
@@ -60,6 +65,10 @@ LEFT JOIN payments_statementline k ON k.account_id = %(account)s AND k.identity 
 LEFT JOIN orders_order o ON o.id = s.order_id AND o.status = 'pending'
 ORDER BY s.number
 """
+# The same line of the same bytes, settled when another mapping had read them: whatever it says now, it is settled.
+_SETTLED_BEFORE = """ OR EXISTS (
+      SELECT 1 FROM payments_statementline e WHERE e.statement_id IN ({earlier}) AND e.number = s.number
+        AND e.outcome <> '')"""
 # PostgreSQL would hash all payments a second time for the few lines that our number did not find.
 _BY_TRADE = {
     "postgresql": """LEFT JOIN LATERAL (
@@ -72,14 +81,15 @@ _BY_TRADE = {
 }
 _MISSING_THERE = """
 INSERT INTO payments_statementline (statement_id, account_id, number, kind, reference, provider_reference,
-  refund_reference, amount, occurred_at, sha256, identity, result, payment_id, outcome)
+  refund_reference, amount, occurred_at, sha256, identity, result, payment_id, outcome, note)
 SELECT %(statement)s, %(account)s, NULL, 'payment', p.reference, p.provider_reference, '', p.amount, p.paid_at, '',
-  {identity}, 'missing_there', p.id, ''
+  {identity}, 'missing_there', p.id, '', ''
 FROM payments_payment p
 WHERE p.account_id = %(account)s AND p.status IN ('paid', 'refunded')
   AND p.paid_at >= %(start)s AND p.paid_at < %(end)s
   AND NOT EXISTS (
     SELECT 1 FROM payments_statementline l WHERE l.payment_id = p.id AND l.number IS NOT NULL AND l.kind = 'payment'
+      AND l.note <> 'read_again'
   )
 ORDER BY p.id
 """
@@ -89,19 +99,43 @@ _ROOM = ("SET LOCAL statement_timeout = '15min'", "SET LOCAL work_mem = '64MB'")
 
 
 def match(statement: Statement) -> None:
-    """Write the lines of a staged file with their results and the statement's counts (not saved). In a transaction."""
+    """Write the lines of a staged file with their results and the statement's counts (not saved). In a transaction.
+
+    Readings of the same bytes by another mapping are superseded. Raises `Refused` (read_again) where a newer one is there.
+    """
+    earlier = supersede(statement)
+    settled_before = _SETTLED_BEFORE.format(earlier=", ".join(map(str, earlier))) if earlier else ""
     values: dict[str, Any] = {"statement": statement.pk, "account": statement.account_id}
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             for sql in _ROOM:
                 cursor.execute(sql)
-        cursor.execute(_MATCH.format(by_trade=_BY_TRADE[connection.vendor]), values)
+        sql = _MATCH.format(by_trade=_BY_TRADE[connection.vendor], settled_before=settled_before)
+        cursor.execute(sql, values)
         if statement.period_from and statement.period_to:
             period = {"start": _stored(statement.period_from), "end": _stored(statement.period_to)}
             sql = _MISSING_THERE.format(identity=_IDENTITY[connection.vendor])
             cursor.execute(sql, {**values, **period})
     for name, number in counts(statement).items():
         setattr(statement, name, number)
+
+
+def supersede(statement: Statement) -> list[int]:
+    """Supersede the account's other readings of these bytes, and return their ids. Call inside a transaction.
+
+    What was settled from them stays. Their open lines become duplicates, so that nothing is settled twice.
+    """
+    same = Statement.objects.filter(account_id=statement.account_id, sha256=statement.sha256)
+    others = same.exclude(pk=statement.pk).filter(status=StatementStatus.MATCHED)
+    found = list(others.order_by("id").select_for_update(no_key=True).values_list("id", "superseded_by"))
+    newer = [pk for pk, _by in found if pk > statement.pk]
+    if newer:
+        raise Refused("read_again", statement=newer[-1])
+    standing = [pk for pk, by in found if by is None]
+    Statement.objects.filter(pk__in=standing).update(superseded_by=statement)
+    lines = StatementLine.objects.filter(statement_id__in=standing, outcome="").exclude(result=R.DUPLICATE)
+    lines.update(result=R.DUPLICATE, note=StatementLine.Note.READ_AGAIN)
+    return [pk for pk, _by in found]
 
 
 def counts(statement: Statement) -> Mapping[str, int]:

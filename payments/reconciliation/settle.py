@@ -42,7 +42,7 @@ def settleable(statement: Statement) -> QuerySet[StatementLine]:
 
 def settleable_earlier(statement: Statement) -> QuerySet[StatementLine]:
     """Return settleable lines of earlier statements that this file repeats as duplicates."""
-    if not statement.duplicate:
+    if not statement.duplicate or statement.superseded_by_id:
         return StatementLine.objects.none()
     repeated = StatementLine.objects.filter(statement=statement, result=R.DUPLICATE).values("identity")
     rows = StatementLine.objects.filter(account_id=statement.account_id, number__isnull=False)
@@ -133,13 +133,15 @@ def _record(lines: Sequence[StatementLine], results: Sequence[UpdateResult]) -> 
 def unsettleable(statement: Statement) -> QuerySet[StatementLine]:
     """Return the differences that need a person.
 
-    These are payments for an unknown attempt, different amounts, and payments still missing in the file a day later.
+    These are payments for an unknown attempt, or for one whose number stands inside a text, different amounts, and payments
+    still missing in the file a day later.
     """
     overdue = timezone.now() - MISSING_THERE_AFTER
     unknown = Q(result=R.MISSING_HERE, payment__isnull=True, amount__gt=0)
+    proposed = Q(result=R.MISSING_HERE, note=StatementLine.Note.IN_TEXT)
     lacking = Q(result=R.MISSING_THERE, occurred_at__lt=overdue)
     differing = Q(result=R.AMOUNT_DIFFERS)
-    return statement.lines.filter(unknown | lacking | differing, outcome="").order_by("id")
+    return statement.lines.filter(unknown | proposed | lacking | differing, outcome="").order_by("id")
 
 
 def raise_cases(statement: Statement, *, most: int = MOST_CASES) -> int:
@@ -160,6 +162,7 @@ def _case(line: StatementLine) -> Case:
         "amount": line.amount,
         "expected_amount": line.payment.amount if line.payment else "",
         "statement_line": line.pk,
+        "note": line.note,
     }
     return Case(
         kind=PaymentException.Kind.STATEMENT_DIFFERENCE,

@@ -15,9 +15,10 @@ from payments.reconciliation.readers.base import BillLine
 TABLE = "statement_stage"
 _COLUMNS = {
     "postgresql": "number integer, kind varchar(10), reference varchar(64), provider_reference varchar(64), "
-    "refund_reference varchar(64), amount bigint, occurred_at timestamptz, sha256 varchar(64), identity uuid",
+    "refund_reference varchar(64), amount bigint, occurred_at timestamptz, sha256 varchar(64), identity uuid, "
+    "note varchar(10)",
     "sqlite": "number integer, kind text, reference text, provider_reference text, refund_reference text, "
-    "amount integer, occurred_at text, sha256 text, identity text",
+    "amount integer, occurred_at text, sha256 text, identity text, note text",
 }
 
 
@@ -44,7 +45,7 @@ def add(lines: Iterable[BillLine]) -> None:
             adapt = connection.ops.adapt_datetimefield_value
             rows = [(*line[:6], adapt(line.occurred_at), *line[7:]) for line in lines]
             cursor.executemany(
-                "INSERT INTO statement_stage VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)", rows
+                "INSERT INTO statement_stage VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)", rows
             )
 
 

@@ -27,7 +27,7 @@ MEGABYTE = 1024 * 1024
 _LARGEST_DIRECTORY = 512 * 1024
 # The longest comment of a zip and the records before it.
 _LAST_RECORDS = 65_535 + 22 + 20
-KINDS = ("pdf", "png", "jpeg", "csv", "xlsx", "zip", "gz")
+KINDS = ("pdf", "png", "jpeg", "csv", "xlsx", "xls", "zip", "gz")
 _CHUNK = 256 * 1024
 _NAME = re.compile(rf"[0-9a-f]{{32}}\.(?:{'|'.join(KINDS)})")
 _MAGIC = {
@@ -36,10 +36,15 @@ _MAGIC = {
     b"\xff\xd8\xff": "jpeg",
     b"PK\x03\x04": "zip",
     b"\x1f\x8b\x08": "gz",
+    b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": "xls",
 }
-# No text holds these: tabs and line ends are the only control characters of a table.
-_BINARY = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-_ENCODINGS = ("utf-8-sig", "gb18030")
+# No text holds these: tabs and line ends are the only control characters of a table. At its very end old systems write 1A.
+_BINARY = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_NARROW, _WIDE = ("utf-8-sig", "gb18030"), ("utf-16-le", "utf-16-be")
+_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_END_OF_FILE = "\x1a"
+# A character that its writer cut in half is no reason to refuse a text: one in so many.
+_ODD_SHARE = 200
 
 
 class Readable(Protocol):
@@ -139,21 +144,50 @@ def _directory_size(file: Path) -> int:
 
 
 def _is_text(pieces: Iterable[bytes]) -> bool:
-    """Whether all pieces are text in one of the encodings of bills."""
-    decoders = [codecs.getincrementaldecoder(name)() for name in _ENCODINGS]
+    """Whether all of it is text in one of the encodings that bills come in."""
+    readings: list[_Reading] = []
     for piece in pieces:
-        if _BINARY.search(piece):
+        readings = readings or [_Reading(name) for name in _encodings_of(piece)]
+        for reading in readings:
+            reading.take(piece)
+        readings = [reading for reading in readings if reading.is_text]
+        if not readings:
             return False
-        decoders = [decoder for decoder in decoders if _decodes(decoder, piece, final=False)]
-    return any(_decodes(decoder, b"", final=True) for decoder in decoders)
+    return any(reading.finish() for reading in readings)
 
 
-def _decodes(decoder: codecs.IncrementalDecoder, piece: bytes, *, final: bool) -> bool:
-    try:
-        decoder.decode(piece, final)
-    except UnicodeDecodeError:
-        return False
-    return True
+def _encodings_of(beginning: bytes) -> tuple[str, ...]:
+    return _WIDE if b"\0" in beginning or beginning.startswith(_MARKS) else _NARROW
+
+
+class _Reading:
+    """A text read in one encoding: no control characters, hardly a character broken.
+
+    In UTF-16 any bytes are characters of some script: a table in it has cells and figures in ASCII, and nothing broken.
+    """
+
+    def __init__(self, encoding: str) -> None:
+        self._decoder = codecs.getincrementaldecoder(encoding)(errors="replace")
+        self._is_wide = encoding in _WIDE
+        self._size = self._odd = self._ascii = 0
+        self._is_over = False
+        self.is_text = True
+
+    def take(self, piece: bytes, *, final: bool = False) -> None:
+        text = self._decoder.decode(piece, final)
+        body = text.rstrip(_END_OF_FILE)
+        is_plain = not _BINARY.search(body) and not (self._is_over and text)
+        self.is_text, self._is_over = self.is_text and is_plain, self._is_over or len(body) < len(text)
+        self._size += len(text)
+        self._odd += text.count("\ufffd")
+        if self._is_wide:
+            self._ascii += len(text.encode("ascii", errors="ignore"))
+
+    def finish(self) -> bool:
+        self.take(b"", final=True)
+        if self._is_wide:
+            return self.is_text and not self._odd and self._ascii * 4 >= self._size
+        return self.is_text and self._odd <= 1 + self._size // _ODD_SHARE
 
 
 def _folder() -> Path:

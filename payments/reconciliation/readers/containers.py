@@ -1,4 +1,4 @@
-"""Open a bill file: plain text, gzip, zip or XLSX, recognised by content, never by name, with bounds on unpacking.
+"""Open a bill file: plain text, gzip, zip, XLSX or XLS, recognised by content, never by name, with bounds on unpacking.
 
 An archive may unpack to MAX_BYTES and, past the first megabytes, to MAX_RATIO times its own size: a bill compresses
 ten- to fiftyfold, a bomb a thousandfold.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -33,6 +34,10 @@ HEAD = 64 * 1024
 # All parts of a workbook but its sheets are held in memory, the one with all its texts for one.
 MAX_PART = 32 * 1024 * 1024
 _MANIFEST = "[Content_Types].xml"
+_ZIP, _GZIP, _OLD = b"PK\x03\x04", b"\x1f\x8b", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+# A workbook with a password is an old container around the new form.
+_SEALED = "EncryptedPackage".encode("utf-16-le")
+_MAX_INNER = 128 * 1024 * 1024
 _BUFFER = 256 * 1024
 UNREADABLE = (zipfile.BadZipFile, zlib.error, gzip.BadGzipFile, EOFError, NotImplementedError, RuntimeError)
 
@@ -70,9 +75,9 @@ class Bounded(io.RawIOBase):
 
 @dataclass(slots=True)
 class OpenedBill:
-    """An opened file: `head` is its beginning, `stream` the whole from the start, `path` that of an XLSX workbook.
+    """An opened file: `head` is its beginning, `stream` the whole from the start, `raw` the file or the workbook itself.
 
-    `consumed()` is how much of the file on disk has been read, from 0 to 1.
+    `consumed()` is how much of the file on disk has been read, from 0 to 1; `line` is the line or row read last.
     """
 
     name: str
@@ -81,6 +86,8 @@ class OpenedBill:
     raw: IO[bytes]
     size: int
     is_workbook: bool = False
+    is_old_workbook: bool = False
+    line: int = 0
 
     def consumed(self) -> float:
         return min(self.raw.tell() / self.size, 1.0) if self.size else 1.0
@@ -94,7 +101,8 @@ class OpenedBill:
                 raise Refused("line_too_long", line=number)
             if b"\0" in raw:
                 raise Refused("nul")
-            yield number, raw.rstrip(b"\r\n")
+            self.line = number
+            yield number, raw.rstrip(b"\r\n\x1a")
 
 
 @contextmanager
@@ -102,16 +110,30 @@ def opened(path: Path) -> Iterator[OpenedBill]:
     """Open the bill in this file. Raises `Refused`."""
     size = path.stat().st_size
     with ExitStack() as stack, path.open("rb") as raw:
-        magic = raw.read(4)
-        raw.seek(0)
-        if magic[:4] == b"PK\x03\x04":
-            yield _in_zip(stack, raw, size)
-        elif magic[:2] == b"\x1f\x8b":
-            yield _source(path.name, Bounded(gzip.GzipFile(fileobj=raw), size), raw, size)
-        elif not magic:
-            raise Refused("empty")
-        else:
-            yield _source(path.name, Bounded(raw, size), raw, size)
+        yield _opened(stack, raw, path.name, size)
+
+
+def _opened(stack: ExitStack, raw: IO[bytes], name: str, size: int) -> OpenedBill:
+    magic = raw.read(len(_OLD))
+    raw.seek(0)
+    if magic.startswith(_ZIP):
+        return _in_zip(stack, raw, size)
+    if magic.startswith(_OLD):
+        return _old_workbook(raw, name, size)
+    if magic.startswith(_GZIP):
+        return _source(name, Bounded(gzip.GzipFile(fileobj=raw), size), raw, size)
+    if not magic:
+        raise Refused("empty")
+    return _source(name, Bounded(raw, size), raw, size)
+
+
+def _old_workbook(raw: IO[bytes], name: str, size: int) -> OpenedBill:
+    """A workbook with a password names its sealed part in its directory, which may stand anywhere."""
+    while piece := raw.read(_BUFFER):
+        if _SEALED in piece:
+            raise Refused("encrypted")
+    raw.seek(0)
+    return OpenedBill(name, b"", io.BytesIO(), raw, size, is_workbook=True, is_old_workbook=True)
 
 
 def _source(name: str, bounded: Bounded, raw: IO[bytes], size: int) -> OpenedBill:
@@ -166,15 +188,39 @@ def _detail(
     """The largest member that is not a summary. Names are in whatever encoding: the content decides."""
     if len(members) > MAX_MEMBERS:
         raise Refused("no_bill_inside")
+    summary: OpenedBill | None = None
     for member in sorted(members, key=lambda one: -one.file_size):
         try:
             inner = stack.enter_context(archive.open(member))
             source = _source(member.filename, Bounded(inner, member.compress_size), raw, _size(raw))
         except UNREADABLE as error:
             raise Refused("broken_file") from error
+        if source.head.startswith((_ZIP, _OLD)):
+            return _inner_workbook(stack, source)
         if not _is_summary(source.head):
             return source
-    raise Refused("no_bill_inside")
+        summary = summary or source
+    if summary is None:
+        raise Refused("no_bill_inside")
+    return summary
+
+
+def _inner_workbook(stack: ExitStack, source: OpenedBill) -> OpenedBill:
+    """A workbook inside an archive is unpacked to disk first; an archive inside an archive is none."""
+    copy = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115  # the stack closes it
+    size = 0
+    while piece := source.stream.read(_BUFFER):
+        size += len(piece)
+        if size > _MAX_INNER:
+            raise Refused("too_large", megabytes=_MAX_INNER // 1024 // 1024)
+        copy.write(piece)
+    copy.seek(0)
+    if source.head.startswith(_OLD):
+        return _old_workbook(copy, source.name, size)
+    opened_inside = _in_zip(stack, copy, size)
+    if not opened_inside.is_workbook:
+        raise Refused("no_bill_inside")
+    return opened_inside
 
 
 def _size(raw: IO[bytes]) -> int:
@@ -186,5 +232,5 @@ def _size(raw: IO[bytes]) -> int:
 
 def _is_summary(head: bytes) -> bool:
     """Alipay packs a second file, with a sum per shop, beside the detail."""
-    text = head.decode("gb18030", errors="replace")
-    return text.startswith("#支付宝") and "支付宝交易号" not in text
+    first = head.split(b"\n", 1)[0].decode("gb18030", errors="replace")
+    return first.startswith("#支付宝") and "汇总" in first

@@ -15,7 +15,7 @@ from django.utils import timezone
 from ordersite.lib.china_time import BEIJING
 from payments.reconciliation.readers.base import OTHER, PAYMENT, REFUND, BillLine, Brief, make_line
 from payments.reconciliation.readers.containers import OpenedBill
-from payments.reconciliation.refusals import Refused, bad_line
+from payments.reconciliation.refusals import Refused, bad_cell
 
 WIDTHS = (3, 11, 11, 6, 10, 19, 12, 4, 2, 21, 2, 32, 2, 6, 10, 13, 13, 4, 15, 2, 2, 6, 2, 4, 32, 1, 21, 15)
 _STARTS = tuple(sum(WIDTHS[:i]) + i for i in range(len(WIDTHS)))
@@ -58,7 +58,7 @@ def _time(text: str, day: datetime, number: int) -> datetime:
             continue
         if (at - day).days <= 1:
             return at
-    raise bad_line(number, "time")
+    raise bad_cell(number, "time", "交易传输时间", text)
 
 
 def read(source: OpenedBill, brief: Brief) -> Iterator[BillLine]:
@@ -85,7 +85,7 @@ def _line(raw: bytes, number: int, day: datetime) -> BillLine:
     kind = _KINDS.get(_field(raw, CODE), OTHER)
     figure = _field(raw, AMOUNT)
     if not (figure.isascii() and figure.isdigit()):
-        raise bad_line(number, "amount")
+        raise bad_cell(number, "amount", "交易金额", figure)
     at = _time(_field(raw, TIME), day, number).astimezone(UTC)
     if kind == REFUND:
         numbers = ("", _field(raw, ORIGINAL), _field(raw, ORDER))

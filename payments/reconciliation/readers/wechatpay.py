@@ -20,11 +20,12 @@ from payments.reconciliation.readers.base import (
     check_total,
     make_line,
     read_fen,
+    read_number,
     read_time,
     read_total,
 )
-from payments.reconciliation.readers.containers import OpenedBill
-from payments.reconciliation.refusals import Refused, bad_line
+from payments.reconciliation.readers.containers import MAX_LINE, OpenedBill
+from payments.reconciliation.refusals import Refused, bad_cell, bad_line
 
 FIRST, APP, MERCHANT, SUB_MERCHANT = "交易时间", "公众账号ID", "商户号", "特约商户号"
 TRADE, REFERENCE, STATE, CURRENCY = "微信订单号", "商户订单号", "交易状态", "货币种类"
@@ -65,6 +66,10 @@ class WechatPayReader:
     ordered: str = ""
     refunded: str = ""
 
+    @property
+    def width(self) -> int:
+        return len(self.names)
+
     def __post_init__(self) -> None:
         self.ordered, self.refunded = _name(self.names, ORDERED), _name(self.names, REFUNDED)
         for name in (MERCHANT, TRADE, REFERENCE, STATE):
@@ -77,20 +82,29 @@ class WechatPayReader:
 
     def line(self, number: int, raw: bytes, cells: list[str]) -> BillLine:
         if len(cells) != len(self.names):
-            raise bad_line(number, "columns")
+            raise bad_cell(number, "columns", str(len(cells)), cells[-1])
         self._check_account(cells, number)
         kind = _KINDS.get(self._cell(cells, STATE), OTHER)
         self.count += 1
-        amounts = {name: read_fen(self._cell(cells, name) or "0", line=number) for name in self.sums}
+        amounts = {
+            name: read_fen(self._cell(cells, name) or "0", line=number, column=name) for name in self.sums
+        }
         for name, fen in amounts.items():
             self.sums[name] += fen
-        fen = amounts.get(self.refunded if kind == REFUND else self.ordered, 0)
+        column = self.refunded if kind == REFUND else self.ordered
+        fen = amounts.get(column, 0)
         if fen < 0:
-            raise bad_line(number, "kind")
-        refund = self._cell(cells, REFUND_REFERENCE) if kind == REFUND else ""
-        numbers = (self._cell(cells, REFERENCE), self._cell(cells, TRADE), refund)
-        moment = (self._cell(cells, REFUND_REQUESTED) if kind == REFUND else "") or self._cell(cells, FIRST)
-        return make_line(raw, number, kind, numbers, (fen, read_time(moment, line=number)))
+            raise bad_cell(number, "kind", column, self._cell(cells, column))
+        numbers = (
+            read_number(self._cell(cells, REFERENCE), line=number, column=REFERENCE),
+            read_number(self._cell(cells, TRADE), line=number, column=TRADE),
+            read_number(self._cell(cells, REFUND_REFERENCE), line=number, column=REFUND_REFERENCE)
+            if kind == REFUND
+            else "",
+        )
+        moment = REFUND_REQUESTED if kind == REFUND and self._cell(cells, REFUND_REQUESTED) else FIRST
+        at = read_time(self._cell(cells, moment), line=number, column=moment)
+        return make_line(raw, number, kind, numbers, (fen, at))
 
     def _cell(self, cells: list[str], name: str) -> str:
         position = self.names.get(name)
@@ -105,7 +119,7 @@ class WechatPayReader:
         if ours and ours not in merchants:
             raise Refused("wrong_account", found=self._cell(cells, MERCHANT), expected=ours)
         if self._cell(cells, CURRENCY) not in _CURRENCIES:
-            raise bad_line(number, "currency")
+            raise bad_cell(number, "currency", CURRENCY, self._cell(cells, CURRENCY))
         self.apps.add(self._cell(cells, APP))
         self.known = account
 
@@ -127,10 +141,10 @@ class WechatPayReader:
 
 
 def read(source: OpenedBill, brief: Brief) -> Iterator[BillLine]:
-    """See `readers.base`. Only «,`» separates cells: a product's name may hold commas and backticks."""
+    """See `readers.base`. Only «,`» separates cells: a product's name may hold commas, backticks and line breaks."""
     reader: WechatPayReader | None = None
     summary: list[str] = []
-    is_done = False
+    is_done, begun = False, ""
     for number, raw in source.lines():
         text = _decode(raw)
         if not text.strip():
@@ -145,11 +159,15 @@ def read(source: OpenedBill, brief: Brief) -> Iterator[BillLine]:
             is_done = True
         elif text.startswith(COUNT):
             summary = [name.strip().lstrip("`") for name in text.split(",")]
-        elif not text.startswith("`"):
+        elif not (begun or text.startswith("`")):
             raise bad_line(number, "columns")
         else:
-            yield reader.line(number, raw, text[1:].split(",`"))
-    if not is_done:
+            text = f"{begun} {text}".lstrip()
+            cells = text[1:].split(",`")
+            begun = text if len(cells) < reader.width and len(text) <= MAX_LINE else ""
+            if not begun:
+                yield reader.line(number, raw, cells)
+    if not is_done or begun:
         raise Refused("truncated")
 
 

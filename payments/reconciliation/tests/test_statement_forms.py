@@ -307,7 +307,10 @@ def test_a_workbook_is_read_to_the_fen() -> None:
         ["R1", "B1", 19.99, at], ["R2", "B2", 0.125, "2026/11/21 10:00:00"], ["R3", 77, "1.10", at]
     )
     statement = take(account, content, mapping=bank())
-    assert statement.refusal == {"code": "bad_line", "params": {"line": "3", "problem": "amount"}}
+    assert statement.refusal == {
+        "code": "bad_line",
+        "params": {"line": "3", "problem": "amount", "column": "交易金额", "cell": "0.125"},
+    }
     content = workbook(["R1", "B1", 19.99, at], ["R3", 77, "1.10", at], ["=1+1", "B4", 1, at])
     statement = take(account, content, mapping=StatementMapping.objects.get())
     columns = ("number", "reference", "provider_reference", "amount", "occurred_at")
