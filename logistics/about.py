@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from django.utils import timezone
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
 from logistics import labels
@@ -16,14 +17,16 @@ from logistics.carriers.types import CARRIER_ERRORS
 from logistics.models import Shipment, ShipmentException, ShipmentQuerySet, ShipmentStatus, TrackingEvent
 from logistics.tracking_card import Card, card, parcels_of
 from orders.models import Order, OrderStatus
-from ordersite.lib.money import format_amount
+from orders.truth.facts import Facts, TruthLine
+from ordersite.lib.money import display_amount, format_amount
 from ordersite.lib.panels import Entry, Item, Link, Panel
 
-__all__ = ["Card", "card", "explain", "find", "panel", "parts", "timeline"]
+__all__ = ["Card", "card", "explain", "facts_of", "find", "panel", "parts", "timeline"]
 
 MOST_FOUND = 50
 _NUMBER = re.compile(r"[0-9A-Z-]{6,40}", re.ASCII)
 _PAGE = "admin:logistics_shipment_change"
+_CASE_PAGE = "admin:logistics_shipmentexception_change"
 
 
 def find(term: str, *, merchant_id: int | None = None) -> list[int]:
@@ -85,7 +88,7 @@ def _item(parcel: Shipment) -> Item:
     label = labels.tracking_label(parcel.tracking_status)
     facts = [(_("shipped at"), _moment(parcel.shipped_at))]
     if parcel.insured_value is not None:
-        facts.append((_("insured value"), f"¥{format_amount(parcel.insured_value)}"))
+        facts.append((_("insured value"), display_amount(parcel.insured_value)))
     facts.append(
         (_("last checked"), _moment(parcel.last_checked_at) if parcel.last_checked_at else _("not yet"))
     )
@@ -135,7 +138,7 @@ def timeline(order: Order) -> list[Entry]:
     entries = [_entry(parcel, event) for parcel in parcels_of(order) for event in parcel.events.all()]
     cases = ShipmentException.objects.filter(order_id=order.pk).select_related("resolved_by")
     for case in cases:
-        url = {"url_name": "admin:logistics_shipmentexception_change", "url_id": case.pk}
+        url = {"url_name": _CASE_PAGE, "url_id": case.pk}
         entries.append(Entry(case.created_at, "parcel", case.get_kind_display(), tone="bad", **url))  # type: ignore[arg-type]
         if case.resolved_at:
             title = _("Case resolved: %(kind)s") % {"kind": case.get_kind_display()}
@@ -198,3 +201,35 @@ def _signed_link(order: Order, parcels: Sequence[Shipment]) -> Link:
         cause = _("Every parcel is signed for, but the order was not completed.")
         return Link("signed", "broken", parcels[-1].delivered_at, "", "order_not_completed", cause)
     return Link("signed", "good", parcels[-1].delivered_at, parcels[-1].tracking_number)
+
+
+def facts_of(orders: Sequence[Order]) -> dict[int, Facts]:
+    """The open cases of the orders' parcels for the sentence of truth, by order id, the newest first. One query."""
+    by_id = {order.pk: order for order in orders}
+    rows = ShipmentException.objects.open().filter(order_id__in=sorted(by_id)).order_by("-pk")
+    found: dict[int, list[TruthLine]] = {}
+    for case in rows:
+        found.setdefault(case.order_id, []).append(_case_line(case, by_id[case.order_id]))
+    return {order_id: Facts(cases=lines) for order_id, lines in found.items()}
+
+
+def _case_line(case: ShipmentException, order: Order) -> TruthLine:
+    """The buyer sees the parcel itself; the merchant hears of it while the order is on its way."""
+    kind = case.get_kind_display()
+    merchant = {
+        ShipmentException.Kind.NOT_SIGNED: _(
+            "The parcel was not signed for in time; it is being looked into."
+        ),
+        ShipmentException.Kind.RETURNED: _("The parcel was returned to the sender; it is being looked into."),
+    }
+    return TruthLine(
+        code=f"case_{case.kind}",
+        tone="bad",
+        staff=capfirst(kind),
+        merchant=merchant.get(ShipmentException.Kind(case.kind), "")
+        if order.status == OrderStatus.SHIPPED
+        else "",
+        mark=kind,
+        url_name=_CASE_PAGE,
+        url_id=case.pk,
+    )

@@ -10,5 +10,8 @@ class LogisticsConfig(AppConfig):
 
     def ready(self) -> None:
         from logistics import database_triggers  # models cannot be imported earlier
+        from logistics.about import facts_of
+        from orders.truth import facts
 
+        facts.register(facts_of)
         post_migrate.connect(database_triggers.prepare_database, sender=self)

@@ -12,6 +12,7 @@ from django.db.models import Prefetch
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.functional import Promise
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from logistics import labels
@@ -19,6 +20,8 @@ from logistics.models import Shipment, TrackingEvent
 from logistics.tracking import poll
 from logistics.tracking.coverage import floors_by_carrier
 from orders.models import Order, OrderStatus
+from orders.truth.facts import BuyerWords, TruthLine
+from orders.truth.sentence import Truth, truth_of
 
 Text = str | Promise
 # The four steps of a parcel, and the step that each tracking status has reached.
@@ -30,37 +33,19 @@ _REACHED: Mapping[str, int] = {
 _PLACEHOLDER_STEPS: tuple[Text, ...] = (_("ordered"), _("paid"), _("packing"), _("shipped"))
 
 
-@dataclass(frozen=True, slots=True)
-class Placeholder:
-    """What the card shows of an order without parcels: its state, and what happens next.
+# The step that an order without parcels has reached, by the code of its state's line; no steps for other codes.
+_PLACEHOLDER_REACHED: Mapping[str, int] = {"pending": 0, "paid": 2, "paid_held": 2}
+# What is said of these states, the parcels say themselves.
+_SAID_BY_PARCELS = frozenset({"paid", "shipped", "completed"})
 
-    `reached` is the index of the step in _PLACEHOLDER_STEPS, None when no steps are drawn.
-    """
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Where the order stands and what happens next: above the parcels, or in their place."""
 
     title: Text
     hint: Text
     tone: str
-    reached: int | None = None
-
-
-_PLACEHOLDERS: Mapping[str, Placeholder] = {
-    OrderStatus.PENDING: Placeholder(
-        _("Waiting for payment"),
-        _("As soon as the payment arrives, the warehouse starts packing."),
-        "waiting",
-        0,
-    ),
-    OrderStatus.PAID: Placeholder(
-        _("The warehouse is packing"), _("Once it ships, its way shows on this page."), "waiting", 2
-    ),
-    OrderStatus.CLOSED: Placeholder(
-        _("The order is closed"), _("It was not paid, so nothing is sent."), "plain"
-    ),
-    OrderStatus.REFUNDED: Placeholder(
-        _("The order is refunded"), _("The money went back; nothing is sent."), "plain"
-    ),
-}
-_NO_PARCEL = Placeholder(_("Shipped"), _("The warehouse gave no waybill number for this order."), "plain")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,13 +104,17 @@ class CardParcel:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """The card of one order. `placeholder` is set while there is no parcel; `page` and `qr` are paths on this site."""
+    """The card of one order; `page` and `qr` are paths on this site.
+
+    `placeholder` is set while there is no parcel; `notice` where there are some and they do not say all.
+    """
 
     order: Order
     page: str
     qr: str
     parcels: Sequence[CardParcel]
-    placeholder: Placeholder | None
+    notice: Head | None
+    placeholder: Head | None
     placeholder_steps: Sequence[Step]
     is_partly: bool
 
@@ -140,21 +129,34 @@ def parcels_of(order: Order) -> list[Shipment]:
     return list(Shipment.objects.filter(order_id=order.pk).order_by("pk").prefetch_related(newest_first))
 
 
-def card(order: Order) -> Card:
-    """Build the card of an order. At most three queries, however many parcels it has."""
+def card(order: Order, truth: Truth | None = None) -> Card:
+    """Build the card of an order. A fixed number of queries, however many parcels it has; fewer with its `truth`."""
     parcels = parcels_of(order)
     floors = floors_by_carrier(order.merchant_id) if parcels else {}
-    placeholder = None if parcels else _PLACEHOLDERS.get(str(order.status), _NO_PARCEL)
-    reached = placeholder.reached if placeholder else None
+    line = (truth or truth_of(order)).buyer_line
+    head = _head(line)
+    is_said = line.code in _SAID_BY_PARCELS and not line.mark
+    reached = None if parcels else _PLACEHOLDER_REACHED.get(line.code)
     return Card(
         order=order,
         page=reverse("track", args=[order.tracking_token]),
         qr=reverse("track-qr", args=[order.tracking_token]),
         parcels=[_parcel(parcel, floors) for parcel in parcels],
-        placeholder=placeholder,
+        notice=head if parcels and not is_said else None,
+        placeholder=None if parcels else head,
         placeholder_steps=() if reached is None else _steps(_PLACEHOLDER_STEPS, reached),
         is_partly=bool(parcels) and order.status == OrderStatus.PAID,
     )
+
+
+def _head(line: TruthLine) -> Head:
+    """The line as the buyer sees it. What is wrong is the shop's to put right: it alarms no buyer."""
+    words = line.buyer or BuyerWords("", "")
+    tone = line.tone if line.tone in ("good", "plain") else "waiting"
+    hint = words.text
+    if line.code == "shipped" and not line.mark:
+        hint = gettext("The warehouse gave no waybill number for this order.")
+    return Head(words.title, hint, tone)
 
 
 def _parcel(parcel: Shipment, floors: Mapping[str, timedelta]) -> CardParcel:

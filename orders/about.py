@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.db.models import prefetch_related_objects
@@ -11,8 +11,8 @@ from django.utils.translation import gettext
 
 from orders.intake import numbers
 from orders.labels import ACTORS, TRIGGERS
-from orders.models import Order, OrderEvent, OrderEventText, OrderStatus
-from ordersite.lib.money import format_amount
+from orders.models import ApiClient, Order, OrderEvent, OrderEventText, OrderStatus
+from ordersite.lib.money import display_amount, format_amount
 from ordersite.lib.panels import Entry, Item, Link, Panel
 
 MOST_FOUND = 50
@@ -77,29 +77,40 @@ def panel(order: Order) -> Panel:
     rows = [
         Item(
             title=f"{line.name} ×{line.quantity}",
-            facts=((gettext("unit price"), f"¥{line.unit_price}"), (gettext("amount"), f"¥{line.amount}")),
+            facts=(
+                (gettext("unit price"), display_amount(line.unit_price)),
+                (gettext("amount"), display_amount(line.amount)),
+            ),
         )
         for line in order.lines.all()
     ]
     sums = [(gettext("goods"), order.goods_amount), (gettext("shipping fee"), order.shipping_fee)]
     sums += [(gettext("discount"), -order.discount), (gettext("total"), order.total_amount)]
-    total = Item(title=gettext("total"), facts=tuple((name, f"¥{amount}") for name, amount in sums if amount))
+    total = Item(
+        title=gettext("total"), facts=tuple((name, display_amount(amount)) for name, amount in sums if amount)
+    )
     return Panel(title=gettext("Lines"), items=(*rows, total))
 
 
 def timeline(order: Order) -> list[Entry]:
-    """The order's history with its texts, oldest first. Two queries."""
+    """The order's history with its texts, oldest first. At most three queries.
+
+    The waybill of the confirmation that shipped the order is part of that transition, not an entry of its own.
+    """
     events = list(order.events.order_by("seq"))
+    shipped_by = {event.evidence for event in events if event.to_status == OrderStatus.SHIPPED}
+    shown = [e for e in events if e.kind != OrderEvent.EventKind.WAYBILL or e.evidence not in shipped_by]
     texts = dict(OrderEventText.objects.filter(order_id=order.pk).values_list("seq", "text"))
-    return [_entry(event, texts.get(event.seq, "")) for event in events]
+    actors = actor_labels(shown)
+    return [_entry(event, actors[event.seq], texts.get(event.seq, "")) for event in shown]
 
 
-def _entry(event: OrderEvent, reason: str) -> Entry:
+def _entry(event: OrderEvent, actor: str, reason: str) -> Entry:
     return Entry(
         at=event.recorded_at,  # a provider's times are whole seconds, often before the order's own
         topic="people" if event.actor_kind in _PEOPLE else "order",
         title=_title(event),
-        detail=" · ".join(filter(None, [_trigger(event), _actor(event), reason])),
+        detail=" · ".join(filter(None, [_trigger(event), actor, reason])),
         tone=_tone(event),
         evidence=_evidence(event.evidence),
     )
@@ -128,10 +139,20 @@ def _tone(event: OrderEvent) -> str:
     )
 
 
-def _actor(event: OrderEvent) -> str:
+def actor_labels(events: Sequence[OrderEvent]) -> dict[int, str]:
+    """Who did it, by the line's seq; a client of the API by its name. At most one query."""
+    ids = {event.actor_id for event in events if event.actor_kind == "client" and event.actor_id.isdigit()}
+    rows = ApiClient.objects.filter(pk__in=ids).values_list("pk", "name") if ids else []
+    names = {str(pk): name for pk, name in rows}
+    return {event.seq: _actor(event, names) for event in events}
+
+
+def _actor(event: OrderEvent, names: Mapping[str, str]) -> str:
     kind = str(ACTORS.get(event.actor_kind, event.actor_kind))
-    # The evidence names the parcel and with it the carrier.
-    return kind if event.actor_kind == "carrier" else f"{kind} {event.actor_id}".strip()
+    if event.actor_kind == "carrier":
+        return kind  # the evidence names the parcel and with it the carrier
+    name = names.get(event.actor_id, event.actor_id) if event.actor_kind == "client" else event.actor_id
+    return f"{kind} {name}".strip()
 
 
 def _evidence(text: str) -> str:

@@ -11,7 +11,9 @@ class PaymentsConfig(AppConfig):
 
     def ready(self) -> None:
         from orders.approvals import kinds  # settings and models exist only from here on
+        from orders.truth import facts
         from payments import database_triggers
+        from payments.about.facts import facts_of
         from payments.accounts.change_kind import ACCOUNT
         from payments.accounts.checks import check_gateways
         from payments.manual.revive import REVIVAL
@@ -21,4 +23,5 @@ class PaymentsConfig(AppConfig):
 
         checks.register(check_gateways, checks.Tags.database)
         kinds.register(SETTLEMENT, REVIVAL, REFUND, STATEMENT, ACCOUNT)
+        facts.register(facts_of)
         post_migrate.connect(database_triggers.prepare_database, sender=self)

@@ -108,6 +108,7 @@ class ShipmentAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnlyAdmin):
             _refresh,
             fits=lambda parcel: parcel.is_polled,
             icon="refresh",
+            is_harmless=True,
         ),
     )
     fields = (

@@ -109,7 +109,9 @@ def test_constant_number_of_queries() -> None:
         counted.append(len(queries))
 
     assert counted[0] == counted[1]
-    assert counted[0] <= 6
+    assert (
+        counted[0] <= 9
+    )  # four of them for what is true of the order: money, requests, and the cases of two apps
 
 
 def test_qr_code_depends_on_the_address(settings: Any) -> None:

@@ -1,18 +1,20 @@
-"""Labels of an order's state, and the sentence about its next step."""
+"""How an order's state looks, and the box at its top: what is true of it, why it does not move, what can be done."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from typing import Any
 
-from django.utils import timezone
-from django.utils.functional import Promise
-from django.utils.timesince import timesince, timeuntil
+from django.contrib import admin
+from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
 from orders.closing import closing_estimate
 from orders.models import Order, OrderStatus
+from orders.truth.facts import TruthLine
+from orders.truth.sentence import Truth
+from ordersite.lib.adminkit import badges
 from ordersite.lib.panels import Link
 
 S = OrderStatus
@@ -24,56 +26,92 @@ STATUS_TONES: dict[str, str] = {
     S.CLOSED: "plain",
     S.REFUNDED: "bad",
 }
+# Links of the chain that the sentence speaks of itself; a hold is named by a link of its own.
+_SAID = frozenset({"closing", "shipped"})
+# Of the actions of the row that a line is about, those that answer it; the rest stand on the row's own page.
+_ANSWERS: dict[str, frozenset[str]] = {
+    "payments_paymentexception_change": frozenset({"refund", "revive", "settle", "replay", "ask", "take"}),
+    "logistics_shipmentexception_change": frozenset({"take", "resolve"}),
+    "payments_payment_change": frozenset({"ask"}),
+}
+# What a request that waits is about already.
+_SPOKEN_FOR = frozenset({"refund", "revive", "settle"})
+REQUESTS = ("request_settlement", "request_revival", "request_refund", "refund_under_way", "refund_stuck")
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A sentence below the first one, with the address of the row that it is about."""
+
+    text: str
+    tone: str
+    url: str
 
 
 @dataclass(frozen=True, slots=True)
 class NextStep:
-    """The next step of an order, and the causes that keep it from moving."""
+    """The sentence of truth with its row and what to do, then what else is true.
 
-    text: str | Promise
+    `request_url`: where a request that waits is decided; `causes`: why the order does not move.
+    """
+
+    text: str
     tone: str
-    causes: Sequence[str | Promise] = ()
+    url: str
+    advice: str
+    notes: Sequence[Note]
+    request_url: str
+    causes: Sequence[str]
 
 
-def next_step(order: Order, links: Sequence[Link]) -> NextStep:
-    """Build the box at the top of the order page. Broken links of the diagnosis are its causes."""
-    causes = [link.cause or link.name for link in links if link.state == "broken"]
-    tone = "bad" if causes else STATUS_TONES[order.status]
-    return NextStep(_sentence(order), tone, causes)
+def next_step(order: Order, truth: Truth, links: Sequence[Link]) -> NextStep:
+    """The box at the top of the order's page."""
+    said = _SAID | {"business_checks"} if truth.code.startswith("case_") else _SAID
+    broken = [link for link in links if link.state == "broken" and link.name not in said]
+    causes = [str(link.cause or link.name) for link in broken]
+    why_closed = [Note(str(link.cause), "plain", "") for link in links if link.name == "closing"]
+    if order.is_waiting_to_close:
+        causes.append(_estimate())
+    return NextStep(
+        text=truth.staff,
+        tone="bad" if broken else truth.first.tone,
+        url=address(truth.first),
+        advice="" if truth.has(*REQUESTS) else truth.first.advice,
+        notes=[*(Note(line.staff, line.tone, address(line)) for line in truth.others), *why_closed],
+        request_url=next((address(line) for line in truth.lines if line.code in REQUESTS), ""),
+        causes=causes,
+    )
 
 
-def _sentence(order: Order) -> str:
-    now = timezone.now()
-    if order.status == S.PENDING:
-        return _pending(order, now)
-    if order.status == S.PAID:
-        return _("Waiting for the warehouse for %(time)s.") % {"time": _since(order.paid_at, now)}
-    if order.status == S.SHIPPED:
-        return _("On its way for %(time)s, not signed for yet.") % {"time": _since(order.shipped_at, now)}
-    if order.status == S.COMPLETED:
-        return _("Done: signed for.")
-    if order.status == S.CLOSED:
-        return _("Closed without payment. Nothing is left to do.")
-    return _("Refunded in full.")
-
-
-def _pending(order: Order, now: datetime) -> str:
-    if order.closing_at:
-        return _closing(order.closing_at, now)
-    if order.close_due_at > now:
-        return _("Waiting for the buyer's payment. Closes by itself in %(time)s.") % {
-            "time": timeuntil(order.close_due_at, now)
-        }
-    return _("Overdue: it is closed in a moment.")
-
-
-def _closing(since: datetime, now: datetime) -> str:
+def _estimate() -> str:
     estimate = closing_estimate()
-    return _(
-        "Being closed: the payment provider is queried first, for %(time)s. %(orders)d orders wait for an answer, "
-        "about %(seconds)d s more."
-    ) % {"time": _since(since, now), "orders": estimate.waiting, "seconds": estimate.seconds}
+    words = _("%(orders)d orders wait for an answer, about %(seconds)d s more.")
+    return words % {"orders": estimate.waiting, "seconds": estimate.seconds}
 
 
-def _since(at: datetime | None, now: datetime) -> str:
-    return timesince(at, now) if at else "–"
+def address(line: TruthLine) -> str:
+    """Where the row of a line can be read; empty for a line about the state."""
+    return badges.address_of(line.url_name, line.url_id)
+
+
+def answers_to(request: HttpRequest, truth: Truth) -> list[dict[str, Any]]:
+    """The buttons that answer the first line: those of its row that this person may press and that fit it now."""
+    line = truth.first
+    name = line.url_name.removeprefix("admin:")
+    wanted = _ANSWERS.get(name, frozenset()) - (_SPOKEN_FOR if truth.has(*REQUESTS) else frozenset())
+    for model, page in admin.site._registry.items():
+        if name == f"{model._meta.app_label}_{model._meta.model_name}_change" and wanted:
+            row = page.get_object(request, str(line.url_id))
+            found = page.buttons(request, row) if row else []  # type: ignore[attr-defined]
+            return [button for button in found if button["action"].code in wanted]
+    return []
+
+
+def own_buttons(
+    buttons: Sequence[dict[str, Any]], answers: Sequence[dict[str, Any]], truth: Truth
+) -> list[dict[str, Any]]:
+    """The order's own buttons, but for those offered already and those that a waiting request is about."""
+    said = {button["action"].code for button in answers}
+    if truth.has("request_settlement"):
+        said |= _SPOKEN_FOR
+    return [button for button in buttons if button["action"].code not in said]

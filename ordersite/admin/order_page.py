@@ -16,9 +16,10 @@ from django.utils.translation import gettext_lazy as _
 from logistics import about as logistics_about
 from logistics.labels import carrier_name
 from orders import about as orders_about
-from orders.labels import ACTORS, TRIGGERS
+from orders.labels import TRIGGERS
 from orders.models import HistorySeal, Order, OrderEvent, OrderStatus
-from ordersite.admin.order_labels import STATUS_TONES, next_step
+from orders.truth.sentence import truth_of
+from ordersite.admin.order_labels import STATUS_TONES, answers_to, next_step
 from ordersite.lib.adminkit import badges
 from ordersite.lib.panels import Entry, Item, Panel
 from payments import about as payments_about
@@ -62,10 +63,11 @@ EVIDENCE_PAGES: dict[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class RowAction:
-    """A link to the confirmation page of an action on a panel's row."""
+    """An action of a panel's row: its confirmation page, or the action itself where it is harmless."""
 
     label: str | Promise
     url: str
+    is_harmless: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +79,30 @@ class Offer:
     label: str | Promise
     permission: str
     tones: frozenset[str] = frozenset({"waiting", "moving", "bad", "plain"})
+    is_harmless: bool = False
 
 
 # By the page of the row.
 OFFERS: dict[str, tuple[Offer, ...]] = {
     "payments_payment_change": (
-        Offer("payments_payment_do", "ask", _("Query the provider"), "payments.replay_paymentnotification"),
+        Offer(
+            "payments_payment_do",
+            "ask",
+            _("Query the provider"),
+            "payments.replay_paymentnotification",
+            frozenset({"waiting", "plain"}),
+            is_harmless=True,
+        ),
         Offer("payments_payment_do", "refund", _("Refund"), "payments.request_refund", frozenset({"good"})),
     ),
     "logistics_shipment_change": (
-        Offer("logistics_shipment_do", "refresh", _("Refresh"), "logistics.resolve_shipmentexception"),
+        Offer(
+            "logistics_shipment_do",
+            "refresh",
+            _("Refresh"),
+            "logistics.resolve_shipmentexception",
+            is_harmless=True,
+        ),
     ),
 }
 
@@ -106,13 +122,17 @@ def find(term: str) -> list[int]:
 def compose(request: HttpRequest, order: Order) -> dict[str, Any]:
     """Build the template's context with a fixed number of queries."""
     links = [link for room in ROOMS for link in room.explain(order)]
+    truth, entries = truth_of(order), timeline(order)
+    topics = {entry.topic for entry, _words, _url in entries}
     return {
         "order": order,
         "status_label": OrderStatus(order.status).label,
         "status_tone": STATUS_TONES[order.status],
-        "next_step": next_step(order, links),
-        "topics": TOPICS,
-        "timeline": timeline(order),
+        "truth": truth,
+        "next_step": next_step(order, truth, links),
+        "answers": answers_to(request, truth),
+        "topics": [(code, name) for code, name in TOPICS if code == "all" or code in topics],
+        "timeline": entries,
         "panels": [_panel(request, room.panel(order)) for room in (payments_about, logistics_about)],
         "lines": list(order.lines.all()),
         **history(order),
@@ -143,7 +163,9 @@ def _panel(request: HttpRequest, panel: Panel) -> dict[str, Any]:
 def _row(request: HttpRequest, item: Item) -> Row:
     offers = OFFERS.get(item.url_name.removeprefix("admin:"), ()) if item.url_id is not None else ()
     actions = [
-        RowAction(offer.label, reverse(f"admin:{offer.view}", args=[item.url_id, offer.code]))
+        RowAction(
+            offer.label, reverse(f"admin:{offer.view}", args=[item.url_id, offer.code]), offer.is_harmless
+        )
         for offer in offers
         if item.tone in offer.tones and request.user.has_perm(offer.permission)
     ]
@@ -153,13 +175,14 @@ def _row(request: HttpRequest, item: Item) -> Row:
 def history(order: Order) -> dict[str, Any]:
     """Return the history lines for the template, and whether a seal covers the last one."""
     lines = list(OrderEvent.objects.filter(order_id=order.pk).order_by("seq"))
+    actors = orders_about.actor_labels(lines)
     sealed_to = HistorySeal.objects.aggregate(last=Max("last_id"))["last"] or 0
     shown = [
         {
             "line": line,
             "change": _change(line),
             "trigger": TRIGGERS.get(line.trigger, line.trigger),
-            "actor": f"{ACTORS.get(line.actor_kind, line.actor_kind)} {line.actor_id}".strip(),
+            "actor": actors[line.seq],
             "evidence": _evidence(line.evidence),
             "is_sealed": line.pk <= sealed_to,
         }

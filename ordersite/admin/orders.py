@@ -19,9 +19,10 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from orders.models import Order, OrderStatus, PhoneLook
+from orders.truth.sentence import truths_of
 from ordersite.admin import order_page
 from ordersite.admin.order_actions import ACTIONS, LEADS
-from ordersite.admin.order_labels import STATUS_TONES
+from ordersite.admin.order_labels import STATUS_TONES, own_buttons
 from ordersite.lib import masking
 from ordersite.lib.adminkit import badges
 from ordersite.lib.adminkit.confirmed import ConfirmedActionsMixin, person
@@ -126,22 +127,36 @@ class OrderAdmin(ConfirmedActionsMixin, ReadOnlyAdmin):
         return order
 
     def _page(self, request: HttpRequest, order: Order, *, phone: str) -> TemplateResponse:
+        composed = order_page.compose(request, order)
         context = {
             **self.admin_site.each_context(request),
-            **order_page.compose(request, order),
+            **composed,
             "title": order.number,
             "opts": self.opts,
             "phone": phone,
             "may_see_phone": request.user.has_perm(PHONE) and phone != order.buyer_phone,
-            "confirmed_actions": self.buttons(request, order),
+            "confirmed_actions": [
+                *composed["answers"],
+                *own_buttons(self.buttons(request, order), composed["answers"], composed["truth"]),
+            ],
         }
         return TemplateResponse(request, "admin/desk/order.html", context)
 
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """The list with what is true of its orders: one set of queries for the whole page."""
+        changelist = super().get_changelist_instance(request)
+        shown = list(changelist.result_list)
+        truths = truths_of(shown)
+        for order in shown:
+            order.truth = truths[order.pk]
+        changelist.result_list = shown
+        return changelist
+
     @admin.display(description=_("order number"))
-    def number_and_marks(self, order: Order) -> SafeString:
+    def number_and_marks(self, order: Any) -> SafeString:
         mark = badges.badge(_("held"), tone="bad") if order.held else ""
-        if order.refunds_pending:
-            mark += badges.badge(_("refund under way"), tone="waiting")
+        for line in order.truth.marks[:2]:
+            mark += badges.badge(line.mark, tone=line.tone)
         star = badges.badge(_("important"), tone="waiting") if order.is_important else ""
         return format_html(
             "{} {}{}", badges.link(order.number, "admin:orders_order_change", order.pk), mark, star

@@ -47,6 +47,11 @@ def format_amount(amount: Decimal) -> str:
     return f"{amount:.2f}"
 
 
+def display_amount(amount: Decimal) -> str:
+    """Yuan as every page shows it: `¥2,568.00`."""
+    return f"¥{amount:,.2f}"
+
+
 class MoneyField(models.BigIntegerField):
     """Stores integer fen and converts to `Decimal` yuan. Refuses floats."""
 

@@ -9,12 +9,13 @@ from django.conf import settings
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from logistics import about as logistics_about
 from orders import about as orders_about
 from orders.models import Merchant, Order, OrderStatus
+from orders.truth.sentence import Truth, truth_of, truths_of
+from ordersite.lib.panels import Entry
 from ordersite.merchant.access import for_members, merchant_of
 from payments import about as payments_about
 
@@ -22,6 +23,8 @@ PAGE_SIZE = 20
 ABOUT = (orders_about, payments_about, logistics_about)
 # What concerns the merchant's people; staff see all of it in the back office.
 TOPICS = frozenset({"order", "payment", "parcel", "message"})
+# How calls were verified is for the back office: what they did to the order is an entry of its own.
+TECHNICAL = frozenset({"payments_paymentnotification_change"})
 
 
 @require_safe
@@ -39,7 +42,7 @@ def home(request: HttpRequest) -> HttpResponse:
 class Page:
     """One page of orders by keyset: no count, no offset, the last page is as fast as the first."""
 
-    orders: list[Order]
+    rows: list[tuple[Order, Truth]]
     older: int | None
     is_first: bool
 
@@ -74,8 +77,10 @@ def cut_page(rows: QuerySet[Order], before: str) -> Page:
     if after_first:
         rows = rows.filter(pk__lt=int(before))
     orders = list(rows.order_by("-pk")[: PAGE_SIZE + 1])
-    more = len(orders) > PAGE_SIZE
-    return Page(orders[:PAGE_SIZE], orders[PAGE_SIZE - 1].pk if more else None, not after_first)
+    more, shown = len(orders) > PAGE_SIZE, orders[:PAGE_SIZE]
+    truths = truths_of(shown)
+    listed = [(order, truths[order.pk]) for order in shown]
+    return Page(listed, shown[-1].pk if more else None, not after_first)
 
 
 @require_safe
@@ -85,30 +90,20 @@ def order_detail(request: HttpRequest, merchant: Merchant, number: str) -> HttpR
     order = get_object_or_404(
         Order.objects.select_related("merchant", "buyer"), merchant=merchant, number=number
     )
-    entries = [entry for about in ABOUT for entry in about.timeline(order) if entry.topic in TOPICS]
+    truth = truth_of(order)
+    entries = [entry for about in ABOUT for entry in about.timeline(order) if is_shown(entry)]
     context: dict[str, Any] = {
         "merchant": merchant,
         "order": order,
         "lines": order.lines.all(),
-        "next_step": next_step(order),
+        "truth": truth,
         "panels": [payments_about.panel(order)],
-        "card": logistics_about.card(order),
+        "card": logistics_about.card(order, truth),
         "timeline": sorted(entries, key=lambda entry: entry.at, reverse=True),
     }
     return render(request, "merchant/order.html", context)
 
 
-def next_step(order: Order) -> str:
-    """One sentence: where the order is and what happens next."""
-    if order.held:
-        return _("This order is held for review. It does not ship until it is released.")
-    if order.is_stopped_by_refund:
-        return _("Money of this order is on its way back. It does not ship until that has ended.")
-    return {
-        "pending": _("Waiting for the buyer's payment."),
-        "paid": _("Paid. Waiting for the warehouse to ship."),
-        "shipped": _("On its way to the buyer."),
-        "completed": _("Signed for. Nothing left to do."),
-        "closed": _("Closed without payment."),
-        "refunded": _("The money went back to the buyer."),
-    }[str(order.status)]
+def is_shown(entry: Entry) -> bool:
+    """Whether an entry of the timeline concerns the merchant's people."""
+    return entry.topic in TOPICS and entry.url_name not in TECHNICAL

@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 
 from orders.models import Order
 from ordersite.lib import masking
+from ordersite.lib.money import display_amount
 
 register = template.Library()
 register.filter("mask_phone", masking.mask_phone)
@@ -31,7 +32,7 @@ TONES = {
 @register.filter
 def yuan(amount: Decimal | None) -> str:
     """`¥1,266.40`; empty for nothing."""
-    return "" if amount is None else f"¥{amount:,.2f}"
+    return "" if amount is None else display_amount(amount)
 
 
 @register.filter

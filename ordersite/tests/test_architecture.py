@@ -34,7 +34,7 @@ ORDERS = (
     ("history",),
     ("changes",),
     ("lifecycle",),
-    ("approvals", "closing", "intake"),
+    ("approvals", "closing", "intake", "truth"),
     ("about", "serializers"),
     ("admin", "management", "tasks", "apps"),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from django.utils.functional import Promise
@@ -17,6 +18,7 @@ TONES: Mapping[str, str] = {
     PaymentStatus.CLOSED: "plain",
     PaymentStatus.REFUNDED: "bad",
 }
+# What a query of an attempt brought: a `TradeState`, or nothing to query with.
 _ANSWERS: Mapping[str, Promise] = {
     "pending": _("not paid yet"),
     "not_found": _("not known there yet"),
@@ -28,9 +30,27 @@ _ANSWERS: Mapping[str, Promise] = {
 }
 
 
+# Errors whose stored words say no more than this; others are shown in their own words.
+_ERRORS: Mapping[str, Promise] = {
+    "provider_unreachable": _("cannot be reached"),
+    "provider_timeout": _("no answer within the time"),
+}
+_CODE = re.compile(r"[a-z]+(?:_[a-z]+)+: ", re.ASCII)
+
+
 def answer_label(last_answer: str) -> str:
-    """Translate a stored `last_answer` of an attempt; an error is shown as it was stored."""
-    return str(_ANSWERS.get(last_answer, last_answer)) or "–"
+    """Translate a stored `last_answer` of an attempt; an error is shown in its words, without its code."""
+    if last_answer in _ANSWERS:
+        return str(_ANSWERS[last_answer])
+    code = _CODE.match(last_answer)
+    if code is None:
+        return last_answer or "–"
+    return error_label(code[0].removesuffix(": "), last_answer[code.end() :])
+
+
+def error_label(code: str, words: str) -> str:
+    """What went wrong with a query, without its code."""
+    return str(_ERRORS.get(code) or words) or "–"
 
 
 def provider_label(name: str) -> str:

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from orders.models import Order, ProposalStatus
-from ordersite.lib.money import format_amount
+from ordersite.lib.money import display_amount, format_amount
 from ordersite.lib.panels import Item, Panel
 from payments.about.labels import TONES, answer_label, provider_label
 from payments.models import (
@@ -75,7 +75,7 @@ def _proposal_item(proposal: MoneyProposal) -> Item:
     return Item(
         title=str(proposal),
         facts=[
-            (_("amount"), f"¥{format_amount(proposal.amount)}"),
+            (_("amount"), display_amount(proposal.amount)),
             (_("since"), _moment(proposal.proposed_at)),
         ],
         state=str(ProposalStatus(proposal.status).label),
@@ -87,12 +87,12 @@ def _proposal_item(proposal: MoneyProposal) -> Item:
 
 def _item(payment: Payment, wait: Wait | None) -> Item:
     facts = [
-        (_("amount"), f"¥{format_amount(payment.amount)}"),
+        (_("amount"), display_amount(payment.amount)),
         (_("merchant reference"), payment.reference),
         (_("provider's reference"), payment.provider_reference),
         (_("paid at"), _moment(payment.paid_at)),
         (_("closed at"), _moment(payment.closed_at)),
-        (_("refunded"), f"¥{format_amount(payment.refunded_amount)}" if payment.refunded_amount else ""),
+        (_("refunded"), display_amount(payment.refunded_amount) if payment.refunded_amount else ""),
         (_("last query"), _last_answer(payment)),
         (_("closing"), _closing_label(payment, wait) if payment.close_wanted_at else ""),
         (_("next query"), _moment(payment.next_query_at)),
@@ -155,7 +155,7 @@ def _request_item(request: RefundRequest) -> Item:
         (_("ended at"), _moment(request.ended_at)),
     ]
     return Item(
-        title=_("Refund request ¥%(amount)s") % {"amount": format_amount(request.amount)},
+        title=_("Refund request %(amount)s") % {"amount": display_amount(request.amount)},
         facts=[(name, value) for name, value in facts if value],
         state=str(RefundStatus(request.status).label),
         tone=refund_labels.TONES[request.status],

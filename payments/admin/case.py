@@ -22,20 +22,20 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldBooleanWidget
 
 from ordersite.lib.adminkit import badges, columns
 from ordersite.lib.adminkit.cases import CaseAdmin, resolve_action, take_action
-from ordersite.lib.adminkit.confirmed import Confirmed, Lead, ReasonForm, person
+from ordersite.lib.adminkit.confirmed import ActionReply, Confirmed, Lead, ReasonForm, person
 from ordersite.lib.adminkit.queues import OpenCasesFilter, is_open
 from ordersite.lib.adminkit.read_only import ReadOnlyInline
 from ordersite.lib.adminkit.search import column, order_number, row_id
 from payments.about.labels import answer_label
 from payments.admin.notification import KINDS, REFUSALS
+from payments.admin.payment import query_from_page
 from payments.cases import desk, remedies
 from payments.cases.errors import remedy_gone
 from payments.manual import revive
 from payments.manual.revive import REVIVAL
 from payments.manual.settle import SETTLEMENT
-from payments.models import Payment, PaymentException, PaymentExceptionStep, PaymentStatus
+from payments.models import Payment, PaymentException, PaymentExceptionStep
 from payments.notifications.replay import replay
-from payments.polling import poll
 from payments.refunds.approval import REFUND
 from payments.refunds.request import request_refund
 
@@ -139,13 +139,11 @@ def _replay(request: HttpRequest, case: PaymentException, _data: Mapping[str, An
     return _("The notification is in the queue again. What is still wrong makes a new case.")
 
 
-def _query(request: HttpRequest, case: PaymentException, _data: Mapping[str, Any]) -> str | Promise:
-    payment = _money_of(case, remedies.can_query)
-    if not poll.query_now(payment):
-        return _("The provider was queried a moment ago, or its circuit is open. Try again in a few seconds.")
-    desk.add_step(case.pk, Action.QUERIED, user_id=person(request).pk)
-    label = PaymentStatus(Payment.objects.get(pk=payment.pk).status).label
-    return gettext("The provider was queried. The payment is now: %(status)s") % {"status": label}
+def _query(request: HttpRequest, case: PaymentException, _data: Mapping[str, Any]) -> ActionReply:
+    reply, is_queried = query_from_page(_money_of(case, remedies.can_query))
+    if is_queried:
+        desk.add_step(case.pk, Action.QUERIED, user_id=person(request).pk)
+    return reply
 
 
 def _value(key: str, value: Any) -> object:
@@ -280,6 +278,7 @@ class PaymentExceptionAdmin(CaseAdmin):
             _query,
             fits=remedies.can_query,
             icon="contact_support",
+            is_harmless=True,
         ),
         take_action(RESOLVE, _take),
         Confirmed(

@@ -20,7 +20,7 @@ from ordersite.lib.adminkit.confirmed import Confirmed, ReasonForm, person
 from ordersite.lib.adminkit.queues import QueueFilter
 from ordersite.lib.adminkit.read_only import ReadOnlyAdmin
 from ordersite.lib.adminkit.search import ShapeSearchMixin, column, order_number, row_id
-from ordersite.lib.money import CENT, format_amount
+from ordersite.lib.money import CENT, display_amount
 from payments.models import Payment, RefundRequest, RefundStatus
 from payments.models.refund_request import RefundRequestQuerySet
 from payments.refunds import execute, labels, request
@@ -85,7 +85,7 @@ def refund_facts(payment: Payment) -> list[tuple[str | Promise, object]]:
 
 def _yuan(amount: Decimal) -> str:
     """Format an amount for running text; columns use `badges.money`, which aligns to the right."""
-    return f"¥{format_amount(amount)}"
+    return display_amount(amount)
 
 
 class RefundStateFilter(QueueFilter):

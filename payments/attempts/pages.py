@@ -6,6 +6,7 @@ They trust the provider and our rows, never parameters of the browser.
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
@@ -19,10 +20,11 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_safe
 
 from orders.models import OrderStatus
+from orders.truth.sentence import Truth, truth_of
 from ordersite.lib import qr
 from ordersite.lib.errors import OutsideError
 from payments.attempts.start import form_of
-from payments.models import Payment, PaymentStatus
+from payments.models import Payment
 from payments.polling.poll import query_now
 from payments.providers.registry import get_provider
 
@@ -31,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class BuyerMessage:
-    """The text of the return page for one state.
+    """The text of the return page.
 
     `state` is waiting, scan (waiting, with a code to scan), paid, closed, refunded or late (paid after the order was
     closed).
@@ -64,14 +66,20 @@ _MESSAGES = {
         "plain",
     ),
     "refunded": BuyerMessage("refunded", _("Refunded"), _("The money is on its way back to you."), "plain"),
-    "late": BuyerMessage(
-        "late",
-        _("Your money arrived, the order was closed"),
-        _(
-            "The shop has a notice of it and will send the money back or revive the order. You need not pay again."
-        ),
-        "waiting",
-    ),
+}
+# By state of the attempt: where the order's truth has one of these codes, the attempt's own message says it all.
+_NOTHING_MORE: Mapping[str, frozenset[str]] = {
+    "waiting": frozenset({"pending"}),
+    "scan": frozenset({"pending"}),
+    "paid": frozenset({"paid"}),
+    "closed": frozenset({"pending", "closed_unpaid"}),
+    "refunded": frozenset({"paid", "shipped", "completed"}),
+    "late": frozenset(),
+}
+_OF_ORDER: Mapping[str, str] = {
+    OrderStatus.PENDING: "waiting",
+    OrderStatus.CLOSED: "closed",
+    OrderStatus.REFUNDED: "refunded",
 }
 
 
@@ -106,7 +114,7 @@ def show_return(request: HttpRequest, reference: str) -> HttpResponse:
     context = {
         "payment": payment,
         "order": payment.order,
-        "message": _MESSAGES["scan"] if scan else message_of(payment),
+        "message": message_of("scan" if scan else state_of(payment), truth_of(payment.order)),
         "scan": scan,
         "state": state_of(payment),
         "provider": get_provider(payment.account.provider).label if scan else "",
@@ -152,12 +160,22 @@ def can_be_scanned(payment: Payment) -> bool:
     )
 
 
-def message_of(payment: Payment) -> BuyerMessage:
-    return _MESSAGES[state_of(payment)]
+def message_of(state: str, truth: Truth) -> BuyerMessage:
+    """What the page says of an attempt in this state: nothing else than what is true of its order."""
+    line, words = truth.buyer_line, truth.buyer
+    if line.code in _NOTHING_MORE[state] and not line.mark:
+        return _MESSAGES[state]
+    if state in ("waiting", "scan", "late"):
+        return BuyerMessage(state, words.title, words.text, "waiting")
+    tone = "good" if line.tone in ("good", "moving") else "plain"
+    return BuyerMessage(state, words.title, words.text, tone)
 
 
 def state_of(payment: Payment) -> str:
-    """The key of the buyer's message."""
+    """The key of the buyer's message. An attempt that nobody has to pay any more is what its order is."""
+    status = payment.order.status
     if payment.is_paid:
-        return "late" if payment.order.status == OrderStatus.CLOSED else "paid"
-    return {PaymentStatus.REFUNDED: "refunded", PaymentStatus.CLOSED: "closed"}.get(payment.status, "waiting")
+        return "late" if status == OrderStatus.CLOSED else "paid"
+    if payment.is_undecided:
+        return _OF_ORDER.get(status, "paid")
+    return "refunded" if payment.is_refunded else "closed"

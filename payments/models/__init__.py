@@ -5,6 +5,7 @@ from payments.models.dead_call import DeadCall, LogPosition
 from payments.models.notification import NotificationBody, PaymentNotification, RefusedCall
 from payments.models.payment import Payment, PaymentStatus, Refund
 from payments.models.proposal import MoneyProposal
+from payments.models.query import PaymentQuery
 from payments.models.refund_request import RefundRequest, RefundStatus
 from payments.models.revival_request import RevivalRequest
 from payments.models.settlement_request import SettlementFile, SettlementRequest
@@ -23,6 +24,7 @@ __all__ = [
     "PaymentException",
     "PaymentExceptionStep",
     "PaymentNotification",
+    "PaymentQuery",
     "PaymentStatus",
     "Refund",
     "RefundRequest",

@@ -7,6 +7,7 @@ update; an attempt that stays undecided is queried again.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from django.db.models import F, Q
 from django.utils import timezone
@@ -49,15 +50,35 @@ def _payment(result: QueryResult) -> Payment:
 QUERIES = CallKind("queries", _accounts, _claim, query_provider, record_result, _payment)
 
 
+class NotQueried(StrEnum):
+    """Why a query did not go out."""
+
+    SETTLED = "settled"
+    CIRCUIT_OPEN = "circuit_open"
+    TOO_SOON = "too_soon"
+
+
 def query_now(payment: Payment) -> bool:
-    """Query one undecided attempt at once; at most every 3 s, and not while the account's circuit is open.
+    """Query one undecided attempt at once, for a buyer who waits; at most every 3 s, and not while the account's
+    circuit is open.
 
     Returns whether it was queried. The payment instance is not refreshed.
     """
-    if payment.account.is_circuit_open or not _may_query_again(payment):
-        return False
-    _query(StatusQuery(payment, readable_keys(payment.account), close=False))
-    return True
+    return payment.is_undecided and isinstance(query_for_staff(payment), QueryResult)
+
+
+def query_for_staff(payment: Payment) -> QueryResult | NotQueried:
+    """Query one attempt whose money has not been seen at once, with the bounds of `query_now`.
+
+    A closed one too: a buyer may have paid it, and its notification may be lost. The instance is not refreshed.
+    """
+    if payment.is_settled:
+        return NotQueried.SETTLED
+    if payment.account.is_circuit_open:
+        return NotQueried.CIRCUIT_OPEN
+    if not _may_query_again(payment):
+        return NotQueried.TOO_SOON
+    return _query(StatusQuery(payment, readable_keys(payment.account), close=False))
 
 
 def close_now(payment: Payment) -> QueryResult | None:
@@ -87,5 +108,5 @@ def _may_query_again(payment: Payment) -> bool:
     """Claim the next query by a guarded UPDATE: one of all who look at the same moment gets it."""
     now = timezone.now()
     is_over = Q(last_query_at__isnull=True) | Q(last_query_at__lte=now - LEAST_INTERVAL)
-    undecided = Payment.objects.undecided().filter(is_over, pk=payment.pk)
-    return undecided.update(last_query_at=now, queries=F("queries") + 1) == 1
+    unsettled = Payment.objects.unsettled().filter(is_over, pk=payment.pk)
+    return unsettled.update(last_query_at=now, queries=F("queries") + 1) == 1

@@ -7,13 +7,14 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.db.models import F
 from django.utils import timezone
 
 from orders.history.lines import Evidence
 from payments.cases.open import Case, open_cases
 from payments.lifecycle.apply import apply_updates
 from payments.lifecycle.updates import PaymentUpdate
-from payments.models import Payment, PaymentException
+from payments.models import Payment, PaymentException, PaymentQuery
 from payments.polling.call import QueryResult
 from payments.polling.schedule import EXPIRY_GRACE, next_poll_at
 from payments.providers.types import TradeResult, TradeState, UpdateKind
@@ -23,13 +24,14 @@ SILENT_AFTER = timedelta(hours=24)
 
 
 def record_result(result: QueryResult) -> None:
-    """Apply the provider's answer and schedule the next poll. Call outside transactions.
+    """Apply the provider's answer, keep it and schedule the next poll. Call outside transactions.
 
     Updates are applied one by one: a batch takes one update of an order, and «refunded» means two of them.
     """
     payment, now = result.query.payment, timezone.now()
     for update in _updates(result, now):
         apply_updates([update])
+    _keep_answer(result, now)
     _schedule(result, now)
     if result.is_outage and payment.close_wanted_at and now - payment.close_wanted_at >= SILENT_AFTER:
         _open_case(result)
@@ -89,6 +91,22 @@ def _open_case(result: QueryResult) -> None:
     )
     with transaction.atomic():
         open_cases([case])
+
+
+def _keep_answer(result: QueryResult, now: datetime) -> None:
+    """Add the answer to the attempt's log: the same answer again only counts up the last row.
+
+    A buyer's page queries every 3 s: a row for each of them would bury what is worth reading.
+    """
+    payment_id, error = result.query.payment.pk, result.error
+    row = PaymentQuery(payment_id=payment_id, first_at=now, last_at=now)
+    if error:
+        row.error_code, row.error = error.code, error.message[:200]
+    else:
+        row.answer = _summary(result)
+    last = PaymentQuery.objects.latest_of([payment_id]).filter(answer=row.answer, error_code=row.error_code)
+    if not last.update(times=F("times") + 1, last_at=now, error=row.error):
+        row.save(force_insert=True)
 
 
 def _schedule(result: QueryResult, now: datetime) -> None:

@@ -13,6 +13,8 @@ from django.utils.functional import Promise
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
+from ordersite.lib.money import display_amount
+
 Text = str | Promise
 
 NOTHING = mark_safe('<span class="os-none">–</span>')  # a constant
@@ -28,7 +30,7 @@ def money(amount: Decimal | None) -> SafeString:
     """Yuan with two decimals, in tabular figures, aligned to the right."""
     if amount is None:
         return NOTHING
-    return format_html('<span class="os-money">¥{}</span>', f"{amount:,.2f}")
+    return format_html('<span class="os-money">{}</span>', display_amount(amount))
 
 
 def number(value: int | None) -> SafeString:

@@ -42,6 +42,7 @@ def take_action(permission: str, run: Run) -> Confirmed:
         run,
         fits=is_open,
         icon="front_hand",
+        is_harmless=True,
     )
 
 

@@ -52,19 +52,28 @@ class Confirmed:
 
     `permission` is checked by the server for the page and again for the POST; `fits` says for which rows it makes sense
     (the app checks again). A DomainError is shown, nothing is changed. `tone` is bad for what cannot be taken back.
-    `initial` says what stands in the form when it is opened.
+    `initial` says what stands in the form when it is opened. `is_harmless`: the button acts without a confirmation.
     """
 
     code: str
     label: str | Promise
     permission: str
     explain: str | Promise
-    run: Callable[[HttpRequest, Any, Mapping[str, Any]], str | Promise]
+    run: Callable[[HttpRequest, Any, Mapping[str, Any]], str | Promise | ActionReply]
     form: type[forms.Form] = NothingForm
     fits: Callable[[Any], bool] = always
     tone: str = "plain"
     icon: str = "check"
     initial: Callable[[Any], Mapping[str, Any]] = nothing
+    is_harmless: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ActionReply:
+    """What an action tells the person where it is no plain success; `level` is one of Django's messages."""
+
+    text: str | Promise
+    level: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,11 +158,12 @@ class ConfirmedActionsMixin:
         self, request: HttpRequest, row: models.Model, action: Confirmed, data: Mapping[str, Any]
     ) -> HttpResponse:
         try:
-            text = action.run(request, row, data)
+            reply = action.run(request, row, data)
         except DomainError as refused:
             messages.error(request, refused.message)
         else:
-            messages.success(request, str(text))
+            answer = reply if isinstance(reply, ActionReply) else ActionReply(reply, messages.SUCCESS)
+            messages.add_message(request, answer.level, str(answer.text))
             log_action(request, row, f"{action.code}: {data.get('reason', '')}".rstrip(": "))
         return HttpResponseRedirect(self.after_action(row))
 
