@@ -100,7 +100,7 @@ class _Visit:
             self.events.append(event)
 
     def write(self) -> None:
-        """Write each changed order once, guarded by the state that it came from, then history and outbox."""
+        """Write each changed order once, guarded by its old state, then history and outbox."""
         if not self.facts:
             return
         written = lines.chain(self.facts, now=self.now)

@@ -144,7 +144,7 @@ def _without(*marks: str) -> str:
 
 
 def run_pass(one: Pass, environment: dict[str, str], arguments: list[str], total: Total) -> None:
-    """Run pytest once and add what came of it."""
+    """Run pytest once and add its results."""
     folder = new_folder("pass")
     (folder / "var").mkdir()
     print(f"\n-- {one.name}", flush=True)

@@ -15,7 +15,7 @@ import pytest
 
 
 class Tally:
-    """Collects in one process. Under xdist the workers know what was left out, the controller what came of it."""
+    """Collects in one process. Under xdist the workers know what was left out, the controller the results."""
 
     def __init__(self, target: Path, is_worker: bool) -> None:
         self.target = target

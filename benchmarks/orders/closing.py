@@ -37,7 +37,7 @@ written AS (
   text_digest, at, recorded_at, version, prev_hash, hash)
  SELECT id, seq, 'transition', 'pending', 'closed', 'timeout', 'system', '', '', '', now(), now(), 1, before, hash
  FROM line),
-told AS (
+published AS (
  INSERT INTO rails_outboxentry (name, subject_id, payload, created_at)
  SELECT 'order.closed', id, jsonb_build_object('trigger', 'timeout', 'number', number), now() FROM line)
 SELECT count(*) FROM changed

@@ -61,7 +61,7 @@ REFUND_BUTTON = Confirmed(
     "refund",
     _("Refund"),
     REFUND.may_propose,
-    _("The money goes back to the buyer the way it came. Until that has ended the order does not ship."),
+    _("The money goes back to the buyer the way it was paid. Until that has ended the order does not ship."),
     _request_refund,
     form=RefundForm,
     fits=lambda payment: payment.is_paid,

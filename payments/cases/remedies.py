@@ -94,7 +94,7 @@ def can_refund(case: PaymentException) -> bool:
 
 
 def can_revive(case: PaymentException) -> bool:
-    """Whether the case is about money that came after its order was closed, and is still here."""
+    """Whether the case is about money that arrived after its order was closed, and is still here."""
     payment = case.payment
     is_late = (
         case.kind == Kind.ORDER_CLOSED and payment is not None and payment.is_surplus and payment.is_paid

@@ -64,7 +64,7 @@ def test_refund_at_the_provider_is_notified(box: Running, httpserver: HTTPServer
     assert rest.json["state"] == "refunded"
 
     def sums() -> dict[str | None, str]:
-        # By sum, not by number: under load a notification whose answer came late arrives twice, as in life.
+        # By sum, not by number: under load a notification whose answer was late arrives twice.
         notifications = received(httpserver, "/c/refund")
         return {fields.get("refund_fee"): fields["trade_status"] for fields in notifications}
 

@@ -131,7 +131,7 @@ def test_a_fork_is_refused(stranger: Stranger, network: Network) -> None:
 
 
 def test_a_sandboxs_notification_is_refused(stranger: Stranger, network: Network, tmp_path: Path) -> None:
-    """This is how a test once told somebody else's shop of payments: the sandbox itself goes on without an answer."""
+    """A test once notified another shop like this: the sandbox itself goes on without an answer."""
     with started(tmp_path) as box:
         begun = box.webhook("pay", {**PAYMENT, "notify_url": f"{stranger.url}/notify/webhook/shop/"})
         call("POST", f"{begun.json['pay_url']}/pay")
