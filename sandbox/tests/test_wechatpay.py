@@ -180,7 +180,8 @@ def test_the_signed_path_has_the_prefix(box: Running, account: Any, merchant: An
         check(account, good.headers, good.body + b" ")
 
 
-@pytest.mark.parametrize("late", [301, -301])
+# A call dated ahead comes nearer while it travels: ten seconds of room on a loaded machine.
+@pytest.mark.parametrize("late", [301, -310])
 def test_a_stale_call_is_refused(account: Any, late: int) -> None:
     url = f"{account['gateway_url']}/v3/certificates"
     refused = by_hand(account, "GET", url, late=late)
