@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from django.utils.timesince import timesince, timeuntil
 from django.utils.translation import gettext as _
 
 from orders.models import Order, OrderStatus
 from orders.truth.facts import BuyerWords, Money, TruthLine
+from ordersite.lib.durations import time_since, time_until
 from ordersite.lib.money import ZERO, display_amount
 
 S = OrderStatus
@@ -52,7 +52,7 @@ class StateWords:
         return TruthLine(
             code="pending",
             tone="waiting",
-            staff=words % {"time": _until(order.close_due_at, self.at)},
+            staff=words % {"time": time_until(order.close_due_at, self.at)},
             merchant=_("Waiting for the buyer's payment."),
             buyer=BuyerWords(
                 _("Waiting for payment"), _("As soon as the payment arrives, the warehouse starts packing.")
@@ -64,7 +64,7 @@ class StateWords:
         return TruthLine(
             code="pending_closing",
             tone="waiting",
-            staff=words % {"time": _since(since, self.at)},
+            staff=words % {"time": time_since(since, self.at)},
             merchant=_("Being closed: the payment provider is queried first whether the buyer has paid."),
             buyer=BuyerWords(
                 _("The order is being closed"),
@@ -82,7 +82,7 @@ class StateWords:
         line = TruthLine(
             code="paid",
             tone="moving",
-            staff=_("Waiting for the warehouse for %(time)s.") % {"time": _since(order.paid_at, self.at)},
+            staff=_("Waiting for the warehouse for %(time)s.") % {"time": time_since(order.paid_at, self.at)},
             merchant=_("Paid. Waiting for the warehouse to ship."),
             buyer=BuyerWords(_("The warehouse is packing"), _("Once it ships, its way shows on this page.")),
         )
@@ -91,7 +91,7 @@ class StateWords:
     def _shipped(self, order: Order, money: Money) -> TruthLine:
         if money.is_returned:
             return _returned("shipped_returned", money)
-        since = {"time": _since(order.shipped_at, self.at)}
+        since = {"time": time_since(order.shipped_at, self.at)}
         line = TruthLine(
             code="shipped",
             tone="moving",
@@ -272,13 +272,3 @@ def _with(line: TruthLine, staff: str, merchant: str, buyer: str) -> TruthLine:
 def join(first: str, second: str) -> str:
     """Two sentences one after the other, as the reader's language sets them."""
     return _("%(first)s %(second)s") % {"first": first, "second": second}
-
-
-def _since(at: datetime | None, now: datetime) -> str:
-    if at is None:
-        return "–"
-    return _("less than a minute") if now - at < timedelta(minutes=1) else timesince(at, now)
-
-
-def _until(at: datetime, now: datetime) -> str:
-    return _("less than a minute") if at - now < timedelta(minutes=1) else timeuntil(at, now)

@@ -13,7 +13,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllow
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
@@ -154,12 +154,12 @@ class OrderAdmin(ConfirmedActionsMixin, ReadOnlyAdmin):
 
     @admin.display(description=_("order number"))
     def number_and_marks(self, order: Any) -> SafeString:
-        mark = badges.badge(_("held"), tone="bad") if order.held else ""
-        for line in order.truth.marks[:2]:
-            mark += badges.badge(line.mark, tone=line.tone)
+        held = badges.badge(_("held"), tone="bad") if order.held else ""
+        marks = [badges.badge(line.mark, tone=line.tone) for line in order.truth.marks[:2]]
         star = badges.badge(_("important"), tone="waiting") if order.is_important else ""
+        link = badges.link(order.number, "admin:orders_order_change", order.pk)
         return format_html(
-            "{} {}{}", badges.link(order.number, "admin:orders_order_change", order.pk), mark, star
+            "{} {}{}", link, format_html_join("", "{}", [(mark,) for mark in (held, *marks)]), star
         )
 
     @admin.display(description=_("status"))

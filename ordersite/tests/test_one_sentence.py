@@ -86,6 +86,8 @@ def test_late_payment_on_every_page() -> None:
     assert 'data-state="late"' in pages[3]
     assert "已收到买家付款 ¥199.00，正在处理。" in pages[4]
     assert "关闭后到账" in pages[5]
+    assert "有款待处理" in pages[5]
+    assert "&lt;span" not in pages[5]
 
 
 def test_case_has_its_buttons_on_the_order() -> None:
@@ -139,6 +141,7 @@ def test_silent_provider_on_every_page() -> None:
     assert f'method="post" action="/admin/payments/payment/{payment.pk}/do/ask/"' in found
     assert f'href="/admin/payments/settlementrequest/add/?order={payment.order.number}"' in found
     assert "无法确认是否付款" in shop_page(payment.order)
+    assert "您的付款" not in shop_page(payment.order)
     assert "暂时无法确认您的付款" in track_page(payment.order)
 
 

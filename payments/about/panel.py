@@ -7,11 +7,11 @@ from datetime import datetime
 from typing import Any
 
 from django.utils import timezone
-from django.utils.timesince import timeuntil
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from orders.models import Order, ProposalStatus
+from ordersite.lib.durations import time_until
 from ordersite.lib.money import display_amount, format_amount
 from ordersite.lib.panels import Item, Panel
 from payments.about.labels import TONES, answer_label, provider_label
@@ -120,11 +120,11 @@ def _closing_label(payment: Payment, wait: Wait | None) -> str:
         return _("waits to be closed at the provider")
     if wait.open_until:
         return _("circuit open: the provider does not answer; tried again in %(time)s") % {
-            "time": timeuntil(wait.open_until)
+            "time": time_until(wait.open_until)
         }
     if payment.next_query_at and payment.next_query_at > timezone.now():
         return _("waits to be closed at the provider; tried again in %(time)s") % {
-            "time": timeuntil(payment.next_query_at)
+            "time": time_until(payment.next_query_at)
         }
     text = ngettext(
         "is being closed at the provider: %(waiting)d in the queue, about %(seconds)d s",

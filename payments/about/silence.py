@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from django.utils import timezone
-from django.utils.timesince import timeuntil
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from orders.truth.facts import BuyerWords, TruthLine
 from orders.truth.states import join
+from ordersite.lib.durations import time_until
 from payments.about.labels import error_label, provider_label
 from payments.models import Payment, PaymentQuery
 
@@ -37,7 +36,7 @@ def _staff(payment: Payment, answer: PaymentQuery | None, *, is_notified: bool) 
     until = payment.account.circuit_open_until
     if until is None:
         return words
-    paused = _("Queries are paused for %(time)s.") % {"time": timeuntil(until, timezone.now())}
+    paused = _("Queries are paused for %(time)s.") % {"time": time_until(until)}
     return join(words, paused)
 
 

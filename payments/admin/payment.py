@@ -10,7 +10,6 @@ from django.db.models import Model
 from django.http import HttpRequest
 from django.utils.functional import Promise
 from django.utils.safestring import SafeString
-from django.utils.timesince import timeuntil
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -19,6 +18,7 @@ from ordersite.lib.adminkit import badges, columns
 from ordersite.lib.adminkit.confirmed import ActionReply, Confirmed, ConfirmedActionsMixin
 from ordersite.lib.adminkit.read_only import ReadOnlyAdmin, ReadOnlyInline
 from ordersite.lib.adminkit.search import ShapeSearchMixin, column, order_number
+from ordersite.lib.durations import time_until
 from payments.about.labels import TONES, answer_label, error_label, provider_label
 from payments.admin.refund import REFUND_BUTTON, refund_facts
 from payments.models import Payment, PaymentException, PaymentQuery, PaymentStatus, Refund
@@ -96,12 +96,11 @@ def _not_queried(reason: NotQueried, payment: Payment) -> ActionReply:
         return ActionReply(
             gettext("Not queried: the last query was less than three seconds ago."), messages.INFO
         )
-    until = payment.account.circuit_open_until
     words = gettext(
-        "Not queried: %(provider)s has not answered for a while, queries are paused for %(time)s. "
-        "It cannot be confirmed whether the buyer has paid."
+        "%(provider)s does not answer: it cannot be confirmed whether the buyer has paid. "
+        "Queries are paused for %(time)s, so none was sent now."
     )
-    time = timeuntil(until) if until else "–"
+    time = time_until(payment.account.circuit_open_until)
     return ActionReply(words % {**_names(payment), "time": time}, messages.ERROR)
 
 

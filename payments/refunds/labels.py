@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 from django.utils import timezone
 from django.utils.functional import Promise
-from django.utils.timesince import timeuntil
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from ordersite.lib.durations import time_until
 from payments.models import RefundRequest, RefundStatus
 from payments.providers.types import RefundState
 
@@ -50,5 +50,5 @@ def waits_for(request: RefundRequest) -> str:
     if request.status not in (S.APPROVED, S.ORDERED):
         return ""
     if request.next_try_at and request.next_try_at > timezone.now():
-        return _("the provider; queried again in %(time)s") % {"time": timeuntil(request.next_try_at)}
+        return _("the provider; queried again in %(time)s") % {"time": time_until(request.next_try_at)}
     return _("the provider")

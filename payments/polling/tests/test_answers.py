@@ -105,8 +105,8 @@ def test_open_circuit_is_called_so(agent: Client, provider: HTTPServer) -> None:
     payment = build_payment(pollable(provider))
     PaymentAccount.objects.update(failures_in_a_row=6, next_call_at=long_ago(minutes=-5))
     text, level = ask(agent, payment)
-    assert text.startswith("没有查单：Webhook 渠道连续没有应答，查单已暂停，")
-    assert text.endswith("后再试。无法确认是否付款。")
+    assert text.startswith("Webhook 渠道没有应答，无法确认是否付款。查单已暂停，")
+    assert text.endswith("后再试，这次没有查。")
     assert (level, provider.log) == ("error", [])
 
 
