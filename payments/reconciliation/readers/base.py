@@ -76,7 +76,7 @@ def read_number(text: str, *, line: int, column: str) -> str:
     if len(text) > MAX_REFERENCE:
         raise bad_cell(line, "too_long", column, text)
     # Cheap signs first: hardly a line has one.
-    if ("." in text or "+" in text or text.endswith("000000")) and is_rounded(text):
+    if ("." in text or "+" in text or text.endswith("000000000")) and is_rounded(text):
         raise bad_cell(line, "number_as_id", column, text)
     return text
 

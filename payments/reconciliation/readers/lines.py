@@ -25,7 +25,13 @@ from payments.reconciliation.readers.guess.words import key
 from payments.reconciliation.readers.headers import Header
 from payments.reconciliation.readers.layout import Mapping, Words, find_columns
 from payments.reconciliation.readers.moments import Moments
-from payments.reconciliation.readers.numbers import MAX_REFERENCE, number_of, number_problem, our_number
+from payments.reconciliation.readers.numbers import (
+    MAX_REFERENCE,
+    LostDigits,
+    number_of,
+    number_problem,
+    our_number,
+)
 from payments.reconciliation.readers.tables import Table
 from payments.reconciliation.readers.tables.rows import Cell, Row, folded, text_of
 from payments.reconciliation.refusals import Refused, bad_cell
@@ -62,6 +68,7 @@ class LineReader:
         self.is_trailer = False
         self.last: Row | None = None
         self.seen: Row | None = None
+        self.lost = {place: LostDigits() for place in self._number_places()}
         self.lengths: Counter[int] = Counter()
         self.most_decimals = -1
 
@@ -184,7 +191,12 @@ class LineReader:
         number = number_of(cell)
         if len(number) > MAX_REFERENCE and place != self.columns.ours:
             self._bad(row, "too_long", place)
+        self.lost[place].add(number, row)
         return number
+
+    def _number_places(self) -> list[int]:
+        columns = self.columns
+        return [place for place in (columns.ours, columns.theirs, columns.refund) if place is not None]
 
     def _reference(self, row: Row, ours: str) -> tuple[str, bool]:
         """Return our number in its column, else inside what the line says; whether it stood alone."""
@@ -274,7 +286,16 @@ class LineReader:
         self.last = row
 
     def check_end(self) -> None:
-        """Refuse a last line without an end that is shorter than the others, or whose last cell is."""
+        """Refuse numbers that lost their digits, and a last line without an end that is shorter than the others.
+
+        Raises `Refused` (bad_line, cut).
+        """
+        for place, lost in self.lost.items():
+            if lost.is_sure and lost.first is not None:
+                self._bad(lost.first, "number_as_id", place)
+        self._check_last_line()
+
+    def _check_last_line(self) -> None:
         place, seen = self.header.width - 1, self.seen
         if self.table.is_ended or seen is None or self.is_trailer:
             return
@@ -287,7 +308,7 @@ class LineReader:
         text = folded(self.last.cells[place])
         if place in self._amount_places():
             is_cut = _decimals(text, self.mapping.decimal_mark or ".") < self.most_decimals
-        elif place in (self.columns.ours, self.columns.theirs, self.columns.refund):
+        elif place in self._number_places():
             is_cut = len(self.lengths) == 1 and 0 < len(text) < min(self.lengths)
         else:
             is_cut = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 
 from ordersite.lib.china_time import BEIJING
@@ -14,6 +15,8 @@ _EPOCH = datetime(1899, 12, 30, tzinfo=BEIJING)
 _SERIAL = range(40_000, 70_000)
 _YEARS = range(2000, 2101)
 _ISO = {"%Y-%m-%d %H:%M:%S": 19, "%Y-%m-%d": 10}
+# What Java prints behind the seconds of a time stamp.
+_FRACTION = re.compile(r"(:[0-9]{2})\.[0-9]{1,9}$")
 _REMEMBERED = 10_000
 
 
@@ -44,7 +47,7 @@ class Moments:
         try:
             if self._iso == len(text):
                 return _plausible(datetime.fromisoformat(text).replace(tzinfo=BEIJING))
-            whole = text.split(".")[0] if self._form.endswith("%S") else text
+            whole = _FRACTION.sub(r"\1", text) if self._form.endswith("%S") else text
             return _plausible(datetime.strptime(f"{whole} +0800", f"{self._form} %z"))
         except ValueError:
             return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from payments.reconciliation.readers.guess.numbers import our_numbers
-from payments.reconciliation.readers.tables.rows import EXACT, Cell, folded, text_of
+from payments.reconciliation.readers.tables.rows import EXACT, Cell, Row, folded, text_of
 
 MAX_REFERENCE = 64
 # What stands in a column of numbers where there is none.
@@ -15,17 +15,46 @@ _NOTHING = frozenset(
 _CLEAN = re.compile(r"[0-9A-Z_.-]{1,64}|[0-9a-z_.-]{1,15}")
 # A hexadecimal number may hold an E as well, but neither point nor plus.
 _EXPONENT = re.compile(r"[0-9]\.[0-9]+[eE]\+?[0-9]+|[0-9][eE]\+[0-9]+")
+_KEPT, _ZEROS, _SURE = 15, "0" * 9, 5
 _BROKEN = re.compile(r"[\x00-\x1f\ufffd]")
 
 
 def is_rounded(text: str) -> bool:
-    """Tell what a spreadsheet made of a long number: an exponent, or fifteen digits at most before zeros.
-
-    A true number of n digits ends like this once in 10**(n - 15); six zeros at least are asked for.
-    """
-    if text.endswith("000000") and len(text) > 15 and text.isascii() and text.isdigit():
-        return text.rstrip("0") == text[:15].rstrip("0")
+    """Tell what a spreadsheet surely made of a long number: an exponent, or nine zeros at the end of it."""
+    if text.endswith(_ZEROS) and lost_digits(text):
+        return True
     return _EXPONENT.fullmatch(text) is not None if "E" in text or "e" in text else False
+
+
+def lost_digits(text: str) -> int:
+    """Return how many digits a spreadsheet may have lost: those behind the fifteenth, where all are zeros.
+
+    A true number ends in n zeros once in 10**n.
+    """
+    if len(text) > _KEPT and text.isascii() and text.isdigit() and not text[_KEPT:].strip("0"):
+        return len(text) - _KEPT
+    return 0
+
+
+class LostDigits:
+    """Tells a column of which a spreadsheet kept fifteen digits from numbers that end in zeros by chance."""
+
+    def __init__(self) -> None:
+        self._lost, self._is_sound = 0, False
+        self.first: Row | None = None
+
+    def add(self, text: str, row: Row) -> None:
+        """Take the next number of the column."""
+        if len(text) <= _KEPT or self._is_sound:
+            return
+        lost = lost_digits(text)
+        self._is_sound = not lost
+        self._lost += lost
+        self.first = self.first or row
+
+    @property
+    def is_sure(self) -> bool:
+        return not self._is_sound and self._lost >= _SURE
 
 
 def number_problem(cell: Cell) -> str:

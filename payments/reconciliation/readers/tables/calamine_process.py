@@ -45,13 +45,8 @@ def lines(content: bytes, most_columns: int) -> Iterator[Any]:
     ]
     for name in visible[:MOST_SHEETS]:
         yield {"sheet": name}
-        sheet = book.get_sheet_by_name(name)
-        first_row, first_column = sheet.start or (0, 0)
-        for _missing in range(first_row):
-            yield []
-        blanks = [None] * first_column
-        for row in sheet.iter_rows():
-            yield (blanks + [cell_of(value) for value in row])[:most_columns]
+        for row in book.get_sheet_by_name(name).iter_rows():
+            yield [cell_of(value) for value in row[:most_columns]]
     yield {"done": True}
 
 
