@@ -34,7 +34,7 @@ from payments.cases.errors import remedy_gone
 from payments.manual import revive
 from payments.manual.revive import REVIVAL
 from payments.manual.settle import SETTLEMENT
-from payments.models import Payment, PaymentException, PaymentExceptionStep
+from payments.models import Payment, PaymentException, PaymentExceptionStep, StatementLine
 from payments.notifications.replay import replay
 from payments.refunds.approval import REFUND
 from payments.refunds.request import request_refund
@@ -57,6 +57,7 @@ DETAILS: Mapping[str, Promise] = {
     "error": _("problem"),
     "difference": _("result"),
     "statement_line": _("statement line"),
+    "note": _("note"),
     "statement": _("statement"),
     "bill_of": _("bill of the day"),
 }
@@ -149,7 +150,8 @@ def _query(request: HttpRequest, case: PaymentException, _data: Mapping[str, Any
 def _value(key: str, value: Any) -> object:
     if key == "last_answer":
         return answer_label(str(value))
-    return {"kind": KINDS, "code": REFUSALS}.get(key, {}).get(value, value)
+    notes = dict(StatementLine.Note.choices)
+    return {"kind": KINDS, "code": REFUSALS, "note": notes}.get(key, {}).get(value, value)
 
 
 class OwnerFilter(admin.SimpleListFilter):

@@ -71,7 +71,7 @@ class StatementLineAdmin(ShapeSearchMixin, ReadOnlyAdmin):
         column(r"[0-9A-Za-z_-]{6,64}", "payment__reference", "reference", "provider_reference"),
     )
     fields = (
-        "statement", "number", "kind", "result", "reference", "provider_reference", "refund_reference", "amount",
+        "statement", "number", "kind", "result", "note", "reference", "provider_reference", "refund_reference", "amount",
         "occurred_at", "payment", "settlement", "settled_at",
     )  # fmt: skip
     readonly_fields = ("settlement",)
@@ -83,7 +83,12 @@ class StatementLineAdmin(ShapeSearchMixin, ReadOnlyAdmin):
     @admin.display(description=_("result"))
     def result_badge(self, line: StatementLine) -> SafeString:
         is_ended = line.outcome in (*settle.DONE, Outcome.DUPLICATE)
-        return badges.badge(R(line.result).label, tone="good" if is_ended else RESULT_TONES[R(line.result)])
+        badge = badges.badge(R(line.result).label, tone="good" if is_ended else RESULT_TONES[R(line.result)])
+        return format_html(
+            '<span class="os-stack">{}<small class="os-second">{}</small></span>',
+            badge,
+            line.get_note_display(),
+        )
 
     @admin.display(description=_("kind"))
     def what(self, line: StatementLine) -> SafeString:

@@ -1,4 +1,4 @@
-"""What a line of a bank's file comes to: money that came, money that left, or nothing of ours."""
+"""What a line of a bank's file comes to: money that received, money that left, or nothing of ours."""
 
 from __future__ import annotations
 
@@ -89,8 +89,8 @@ def test_state_that_means_money_elsewhere_stops() -> None:
 @pytest.mark.parametrize("words", ["借 Dr", ["借 Dr"], "借 Dr\n", "借 支出"])
 def test_words_of_kinds_may_hold_blanks(words: Any) -> None:
     account = account_at("webhook")
-    left, came = attempt(account), attempt(account)
-    lines = (f"{DAY},借 Dr,199.00,{left.reference},K1", f"{DAY},贷 Cr,199.00,{came.reference},K2")
+    left, received = attempt(account), attempt(account)
+    lines = (f"{DAY},借 Dr,199.00,{left.reference},K1", f"{DAY},贷 Cr,199.00,{received.reference},K2")
     content = table("交易日期,借贷,交易金额,订单号,流水号", *lines)
 
     statement = take(account, content, mapping=mapping(**SERIAL, kind_column="借贷", refund_words=words))

@@ -145,7 +145,12 @@ def test_memo_with_half_a_character_is_no_reason() -> None:
     ],
 )
 def test_workbooks_old_and_new(form: str, moment: Any, amount: Any) -> None:
-    rows = [["云帆银行账户明细"], ["账户信息", None, "交易信息"], HEADER, [moment, amount, LINE[2], "x"]]
+    rows: list[list[Any]] = [
+        ["云帆银行账户明细"],
+        ["账户信息", None, "交易信息"],
+        HEADER,
+        [moment, amount, LINE[2], "x"],
+    ]
     content = getattr(workbooks, form)(rows)
     assert lines(read(content, date_format="%Y-%m-%d %H:%M:%S")) == expected(4)
 
@@ -169,7 +174,7 @@ def test_bad_cell_of_a_later_sheet_names_the_sheet(form: str) -> None:
 
 
 def test_hidden_sheets_are_not_read() -> None:
-    rows = [HEADER, [MOMENT, 1199, LINE[2], ""]]
+    rows: list[list[Any]] = [HEADER, [MOMENT, 1199, LINE[2], ""]]
     assert lines(read(workbooks.xlsx(rows, [HEADER, [MOMENT, 7, "OLD", ""]], hidden=(1,)))) == expected()
 
 
@@ -180,7 +185,7 @@ def test_what_a_workbook_calculates_is_read_as_shown() -> None:
 
 @pytest.mark.parametrize("form", ["xlsx", "xls"])
 def test_a_workbook_in_an_archive_is_read(form: str) -> None:
-    rows = [HEADER, [MOMENT, 1199, LINE[2], ""]]
+    rows: list[list[Any]] = [HEADER, [MOMENT, 1199, LINE[2], ""]]
     content = bills.zipped({"明细.xls": getattr(workbooks, form)(rows)})
     assert lines(read(content)) == expected()
 

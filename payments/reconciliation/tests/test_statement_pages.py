@@ -12,7 +12,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from orders.models import Order, OrderEvent
-from payments.models import PaymentException, Statement
+from payments.models import PaymentException, Statement, StatementMapping
 from payments.reconciliation import importing
 from payments.reconciliation import settle as settling
 from payments.reconciliation.tests import bills
@@ -169,3 +169,19 @@ def test_odd_search_for_an_order_is_no_fault(odd: str) -> None:
 def test_an_odd_filter_is_no_fault(filtered: str, odd: str) -> None:
     answer = client_of("finance").get(f"/admin/payments/{filtered}={quote(odd)}")
     assert answer.status_code in (200, 302, 400)
+
+
+def test_a_proposal_says_that_it_is_one() -> None:
+    account, client = account_at("webhook"), client_of("finance")
+    stuck = attempt(account)
+    read_by = StatementMapping.objects.create(name="bank", reference_column="附言")
+    content = f"交易日期,交易金额,附言\n2026-11-28,199.00,付{stuck.reference}款\n".encode()
+    statement = take(account, content, mapping=read_by)
+    lines = client.get("/admin/payments/statementline/", {"statement": statement.pk}).content.decode()
+    for shown in (lines, page(client, statement)):
+        assert "our number was found inside a text" in shown
+        assert stuck.order.number in shown
+    assert client.post(f"/admin/payments/statement/{statement.pk}/do/raise/").status_code == 302
+    case = PaymentException.objects.get()
+    shown = client.get(f"/admin/payments/paymentexception/{case.pk}/change/").content.decode()
+    assert "our number was found inside a text" in shown

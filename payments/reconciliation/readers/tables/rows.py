@@ -17,7 +17,7 @@ PADDING = " \t\r\n\x0b\x0c\x1a\xa0\u200b\u200e\u200f\u2060\u3000\ufeff"
 _TEXT_FORMULA = re.compile(r'="(.*)"', re.DOTALL)
 
 
-class TableRow(NamedTuple):
+class CellRow(NamedTuple):
     """`number` grows over all sheets; `place` is how a person finds the row: a line, or a sheet's name and row."""
 
     number: int
@@ -30,7 +30,7 @@ class TableRow(NamedTuple):
         return self.place or str(self.number)
 
 
-Row = TableRow
+Row = CellRow
 
 
 def text_of(value: Cell) -> str:
