@@ -1,4 +1,4 @@
-"""What a line of a bank's file comes to: money that received, money that left, or nothing of ours."""
+"""What a line of a bank's file comes to: money in, money out, or nothing of ours."""
 
 from __future__ import annotations
 
