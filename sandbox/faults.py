@@ -16,7 +16,7 @@ _REFUND = frozenset({"processing", "closed", "lost_answer"})
 
 ALLOWED: Mapping[str, frozenset[str]] = {
     "alipay.notify": _NOTIFY | {"wrong_app_id", "wrong_seller_id"},
-    "alipay.gateway": _GATEWAY,
+    "alipay.gateway": _GATEWAY | {"gbk", "unreadable"},
     "alipay.refund": _REFUND,
     "wechatpay.notify": _NOTIFY
     | {"wrong_appid", "wrong_mchid", "signature_probe", "migration"}

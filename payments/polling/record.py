@@ -19,7 +19,7 @@ from payments.polling.call import QueryResult
 from payments.polling.schedule import EXPIRY_GRACE, next_poll_at
 from payments.providers.types import TradeResult, TradeState, UpdateKind
 
-# A case is opened when a provider has not answered for so long about an attempt that waits to be closed.
+# A case is opened when a provider has given no usable answer for so long about an attempt that waits to be closed.
 SILENT_AFTER = timedelta(hours=24)
 
 
@@ -33,7 +33,7 @@ def record_result(result: QueryResult) -> None:
         apply_updates([update])
     _keep_answer(result, now)
     _schedule(result, now)
-    if result.is_outage and payment.close_wanted_at and now - payment.close_wanted_at >= SILENT_AFTER:
+    if result.error and payment.close_wanted_at and now - payment.close_wanted_at >= SILENT_AFTER:
         _open_case(result)
 
 

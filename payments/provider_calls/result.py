@@ -17,6 +17,11 @@ from payments.providers.types import AccountKeys
 
 Answer = TypeVar("Answer")
 
+# Errors of an answer that arrived and cannot be read: the provider is there, what became of the call is not known.
+_UNREADABLE = frozenset(
+    ("provider_answer_unreadable", "provider_answer_compressed", "provider_answer_too_large")
+)
+
 logger = logging.getLogger(__name__)
 
 
@@ -29,8 +34,12 @@ class CallResult(Generic[Answer]):
 
     @property
     def is_outage(self) -> bool:
-        """Whether the provider failed to answer; a business refusal is an answer like any other."""
-        return self.error is not None and self.error.code != "provider_refused"
+        """Whether the provider failed to answer.
+
+        A business refusal is an answer like any other. One that cannot be read is no outage either: it leaves the
+        money unknown, and the circuit closed. One that cannot be trusted may come from anybody.
+        """
+        return self.error is not None and self.error.code not in (*_UNREADABLE, "provider_refused")
 
 
 def answer_or_error(

@@ -24,6 +24,11 @@ REJECTIONS: Mapping[str, Promise] = {
     "cannot_decrypt": _("The content cannot be decrypted with the key of this account."),
     "signature_probe": _("The provider has sent a wrong signature on purpose, to see that it is refused."),
 }
+# The code of an `OutsideError` for an answer that is in no known character set or not in the provider's form. It proves
+# nothing about the money, and the provider does answer.
+UNREADABLE = "provider_answer_unreadable"
+# The codes of `Rejected` that mean the same.
+ILLEGIBLE = frozenset(("bad_charset", "malformed"))
 # A probe is rejected like a forgery, but the provider itself sent it: no case is opened.
 SIGNATURE_PROBE = "signature_probe"
 

@@ -25,7 +25,8 @@ _PAUSES = ((5, timedelta(minutes=1)), (8, timedelta(minutes=5)), (12, timedelta(
 _LONGEST_PAUSE = timedelta(hours=1)
 # Pause before the query after an order without an answer, so that the provider knows of it (Alipay asks for 10 s).
 _QUERY_AFTER = timedelta(seconds=10)
-# How long a provider may not take an order, or have it under way, before a case is opened.
+# How long a provider may not take an order (or say nothing usable about it), or have it under way, before a case is
+# opened.
 NOT_TAKEN = timedelta(hours=1)
 TAKES_LONG = timedelta(days=3)
 _KINDS = {
@@ -94,10 +95,14 @@ def next_try_at(request: RefundRequest, result: RefundCallResult, *, now: dateti
 
 
 def _is_stuck(request: RefundRequest, result: RefundCallResult, now: datetime) -> bool:
-    """Whether the provider has taken too long, counted from the decision."""
+    """Whether the provider has taken too long, counted from the decision.
+
+    Answers that cannot be used, and refused queries, do not become better by waiting for days.
+    """
     waited = now - (request.decided_at or request.created_at)
-    patience = NOT_TAKEN if request.status == RefundStatus.APPROVED and result.error else TAKES_LONG
-    return waited >= patience
+    is_useless = result.error is not None and not result.is_outage
+    is_untaken = result.error is not None and request.status == RefundStatus.APPROVED
+    return waited >= (NOT_TAKEN if is_useless or is_untaken else TAKES_LONG)
 
 
 def _case(request: RefundRequest) -> Case:

@@ -127,6 +127,8 @@ def _answer(world: World, params: Mapping[str, str], active: Mapping[str, float]
         node = error.node()
     if "wrong_amount" in active and "total_amount" in node:
         node["total_amount"] = yuan(round(active["wrong_amount"] * 100))
+    if "unreadable" in active:
+        return Response(200, b"\xff\xfe\x00 of no character set", "text/html;charset=utf-8")
     return write_answer(world, params=params, node=node, active=active)
 
 

@@ -38,11 +38,11 @@ class Reply:
 
     @property
     def json(self) -> Any:
-        return json.loads(self.body)
+        return json.loads(self.text)
 
     @property
     def text(self) -> str:
-        return self.body.decode()
+        return self.body.decode("gbk" if "gbk" in self.headers.get("content-type", "").lower() else "utf-8")
 
 
 def call(method: str, url: str, *, body: bytes = b"", headers: Mapping[str, str] | None = None) -> Reply:

@@ -270,6 +270,34 @@ def test_repeated_parameters_are_refused(box: Running) -> None:
     assert answer.json["error_response"]["sub_code"] == "isv.invalid-parameter"
 
 
+def test_charset_counts_in_the_url_alone(box: Running) -> None:
+    query = box.merchant().sign_data(box.merchant().build_body("alipay.trade.query", {"out_trade_no": "A"}))
+    in_body = call("POST", f"{box.url}/alipay/gateway.do", body=query.encode())
+    assert in_body.headers["content-type"] == "text/html;charset=GBK"
+    error = json.loads(in_body.body.decode("gbk"))["error_response"]
+    assert (error["code"], error["sub_code"]) == ("40002", "isv.invalid-signature")
+    assert "请确认charset参数放在了URL查询字符串中" in error["sub_msg"]
+
+    common = {name: value for name, value in parse_qsl(query) if name != "biz_content"}
+    content = urlencode({"biz_content": dict(parse_qsl(query))["biz_content"]})
+    url = f"{box.url}/alipay/gateway.do?{urlencode(common)}"
+    answer = call("POST", url, body=content.encode()).json["alipay_trade_query_response"]
+    assert answer["sub_code"] == "ACQ.TRADE_NOT_EXIST"
+
+
+def test_gbk_fault_signs_what_it_sends(box: Running) -> None:
+    box.control("faults", target="alipay.gateway", fault="gbk")
+    query = box.merchant().sign_data(box.merchant().build_body("alipay.trade.query", {"out_trade_no": "A"}))
+    answer = call("GET", f"{box.url}/alipay/gateway.do?{query}")
+    assert answer.headers["content-type"] == "text/html;charset=gbk"
+    raw = answer.body
+    start, end = raw.index(b":") + 1, raw.index(b',"sign":"')
+    assert json.loads(raw[start:end].decode("gbk"))["sub_msg"] == "交易不存在"
+    key = serialization.load_pem_public_key(box.alipay_public_pem())
+    assert isinstance(key, RSAPublicKey)
+    key.verify(base64.b64decode(answer.json["sign"]), raw[start:end], PKCS1v15(), SHA256())
+
+
 def test_a_gbk_merchant_is_notified_in_gbk(box: Running, httpserver: HTTPServer) -> None:
     merchant, notify = box.merchant(), listen(httpserver, "/n/gbk")
     body = merchant.build_body(

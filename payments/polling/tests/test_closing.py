@@ -135,9 +135,10 @@ def test_unreachable_provider_closes_nothing(box: Running, fault: str) -> None:
     assert Order.objects.get().status == OrderStatus.PENDING
 
 
-def test_a_day_of_silence_opens_a_case(box: Running) -> None:
+@pytest.mark.parametrize("fault", ["status_500", "unreadable"])
+def test_a_day_of_silence_opens_a_case(box: Running, fault: str) -> None:
     payment = start_sandbox_attempt(sandbox_alipay(box))
-    box.control("faults", target="alipay.gateway", fault="status_500", times=None)
+    box.control("faults", target="alipay.gateway", fault=fault, times=None)
     request_close(payment.order)
     poll_now(payment, close_wanted_at=long_ago(hours=23, minutes=59))
     assert PaymentException.objects.count() == 0

@@ -119,6 +119,20 @@ def test_circuit_opens_after_five_failures(provider: HTTPServer) -> None:
     assert len(provider.log) == 8
 
 
+@pytest.mark.parametrize("body", [b"\xff\xfe\x00", b"<html>", "服务器繁忙".encode("gbk")])
+def test_unreadable_answer_opens_no_circuit(provider: HTTPServer, body: bytes) -> None:
+    provider.expect_request("/query").respond_with_data(body, content_type="text/html")
+    account = askable(provider)
+    payments = [due_payment(account) for _number in range(8)]
+    assert poll_all() == 8
+    account.refresh_from_db()
+    assert (account.failures_in_a_row, account.is_circuit_open) == (0, False)
+    asked = fresh(payments[0])
+    assert asked.last_answer.startswith("provider_answer_unreadable")
+    assert asked.status == PaymentStatus.OPEN
+    assert asked.next_query_at == asked.created_at + timedelta(minutes=1)
+
+
 def test_half_open_account_recovers(provider: HTTPServer) -> None:
     answer_with(provider, "pending")
     account = pollable(provider)

@@ -13,7 +13,7 @@ from ordersite.lib.http import Gateway
 from ordersite.outside_accounts.files import missing_keys
 from payments.providers.alipay.bill import fetch_trade_bill
 from payments.providers.alipay.certificates import CERTIFICATE_KEYS
-from payments.providers.alipay.gateway import AlipayResponse, call, page_address, refusal_error, signed_params
+from payments.providers.alipay.gateway import AlipayResponse, address_with, call, refusal_error, signed_params
 from payments.providers.alipay.notification import parse_notification
 from payments.providers.alipay.refunds import (
     NO_SUCH_REFUND,
@@ -66,6 +66,8 @@ class Alipay(Provider):
     optional_secret_keys = ("alipay_public_key", *CERTIFICATE_KEYS)
     # Alipay's shortest interval between two refunds of one trade (opendocs.alipay.com, alipay.trade.refund).
     refund_gap = timedelta(seconds=3)
+    # Signing the page anew costs no call, and its timestamp is then of this hour.
+    page_lifetime = timedelta(hours=1)
 
     def check(self, keys: AccountKeys) -> list[str]:
         """The account's problems, as far as they can be found without calling Alipay."""
@@ -103,7 +105,7 @@ class Alipay(Provider):
         }
         addresses = {"notify_url": attempt.notify_url, "return_url": attempt.return_url}
         params = signed_params("alipay.trade.page.pay", content, keys, extra=addresses)
-        return PaymentPage(pay_url=page_address(params, keys), raw=params["biz_content"])
+        return PaymentPage(pay_url=address_with(params, keys), raw=params["biz_content"])
 
     def query(self, attempt: Attempt, keys: AccountKeys, gateway: Gateway) -> TradeResult:
         """Query a trade; NOT_FOUND until the buyer has logged in at the cashier. Raises `OutsideError`."""

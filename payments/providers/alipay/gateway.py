@@ -1,7 +1,8 @@
 """Calls Alipay's gateway (`openapi.alipay.com/gateway.do`, version 1.0, RSA2, key and certificate mode).
 
 The response's signature covers the raw text of the `…_response` node, byte for byte; that text is cut out, never
-re-serialised.
+re-serialised. The gateway takes the character set of a POST from the URL, where Alipay's own SDKs put all common
+parameters, and its errors may be in GBK whatever was wanted (alipay-sdk-java, DefaultAlipayClient; yansongda/pay#247).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from django.utils.translation import gettext_lazy as _
@@ -30,7 +31,9 @@ from payments.providers.alipay.certificates import (
     serial,
 )
 from payments.providers.alipay.keys import is_signed_text, private_key, sign
+from payments.providers.answers import DecodedAnswer, decode_reply
 from payments.providers.certificates import read_certificate
+from payments.providers.errors import UNREADABLE
 from payments.providers.types import AccountKeys
 from payments.providers.values import evidence
 
@@ -88,10 +91,14 @@ def signed_params(
         raise _failure("provider_misconfigured", detail=f"the account's keys: {error}") from error
 
 
-def page_address(params: Mapping[str, str], keys: AccountKeys) -> str:
-    """A signed request as a URL that the buyer's browser opens."""
-    gateway_url = keys.config.get("gateway_url", "")
-    return f"{gateway_url}{'&' if '?' in gateway_url else '?'}{urlencode(params)}"
+def address_with(params: Mapping[str, str], keys: AccountKeys) -> str:
+    """The gateway's URL with these parameters in its query; they replace what `gateway_url` gives itself.
+
+    With all parameters of a signed request it is a page that the buyer's browser opens.
+    """
+    parts = urlsplit(keys.config.get("gateway_url", ""))
+    kept = [(name, value) for name, value in parse_qsl(parts.query) if name not in params]
+    return urlunsplit(parts._replace(query=urlencode([*kept, *params.items()]), fragment=""))
 
 
 def call(method: str, content: Mapping[str, str], keys: AccountKeys, gateway: Gateway) -> AlipayResponse:
@@ -99,13 +106,13 @@ def call(method: str, content: Mapping[str, str], keys: AccountKeys, gateway: Ga
 
     A refusal may be unsigned.
     """
-    members, raw = _send(method, content, keys, gateway)
-    fields = _fields(raw)
-    if "sign" in members:
-        _check_signature(raw, members, _response_key(members, keys, gateway))
+    node = _send(method, content, keys, gateway)
+    raw, fields = node.text, _fields(node.text)
+    if "sign" in node.members:
+        _check_signature(node, _response_key(node.members, keys, gateway))
     elif fields.get("code") == CALL_OK:
         # Only a refusal may be unsigned.
-        raise _unreadable("the answer is not signed")
+        raise _untrusted("the answer is not signed")
     sub_code = fields.get("sub_code", "")
     response = AlipayResponse(
         fields.get("code") == CALL_OK, sub_code if isinstance(sub_code, str) else "", fields, evidence(raw)
@@ -115,14 +122,20 @@ def call(method: str, content: Mapping[str, str], keys: AccountKeys, gateway: Ga
     return response
 
 
-def _send(
-    method: str, content: Mapping[str, str], keys: AccountKeys, gateway: Gateway
-) -> tuple[dict[str, str], str]:
-    """The members of the response, each as its raw text, and the raw text of the node for this method."""
-    body = urlencode(signed_params(method, content, keys)).encode()
-    reply = gateway.post(
-        keys.config.get("gateway_url", ""), content=body, headers={"content-type": _FORM_TYPE}
-    )
+@dataclass(frozen=True, slots=True)
+class _Node:
+    """The response node of a call: its raw text, the bytes that arrived for it, the raw texts of all members."""
+
+    text: str
+    signed: bytes
+    members: Mapping[str, str]
+
+
+def _send(method: str, content: Mapping[str, str], keys: AccountKeys, gateway: Gateway) -> _Node:
+    """Send a request: its common parameters in the URL, what the method takes in the body."""
+    params = signed_params(method, content, keys)
+    body = urlencode({"biz_content": params.pop("biz_content")}).encode()
+    reply = gateway.post(address_with(params, keys), content=body, headers={"content-type": _FORM_TYPE})
     return _read(reply, f"{method.replace('.', '_')}_response")
 
 
@@ -138,11 +151,15 @@ def _failure(
     )
 
 
-def _unreadable(detail: str) -> OutsideError:
+def _untrusted(detail: str) -> OutsideError:
     return _failure("provider_answer_refused", retryable=True, outcome_known=False, detail=detail)
 
 
-def _read(reply: Reply, node_name: str) -> tuple[dict[str, str], str]:
+def _unreadable(detail: str) -> OutsideError:
+    return _failure(UNREADABLE, retryable=True, outcome_known=False, detail=detail)
+
+
+def _read(reply: Reply, node_name: str) -> _Node:
     if reply.status != 200:
         # Only a 4xx is a definite refusal; anything else may come from a proxy that had passed the call on.
         is_plain_no = 400 <= reply.status < 500 and reply.status not in (408, 429)
@@ -150,13 +167,18 @@ def _read(reply: Reply, node_name: str) -> tuple[dict[str, str], str]:
             "provider_http_error", retryable=True, outcome_known=is_plain_no, detail=f"HTTP {reply.status}"
         )
     try:
-        members = raw_members(reply.body)
+        answer = decode_reply(reply)
+        members = raw_members(answer.text)
     except ValueError as error:
         raise _unreadable(f"the answer {error}") from error
-    raw = members.get(node_name) or members.get("error_response")
+    return _node(answer, members, node_name)
+
+
+def _node(answer: DecodedAnswer, members: Mapping[str, str], name: str) -> _Node:
+    raw = members.get(name) or members.get("error_response")
     if raw is None:
-        raise _unreadable(f"{node_name} is missing")
-    return members, raw
+        raise _untrusted(f"{name} is missing")
+    return _Node(raw, answer.bytes_of(raw), members)
 
 
 def _fields(raw: str) -> dict[str, Any]:
@@ -166,10 +188,10 @@ def _fields(raw: str) -> dict[str, Any]:
         raise _unreadable(str(error)) from error
 
 
-def _check_signature(raw: str, members: Mapping[str, str], key: RSAPublicKey) -> None:
-    """Raises `OutsideError` unless the signature of the response fits `raw`."""
-    if not is_signed_text(key, raw.encode(), _text(members, "sign")):
-        raise _unreadable("the signature does not fit")
+def _check_signature(node: _Node, key: RSAPublicKey) -> None:
+    """Raises `OutsideError` unless the signature of the response fits the node's bytes."""
+    if not is_signed_text(key, node.signed, _text(node.members, "sign")):
+        raise _untrusted("the signature does not fit")
 
 
 def _text(members: Mapping[str, str], name: str) -> str:
@@ -185,7 +207,7 @@ def _response_key(members: Mapping[str, str], keys: AccountKeys, gateway: Gatewa
         if not number or number == serial(read_certificate(keys.secret("alipay_cert"))):
             return configured_key(keys)
     except ValueError as error:
-        raise _unreadable(f"the account's keys: {error}") from error
+        raise _untrusted(f"the account's keys: {error}") from error
     return downloaded_certificates.get(keys, number, at=datetime.now(UTC)) or _download(number, keys, gateway)
 
 
@@ -196,14 +218,14 @@ def _download(number: str, keys: AccountKeys, gateway: Gateway) -> RSAPublicKey:
     chain is verified instead.
     """
     if not _CERTIFICATE_NUMBER.fullmatch(number):
-        raise _unreadable("alipay_cert_sn is no number of a certificate")
-    _members, raw = _send("alipay.open.app.alipaycert.download", {"alipay_cert_sn": number}, keys, gateway)
-    content = _fields(raw).get("alipay_cert_content")
+        raise _untrusted("alipay_cert_sn is no number of a certificate")
+    node = _send("alipay.open.app.alipaycert.download", {"alipay_cert_sn": number}, keys, gateway)
+    content = _fields(node.text).get("alipay_cert_content")
     try:
         text = base64.b64decode(content if isinstance(content, str) else "", validate=True).decode()
         return downloaded_certificates.accept(keys, number, text, at=datetime.now(UTC))
     except ValueError as error:
-        raise _unreadable(f"Alipay's certificate {number}: {error}") from error
+        raise _untrusted(f"Alipay's certificate {number}: {error}") from error
 
 
 def refusal_error(response: AlipayResponse) -> OutsideError:

@@ -16,10 +16,10 @@ from django.utils.translation import gettext_lazy as _
 
 from ordersite.lib.errors import OutsideError
 from ordersite.lib.http import Gateway, Reply
-from payments.providers.errors import Rejected, response_mismatch
+from payments.providers.errors import ILLEGIBLE, UNREADABLE, Rejected, response_mismatch
 from payments.providers.form_body import split_form
 from payments.providers.types import AccountKeys
-from payments.providers.unionpay.messages import signed_fields, split_response, verified_fields
+from payments.providers.unionpay.messages import signed_fields, split_response, verified_answer
 from payments.providers.unionpay.notification import DONE, UNKNOWN_YET
 from payments.providers.values import evidence
 
@@ -98,11 +98,10 @@ def _read(reply: Reply, keys: AccountKeys) -> UnionPayResponse:
         pairs = split_response(reply.body)
         if b"%" in pairs.get(b"signature", b""):
             pairs = split_form(reply.body)
-        fields = verified_fields(pairs, keys, at=datetime.now(UTC))
+        fields = verified_answer(pairs, keys, at=datetime.now(UTC))
     except Rejected as error:
-        raise _failure(
-            "provider_answer_refused", retryable=True, outcome_known=False, detail=str(error)
-        ) from error
+        code = UNREADABLE if error.code in ILLEGIBLE else "provider_answer_refused"
+        raise _failure(code, retryable=True, outcome_known=False, detail=str(error)) from error
     return UnionPayResponse(fields, _evidence(fields))
 
 

@@ -14,6 +14,7 @@ from datetime import datetime
 from functools import lru_cache
 
 from ordersite.lib.crypto import strict_base64
+from payments.providers.answers import decode_answer
 from payments.providers.certificates import (
     TrustedKey,
     UntrustedCertificate,
@@ -85,10 +86,30 @@ def verified_fields(form: Mapping[bytes, bytes], keys: AccountKeys, *, at: datet
 
     `at` (UTC) is the time at which the signer's certificates must be valid.
     """
-    filled = {name: value for name, value in form.items() if value}
-    codec = CODECS.get(filled.get(b"encoding", b"utf-8").decode("ascii", "replace").lower())
+    codec = CODECS.get(declared_encoding(form) or "utf-8")
     if codec is None:
-        raise Rejected("bad_charset", filled[b"encoding"][:40].decode("ascii", "replace"))
+        raise Rejected("bad_charset", declared_encoding(form)[:40])
+    return decode_form(verified_pairs(form, keys, at=at), codec)
+
+
+def verified_answer(form: Mapping[bytes, bytes], keys: AccountKeys, *, at: datetime) -> dict[str, str]:
+    """Like `verified_fields`, for an answer to a call of ours: its bytes decide where `encoding` does not fit them."""
+    filled = verified_pairs(form, keys, at=at)
+    try:
+        codec = decode_answer(b"&".join(filled.values()), declared_encoding(form)).codec
+    except ValueError as error:
+        raise Rejected("bad_charset", str(error)) from error
+    return decode_form(filled, codec)
+
+
+def declared_encoding(form: Mapping[bytes, bytes]) -> str:
+    """The character set that a message names, in lower case; empty where it names none."""
+    return form.get(b"encoding", b"").decode("ascii", "replace").lower()
+
+
+def verified_pairs(form: Mapping[bytes, bytes], keys: AccountKeys, *, at: datetime) -> dict[bytes, bytes]:
+    """The bytes of a message that UnionPay has signed, without empty fields. Raises `Rejected`."""
+    filled = {name: value for name, value in form.items() if value}
     for name in (b"signature", _SIGNED_CERTIFICATE, b"signMethod", b"version"):
         if name not in filled:
             raise Rejected("missing_field", name.decode())
@@ -96,7 +117,7 @@ def verified_fields(form: Mapping[bytes, bytes], keys: AccountKeys, *, at: datet
     if (filled[b"signMethod"], filled[b"version"]) != (SIGN_METHOD.encode(), VERSION.encode()):
         raise Rejected("wrong_sign_type", "signMethod or version")
     _check_signature(filled, keys, at)
-    return decode_form(filled, codec)
+    return filled
 
 
 def _check_signature(filled: Mapping[bytes, bytes], keys: AccountKeys, at: datetime) -> None:

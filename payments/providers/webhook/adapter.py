@@ -19,7 +19,8 @@ from ordersite.lib.errors import OutsideError
 from ordersite.lib.http import Gateway, Reply, is_private_enough
 from ordersite.lib.strict_json import loads_object
 from ordersite.outside_accounts.files import missing_keys
-from payments.providers.errors import REJECTIONS, Rejected
+from payments.providers.answers import decode_reply
+from payments.providers.errors import REJECTIONS, UNREADABLE, Rejected
 from payments.providers.interface import Provider
 from payments.providers.responses import FAILURE_STATUS, NotificationResponse
 from payments.providers.types import (
@@ -95,6 +96,9 @@ class Webhook(Provider):
         body = json.dumps({"code": code, "message": text}, ensure_ascii=False).encode()
         return NotificationResponse(FAILURE_STATUS.get(code, 400), "application/json", body)
 
+    def has_payment_page(self, keys: AccountKeys) -> bool:
+        return bool(keys.config.get("pay_url"))
+
     def can_query(self, keys: AccountKeys) -> bool:
         return bool(keys.config.get("query_url"))
 
@@ -109,7 +113,7 @@ class Webhook(Provider):
 
         The result is empty where the account has no `pay_url`.
         """
-        if not keys.config.get("pay_url"):
+        if not self.has_payment_page(keys):
             return PaymentPage()
         body = {
             "reference": attempt.reference,
@@ -159,9 +163,9 @@ class Webhook(Provider):
         return self.refund(refund, keys, gateway)
 
 
-def _unusable(detail: str) -> OutsideError:
+def _unusable(detail: str, code: str = "provider_answer_refused") -> OutsideError:
     return OutsideError(
-        "provider_answer_refused",
+        code,
         gettext_lazy("The provider's answer cannot be used: %(detail)s"),
         retryable=True,
         outcome_known=False,
@@ -208,9 +212,10 @@ def _read(reply: Reply) -> tuple[dict[str, Any], str]:
             status=reply.status,
         )
     try:
-        return loads_object(reply.body), evidence(reply.body.decode())
+        text = decode_reply(reply).text
+        return loads_object(text), evidence(text)
     except ValueError as error:
-        raise _unusable(str(error)) from error
+        raise _unusable(f"the answer {error}", UNREADABLE) from error
 
 
 def _trade_result(response: Mapping[str, Any], raw: str, reference: str) -> TradeResult:

@@ -45,7 +45,7 @@ from payments.providers.wechatpay.gateway import (
     refusal_error,
     refusal_text,
     signature_of,
-    unreadable,
+    untrusted,
 )
 from payments.providers.wechatpay.notification import (
     account_problem,
@@ -92,6 +92,8 @@ class WechatPay(Provider):
     optional_config_keys = ("trade_type",)
     # WeChat Pay's shortest interval between two refunds of one order (merchant documentation, 4012556457).
     refund_gap = timedelta(minutes=1)
+    # Of code_url and prepay_id, whatever time_expire is (community/develop/doc/0002222895cad84c08835d17162000).
+    page_lifetime = timedelta(hours=2)
 
     def check(self, keys: AccountKeys) -> list[str]:
         """The account's problems, as far as they can be found without calling WeChat Pay."""
@@ -130,7 +132,7 @@ class WechatPay(Provider):
         response = _order("native", _order_content(attempt, keys), keys, gateway)
         code_url = read_text(response.fields, "code_url")
         if not code_url or len(code_url) > _MOST_CODE_URL:
-            raise unreadable("code_url is missing or too long")
+            raise untrusted("code_url is missing or too long")
         return PaymentPage(code_url=code_url, raw=response.raw)
 
     def pays_in_app(self, keys: AccountKeys) -> bool:
@@ -147,7 +149,7 @@ class WechatPay(Provider):
         content = {**_order_content(attempt, keys), "payer": {"openid": attempt.openid}}
         prepay_id = read_text(_order("jsapi", content, keys, gateway).fields, "prepay_id")
         if not prepay_id:
-            raise unreadable("prepay_id is missing")
+            raise untrusted("prepay_id is missing")
         return _client_parameters(prepay_id, keys)
 
     def query(self, attempt: Attempt, keys: AccountKeys, gateway: Gateway) -> TradeResult:
@@ -255,7 +257,7 @@ def _client_parameters(prepay_id: str, keys: AccountKeys) -> dict[str, str]:
 
 
 def _mismatch(name: str) -> OutsideError:
-    return unreadable(f"the answer is about something else: {name} does not fit")
+    return untrusted(f"the answer is about something else: {name} does not fit")
 
 
 def _trade_result(response: WeChatPayResponse, reference: str, keys: AccountKeys) -> TradeResult:

@@ -26,7 +26,7 @@ from payments.providers.wechatpay.gateway import (
     refusal_error,
     refusal_text,
     request_headers,
-    unreadable,
+    untrusted,
 )
 from payments.providers.wechatpay.notification import read_text
 
@@ -50,13 +50,13 @@ def fetch_bill(day: date, keys: AccountKeys, gateway: Gateway, target: Path) -> 
         return _no_bill(response, day)
     url, expected = read_text(response.fields, "download_url"), read_text(response.fields, "hash_value")
     if read_text(response.fields, "hash_type").upper() != "SHA1" or not expected:
-        raise unreadable("the bill's hash is missing or of a kind that is not known")
+        raise untrusted("the bill's hash is missing or of a kind that is not known")
     if not _PLAIN_URL.fullmatch(url) or not is_private_enough(url):
-        raise unreadable("download_url is not a plain https address")
+        raise untrusted("download_url is not a plain https address")
     with _temporary_file(target, "packed") as packed, _temporary_file(target, "checked") as checked:
         _download(url, keys, gateway, packed)
         if not same(_unpack(packed, checked), expected.lower()):
-            raise unreadable("the bill's hash does not fit")
+            raise untrusted("the bill's hash does not fit")
         checked.replace(target)
     return BillResult(
         state=BillState.READY, file_name=f"{keys.config.get('mchid', '')}All{day.isoformat()}.csv"
@@ -92,7 +92,7 @@ def _download(url: str, keys: AccountKeys, gateway: Gateway, packed: Path) -> No
     headers = request_headers("GET", url, "", keys)
     reply = gateway.download(url, headers=headers, target=packed, max_bytes=MAX_PACKED)
     if reply.status != 200:
-        raise unreadable(f"the bill's address answered with HTTP {reply.status}")
+        raise untrusted(f"the bill's address answered with HTTP {reply.status}")
 
 
 def _unpack(packed: Path, checked: Path) -> str:
@@ -103,11 +103,11 @@ def _unpack(packed: Path, checked: Path) -> str:
             for block in _blocks(packed):
                 size += len(block)
                 if size > MAX_BILL:
-                    raise unreadable("the bill is larger than any bill")
+                    raise untrusted("the bill is larger than any bill")
                 digest.update(block)
                 file.write(block)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise unreadable("the bill is packed badly") from error
+        raise untrusted("the bill is packed badly") from error
     return digest.hexdigest()
 
 

@@ -20,7 +20,8 @@ from django.utils.translation import gettext_lazy as _
 from ordersite.lib.errors import OutsideError
 from ordersite.lib.http import Gateway, Reply
 from ordersite.lib.strict_json import loads_object
-from payments.providers.errors import Rejected
+from payments.providers.answers import decode_reply, readable_text
+from payments.providers.errors import UNREADABLE, Rejected
 from payments.providers.rsa_keys import private_key, sign
 from payments.providers.types import AccountKeys
 from payments.providers.values import evidence
@@ -68,8 +69,8 @@ def failure(code: str, detail: str, *, retryable: bool = False, outcome_known: b
     )
 
 
-def unreadable(detail: str) -> OutsideError:
-    """The error for a response that leaves open whether the call was carried out."""
+def untrusted(detail: str) -> OutsideError:
+    """The error for a response that proves nothing: it leaves open whether the call was carried out."""
     return failure("provider_answer_refused", detail, retryable=True, outcome_known=False)
 
 
@@ -148,7 +149,7 @@ def _read(reply: Reply, keys: AccountKeys) -> WeChatPayResponse:
     if not is_good:
         return _refusal(reply)
     if reply.status not in (200, 204):
-        raise unreadable(f"HTTP {reply.status}")
+        raise untrusted(f"HTTP {reply.status}")
     return WeChatPayResponse(True, _fields(reply) if reply.body else {}, _text(reply))
 
 
@@ -156,14 +157,14 @@ def _check_signature(reply: Reply, keys: AccountKeys) -> None:
     try:
         check_signature(reply.headers, reply.body, keys, at=datetime.now(UTC))
     except Rejected as error:
-        raise unreadable(f"HTTP {reply.status}, {error}") from error
+        raise untrusted(f"HTTP {reply.status}, {error}") from error
 
 
 def _refusal(reply: Reply) -> WeChatPayResponse:
     """The response of a definite refusal: a 4xx with a code. Raises `OutsideError` for any other status."""
     status = reply.status
     try:
-        fields = loads_object(reply.body)
+        fields = loads_object(decode_reply(reply).text)
     except ValueError:
         fields = {}
     code = fields.get("code")
@@ -173,16 +174,16 @@ def _refusal(reply: Reply) -> WeChatPayResponse:
     if plain in _UNKNOWN or not 400 <= status < 500 or status == 408:
         raise failure("provider_error", f"HTTP {status} {_text(reply)}", retryable=True, outcome_known=False)
     if not plain:
-        raise failure("provider_http_error", f"HTTP {status}", retryable=True)
+        raise failure("provider_http_error", f"HTTP {status} {_text(reply)}".strip(), retryable=True)
     return WeChatPayResponse(False, fields, _text(reply), plain)
 
 
 def _fields(reply: Reply) -> dict[str, Any]:
     try:
-        return loads_object(reply.body)
+        return loads_object(decode_reply(reply).text)
     except ValueError as error:
-        raise unreadable(f"the answer {error}") from error
+        raise failure(UNREADABLE, f"the answer {error}", retryable=True, outcome_known=False) from error
 
 
 def _text(reply: Reply) -> str:
-    return evidence(reply.body.decode("utf-8", "replace").replace("\0", ""))
+    return evidence(readable_text(reply))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -12,7 +13,7 @@ from django.utils import timezone
 from orders.models import OrderStatus
 from payments.models import Payment, PaymentAccount, PaymentException, RefundRequest
 from payments.refunds import execute
-from payments.refunds.tests.builders import fresh_request, requested_refund
+from payments.refunds.tests.builders import fresh_request, requested_refund, staff
 from payments.tests.sandbox_accounts import (
     sandbox_account,
     sandbox_alipay,
@@ -127,3 +128,47 @@ def test_refund_in_provider_console_opens_case(box: Running) -> None:
     box.control("refund", reference=payment.reference)
     assert poll_now(payment).status == "refunded"
     assert cases() == ["refund_event"]
+
+
+def gateway_fault(box: Running, name: str, times: int | None = 1) -> None:
+    answer = box.control("faults", target="alipay.gateway", fault=name, times=times)
+    assert answer.status == 201, answer.text
+
+
+def test_refusal_in_gbk_ends_the_refund(box: Running) -> None:
+    payment = paid_at(box, "alipay")
+    gateway_fault(box, "gbk", None)
+    fault(box, "alipay", "closed")
+    request = run_refund(requested_refund(payment, "60.00"))
+    assert (state(request), cases()) == (("failed", ZERO, ZERO), ["refund_trouble"])
+    assert request.last_answer == "failed ACQ.SELLER_BALANCE_NOT_ENOUGH 卖家余额不足"
+    assert PaymentAccount.objects.get().failures_in_a_row == 0
+
+
+def test_unreadable_answer_is_queried(box: Running) -> None:
+    payment = paid_at(box, "alipay")
+    gateway_fault(box, "unreadable")
+    request = run_refund(requested_refund(payment, "60.00"))
+    assert state(request) == ("ordered", ZERO, Decimal("60.00"))
+    assert request.last_answer.startswith("provider_answer_unreadable")
+    assert PaymentAccount.objects.get().failures_in_a_row == 0
+    assert state(until_ended(request)) == ("succeeded", Decimal("60.00"), ZERO)
+    assert (box.trade(payment.reference)["refunded"], cases()) == ("60.00", [])
+
+
+def test_an_hour_of_unreadable_answers_is_a_case(box: Running) -> None:
+    payment = paid_at(box, "alipay")
+    gateway_fault(box, "unreadable", None)
+    request = run_refund(requested_refund(payment, "60.00"))
+    assert cases() == []
+    RefundRequest.objects.update(decided_at=timezone.now() - timedelta(hours=1))
+    request = run_refund(request)
+    assert (state(request)[0], cases()) == ("ordered", ["refund_trouble"])
+    assert PaymentAccount.objects.get().failures_in_a_row == 0
+
+
+def test_reason_in_chinese_reaches_alipay(box: Running) -> None:
+    payment = paid_at(box, "alipay")
+    request = requested_refund(payment, "60.00", user=staff("agent", refund_alone="60.00"))
+    RefundRequest.objects.filter(pk=request.pk).update(reason="买家退货，包装破损")
+    assert state(until_ended(fresh_request(request))) == ("succeeded", Decimal("60.00"), ZERO)

@@ -109,7 +109,7 @@ def call(
     return RawNotification({"content-type": content_type}, body, RECEIVED_AT)
 
 
-def response(method: str, node: str, *, signer: str = "alipay") -> str:
-    """A response of the gateway with this raw node text, signed over exactly that text."""
-    sign = sdk(signer)._sign(node)
+def response(method: str, node: str, *, signer: str = "alipay", charset: str = "utf-8") -> str:
+    """A response of the gateway with this raw node text, signed over exactly that text in this character set."""
+    sign = sdk(signer)._sign(node) if charset == "utf-8" else signature(node, charset=charset)
     return f'{{"{method.replace(".", "_")}_response":{node},"sign":"{sign}"}}'

@@ -202,7 +202,7 @@ def test_successor_is_downloaded_once(server: HTTPServer) -> None:
     for _again in range(2):
         answered(server, PAID, number=serial(NEW.certificate), key="ant-new")
     assert [query(server) for _ in range(3)] == [TradeState.PAID] * 3
-    sent = [dict(parse_qsl(request.get_data().decode())) for request, _reply in server.log]
+    sent = [{**request.args, **request.form} for request, _reply in server.log]
     assert [params["method"] for params in sent] == [
         QUERY, "alipay.open.app.alipaycert.download", QUERY, QUERY,
     ]  # fmt: skip

@@ -64,17 +64,23 @@ def refusal(sub_code: str, code: str = "40004") -> str:
     return json.dumps({"code": code, "msg": "Business Failed", "sub_code": sub_code, "sub_msg": "说明"})
 
 
-def replies(server: HTTPServer, *texts: str, status: int = 200) -> None:
+def replies(
+    server: HTTPServer,
+    *texts: str | bytes,
+    status: int = 200,
+    content_type: str = "text/html;charset=utf-8",
+) -> None:
     """Give these responses to the gateway's requests, in this order."""
     for text in texts:
         server.expect_ordered_request("/gateway.do", method="POST").respond_with_data(
-            text, status=status, content_type="text/html;charset=utf-8"
+            text, status=status, content_type=content_type
         )
 
 
 def sent(server: HTTPServer, number: int = 0) -> dict[str, str]:
     """The parameters of a request that the stand-in got, after its signature was checked by the SDK."""
-    return checked(server.log[number][0].get_data().decode())
+    request = server.log[number][0]
+    return checked(f"{request.query_string.decode()}&{request.get_data().decode()}")
 
 
 def checked(form: str) -> dict[str, str]:
@@ -195,6 +201,18 @@ PAID = node(trade_no=TRADE, trade_status="TRADE_SUCCESS", total_amount="266.40")
         response(QUERY, node(trade_status="TRADE_SUCCESS", total_amount="1e2")),
         response(QUERY, node(trade_status="TRADE_SUCCESS")),
         response(QUERY, node(trade_status="TRADE_SUCCESS", total_amount="266.40", out_trade_no="ANOTHER")),
+        "{}",
+    ],
+)
+def test_untrusted_response_is_an_error(server: HTTPServer, text: str) -> None:
+    replies(server, text)
+    error = outside_error(lambda: Alipay().query(ATTEMPT, keys_for(server), Gateway()))
+    assert (error.code, error.retryable, error.outcome_known) == ("provider_answer_refused", True, False)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
         response(QUERY, PAID[:-1] + ',"code":"10000"}'),
         response(QUERY, "[" * 100_000 + "]" * 100_000),
         "",
@@ -202,12 +220,69 @@ PAID = node(trade_no=TRADE, trade_status="TRADE_SUCCESS", total_amount="266.40")
         "[]",
         '{"alipay_trade_query_response":"x"}',
         "null",
+        b"\xff\xfe\x00{}",
+        '{"error_response":{"code":"40002","sub_msg":"验签出错"}}'.encode("utf-16"),
     ],
 )
-def test_untrusted_response_is_an_error(server: HTTPServer, text: str) -> None:
+def test_unreadable_response_is_an_error(server: HTTPServer, text: str | bytes) -> None:
     replies(server, text)
     error = outside_error(lambda: Alipay().query(ATTEMPT, keys_for(server), Gateway()))
-    assert (error.code, error.retryable, error.outcome_known) == ("provider_answer_refused", True, False)
+    assert (error.code, error.retryable, error.outcome_known) == ("provider_answer_unreadable", True, False)
+
+
+def test_unreadable_response_shows_its_bytes(server: HTTPServer) -> None:
+    replies(server, b"\xff\xfe\x00 nothing")
+    error = outside_error(lambda: Alipay().query(ATTEMPT, keys_for(server), Gateway()))
+    assert "is in no known character set: \\xff\\xfe\\x00 nothing" in str(error)
+
+
+GBK = "text/html;charset=GBK"
+
+
+@pytest.mark.parametrize(
+    "declared", [GBK, "text/html;charset=utf-8", "text/html;charset=ISO-8859-1", "text/html"]
+)
+@pytest.mark.parametrize("signed", [True, False])
+def test_refusal_in_gbk_is_read(server: HTTPServer, declared: str, signed: bool) -> None:
+    text = refusal("ACQ.SELLER_BALANCE_NOT_ENOUGH").replace("\\u8bf4\\u660e", "卖家余额不足")
+    body = response(REFUND, text, charset="gbk") if signed else f'{{"error_response":{text}}}'
+    replies(server, body.encode("gbk"), content_type=declared)
+    found = Alipay().refund(ORDER, keys_for(server), Gateway())
+    assert (found.state, found.detail) == (
+        RefundState.FAILED,
+        "ACQ.SELLER_BALANCE_NOT_ENOUGH 卖家余额不足",
+    )
+
+
+def test_signature_covers_the_bytes_in_gbk(server: HTTPServer) -> None:
+    text = node(trade_no=TRADE, trade_status="TRADE_SUCCESS", total_amount="266.40", store_name="旗舰店\\")
+    genuine = response(QUERY, text, charset="gbk").encode("gbk")
+    replies(server, genuine, genuine.replace("旗舰".encode("gbk"), "旗帜".encode("gbk")), content_type=GBK)
+    assert Alipay().query(ATTEMPT, keys_for(server), Gateway()).state is TradeState.PAID
+    error = outside_error(lambda: Alipay().query(ATTEMPT, keys_for(server), Gateway()))
+    assert error.code == "provider_answer_refused"
+
+
+def test_utf8_declared_as_gbk_is_read(server: HTTPServer) -> None:
+    text = json.dumps({"code": "40004", "sub_code": "ACQ.X", "sub_msg": "卖家余额不足"}, ensure_ascii=False)
+    replies(server, f'{{"error_response":{text}}}', content_type=GBK)
+    assert Alipay().refund(ORDER, keys_for(server), Gateway()).detail == "ACQ.X 卖家余额不足"
+
+
+COMMON_NAMES = ["app_id", "method", "format", "charset", "sign_type", "timestamp", "version", "sign"]
+
+
+@pytest.mark.parametrize("own_query", ["", "?charset=gbk", "?tenant=7"])
+def test_common_parameters_stand_in_the_url(server: HTTPServer, own_query: str) -> None:
+    replies(server, response(QUERY, PAID))
+    keys = account(gateway_url=server.url_for("/gateway.do") + own_query)
+    Alipay().query(ATTEMPT, keys, Gateway())
+    request = server.log[0][0]
+    in_url = parse_qsl(request.query_string.decode())
+    kept = ["tenant"] if own_query == "?tenant=7" else []
+    assert [name for name, _value in in_url] == kept + COMMON_NAMES
+    assert ("charset", "utf-8") in in_url
+    assert [name for name, _value in parse_qsl(request.get_data().decode())] == ["biz_content"]
 
 
 @pytest.mark.parametrize(

@@ -134,10 +134,11 @@ def refund_notification(**changes: str | None) -> bytes:
     return form(sign(changed(REFUND, changes)))
 
 
-def response(fields: Mapping[str, str], *, signer: Issued = SIGNER) -> str:
+def response(fields: Mapping[str, str], *, signer: Issued = SIGNER, charset: str = "utf-8") -> str:
     """A response of the gateway: signed pairs, not percent-encoded."""
     common = {"version": "5.1.0", "encoding": "UTF-8", "signMethod": "01", "merId": MER_ID}
-    return "&".join(f"{name}={value}" for name, value in sign({**common, **fields}, signer=signer).items())
+    pairs = sign({**common, **fields}, signer=signer, charset=charset)
+    return "&".join(f"{name}={value}" for name, value in pairs.items())
 
 
 def call(body: bytes) -> RawNotification:

@@ -72,7 +72,7 @@ def keys_for(server: HTTPServer) -> AccountKeys:
     return account(gateway_url=server.url_for("/gateway/api"))
 
 
-def replies(server: HTTPServer, *texts: str, status: int = 200) -> None:
+def replies(server: HTTPServer, *texts: str | bytes, status: int = 200) -> None:
     for text in texts:
         server.expect_ordered_request("/gateway/api/queryTrans.do", method="POST").respond_with_data(
             text, status=status, content_type="text/html;charset=UTF-8"
@@ -199,26 +199,44 @@ OLD = issue(SIGNER_CN, key="up-signer", by=MIDDLE, ends_at=datetime.now(UTC) - t
 @pytest.mark.parametrize(
     "text",
     [
-        "",
-        "Invalid request.",
         "respCode=00",
         response(PAID, signer=FAKE),
         response(PAID, signer=OLD),
         response(PAID).replace("txnAmt=26640", "txnAmt=1"),
         response(PAID) + "&txnAmt=26640",
         response(PAID) + "&x=1",
-        response(PAID) + "&",
         response({**PAID, "orderId": "7F3K2026112200420002"}),
         response({**PAID, "merId": "777290058110049"}),
         response({**PAID, "txnAmt": "266.40"}),
         response({**PAID, "queryId": ""}),
         response({**PAID, "version": "5.0.0"}),
-        "&".join(f"f{n}=1" for n in range(300)),
     ],
 )
 def test_untrusted_response_is_an_error(server: HTTPServer, text: str) -> None:
     replies(server, text)
     assert outside_error(lambda: query(server)) == ("provider_answer_refused", True, False)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "Invalid request.", response(PAID) + "&", "&".join(f"f{n}=1" for n in range(300))],
+)
+def test_unreadable_response_is_an_error(server: HTTPServer, text: str) -> None:
+    replies(server, text)
+    assert outside_error(lambda: query(server)) == ("provider_answer_unreadable", True, False)
+
+
+@pytest.mark.parametrize("declared", ["GBK", "UTF-8", "ISO-8859-1", ""])
+def test_refusal_in_gbk_is_read(server: HTTPServer, declared: str) -> None:
+    fields = {
+        "orderId": ORDER.refund_reference,
+        "respCode": "35",
+        "respMsg": "原交易状态不正确",
+        "encoding": declared,
+    }
+    replies(server, response(fields, charset="gbk").encode("gbk"))
+    with pytest.raises(OutsideError, match="35 原交易状态不正确"):
+        UnionPay().query_refund(ORDER, keys_for(server), Gateway())
 
 
 @pytest.mark.parametrize(("status", "known"), [(500, False), (404, True), (429, False)])

@@ -157,9 +157,6 @@ def test_not_found(server: HTTPServer) -> None:
         described(amount="1e2"),
         described(amount=266.4),
         described(paid_at="soon"),
-        "",
-        "[]",
-        '{"reference":"7F3K2026112200420001","status":"closed","status":"pending"}',
     ],
 )
 def test_unusable_response_is_an_error(server: HTTPServer, response: object) -> None:
@@ -169,6 +166,25 @@ def test_unusable_response_is_an_error(server: HTTPServer, response: object) -> 
         True,
         False,
     )
+
+
+@pytest.mark.parametrize(
+    "response", ["", "[]", '{"reference":"7F3K2026112200420001","status":"closed","status":"pending"}']
+)
+def test_unreadable_response_is_an_error(server: HTTPServer, response: str) -> None:
+    keys = calling(server, response)
+    assert outside_error(lambda: Webhook().query(ATTEMPT, keys, Gateway())) == (
+        "provider_answer_unreadable",
+        True,
+        False,
+    )
+
+
+def test_refusal_in_gbk_is_read(server: HTTPServer) -> None:
+    text = '{"status":"failed","refund_reference":"R1","detail":"余额不足"}'
+    server.expect_request("/x").respond_with_data(text.encode("gbk"), content_type="application/json")
+    found = Webhook().refund(ORDER, account(refund_url=server.url_for("/x")), Gateway())
+    assert (found.state, found.detail) == (RefundState.FAILED, "余额不足")
 
 
 @pytest.mark.parametrize(("secret", "good"), [(SECRET, True), (STRANGER, False)])

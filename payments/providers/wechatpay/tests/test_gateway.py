@@ -18,6 +18,7 @@ from wechatpayv3.utils import rsa_verify
 from werkzeug import Request
 from werkzeug import Response as HttpResponse
 
+from ordersite.lib.errors import OutsideError
 from ordersite.lib.http import Gateway
 from payments.providers.types import TradeResult, TradeState
 from payments.providers.wechatpay.adapter import WechatPay
@@ -201,13 +202,26 @@ def test_response_about_another_trade(server: HTTPServer, changes: dict[str, Any
         lambda: signed(trade(), late=timedelta(seconds=301)),
         lambda: signed(trade(), late=timedelta(seconds=-320)),
         lambda: signed(trade(), status=202),
-        lambda: signed([1]),
         lambda: unsigned({"code": "ORDER_NOT_EXIST"}, status=404, headers={"Wechatpay-Signature": "AAAA"}),
     ],
 )
 def test_badly_signed_response_is_an_error(server: HTTPServer, response: Callable[[], HttpResponse]) -> None:
     respond(server, TRADE, response())
     assert outside_error(lambda: query(server)) == FORGED
+
+
+def test_unreadable_response_is_an_error(server: HTTPServer) -> None:
+    respond(server, TRADE, signed([1]))
+    assert outside_error(lambda: query(server)) == ("provider_answer_unreadable", True, False)
+
+
+@pytest.mark.parametrize("declared", ["application/json; charset=GBK", "application/json"])
+def test_refusal_in_gbk_is_read(server: HTTPServer, declared: str) -> None:
+    body = '{"code":"TRADE_ERROR","message":"同一笔单的微信订单号无法支付"}'.encode("gbk")
+    respond(server, TRADE, HttpResponse(body, status=403, content_type=declared))
+    with pytest.raises(OutsideError, match="TRADE_ERROR 同一笔单的微信订单号无法支付") as caught:
+        query(server)
+    assert caught.value.code == "provider_refused"
 
 
 def test_response_moved_from_another_call(server: HTTPServer) -> None:
