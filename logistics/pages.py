@@ -12,6 +12,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from logistics.tracking import poll
 from logistics.tracking_card import card, parcels_of
 from orders.models import Order
+from orders.truth.sentence import truth_of
 from ordersite.lib import crypto, qr
 
 _QR_AGE_SECONDS = 86_400
@@ -24,7 +25,9 @@ def track(request: HttpRequest, token: str) -> HttpResponse:
     if request.method == "POST":
         poll.poll_soon(parcels_of(order))
         return HttpResponseRedirect(_back(request, token))
-    response = render(request, "logistics/track.html", {"order": order, "card": card(order)})
+    can_be_paid = order.is_payable and truth_of(order).allows_payment(order)
+    context = {"order": order, "card": card(order), "can_be_paid": can_be_paid}
+    response = render(request, "logistics/track.html", context)
     # Anyone who has the link may see the page, so no cache, search engine or referrer may keep or pass it on.
     response.headers["Cache-Control"] = "private, no-store"
     response.headers["X-Robots-Tag"] = "noindex, nofollow"

@@ -25,7 +25,7 @@ from logistics.tests.builders import (
     route_of,
 )
 from orders.models import Order
-from orders.tests.builders import build_order_in
+from orders.tests.builders import build_order, build_order_in
 
 pytestmark = pytest.mark.django_db
 
@@ -51,6 +51,12 @@ def page(order: Order, *, language: str = "en") -> str:
 )
 def test_order_without_parcels(status: str, text: str) -> None:
     assert text in page(build_order_in(status))
+
+
+def test_pending_order_leads_to_its_payment() -> None:
+    waiting, paid, overdue = build_order(), build_order_in("paid"), build_order(due_in=timedelta(seconds=-1))
+    shown = [f"/pay/order/{order.tracking_token}/" in page(order) for order in (waiting, paid, overdue)]
+    assert shown == [True, False, False]
 
 
 def test_route_is_shown_newest_first() -> None:

@@ -207,6 +207,12 @@ class Order(GuardedStatus, QuickLoad, models.Model):
         return self.status == OrderStatus.PAID and self.refunds_pending > ZERO
 
     @property
+    def is_payable(self) -> bool:
+        """Whether a payment may be started now: it is unpaid, in time, and nobody is closing it."""
+        is_open = self.status == OrderStatus.PENDING and self.closing_at is None
+        return is_open and self.close_due_at > timezone.now()
+
+    @property
     def is_waiting_to_close(self) -> bool:
         """Whether it is unpaid and closes once the payment provider has answered."""
         return self.status == OrderStatus.PENDING and self.closing_at is not None

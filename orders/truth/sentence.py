@@ -14,6 +14,9 @@ from orders.models import Order
 from orders.truth.facts import BuyerWords, TruthLine, facts_of
 from orders.truth.states import StateWords
 
+# Of the lines that a buyer reads. Where money is here or is being looked into, nobody shall pay again.
+_TO_PAY = frozenset({"pending", "pending_returned", "silent"})
+
 
 @dataclass(frozen=True, slots=True)
 class Truth:
@@ -60,6 +63,10 @@ class Truth:
         words = self.buyer_line.buyer
         assert words is not None  # for mypy: `buyer_line` is the first line that has them
         return words
+
+    def allows_payment(self, order: Order) -> bool:
+        """Whether the buyer may still pay: nothing but the payment is missing, or nobody can say whether it is."""
+        return order.is_payable and self.buyer_line.code in _TO_PAY
 
     def has(self, *codes: str) -> bool:
         """Whether one of the lines has one of these codes."""

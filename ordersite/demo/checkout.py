@@ -30,6 +30,7 @@ from orders.intake.once import create_once
 from orders.models import ApiClient, Merchant, Order
 from ordersite.demo.seed import CHECKOUT_CLIENT, SLUG
 from ordersite.lib.errors import DomainError
+from payments.attempts.choices import place_to_pay
 from payments.attempts.start import start_attempt
 from payments.models import PaymentAccount
 
@@ -99,12 +100,24 @@ class Form:
 
 
 @dataclass(frozen=True, slots=True)
+class OrderLink:
+    """The address where the buyer goes on with an order, and what it says."""
+
+    url: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
 class Trouble:
-    """Why the page is shown again; `twin` is the number of an order that looks the same."""
+    """Why the page is shown again.
+
+    `twin` is the number of an order that looks the same. `order_link`: where to go on with the order that is there.
+    """
 
     problem: str = ""
     twin: str = ""
     status: int = 200
+    order_link: OrderLink | None = None
 
 
 NO_TROUBLE = Trouble()
@@ -154,7 +167,8 @@ def submit(request: HttpRequest, client: ApiClient, form: Form) -> str:
     if problem := form.problem():
         raise DomainError("invalid", "%(problem)s", problem=problem)
     key = idempotency.check_key(request.headers.get("Idempotency-Key") or request.POST.get("idempotency_key"))
-    body = json.dumps(asdict(form), sort_keys=True).encode()
+    # Who pays another way after a provider has not answered pays the same order.
+    body = json.dumps(asdict(replace(form, account="")), sort_keys=True).encode()
     draft = draft_of(request, form, key)
     digest = idempotency.digest(request.path, body)
     created = create_once(draft, client=client, key=key, digest=digest)
@@ -179,18 +193,14 @@ def draft_of(request: HttpRequest, form: Form, key: str) -> OrderDraft:
 
 def collect(order: Order, client: ApiClient, account_slug: str) -> str:
     """Return the address of the cashier or of the page with the code; of the tracking page if nothing is left to pay."""
-    tracking = reverse("track", args=[order.tracking_token])
     if order.status != "pending":
-        return tracking
+        return reverse("track", args=[order.tracking_token])
     account = PaymentAccount.objects.filter(
         merchant=client.merchant, slug=account_slug, is_active=True
     ).first()
     if account is None:
         raise DomainError("invalid", gettext_lazy("Please choose how to pay."))
-    payment = start_attempt(order, account).payment
-    if payment.code_url and not payment.pay_url:
-        return reverse("pay-return", args=[payment.reference])
-    return payment.pay_url or tracking
+    return place_to_pay(start_attempt(order, account).payment)
 
 
 def ways_to_pay(merchant: Merchant, chosen: str) -> list[Way]:
@@ -205,13 +215,34 @@ def ways_to_pay(merchant: Merchant, chosen: str) -> list[Way]:
 def refuse(request: HttpRequest, client: ApiClient, form: Form, error: DomainError) -> HttpResponse:
     """Say why in the buyer's language."""
     status = getattr(error, "status", 409 if error.code == "duplicate_suspected" else 422)
+    twin = error.params.get("order_number", "") if error.code == "duplicate_suspected" else ""
+    link = link_to(error, client)
     if wants_json(request):
         answer: dict[str, Any] = {"code": error.code, "message": error.message}
+        if link:
+            answer |= {"order_url": link.url, "order_label": link.label}
         if error.code == "idempotency_key_reused":
             answer["new_key"] = str(uuid.uuid4())
         return JsonResponse(answer, status=status)
-    twin = error.params.get("order_number", "") if error.code == "duplicate_suspected" else ""
-    return show(request, client, form, Trouble(error.message, twin, status))
+    return show(request, client, form, Trouble(error.message, twin, status, link))
+
+
+def link_to(error: DomainError, client: ApiClient) -> OrderLink | None:
+    """Where the buyer goes on after a refusal about an order that is there: to its payment, or to its tracking page.
+
+    It is the session's own: a twin is an order of the same buyer, and an attempt was started by this very call.
+    """
+    orders = Order.objects.filter(merchant=client.merchant)
+    if error.code == "duplicate_suspected":
+        order = orders.filter(number=error.params["order_number"]).first()
+    elif error.code == "provider_unavailable":
+        order = orders.filter(payments__reference=error.params["reference"]).first()
+    else:
+        return None
+    if order is None:
+        return None
+    name, label = ("pay-order", _("Go to payment")) if order.is_payable else ("track", _("See that order"))
+    return OrderLink(reverse(name, args=[order.tracking_token]), label)
 
 
 def show(request: HttpRequest, client: ApiClient, form: Form, trouble: Trouble = NO_TROUBLE) -> HttpResponse:
@@ -225,6 +256,7 @@ def show(request: HttpRequest, client: ApiClient, form: Form, trouble: Trouble =
         "key": str(uuid.uuid4()),
         "problem": trouble.problem,
         "twin": trouble.twin,
+        "order_link": trouble.order_link,
         "totals": {"goods": goods, "total": goods + CUP.shipping_fee},
         "ways": ways_to_pay(client.merchant, shown.account),
     }

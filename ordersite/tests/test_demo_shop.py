@@ -97,3 +97,46 @@ def test_unionpay_is_opened_by_a_form(box: Running, shop: Path) -> None:
     page = Client().get(f"/pay/go/{payment.reference}/").content.decode()
     assert f'action="{box.url}/unionpay/frontTransReq.do"' in page
     assert 'name="signature"' in page
+
+
+@pytest.mark.django_db
+def test_duplicate_leads_to_the_first_order(shop: Path) -> None:
+    buyer = Client(headers={"Accept-Language": "zh-hans"})
+
+    def submit(**headers: str) -> Any:
+        form = {**FORM, "account": "demo-alipay", "idempotency_key": str(uuid.uuid4())}
+        return buyer.post("/checkout/", form, headers=headers)
+
+    assert submit().status_code == 302
+    order = Order.objects.get()
+    refused = submit()
+    address = f"/pay/order/{order.tracking_token}/"
+    assert (refused.status_code, f'<a href="{address}">去付款</a>' in refused.content.decode()) == (409, True)
+    answer = submit(Accept="application/json").json()
+    assert (answer["code"], answer["order_url"], answer["order_label"]) == (
+        "duplicate_suspected",
+        address,
+        "去付款",
+    )
+    assert Order.objects.count() == 1
+
+    Order.objects.update(close_due_at=order.created_at)
+    answer = submit(Accept="application/json").json()
+    assert (answer["order_url"], answer["order_label"]) == (f"/track/{order.tracking_token}/", "查看该订单")
+
+
+@pytest.mark.django_db
+def test_another_way_after_silence_is_one_order(box: Running, shop: Path) -> None:
+    buyer, key = Client(headers={"Accept": "application/json"}), str(uuid.uuid4())
+    box.control("faults", target="wechatpay.gateway", fault="status_500", times=None)
+    try:
+        form = {**FORM, "idempotency_key": key}
+        down = buyer.post("/checkout/", {**form, "account": "demo-wechatpay"})
+        order = Order.objects.get()
+        assert (down.status_code, down.json()["code"]) == (502, "provider_unavailable")
+        assert down.json()["order_url"] == f"/pay/order/{order.tracking_token}/"
+        other = buyer.post("/checkout/", {**form, "account": "demo-alipay"})
+    finally:
+        box.control("faults", "DELETE")
+    assert (other.status_code, Order.objects.count()) == (201, 1)
+    assert other.json()["next"] == Payment.objects.get(account__slug="demo-alipay").pay_url

@@ -23,10 +23,12 @@ from orders.models import OrderStatus
 from orders.truth.sentence import Truth, truth_of
 from ordersite.lib import qr
 from ordersite.lib.errors import OutsideError
-from payments.attempts.start import form_of
+from payments.attempts.choices import choices_of
+from payments.attempts.start import form_of, is_page_stale
 from payments.models import Payment
 from payments.polling.poll import query_now
 from payments.providers.registry import get_provider
+from payments.providers.types import TradeState
 
 logger = logging.getLogger(__name__)
 
@@ -35,8 +37,9 @@ logger = logging.getLogger(__name__)
 class BuyerMessage:
     """The text of the return page.
 
-    `state` is waiting, scan (waiting, with a code to scan), paid, closed, refunded or late (paid after the order was
-    closed).
+    `state` is waiting, one of its forms (scan: with a code to scan; unpaid: the provider has answered so), expired (with
+    a code that cannot be scanned any more), paid, closed, over (closed with its order), refunded or late (paid after the
+    order was closed).
     """
 
     state: str
@@ -58,11 +61,29 @@ _MESSAGES = {
         _("Scan this code with your phone. This page turns by itself as soon as you have paid."),
         "waiting",
     ),
+    "unpaid": BuyerMessage(
+        "unpaid",
+        _("Not paid yet"),
+        _("Choose how you want to pay. If you have just paid, wait a moment: this page moves on by itself."),
+        "plain",
+    ),
+    "expired": BuyerMessage(
+        "expired",
+        _("This code has expired"),
+        _("Choose how you want to pay: you get a new code."),
+        "plain",
+    ),
     "paid": BuyerMessage("paid", _("Paid"), _("Thank you. The shop is preparing your order."), "good"),
     "closed": BuyerMessage(
         "closed",
         _("This payment was closed"),
-        _("No money was taken. Go back to the shop to pay or to order again."),
+        _("No money was taken. Choose how you want to pay."),
+        "plain",
+    ),
+    "over": BuyerMessage(
+        "over",
+        _("This payment was closed"),
+        _("No money was taken. Go back to the shop to order again."),
         "plain",
     ),
     "refunded": BuyerMessage("refunded", _("Refunded"), _("The money is on its way back to you."), "plain"),
@@ -71,8 +92,11 @@ _MESSAGES = {
 _NOTHING_MORE: Mapping[str, frozenset[str]] = {
     "waiting": frozenset({"pending"}),
     "scan": frozenset({"pending"}),
+    "unpaid": frozenset({"pending"}),
+    "expired": frozenset({"pending"}),
     "paid": frozenset({"paid"}),
-    "closed": frozenset({"pending", "closed_unpaid"}),
+    "closed": frozenset({"pending"}),
+    "over": frozenset({"pending", "closed_unpaid"}),
     "refunded": frozenset({"paid", "shipped", "completed"}),
     "late": frozenset(),
 }
@@ -81,6 +105,10 @@ _OF_ORDER: Mapping[str, str] = {
     OrderStatus.CLOSED: "closed",
     OrderStatus.REFUNDED: "refunded",
 }
+# The states of an attempt that may still become paid.
+_WAITING = frozenset({"waiting", "scan", "unpaid", "expired"})
+# What polling records where nobody has paid yet.
+_UNPAID = frozenset((str(TradeState.PENDING), str(TradeState.NOT_FOUND)))
 
 
 @require_safe
@@ -110,14 +138,15 @@ def show_return(request: HttpRequest, reference: str) -> HttpResponse:
         payment = get_object_or_404(Payment.objects.only("reference"), reference=reference)
         return HttpResponse(status=303, headers={"Location": reverse("pay-return", args=[payment.reference])})
     payment = _fresh(reference)
-    scan = can_be_scanned(payment)
+    scan, truth = can_be_scanned(payment), truth_of(payment.order)
     context = {
         "payment": payment,
         "order": payment.order,
-        "message": message_of("scan" if scan else state_of(payment), truth_of(payment.order)),
+        "message": message_of(_form_of(payment), truth),
         "scan": scan,
         "state": state_of(payment),
         "provider": get_provider(payment.account.provider).label if scan else "",
+        "choices": choices_of(payment.order, truth, without=payment.account if scan else None),
     }
     return render(request, "payments/return.html", context)
 
@@ -145,19 +174,19 @@ def _fresh(reference: str) -> Payment:
     """The attempt, after a query to the provider where it is undecided and was not queried within 3 s."""
     attempts = Payment.objects.select_related("account", "order__merchant")
     payment = get_object_or_404(attempts, reference=reference)
-    if state_of(payment) == "waiting" and query_now(payment):
+    if state_of(payment) in _WAITING and query_now(payment):
         payment = attempts.get(pk=payment.pk)
     return payment
 
 
 def can_be_scanned(payment: Payment) -> bool:
     """Whether the attempt has a code that can still be paid."""
-    return (
-        bool(payment.code_url)
-        and state_of(payment) == "waiting"
-        and not payment.close_wanted_at
-        and payment.expires_at > timezone.now()
-    )
+    return bool(payment.code_url) and state_of(payment) == "waiting" and _is_code_alive(payment)
+
+
+def _is_code_alive(payment: Payment) -> bool:
+    is_over = payment.expires_at <= timezone.now() or is_page_stale(payment)
+    return payment.close_wanted_at is None and not is_over
 
 
 def message_of(state: str, truth: Truth) -> BuyerMessage:
@@ -165,17 +194,33 @@ def message_of(state: str, truth: Truth) -> BuyerMessage:
     line, words = truth.buyer_line, truth.buyer
     if line.code in _NOTHING_MORE[state] and not line.mark:
         return _MESSAGES[state]
-    if state in ("waiting", "scan", "late"):
+    if state in _WAITING or state == "late":
         return BuyerMessage(state, words.title, words.text, "waiting")
     tone = "good" if line.tone in ("good", "moving") else "plain"
     return BuyerMessage(state, words.title, words.text, tone)
 
 
 def state_of(payment: Payment) -> str:
-    """The key of the buyer's message. An attempt that nobody has to pay any more is what its order is."""
+    """The state that the page polls; it is shown anew when this changes.
+
+    An attempt that nobody has to pay any more is what its order is.
+    """
     status = payment.order.status
     if payment.is_paid:
         return "late" if status == OrderStatus.CLOSED else "paid"
-    if payment.is_undecided:
-        return _OF_ORDER.get(status, "paid")
-    return "refunded" if payment.is_refunded else "closed"
+    if not payment.is_undecided:
+        return "refunded" if payment.is_refunded else "closed"
+    is_dead = bool(payment.code_url) and payment.order.is_payable and not _is_code_alive(payment)
+    return "expired" if is_dead else _OF_ORDER.get(status, "paid")
+
+
+def _form_of(payment: Payment) -> str:
+    """The key of the buyer's message: the state, and what the provider's last answer adds to it."""
+    state, is_payable = state_of(payment), payment.order.is_payable
+    if state == "closed":
+        return state if is_payable else "over"
+    if state != "waiting":
+        return state
+    if can_be_scanned(payment):
+        return "scan"
+    return "unpaid" if is_payable and payment.last_answer in _UNPAID else "waiting"

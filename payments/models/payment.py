@@ -81,6 +81,8 @@ class Payment(GuardedStatus, QuickLoad, models.Model):
     `expires_at` is the provider's own expiry (UTC), `next_query_at` when it is queried next, `close_wanted_at`
     is set while its order (or another attempt) waits for this one to be closed at the provider. `is_surplus`: the
     money arrived, but another attempt had paid the order or the order was closed; giving it back changes no order.
+    `subject` is the description that the provider is given: providers want the same in each try of one attempt, whatever
+    language the buyer has switched to. `page_renewed_at`: when payment page or code were ordered anew (UTC).
     """
 
     order = models.ForeignKey(
@@ -100,6 +102,8 @@ class Payment(GuardedStatus, QuickLoad, models.Model):
     )
     pay_url = models.TextField(_("payment page"), default="", blank=True)
     code_url = models.CharField(_("payment code"), max_length=500, default="", blank=True)
+    subject = models.CharField(max_length=128, default="", db_default="", editable=False)
+    page_renewed_at = models.DateTimeField(null=True, editable=False)
 
     created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
     expires_at = models.DateTimeField(_("expires at"))

@@ -39,8 +39,8 @@ class QueryResult(CallResult[TradeResult]):
     query: StatusQuery
 
 
-def attempt_of(payment: Payment, *, subject: str = "", openid: str = "") -> Attempt:
-    """The payment as an adapter takes it; addresses are absolute.
+def attempt_of(payment: Payment, *, openid: str = "") -> Attempt:
+    """The payment as an adapter takes it, the same in every try; addresses are absolute.
 
     `openid`: the buyer's, where the payment shall be made inside WeChat.
     """
@@ -48,7 +48,7 @@ def attempt_of(payment: Payment, *, subject: str = "", openid: str = "") -> Atte
         reference=payment.reference,
         amount=payment.amount,
         currency=payment.currency,
-        subject=subject,
+        subject=payment.subject,
         created_at=payment.created_at,
         expires_at=payment.expires_at,
         notify_url=notify_url(payment.account),

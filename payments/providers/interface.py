@@ -31,12 +31,14 @@ class Provider(NamesKeys, Protocol):
     """One provider. An adapter derives from this class and overrides what its provider can do.
 
     The methods that are not abstract default to «cannot». `refund_gap` is the shortest interval that the provider
-    allows between two refunds of one trade.
+    allows between two refunds of one trade. `page_lifetime`: how long the provider lets a payment page or code live;
+    None where it lives as long as its attempt.
     """
 
     name: str
     label: str | Promise
     refund_gap: timedelta = timedelta(0)
+    page_lifetime: timedelta | None = None
 
     @abstractmethod
     def check(self, keys: AccountKeys) -> list[str]:
@@ -57,6 +59,10 @@ class Provider(NamesKeys, Protocol):
     @abstractmethod
     def start(self, attempt: Attempt, keys: AccountKeys, gateway: Gateway) -> PaymentPage:
         """Start an attempt at the provider. The attempt must be committed before. Raises `OutsideError`."""
+
+    def has_payment_page(self, keys: AccountKeys) -> bool:
+        """Whether `start` gives the buyer a place to pay."""
+        return True
 
     def can_query(self, keys: AccountKeys) -> bool:
         """Whether attempts of this account can be queried."""

@@ -4,6 +4,7 @@
   const form = document.getElementById("checkout");
   const button = document.getElementById("submit");
   const problem = document.getElementById("problem");
+  const problemLink = document.getElementById("problem-link");
   const twin = document.getElementById("twin");
   const quantity = document.getElementById("id_quantity");
   let locked = false;
@@ -36,7 +37,12 @@
   }
 
   function fail(answer) {
-    problem.textContent = answer.message || form.dataset.unreachable;
+    document.getElementById("problem-text").textContent = answer.message || form.dataset.unreachable;
+    problemLink.hidden = !answer.order_url;
+    if (answer.order_url) {
+      problemLink.href = answer.order_url;
+      problemLink.textContent = answer.order_label;
+    }
     problem.hidden = false;
     problem.scrollIntoView({ block: "center", behavior: "smooth" });
     if (answer.code === "duplicate_suspected" && twin) twin.hidden = false;

@@ -1,4 +1,4 @@
-// Asks whether the payment is known by now, and shows the page anew when it is. Without this script the page reloads itself.
+// Asks for the state of the payment, and shows the page anew when it is another than the one shown. Without this script the page reloads itself.
 (function () {
   "use strict";
   var box = document.getElementById("pay");
@@ -11,9 +11,9 @@
 
   function look() {
     fetch(box.dataset.stateUrl, { headers: { Accept: "application/json" }, cache: "no-store" })
-      .then(function (reply) { return reply.ok ? reply.json() : { state: "waiting" }; })
+      .then(function (reply) { return reply.ok ? reply.json() : { state: box.dataset.state }; })
       .then(function (answer) {
-        if (answer.state === "waiting") { again(); } else { window.location.replace(box.dataset.pageUrl); }
+        if (answer.state === box.dataset.state) { again(); } else { window.location.replace(box.dataset.pageUrl); }
       })
       .catch(again);
   }

@@ -11,7 +11,7 @@ from pytest_httpserver import HTTPServer
 from orders.models import Order, OrderStatus
 from orders.tests.builders import build_order_in
 from payments.models import Payment, PaymentStatus
-from payments.tests.builders import build_payment, build_webhook
+from payments.tests.builders import build_alipay, build_payment, build_webhook
 from payments.tests.fake_provider import answer_with, pollable, serving
 from payments.tests.steps import fresh, long_ago
 from sandbox.tests.nobody import nobody
@@ -44,6 +44,74 @@ def test_return_queries_and_then_shows_paid(provider: HTTPServer) -> None:
     assert 'data-state="paid"' in page.content.decode()
     assert f"/track/{payment.order.tracking_token}/" in page.content.decode()
     assert Order.objects.get().status == OrderStatus.PAID
+
+
+def shown(payment: Payment) -> str:
+    page = Client().get(f"/pay/return/{payment.reference}/", headers={"Accept-Language": "zh-hans"})
+    assert page.status_code == 200
+    return page.content.decode()
+
+
+@pytest.mark.parametrize("answer", ["pending", "not_found"])
+def test_cancelled_payment_is_not_paid_yet(provider: HTTPServer, answer: str) -> None:
+    answer_with(provider, answer)
+    account = pollable(provider)
+    payment = build_payment(account)
+    build_alipay()
+    build_webhook("no-page")
+    page = shown(payment)
+    assert ("尚未付款" in page, "支付确认中" in page) == (True, False)
+    assert f'action="/pay/order/{payment.order.tracking_token}/"' in page
+    assert ('value="demo-alipay"' in page, 'value="no-page"' in page) == (True, False)
+    assert 'data-state="waiting"' in page
+
+
+def test_silence_leaves_the_choice() -> None:
+    payment = build_payment(build_webhook(query_url=f"{nobody()}/query"))
+    build_alipay()
+    page = shown(payment)
+    assert ("尚未付款" in page, 'value="demo-alipay"' in page) == (False, True)
+
+
+def test_unconfirmed_payment_offers_the_choice() -> None:
+    """Nobody can be asked: the page waits for the notification, and the buyer may pay another way."""
+    payment = build_payment(build_webhook())
+    build_alipay()
+    page = shown(payment)
+    assert ("支付确认中" in page, 'value="demo-alipay"' in page) == (True, True)
+
+
+@pytest.mark.parametrize(("order", "is_offered"), [("pending", True), ("closed", False)])
+def test_closed_payment_offers_what_is_left(order: str, is_offered: bool) -> None:
+    payment = build_payment(build_webhook(), order=build_order_in(order), status="closed")
+    build_alipay()
+    page = shown(payment)
+    assert ('value="demo-alipay"' in page, "回到店铺重新下单" in page) == (is_offered, not is_offered)
+
+
+@pytest.mark.parametrize("status", ["open", "closed"])
+def test_order_paid_another_way_asks_for_nothing(status: str) -> None:
+    account = build_webhook()
+    payment = build_payment(account, order=build_order_in("paid"), status=status)
+    build_payment(account, order=payment.order, status="paid")
+    page = shown(payment)
+    assert ("pay-choices" in page, "尚未付款" in page) == (False, False)
+    assert f"/track/{payment.order.tracking_token}/" in page
+
+
+def test_money_that_is_here_is_not_paid_again() -> None:
+    """A case looks into it: the order is pending, and nobody shall pay it a second time."""
+    order, account = build_order_in("pending"), build_webhook()
+    build_alipay()
+    build_payment(account, order=order, status="paid")
+    payment = build_payment(account, order=order)
+    assert "pay-choices" not in shown(payment)
+    answer = Client().post(f"/pay/order/{order.tracking_token}/", {"account": "demo-alipay"})
+    assert (answer.status_code, answer.headers["Location"]) == (303, f"/track/{order.tracking_token}/")
+    assert (
+        f"/pay/order/{order.tracking_token}/"
+        not in Client().get(f"/track/{order.tracking_token}/").content.decode()
+    )
 
 
 def test_query_string_is_not_trusted(provider: HTTPServer) -> None:

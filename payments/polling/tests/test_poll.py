@@ -122,7 +122,7 @@ def test_circuit_opens_after_five_failures(provider: HTTPServer) -> None:
 @pytest.mark.parametrize("body", [b"\xff\xfe\x00", b"<html>", "服务器繁忙".encode("gbk")])
 def test_unreadable_answer_opens_no_circuit(provider: HTTPServer, body: bytes) -> None:
     provider.expect_request("/query").respond_with_data(body, content_type="text/html")
-    account = askable(provider)
+    account = pollable(provider)
     payments = [due_payment(account) for _number in range(8)]
     assert poll_all() == 8
     account.refresh_from_db()
