@@ -15,7 +15,7 @@ from ordersite.lib.http import Reply
 
 _UTF8, _GB = "utf-8", "gb18030"
 # Python's codec for a declared name. GB 18030 holds GBK and GB 2312. Names that fit any bytes, such as ISO-8859-1, are
-# what servers declare when nobody told them the truth: they are not here, and the bytes decide.
+# what servers declare by default: they are not here, and the bytes decide.
 _DECLARED = {
     "utf-8": _UTF8,
     "utf8": _UTF8,

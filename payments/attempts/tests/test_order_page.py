@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -20,15 +19,9 @@ from payments.tests.sandbox_accounts import (
 )
 from payments.tests.steps import fresh
 from sandbox.tests.nobody import nobody
-from sandbox.tests.running import Running, started
+from sandbox.tests.running import Running
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(scope="module")
-def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with started(tmp_path_factory.mktemp("sandbox")) as running:
-        yield running
 
 
 def address_of(order: Order) -> str:
@@ -100,7 +93,7 @@ def test_overdue_order_is_not_offered() -> None:
     assert Client().get(address_of(order)).status_code == 303
 
 
-def test_two_accounts_of_a_provider_are_told_apart() -> None:
+def test_two_accounts_of_a_provider_differ() -> None:
     order = build_order()
     build_alipay()
     build_alipay("second-alipay")

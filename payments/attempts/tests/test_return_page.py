@@ -74,7 +74,7 @@ def test_silence_leaves_the_choice() -> None:
 
 
 def test_unconfirmed_payment_offers_the_choice() -> None:
-    """Nobody can be asked: the page waits for the notification, and the buyer may pay another way."""
+    """The account has no query: the page waits for the notification, and the buyer may pay another way."""
     payment = build_payment(build_webhook())
     build_alipay()
     page = shown(payment)

@@ -44,14 +44,14 @@ def start_old(order: Order, account: PaymentAccount, *, minutes: float) -> Payme
     tomorrow = timezone.now() + timedelta(days=1)
     Order.objects.update(close_due_at=tomorrow)
     Payment.objects.update(
-        created_at=long_ago(minutes=minutes), expires_at=tomorrow, last_asked_at=long_ago(minutes=minutes)
+        created_at=long_ago(minutes=minutes), expires_at=tomorrow, last_query_at=long_ago(minutes=minutes)
     )
     return payment
 
 
 def start_again(order: Order, account: PaymentAccount) -> StartedAttempt:
-    """Start as if the last question had been some seconds ago."""
-    Payment.objects.update(last_asked_at=long_ago(seconds=4))
+    """Start as if the last query had been some seconds ago."""
+    Payment.objects.update(last_query_at=long_ago(seconds=4))
     return start_attempt(Order.objects.get(pk=order.pk), account)
 
 
@@ -129,12 +129,12 @@ def test_closed_there_gets_a_new_number(platform: WeChatPlatform) -> None:
     assert Order.objects.get().status == OrderStatus.PENDING
 
 
-def test_closed_there_just_after_a_question(platform: WeChatPlatform) -> None:
+def test_closed_there_just_after_a_query(platform: WeChatPlatform) -> None:
     """The provider may be queried every 3 s only: its refusal to start says the same."""
     order, account = build_order(), platform.account()
     lost = start_lost(platform, order, account)
     platform.orders[lost.reference].state = "CLOSED"
-    Payment.objects.update(last_asked_at=timezone.now())
+    Payment.objects.update(last_query_at=timezone.now())
     again = start_attempt(order, account)
     assert (again.is_new, again.payment.status) == (True, PaymentStatus.OPEN)
     assert fresh(lost).status == PaymentStatus.CLOSED
@@ -154,7 +154,7 @@ def test_paid_there_starts_nothing(platform: WeChatPlatform) -> None:
     order, account = build_order(), platform.account()
     lost = start_lost(platform, order, account)
     platform.orders[lost.reference].state = "SUCCESS"
-    Payment.objects.update(last_asked_at=timezone.now())
+    Payment.objects.update(last_query_at=timezone.now())
     with pytest.raises(DomainError, match="order_not_payable"):
         start_attempt(order, account)
     assert (fresh(lost).status, Payment.objects.count()) == (PaymentStatus.PAID, 1)

@@ -127,10 +127,10 @@ def test_unreadable_answer_opens_no_circuit(provider: HTTPServer, body: bytes) -
     assert poll_all() == 8
     account.refresh_from_db()
     assert (account.failures_in_a_row, account.is_circuit_open) == (0, False)
-    asked = fresh(payments[0])
-    assert asked.last_answer.startswith("provider_answer_unreadable")
-    assert asked.status == PaymentStatus.OPEN
-    assert asked.next_query_at == asked.created_at + timedelta(minutes=1)
+    queried = fresh(payments[0])
+    assert queried.last_answer.startswith("provider_answer_unreadable")
+    assert queried.status == PaymentStatus.OPEN
+    assert queried.next_query_at == queried.created_at + timedelta(minutes=1)
 
 
 def test_half_open_account_recovers(provider: HTTPServer) -> None:

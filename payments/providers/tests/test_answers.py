@@ -54,7 +54,7 @@ def test_unreadable_bytes_are_shown(body: bytes) -> None:
     assert shown.isprintable()
 
 
-def test_decoded_parts_are_the_bytes_that_came() -> None:
+def test_decoded_parts_are_the_arrived_bytes() -> None:
     dice = random.Random(7)
     for _try in range(500):
         body = dice.randbytes(12)
