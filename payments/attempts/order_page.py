@@ -28,7 +28,6 @@ class SeeOther(HttpResponseRedirect):
     """303: the browser goes on with GET."""
 
     status_code = 303
-    allowed_schemes = ("http", "https")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
