@@ -17,6 +17,7 @@ SHARED: Mapping[tuple[str, str], str] = {
     ("pay.css", "actions"): "the site's row of buttons, below one another on the return page",
     ("admin.css", "dark"): "the theme's name for the dark scheme",
     ("admin.css", "readonly"): "the theme's value of a read-only field",
+    ("admin.css", "data-row"): "the theme's row of a list",
     ("admin.css", "material-symbols-outlined"): "the theme's icons",
 }
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
