@@ -24,6 +24,8 @@ FUNCTIONS = {"_", "gettext", "gettext_lazy", "gettext_noop", "ngettext", "ngette
 WITH_CONTEXT = {"pgettext", "pgettext_lazy"}
 _STRING = r"""u?("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')"""
 _IN_TEMPLATE = re.compile(rf"\b(_|gettext|ngettext|pgettext)\(\s*{_STRING}(?:\s*,\s*{_STRING})?", re.DOTALL)
+# Between Chinese characters stands the wide comma, colon, semicolon, question mark, exclamation mark or bracket.
+_NARROW = re.compile(r"(?<=[\u4e00-\u9fff])[,;:?!(]|[,;:?!)](?=[\u4e00-\u9fff])")
 _BLANK = re.compile(r"%\(\w+\)[sd]|%[sd]|\{\w*\}")
 
 Text = tuple[str, str]  # context ("" for none), msgid
@@ -77,6 +79,8 @@ def problems_of(entry: polib.POEntry) -> str:
     translations = list(entry.msgstr_plural.values()) if entry.msgid_plural else [entry.msgstr]
     if not all(translations):
         return "is empty"
+    if any(_NARROW.search(_BLANK.sub("", text)) for text in translations):
+        return "has narrow punctuation beside a Chinese character"
     blanks = set(_BLANK.findall(entry.msgid))
     if any(set(_BLANK.findall(text)) - blanks for text in translations):
         return "has a blank that the source has not"

@@ -13,12 +13,13 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllow
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from orders.models import Order, OrderStatus, PhoneLook
+from orders.truth.facts import TruthLine
 from orders.truth.sentence import truths_of
 from ordersite.admin import order_page
 from ordersite.admin.order_actions import ACTIONS, LEADS
@@ -57,6 +58,11 @@ class CreatedFilter(admin.SimpleListFilter):
     def _starts(today: date) -> dict[str, list[str]]:
         days = [f"{today - timedelta(days=back):%Y%m%d}" for back in range(7)]
         return {"today": days[:1], "yesterday": days[1:2], "week": days, "month": [f"{today:%Y%m}"]}
+
+
+def _mark_tone(line: TruthLine) -> str:
+    """The colour of a mark; that of a state is on its own badge."""
+    return line.tone if line.tone in ("bad", "waiting") else "plain"
 
 
 @admin.register(Order)
@@ -155,12 +161,10 @@ class OrderAdmin(ConfirmedActionsMixin, ReadOnlyAdmin):
     @admin.display(description=_("order number"))
     def number_and_marks(self, order: Any) -> SafeString:
         held = badges.badge(_("held"), tone="bad") if order.held else ""
-        marks = [badges.badge(line.mark, tone=line.tone) for line in order.truth.marks[:2]]
+        marks = [badges.badge(line.mark, tone=_mark_tone(line)) for line in order.truth.marks[:2]]
         star = badges.badge(_("important"), tone="waiting") if order.is_important else ""
         link = badges.link(order.number, "admin:orders_order_change", order.pk)
-        return format_html(
-            "{} {}{}", link, format_html_join("", "{}", [(mark,) for mark in (held, *marks)]), star
-        )
+        return format_html_join(" ", "{}", [(mark,) for mark in (link, held, *marks, star) if mark])
 
     @admin.display(description=_("status"))
     def state(self, order: Order) -> SafeString:

@@ -38,6 +38,12 @@ def test_texts_of_a_template() -> None:
         (polib.POEntry(msgid="%(n)s left", msgstr="剩余"), "misses a blank of the source"),
         (polib.POEntry(msgid="%(n)s left", msgstr="剩余 %(m)s"), "has a blank that the source has not"),
         (polib.POEntry(msgid="%(n)s row", msgid_plural="%(n)s rows", msgstr_plural={0: "%(n)s 行"}), ""),
+        (
+            polib.POEntry(msgid="x", msgstr="已通过,已更新"),
+            "has narrow punctuation beside a Chinese character",
+        ),
+        (polib.POEntry(msgid="x", msgstr="限额(元)"), "has narrow punctuation beside a Chinese character"),
+        (polib.POEntry(msgid="%(n)s by 14:00", msgstr="在 14:00 之前，共 %(n)s 笔"), ""),
     ],
 )
 def test_problems_of_a_translation(entry: polib.POEntry, problem: str) -> None:

@@ -48,7 +48,7 @@ def test_only_approvers_are_notified(settings: Any) -> None:
     assert send_staff_mail() == 2
     assert sorted(message.to[0] for message in mail.outbox) == ["chief@shop.test", "wang@shop.test"]
     message = mail.outbox[0]
-    assert message.subject == f"待复核:补单申请,订单 {order.number},¥199.00"
+    assert message.subject == f"待复核：补单申请，订单 {order.number}，¥199.00"
     assert f"/admin/payments/settlementrequest/{request.pk}/change/" in str(message.body)
     assert "王" not in message.subject + str(message.body)
     assert "138" not in str(message.body).replace(order.number, "")

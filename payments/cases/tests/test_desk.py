@@ -178,7 +178,7 @@ def test_refusal_goes_back_into_the_form() -> None:
     address = reverse("admin:payments_settlementrequest_add") + f"?order={order.number}"
     values = {"account": account.pk, "amount": "199.00", "provider_reference": NUMBER, "reason": "x"}
     page = client.post(address, values)
-    assert page.context["form"].non_field_errors() == ["需要凭证:一条流水行,或上传的文件。"]
+    assert page.context["form"].non_field_errors() == ["需要凭证：一条流水行，或上传的文件。"]
     assert not SettlementRequest.objects.exists()
 
 
