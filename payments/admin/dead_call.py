@@ -13,7 +13,9 @@ from ordersite.lib.adminkit.search import ShapeSearchMixin, column, row_id
 from payments.models import DeadCall
 from payments.providers.registry import provider_choices
 
+_REDIRECTED = _("sent to another address, where no provider follows")
 STATUSES = {
+    **dict.fromkeys((301, 302, 303, 307, 308), _REDIRECTED),
     400: _("the call was refused"),
     404: _("no such address"),
     405: _("the call is no POST"),

@@ -52,13 +52,19 @@ TONES: dict[str, str] = {
 }
 KINDS: Mapping[str, Promise] = {
     UpdateKind.PAYMENT: _("payment"),
+    UpdateKind.PAID_REFUNDED: _("payment, refunded since"),
     UpdateKind.REFUND: _("refund"),
+    UpdateKind.REFUND_FAILED: _("refund failed"),
+    UpdateKind.REFUND_ABNORMAL: _("refund stuck at the provider"),
     UpdateKind.CLOSED: _("closed"),
+    UpdateKind.OTHER: _("not about money"),
+    UpdateKind.UNCLEAR: _("unclear message about money"),
 }
 REFUSALS: Mapping[str, Promise] = {
     **REJECTIONS,
     "method_not_allowed": _("The call is no POST."),
     "unknown_account": _("There is no such account."),
+    "wrong_address": _("The address names this account, but is not its own."),
     "too_slow": _("The message did not arrive whole, or not in time."),
     "compressed": _("The message is compressed."),
 }

@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class DeadCall(models.Model):
-    """A line of the proxy's access log about /notify/ with a status of 400 and above. Its body is lost.
+    """A line of the proxy's access log about /notify/ with a status of 300 and above. Its body is lost.
 
     `upstream_status` is what we answered, 0 where the call never reached us: then this row is its only trace.
     `line_digest` makes reading the same file again harmless.

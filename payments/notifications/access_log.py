@@ -27,7 +27,8 @@ BATCH = 1000
 # Rows kept per day: calls that never reached us, and calls that we answered (those are in our own log as well).
 LOST_PER_DAY, ANSWERED_PER_DAY = 2000, 200
 KEPT_DAYS = 90
-WORST_STATUS = 400
+# A provider follows no redirect: a call that was sent elsewhere never arrived.
+LOST_STATUS = 300
 _NOTIFY = re.compile(r"/notify/(?P<provider>[^/]{0,200})(?:/(?P<account>[^/]{0,200}))?.*", re.DOTALL)
 _NAME = re.compile(r"[-\w]{1,40}", re.ASCII)
 
@@ -154,7 +155,7 @@ def read_line(line: bytes) -> DeadCall | None:
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise NotALine from error
     match = _NOTIFY.fullmatch(path)
-    if match is None or not WORST_STATUS <= status <= 599:
+    if match is None or not LOST_STATUS <= status <= 599:
         return None
     return DeadCall(
         at=_time(found),

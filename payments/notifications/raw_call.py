@@ -1,4 +1,4 @@
-"""Read a webhook request: the raw body and a bounded set of headers."""
+"""Read a webhook request: the raw body, all headers for its verification, and a bounded set of them to be stored."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from django.utils import timezone
 
 from ordersite.server.client_address import sender_of
 from payments.accounts.cache import Known
+from payments.providers.interface import Provider
 from payments.providers.types import RawNotification
 from payments.providers.values import MAX_BODY
 
-# Bounds on the headers that are stored.
-_MOST_HEADERS, _LONGEST_HEADER = 40, 1000
+# Bounds on the headers that are stored. Those that the signature needs are kept first, so that the call can be verified
+# again however many headers the proxies before us have added.
+_MOST_HEADERS, _LONGEST_HEADER, _LONGEST_SIGNED = 40, 1000, 8000
 # No provider compresses its calls, and decompressing would be work that anybody could cause.
 COMPRESSIONS = frozenset(("gzip", "x-gzip", "deflate", "br", "zstd", "compress"))
 _SECRET_HEADERS = frozenset(("HTTP_COOKIE", "HTTP_AUTHORIZATION", "HTTP_PROXY_AUTHORIZATION"))
@@ -24,7 +26,10 @@ _SECRET_HEADERS = frozenset(("HTTP_COOKIE", "HTTP_AUTHORIZATION", "HTTP_PROXY_AU
 
 @dataclass(frozen=True, slots=True)
 class ReceivedCall:
-    """A webhook call with its account. `started` is `time.perf_counter()` at its arrival."""
+    """A webhook call with its account.
+
+    `headers` are those to be stored. `started` is `time.perf_counter()` at its arrival.
+    """
 
     known: Known
     call: RawNotification
@@ -39,11 +44,12 @@ def content_length(request: HttpRequest) -> int:
     return int(length) if length.isdecimal() else 0
 
 
-def read_call(request: HttpRequest, known: Known, started: float) -> ReceivedCall:
+def read_call(request: HttpRequest, provider: Provider, known: Known, *, started: float) -> ReceivedCall:
     """Read the whole request. Raises UnreadablePostError when the body does not arrive."""
     headers = _headers(request.META)
     call = RawNotification(headers=headers, body=_body(request), received_at=timezone.now())
-    return ReceivedCall(known, call, headers, sender_of(request.META, settings.TRUSTED_PROXIES), started)
+    sender = sender_of(request.META, settings.TRUSTED_PROXIES)
+    return ReceivedCall(known, call, _kept(headers, provider.signature_headers), sender, started)
 
 
 def _body(request: HttpRequest) -> bytes:
@@ -58,10 +64,19 @@ def _body(request: HttpRequest) -> bytes:
 
 
 def _headers(meta: Mapping[str, Any]) -> dict[str, str]:
-    """Return the headers, names in lower case and lengths bounded; the values of credentials are replaced."""
-    found = {"content-type": str(meta.get("CONTENT_TYPE", ""))[:_LONGEST_HEADER]}
+    """Return all headers, names in lower case; the values of credentials are replaced."""
+    found = {"content-type": str(meta.get("CONTENT_TYPE", ""))}
     for name, value in meta.items():
-        if name.startswith("HTTP_") and len(found) < _MOST_HEADERS:
-            kept = "(not kept)" if name in _SECRET_HEADERS else value[:_LONGEST_HEADER].replace("\0", "")
-            found[name[5:].replace("_", "-").lower()] = kept
+        if name.startswith("HTTP_"):
+            found[name[5:].replace("_", "-").lower()] = "(not kept)" if name in _SECRET_HEADERS else value
     return found
+
+
+def _kept(headers: Mapping[str, str], signed: frozenset[str]) -> dict[str, str]:
+    """Return a bounded number of the headers, those of the signature first, cut to bounded lengths."""
+    first = [name for name in headers if name in signed]
+    names = first + [name for name in headers if name not in signed]
+    return {
+        name: headers[name][: _LONGEST_SIGNED if name in signed else _LONGEST_HEADER].replace("\0", "")
+        for name in names[:_MOST_HEADERS]
+    }

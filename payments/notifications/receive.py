@@ -43,7 +43,7 @@ def receive(request: HttpRequest, provider: Provider, slug: str) -> Notification
         known = known_accounts.get(provider.name, slug)
         if known is None:
             return refuse(provider, "unknown_account")
-        received = read_call(request, known, started)
+        received = read_call(request, provider, known, started=started)
         if len(received.call.body) > MAX_BODY:
             return refuse(provider, "too_large")
         return _verify_and_store(provider, received)

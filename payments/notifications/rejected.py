@@ -7,6 +7,7 @@ was not read (too large, unknown account); it is only counted. At most one case 
 from __future__ import annotations
 
 import logging
+import re
 import secrets
 from datetime import datetime, timedelta
 
@@ -16,7 +17,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from payments.cases.open import Case, fact_key, open_cases
-from payments.models import PaymentException, PaymentNotification, RefusedCall
+from payments.models import PaymentAccount, PaymentException, PaymentNotification, RefusedCall
 from payments.notifications import store
 from payments.notifications.raw_call import ReceivedCall
 from payments.notifications.store import rejected_values, stored_call
@@ -30,6 +31,8 @@ REJECTED_PER_DAY, KEPT_WHOLE, SAMPLED = 500, 400, 50
 REJECTED_DAYS = 30
 PREFIX = "/notify/"
 _REFUSED = RefusedCall._meta.db_table
+_SLUG = re.compile(r"[-\w]{1,40}", re.ASCII)
+_MOST_SLUGS = 6
 
 logger = logging.getLogger(__name__)
 
@@ -87,6 +90,21 @@ def count_safely(path: str, code: str) -> None:
         count_refused(path, code)
     except DatabaseError as error:
         logger.warning("refused call not counted: %s", error.__class__.__name__, extra={"code": code})
+
+
+def count_wrong_address(path: str) -> None:
+    """Count a call to an address that is none of ours, under the account that its last parts name, if there is one."""
+    slugs = _SLUG.findall(path)[:_MOST_SLUGS]
+    try:
+        accounts = list(PaymentAccount.objects.filter(slug__in=slugs))
+    except DatabaseError as error:
+        logger.warning("account not looked up: %s", error.__class__.__name__)
+        accounts = []
+    if not accounts:
+        count_safely(f"{PREFIX}*", "unknown_account")
+        return
+    named = max(accounts, key=lambda account: slugs.index(account.slug))
+    count_safely(f"{PREFIX}{named.provider}/{named.slug}/", "wrong_address")
 
 
 def reject(provider: Provider, received: ReceivedCall, rejected: Rejected) -> NotificationResponse:

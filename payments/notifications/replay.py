@@ -32,7 +32,7 @@ Outcome = PaymentNotification.Outcome
 # Outcomes that a replay may change.
 FAILED = (
     Outcome.UNKNOWN_ORDER, Outcome.AMOUNT_MISMATCH, Outcome.WRONG_ACCOUNT, Outcome.REFERENCE_CONFLICT,
-    Outcome.REFUND_EVENT, Outcome.ORDER_REFUSED, Outcome.POISON, Outcome.REJECTED,
+    Outcome.REFUND_EVENT, Outcome.ORDER_REFUSED, Outcome.UNCLEAR, Outcome.POISON, Outcome.REJECTED,
 )  # fmt: skip
 _MONEY = ("amount", "refund_amount", "refunded_total")
 
@@ -106,6 +106,7 @@ def _verify_again(row: PaymentNotification, done: Replayed) -> None:
         done.still_rejected += 1
         return
     values: dict[str, Any] = {**verified_values(notice), "reject_code": ""}
+    values["check_result"] = values.pop("verdict")  # the field of that column
     for name, value in values.items():
         setattr(row, name, yuan(value) if name in _MONEY and value is not None else value)
     _save_verified(row, tuple(values), done)

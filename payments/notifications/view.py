@@ -18,11 +18,13 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from payments.notifications.receive import receive
-from payments.notifications.rejected import PREFIX, count_safely, refuse
+from payments.notifications.rejected import count_wrong_address, refuse
 from payments.providers.registry import PROVIDERS
 from payments.providers.responses import NotificationResponse
 
-_PATH = re.compile(r"/notify/(?P<provider>[a-z0-9]{1,20})/(?P<account>[-\w]{1,40})/", re.ASCII)
+# Addresses are typed into providers' consoles by hand: too many slashes or none at the end are the same address.
+_PATH = re.compile(r"/+notify/+(?P<provider>[a-z0-9]{1,20})/+(?P<account>[-\w]{1,40})/*", re.ASCII)
+_BEGIN = re.compile(r"/+notify(?:/|\Z)")
 
 logger = logging.getLogger(__name__)
 
@@ -34,11 +36,11 @@ class NotifyMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if not request.path_info.startswith(PREFIX):
+        if not _BEGIN.match(request.path_info):
             return self.get_response(request)
         match = _PATH.fullmatch(request.path_info)
         if match is None or match["provider"] not in PROVIDERS:
-            count_safely(f"{PREFIX}*", "unknown_account")
+            count_wrong_address(request.path_info)
             return HttpResponse(b"", status=404, content_type="text/plain")
         return notify(request, **match.groupdict())
 

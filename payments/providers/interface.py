@@ -32,13 +32,15 @@ class Provider(NamesKeys, Protocol):
 
     The methods that are not abstract default to «cannot». `refund_gap` is the shortest interval that the provider
     allows between two refunds of one trade. `page_lifetime`: how long the provider lets a payment page or code live;
-    None where it lives as long as its attempt.
+    None where it lives as long as its attempt. `signature_headers`: the headers (in lower case) that `verify` reads; a
+    stored call keeps them whole, whatever else it carried.
     """
 
     name: str
     label: str | Promise
     refund_gap: timedelta = timedelta(0)
     page_lifetime: timedelta | None = None
+    signature_headers: frozenset[str] = frozenset()
 
     @abstractmethod
     def check(self, keys: AccountKeys) -> list[str]:

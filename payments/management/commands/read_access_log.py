@@ -20,7 +20,7 @@ PAUSE_SECONDS = 1.0
 
 class Command(BaseCommand):
     help = (
-        "Reads a JSON access log (deploy/nginx.conf) and keeps the calls to /notify/ that ended with 4xx, 499 or 5xx. "
+        "Reads a JSON access log (deploy/nginx.conf) and keeps the calls to /notify/ that ended with 3xx, 4xx, 499 or 5xx. "
         "May be run again and again: it goes on where it was."
     )
 

@@ -52,15 +52,15 @@ def test_dead_call_keeps_the_facts_of_its_line(tmp_path: Path) -> None:
 
 def test_only_failed_notify_calls_are_kept(tmp_path: Path) -> None:
     log = tmp_path / "access.json"
-    wanted = [line(n, status=status) for n, status in enumerate((400, 413, 499, 502, 504))]
+    wanted = [line(n, status=status) for n, status in enumerate((301, 400, 413, 499, 502, 504))]
     others = [
         line(9, status=200),
-        line(10, status=302),
+        line(10, status=204),
         line(11, path="/admin/", status=502),
         line(12, path="/notifying"),
     ]
     log.write_text("".join([*wanted, *others]))
-    assert run(log)["kept"] == 5
+    assert run(log)["kept"] == 6
 
 
 def test_no_line_makes_a_second_row(tmp_path: Path) -> None:
