@@ -18,6 +18,7 @@ REJECTIONS: Mapping[str, Promise] = {
     ),
     "duplicate_key": _("The message gives one field twice."),
     "malformed": _("The message is not in the form of this provider."),
+    "ambiguous_text": _("The signed text can be read in two ways, so that nobody knows what was signed."),
     "missing_field": _("The message lacks a field that is needed to check it."),
     "too_large": _("The message is larger than 64 KiB."),
     "unknown_key": _("The message is signed with a key that this account does not have."),

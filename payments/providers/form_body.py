@@ -6,7 +6,8 @@ only.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from urllib.parse import unquote_to_bytes
 
 from payments.providers.errors import Rejected
@@ -21,6 +22,11 @@ CODECS: Mapping[str, str] = {
     "gb2312": "gbk",
     "gb18030": "gb18030",
 }
+
+
+_NAME = re.compile(rb"[0-9A-Za-z_.-]+")
+# Where one pair of a signed text `k=v&k=v` ends and the next one begins: «A & B» in a value is no such place.
+PAIR_ENDS = re.compile(rb"&(?=[0-9A-Za-z_.-]+=)")
 
 
 def _unquote(text: bytes) -> bytes:
@@ -54,3 +60,28 @@ def decode_form(form: Mapping[bytes, bytes], codec: str) -> dict[str, str]:
     if any("\0" in name or "\0" in value for name, value in fields.items()):
         raise Rejected("malformed", "contains NUL")
     return fields
+
+
+def split_text(text: bytes, pair_ends: re.Pattern[bytes]) -> list[bytes]:
+    """Split a text at the ampersands that the pattern matches; whatever else it matches protects those inside."""
+    ends = [found.start() for found in pair_ends.finditer(text) if found[0] == b"&"]
+    return [text[begin + 1 : end] for begin, end in zip([-1, *ends], [*ends, len(text)], strict=True)]
+
+
+def signed_text(form: Mapping[bytes, bytes], names: Iterable[bytes]) -> bytes:
+    """The text `k=v&k=v` over these fields in the order of their names, values raw."""
+    return b"&".join(name + b"=" + form[name] for name in sorted(names))
+
+
+def check_one_reading(
+    form: Mapping[bytes, bytes], names: Iterable[bytes], pair_ends: re.Pattern[bytes] = PAIR_ENDS
+) -> None:
+    """Raises `Rejected` (ambiguous_text) unless the text over these fields can be split into them alone.
+
+    Whoever has a genuine message could otherwise divide the signed text anew: `a=1&b=2` is also the text of a single
+    field `a` with the value `1&b=2`, and the signature fits both.
+    """
+    given = sorted(names)
+    pairs = split_text(signed_text(form, given), pair_ends)
+    if pairs != [name + b"=" + form[name] for name in given] or not all(map(_NAME.fullmatch, given)):
+        raise Rejected("ambiguous_text")

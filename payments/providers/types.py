@@ -63,29 +63,32 @@ class RawNotification:
 class UpdateKind(StrEnum):
     """The kinds of payment update.
 
-    REFUND_FAILED: an accepted refund has ended and no money moved. REFUND_ABNORMAL: a refund is stuck at the
-    provider until a person corrects it there.
+    PAID_REFUNDED: the payment was made and at least one refund of it exists. REFUND_FAILED: an accepted refund has
+    ended and no money moved. REFUND_ABNORMAL: a refund is stuck at the provider until a person corrects it there.
+    OTHER: no money moved. UNCLEAR: money may have moved, in a form that the adapter does not know.
     """
 
     PAYMENT = "payment"
+    PAID_REFUNDED = "paid_refunded"
     REFUND = "refund"
     REFUND_FAILED = "refund_failed"
     REFUND_ABNORMAL = "refund_abnormal"
     CLOSED = "closed"
     OTHER = "other"
+    UNCLEAR = "unclear"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParsedNotification:
     """The content of a notification whose signature is good. The caller still compares it with our own records.
 
-    `event_id`: the same for every retry of one notification, at most 200 characters, unique within the
-    account. `amount`: the amount of the whole payment, in a refund's notification too; None when absent or not
-    readable as an amount, and then it must never mark a payment as paid. `refund_amount`: the amount of this one
-    refund, None where the provider sends only the sum. `refunded_total`: the sum of all refunds so far, None where
-    the provider keeps no sum. `full_refund`: the provider states that nothing is left; where it is False, compare
-    the sums. `account_problem`: empty, or a code for the account setting that does not match (`wrong_app_id`,
-    `wrong_seller_id`). `state`: the provider's own state, for display.
+    `event_id`: the same for every retry of one notification, another one for other facts under the same message id; at
+    most 200 characters, unique within the account. `amount`: the amount of the whole payment, in a refund's
+    notification too; None when absent or not readable as an amount, and then it must never mark a payment as paid.
+    `refund_amount`: the amount of this one refund, None where the provider sends only the sum. `refunded_total`: the
+    sum of all refunds so far, None where the provider keeps no sum. `full_refund`: the provider states that nothing is
+    left; where it is False, compare the sums. `account_problem`: empty, or a code for the account setting that does not
+    match (`wrong_app_id`, `wrong_seller_id`). `state`: the provider's own state, for display.
     """
 
     event_id: str
@@ -161,8 +164,9 @@ class TradeState(StrEnum):
 class TradeResult:
     """The result of a query about one attempt.
 
-    PAID and REFUNDED always have an amount. `refunded_total` is None where the provider does not state it. `raw` is
-    the response text, bounded, as evidence.
+    PAID and REFUNDED always have an amount. `refunded_total` is None where the provider does not state it.
+    `has_refunds`: at least one refund exists, even where its amount is not known. `raw` is the response text, bounded,
+    as evidence.
     """
 
     state: TradeState
@@ -171,7 +175,13 @@ class TradeResult:
     currency: str = CURRENCY
     paid_at: datetime | None = None
     refunded_total: Decimal | None = None
+    has_refunds: bool = False
     raw: str = ""
+
+    @property
+    def is_refunded(self) -> bool:
+        """Whether some or all of the money went back."""
+        return self.state is TradeState.REFUNDED or self.has_refunds or bool(self.refunded_total)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

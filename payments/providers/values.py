@@ -29,6 +29,15 @@ def write_amount(amount: Decimal) -> str:
     return f"{amount:.2f}"
 
 
+def facts_digest(facts: object) -> str:
+    """A digest of JSON data: of what a message reports, without what belongs to one sending of it.
+
+    Part of its event id: a retry is the same event, other facts under the same id are another one.
+    """
+    text = json.dumps(facts, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
 def event_id(*parts: str) -> str:
     """The parts joined to one key; their hash where the key is longer than the column (MAX_EVENT_ID)."""
     joined = "|".join(parts)

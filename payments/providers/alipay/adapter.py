@@ -68,6 +68,7 @@ class Alipay(Provider):
     refund_gap = timedelta(seconds=3)
     # Signing the page anew costs no call, and its timestamp is then of this hour.
     page_lifetime = timedelta(hours=1)
+    signature_headers = frozenset(("content-type",))
 
     def check(self, keys: AccountKeys) -> list[str]:
         """The account's problems, as far as they can be found without calling Alipay."""
@@ -184,9 +185,10 @@ def _check_reference(response: AlipayResponse, reference: str) -> None:
 def _trade_result(response: AlipayResponse, reference: str) -> TradeResult:
     _check_reference(response, reference)
     amount = read_amount(response.text("total_amount"))
+    refunded = read_amount(response.text("refund_fee"))
     state = _STATES.get(response.text("trade_status"), TradeState.UNKNOWN)
     # A trade closed without payment has no date on which money was sent; a fully refunded one keeps it.
-    if state is TradeState.CLOSED and response.text("send_pay_date"):
+    if state is TradeState.CLOSED and (response.text("send_pay_date") or refunded):
         state = TradeState.REFUNDED
     if state in (TradeState.PAID, TradeState.REFUNDED) and amount is None:
         raise response_mismatch("total_amount")
@@ -195,6 +197,6 @@ def _trade_result(response: AlipayResponse, reference: str) -> TradeResult:
         provider_reference=response.text("trade_no"),
         amount=amount,
         paid_at=read_beijing(response.text("send_pay_date")),
-        refunded_total=amount if state is TradeState.REFUNDED else None,
+        refunded_total=amount if state is TradeState.REFUNDED else refunded,
         raw=response.raw,
     )

@@ -1,8 +1,9 @@
 """Verifies and parses Alipay's asynchronous notification.
 
-One parsed form serves both the signature and the content, so that no unsigned field is used. The signature is
-verified on bytes, since Alipay signed exactly the bytes that arrived, in any of several character sets. Source:
-docs.open.alipay.com/204/105301 (signed string), developer.aliyun.com/ask/285129 and /285132 (refund events).
+One parsed form serves both the signature and the content, so that no unsigned field is used, and the signed text can be
+read in no other way. The signature is verified on bytes, since Alipay signed exactly the bytes that arrived, in any of
+several character sets. Source: docs.open.alipay.com/204/105301 (signed string), developer.aliyun.com/ask/285129 and
+/285132 (refund events), opendocs.alipay.com/common/02kiq1 (the gateway's other messages).
 """
 
 from __future__ import annotations
@@ -23,13 +24,32 @@ from payments.providers.alipay.certificates import (
 )
 from payments.providers.alipay.keys import is_signed
 from payments.providers.errors import Rejected
-from payments.providers.form_body import CODECS, decode_form, split_form
+from payments.providers.form_body import (
+    CODECS,
+    check_one_reading,
+    decode_form,
+    signed_text,
+    split_form,
+)
 from payments.providers.types import AccountKeys, ParsedNotification, RawNotification, UpdateKind
-from payments.providers.values import MAX_BODY, MAX_REFERENCE, MAX_STATE, event_id, read_amount
+from payments.providers.values import (
+    MAX_BODY,
+    MAX_REFERENCE,
+    MAX_STATE,
+    event_id,
+    facts_digest,
+    read_amount,
+)
 
 SIGN_TYPE = "RSA2"
 PAID_STATES = ("TRADE_SUCCESS", "TRADE_FINISHED")
 CLOSED_STATE = "TRADE_CLOSED"
+_UNPAID_STATE = "WAIT_BUYER_PAY"
+# Messages of the gateway that are about agreements and rights, never about money.
+_NO_MONEY_TYPES = frozenset(("dut_user_sign", "dut_user_unsign", "open_app_auth_notify"))
+_NO_MONEY_METHODS = ("alipay.open.", "alipay.user.")
+# What belongs to one sending of a notification, not to what it reports.
+_SENDING = frozenset(("notify_time", "sign", "sign_type"))
 _HEADER_CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w.:-]+)", re.ASCII | re.IGNORECASE)
 _UNSIGNED = frozenset((b"sign", b"sign_type"))
 _CERTIFICATE_NUMBER = b"alipay_cert_sn"
@@ -53,9 +73,9 @@ def _header_charset(headers: Mapping[str, str]) -> str:
     return found[1] if found else ""
 
 
-def _signed_text(form: Mapping[bytes, bytes]) -> bytes:
-    """The text that Alipay signed: all fields but sign and sign_type, sorted by name, values raw."""
-    return b"&".join(name + b"=" + form[name] for name in sorted(form) if name not in _UNSIGNED)
+def _signed_names(form: Mapping[bytes, bytes]) -> set[bytes]:
+    """The fields that Alipay signed: all but sign and sign_type."""
+    return form.keys() - _UNSIGNED
 
 
 def _signature(form: Mapping[bytes, bytes]) -> bytes:
@@ -103,8 +123,10 @@ def read_fields(call: RawNotification, keys: AccountKeys) -> dict[str, str]:
     codec = _codec(form, call.headers)
     signature, trusted = _signature(form), _account_keys(keys, call.received_at)
     for candidate in _candidates(form, keys):
-        text = _signed_text(candidate)
+        names = _signed_names(candidate)
+        text = signed_text(candidate, names)
         if any(is_signed(key, text, signature) for key in trusted):
+            check_one_reading(candidate, names)
             return decode_form(candidate, codec)
     raise Rejected("bad_signature")
 
@@ -125,7 +147,17 @@ def _kind(fields: Mapping[str, str]) -> UpdateKind:
         return UpdateKind.REFUND
     if state in PAID_STATES:
         return UpdateKind.PAYMENT
-    return UpdateKind.CLOSED if state == CLOSED_STATE else UpdateKind.OTHER
+    if state == CLOSED_STATE:
+        return UpdateKind.CLOSED
+    return UpdateKind.OTHER if _moves_no_money(fields, state) else UpdateKind.UNCLEAR
+
+
+def _moves_no_money(fields: Mapping[str, str], state: str) -> bool:
+    """Whether a notification in no known state of money is known to be about none."""
+    if state:
+        return state == _UNPAID_STATE
+    method = fields.get("msg_method", "")
+    return fields.get("notify_type") in _NO_MONEY_TYPES or method.startswith(_NO_MONEY_METHODS)
 
 
 def _occurred_at(fields: Mapping[str, str], kind: UpdateKind) -> datetime | None:
@@ -133,9 +165,11 @@ def _occurred_at(fields: Mapping[str, str], kind: UpdateKind) -> datetime | None
     return read_beijing(fields.get(own.get(kind, ""), "")) or read_beijing(fields.get("notify_time", ""))
 
 
-def _account_problem(fields: Mapping[str, str], config: Mapping[str, str]) -> str:
+def _account_problem(fields: Mapping[str, str], config: Mapping[str, str], kind: UpdateKind) -> str:
+    """A message about a trade must name both numbers of the account; of any other, those that it names are compared."""
+    is_about_trade = kind not in (UpdateKind.OTHER, UpdateKind.UNCLEAR)
     for name in ("app_id", "seller_id"):
-        if fields.get(name) != config.get(name):
+        if fields.get(name) != config.get(name) and (is_about_trade or name in fields):
             return f"wrong_{name}"
     return ""
 
@@ -151,11 +185,12 @@ def parse_notification(call: RawNotification, keys: AccountKeys) -> ParsedNotifi
     amount = read_amount(fields.get("total_amount", ""))
     refund = kind is UpdateKind.REFUND
     refunded = read_amount(fields.get("refund_fee", "")) if refund else None
-    identity = [fields.get(name, "") for name in ("notify_id", "trade_status", "refund_fee", "out_biz_no")]
-    if not identity[0]:
+    notify_id = fields.get("notify_id", "")
+    if not notify_id:
         raise Rejected("missing_field", "notify_id")
+    facts = {name: value for name, value in fields.items() if name not in _SENDING}
     return ParsedNotification(
-        event_id=event_id(*identity),
+        event_id=event_id(notify_id, facts_digest(facts)),
         kind=kind,
         reference=fields.get("out_trade_no", "")[:MAX_REFERENCE],
         provider_reference=fields.get("trade_no", "")[:MAX_REFERENCE],
@@ -164,7 +199,7 @@ def parse_notification(call: RawNotification, keys: AccountKeys) -> ParsedNotifi
         refund_reference=fields.get("out_biz_no", "")[:MAX_REFERENCE] if refund else "",
         refunded_total=refunded,
         full_refund=refund and _is_full_refund(state, amount=amount, refunded=refunded),
-        account_problem=_account_problem(fields, keys.config),
-        state=state[:MAX_STATE],
+        account_problem=_account_problem(fields, keys.config, kind),
+        state=(state or fields.get("msg_method") or fields.get("notify_type", ""))[:MAX_STATE],
         summary={name: fields[name][:200] for name in _SHOWN if fields.get(name)},
     )

@@ -25,7 +25,15 @@ from payments.providers.certificates import (
     verify_chain,
 )
 from payments.providers.errors import Rejected
-from payments.providers.form_body import CODECS, MAX_FIELDS, decode_form
+from payments.providers.form_body import (
+    CODECS,
+    MAX_FIELDS,
+    PAIR_ENDS,
+    check_one_reading,
+    decode_form,
+    signed_text,
+    split_text,
+)
 from payments.providers.rsa_keys import is_signed, private_key, sign
 from payments.providers.types import AccountKeys
 
@@ -35,15 +43,16 @@ SIGN_METHOD = "01"
 SIGNER = "中国银联股份有限公司"
 _SIGNED_CERTIFICATE = b"signPubKeyCert"
 # An ampersand inside braces belongs to a list of fields that is one value.
-_MARKS = re.compile(rb"\{[^{}]*\}|&")
+_PAIR_ENDS = re.compile(rb"\{[^{}]*\}|" + PAIR_ENDS.pattern)
 
 
 def signed_digest(fields: Mapping[bytes, bytes]) -> bytes:
     """The bytes that are signed: the lower-case hex of the SHA-256 over the fields."""
-    text = b"&".join(
-        name + b"=" + fields[name] for name in sorted(fields) if name != b"signature" and fields[name]
-    )
-    return hashlib.sha256(text).hexdigest().encode()
+    return hashlib.sha256(signed_text(fields, _signed_names(fields))).hexdigest().encode()
+
+
+def _signed_names(fields: Mapping[bytes, bytes]) -> list[bytes]:
+    return [name for name, value in fields.items() if name != b"signature" and value]
 
 
 def signed_fields(fields: Mapping[str, str], keys: AccountKeys) -> dict[str, str]:
@@ -67,12 +76,12 @@ def split_response(body: bytes) -> dict[bytes, bytes]:
     Raises `Rejected`. The length is not bounded here, since a file arrives this way; the HTTP gateway bounds it.
     Source: acp_sdk, parseQString without decoding.
     """
-    breaks = [found.start() for found in _MARKS.finditer(body) if found[0] == b"&"]
-    if len(breaks) >= MAX_FIELDS:
+    segments = split_text(body, _PAIR_ENDS)
+    if len(segments) > MAX_FIELDS:
         raise Rejected("malformed", "too many fields")
     pairs: dict[bytes, bytes] = {}
-    for begin, end in zip([-1, *breaks], [*breaks, len(body)], strict=True):
-        name, sign_of_equality, value = body[begin + 1 : end].partition(b"=")
+    for segment in segments:
+        name, sign_of_equality, value = segment.partition(b"=")
         if not name or not sign_of_equality:
             raise Rejected("malformed", "not an answer")
         if name in pairs:
@@ -130,6 +139,7 @@ def _check_signature(filled: Mapping[bytes, bytes], keys: AccountKeys, at: datet
         raise Rejected("bad_signature", str(error)[:100]) from error
     if not is_signed(key, signed_digest(filled), signature):
         raise Rejected("bad_signature")
+    check_one_reading(filled, _signed_names(filled), _PAIR_ENDS)
 
 
 def _signer(certificate: str, keys: AccountKeys) -> TrustedKey:

@@ -17,13 +17,25 @@ from payments.providers.errors import Rejected
 from payments.providers.form_body import split_form
 from payments.providers.types import AccountKeys, ParsedNotification, RawNotification, UpdateKind
 from payments.providers.unionpay.messages import verified_fields
-from payments.providers.values import CURRENCY, MAX_BODY, MAX_REFERENCE, MAX_STATE, event_id
+from payments.providers.values import (
+    CURRENCY,
+    MAX_BODY,
+    MAX_REFERENCE,
+    MAX_STATE,
+    event_id,
+    facts_digest,
+)
 
 PAY, VOID, REFUND = "01", "31", "04"
 # A6 is «done, with something left over that concerns UnionPay and the banks only» (acp_sdk, sample of the back notice).
 DONE = frozenset(("00", "A6"))
 # In progress: a notification or a query brings the result. `gateway` lists the other codes.
 UNKNOWN_YET = frozenset(("03", "04", "05"))
+# Transactions without money: queries, and the opening and ending of a card's contract (open.unionpay.com, txnType).
+_NO_MONEY = frozenset(("00", "71", "72", "74", "75", "77", "78", "79"))
+_CODE = re.compile(r"[0-9A-Z]{2}", re.ASCII)
+# What belongs to the signing of a message, not to what it reports: a certificate may change between two retries.
+_SENDING = frozenset(("signature", "signPubKeyCert", "certId", "signMethod", "version", "encoding"))
 _FEN = re.compile(r"[0-9]{1,12}", re.ASCII)
 _REFERENCE = re.compile(r"[0-9A-Z]{16,32}", re.ASCII)
 _SHOWN = ("respMsg", "traceNo", "traceTime", "settleDate", "payCardType", "accNo")
@@ -81,12 +93,16 @@ def parse_notification(call: RawNotification, keys: AccountKeys) -> ParsedNotifi
 
 
 def _kind(fields: Mapping[str, str]) -> UpdateKind:
-    done, what = fields["respCode"] in DONE, fields["txnType"]
-    if what == PAY:
-        return UpdateKind.PAYMENT if done else UpdateKind.OTHER
-    if what == REFUND and fields["respCode"] not in UNKNOWN_YET:
-        return UpdateKind.REFUND if done else UpdateKind.REFUND_FAILED
-    return UpdateKind.REFUND if what == VOID and done else UpdateKind.OTHER
+    """A transaction that was carried out moved money, unless its type is known to move none."""
+    code, what = fields["respCode"], fields["txnType"]
+    if what in _NO_MONEY or code in UNKNOWN_YET:
+        return UpdateKind.OTHER
+    if code in DONE:
+        known = {PAY: UpdateKind.PAYMENT, REFUND: UpdateKind.REFUND, VOID: UpdateKind.REFUND}
+        return known.get(what, UpdateKind.UNCLEAR)
+    if not _CODE.fullmatch(code):
+        return UpdateKind.UNCLEAR
+    return UpdateKind.REFUND_FAILED if what == REFUND else UpdateKind.OTHER
 
 
 def _reference(fields: Mapping[str, str]) -> str:
@@ -96,12 +112,20 @@ def _reference(fields: Mapping[str, str]) -> str:
     return next((text for text in carried if _REFERENCE.fullmatch(text)), "")
 
 
+def _account_problem(fields: Mapping[str, str], config: Mapping[str, str], kind: UpdateKind) -> str:
+    is_about_payment = kind not in (UpdateKind.OTHER, UpdateKind.UNCLEAR)
+    if fields.get("merId") == config.get("mer_id") or not (is_about_payment or "merId" in fields):
+        return ""
+    return "wrong_mer_id"
+
+
 def _parsed(fields: Mapping[str, str], keys: AccountKeys) -> ParsedNotification:
     kind, paying = _kind(fields), fields["txnType"] == PAY
     amount = read_fen(fields.get("txnAmt", ""))
     identity = [fields.get(name, "") for name in ("txnType", "orderId", "txnTime", "queryId", "respCode")]
+    facts = {name: value for name, value in fields.items() if name not in _SENDING}
     return ParsedNotification(
-        event_id=event_id(*identity),
+        event_id=event_id(*identity, facts_digest(facts)),
         kind=kind,
         reference=_reference(fields),
         provider_reference=fields.get("queryId" if paying else "origQryId", "")[:MAX_REFERENCE],
@@ -111,7 +135,7 @@ def _parsed(fields: Mapping[str, str], keys: AccountKeys) -> ParsedNotification:
         refund_reference="" if paying else fields["orderId"][:MAX_REFERENCE],
         refund_amount=None if paying else amount,
         full_refund=kind is UpdateKind.REFUND and fields["txnType"] == VOID,
-        account_problem="" if fields.get("merId") == keys.config.get("mer_id") else "wrong_mer_id",
+        account_problem=_account_problem(fields, keys.config, kind),
         state=f"{fields['txnType']} {fields['respCode']}"[:MAX_STATE],
         summary={name: fields[name][:200] for name in _SHOWN if fields.get(name)},
     )

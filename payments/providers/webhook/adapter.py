@@ -67,6 +67,7 @@ class Webhook(Provider):
     secret_keys = ("secret",)
     optional_config_keys = _URL_KEYS
     optional_secret_keys = ("previous_secrets",)
+    signature_headers = frozenset(("webhook-id", "webhook-timestamp", "webhook-signature"))
 
     def check(self, keys: AccountKeys) -> list[str]:
         """The account's problems, as far as they can be found without calling the provider."""

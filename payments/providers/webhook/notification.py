@@ -10,7 +10,14 @@ from typing import Any
 from ordersite.lib.strict_json import loads_object
 from payments.providers.errors import Rejected
 from payments.providers.types import AccountKeys, ParsedNotification, RawNotification, UpdateKind
-from payments.providers.values import CURRENCY, MAX_REFERENCE, MAX_STATE, event_id, read_amount
+from payments.providers.values import (
+    CURRENCY,
+    MAX_REFERENCE,
+    MAX_STATE,
+    event_id,
+    facts_digest,
+    read_amount,
+)
 from payments.providers.webhook.signature import check_signature
 
 _KINDS = {
@@ -18,6 +25,10 @@ _KINDS = {
     "payment.closed": UpdateKind.CLOSED,
     "refund.succeeded": UpdateKind.REFUND,
 }
+# The last part of a type of a later version that says that no money has moved.
+_NO_MONEY = frozenset(
+    ("created", "pending", "processing", "failed", "cancelled", "canceled", "expired", "rejected", "updated")
+)
 
 
 def account_secrets(keys: AccountKeys) -> list[str]:
@@ -77,11 +88,9 @@ def _parsed(message_id: str, payload: Mapping[str, Any], data: Mapping[str, Any]
     kind = _KINDS.get(event, UpdateKind.OTHER)
     if not event:
         raise Rejected("missing_field", "type")
+    key = event_id(message_id, facts_digest([event, data]))
     if kind is UpdateKind.OTHER:
-        # A type of a later version of the form: accepted and stored without reading its data.
-        return ParsedNotification(
-            event_id=event_id(message_id), kind=kind, reference="", state=event[:MAX_STATE]
-        )
+        return _unknown(key, event, data)
     reference = read_text(data, "reference")
     if not reference:
         raise Rejected("missing_field", "data.reference")
@@ -89,7 +98,7 @@ def _parsed(message_id: str, payload: Mapping[str, Any], data: Mapping[str, Any]
     # A provider that keeps no sum sends only the amount of this refund; the caller then adds the sum up.
     refunded = read_money(data, "refunded_amount") if refund else None
     return ParsedNotification(
-        event_id=event_id(message_id),
+        event_id=key,
         kind=kind,
         reference=reference,
         provider_reference=read_text(data, "provider_reference"),
@@ -101,3 +110,20 @@ def _parsed(message_id: str, payload: Mapping[str, Any], data: Mapping[str, Any]
         refunded_total=refunded,
         state=event[:MAX_STATE],
     )
+
+
+def _unknown(key: str, event: str, data: Mapping[str, Any]) -> ParsedNotification:
+    """A type of a later version of the form: accepted whatever its data; where they hold an amount, for a person."""
+    moves_money = "amount" in data and event.rpartition(".")[2] not in _NO_MONEY
+    return ParsedNotification(
+        event_id=key,
+        kind=UpdateKind.UNCLEAR if moves_money else UpdateKind.OTHER,
+        reference=_short_text(data.get("reference")),
+        provider_reference=_short_text(data.get("provider_reference")),
+        amount=read_amount(_short_text(data.get("amount"))),
+        state=event[:MAX_STATE],
+    )
+
+
+def _short_text(value: object) -> str:
+    return value[:MAX_REFERENCE] if isinstance(value, str) else ""

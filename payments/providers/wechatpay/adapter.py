@@ -6,6 +6,7 @@ import json
 import secrets
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -65,10 +66,11 @@ _TRADES, _REFUNDS = "/v3/pay/transactions", "/v3/refund/domestic/refunds"
 _NOT_FOUND = frozenset(("ORDERNOTEXIST", "ORDERNOTEXISTS", "RESOURCENOTEXIST", "RESOURCENOTEXISTS"))
 # Closing was too late, or was done before: a query shows which.
 _QUERY_AFTER_CLOSE = frozenset(("ORDERPAID", "ORDERCLOSED", "INVALIDREQUEST", "TRADEERROR"))
+# It was paid, and at least one refund exists, not necessarily of all the money.
+_REFUNDED = "REFUND"
 _STATES = {
     "SUCCESS": TradeState.PAID,
-    # At least one refund exists, not necessarily of all the money: it was paid, the refunds are queried one by one.
-    "REFUND": TradeState.PAID,
+    _REFUNDED: TradeState.PAID,
     "NOTPAY": TradeState.PENDING,
     "ACCEPT": TradeState.PENDING,
     "USERPAYING": TradeState.PENDING,
@@ -94,6 +96,9 @@ class WechatPay(Provider):
     refund_gap = timedelta(minutes=1)
     # Of code_url and prepay_id, whatever time_expire is (community/develop/doc/0002222895cad84c08835d17162000).
     page_lifetime = timedelta(hours=2)
+    signature_headers = frozenset(
+        f"wechatpay-{name}" for name in ("signature-type", "timestamp", "nonce", "signature", "serial")
+    )
 
     def check(self, keys: AccountKeys) -> list[str]:
         """The account's problems, as far as they can be found without calling WeChat Pay."""
@@ -153,14 +158,15 @@ class WechatPay(Provider):
         return _client_parameters(prepay_id, keys)
 
     def query(self, attempt: Attempt, keys: AccountKeys, gateway: Gateway) -> TradeResult:
-        """Query an order. Raises `OutsideError`."""
+        """Query an order, and its refunds where it has some. Raises `OutsideError`."""
         mchid = quote(keys.config.get("mchid", ""), safe="")
         response = get(f"{_trade_path(attempt.reference)}?mchid={mchid}", keys, gateway)
         if response.code in _NOT_FOUND:
             return TradeResult(state=TradeState.NOT_FOUND, raw=response.raw)
         if not response.ok:
             raise refusal_error(response)
-        return _trade_result(response, attempt.reference, keys)
+        result = _trade_result(response, attempt.reference, keys)
+        return _with_refunds(result, attempt.reference, keys, gateway) if result.has_refunds else result
 
     def close(self, attempt: Attempt, keys: AccountKeys, gateway: Gateway) -> TradeResult:
         """Close an order; queries it when the platform reports nothing left to close. Raises `OutsideError`."""
@@ -265,7 +271,8 @@ def _trade_result(response: WeChatPayResponse, reference: str, keys: AccountKeys
         raise _mismatch("out_trade_no")
     if problem := account_problem(response.fields, keys.config):
         raise _mismatch(problem.removeprefix("wrong_"))
-    state = _STATES.get(read_text(response.fields, "trade_state"), TradeState.UNKNOWN)
+    trade_state = read_text(response.fields, "trade_state")
+    state = _STATES.get(trade_state, TradeState.UNKNOWN)
     amount = read_object(response.fields, "amount")
     total = read_fen(amount, "total")
     if state is TradeState.PAID and total is None:
@@ -276,8 +283,27 @@ def _trade_result(response: WeChatPayResponse, reference: str, keys: AccountKeys
         amount=total,
         currency=read_text(amount, "currency")[:3] or CURRENCY,
         paid_at=read_time(response.fields, "success_time"),
+        has_refunds=trade_state == _REFUNDED,
         raw=response.raw,
     )
+
+
+def _with_refunds(paid: TradeResult, reference: str, keys: AccountKeys, gateway: Gateway) -> TradeResult:
+    """The same result, REFUNDED where the whole sum went back.
+
+    WeChat Pay lists no refunds of an order, each is queried by its own number (docs/merchant/apis/refund). The order's
+    number is the only one that can be known here: it is that of a refund which was made without another one. That it
+    cannot be queried changes nothing about the payment.
+    """
+    try:
+        response = get(f"{_REFUNDS}/{quote(reference, safe='')}", keys, gateway)
+    except OutsideError:
+        return paid
+    fields = response.fields
+    is_ours = response.ok and read_text(fields, "out_trade_no") == reference
+    if not is_ours or read_text(fields, "status") != "SUCCESS" or _refunded(response) != paid.amount:
+        return paid
+    return replace(paid, state=TradeState.REFUNDED, refunded_total=paid.amount)
 
 
 def _refund_content(refund: RefundInstruction) -> dict[str, Any]:

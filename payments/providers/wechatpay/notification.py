@@ -12,32 +12,42 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from ordersite.lib.money import LARGEST, fen, yuan
+from ordersite.lib.money import LARGEST, ZERO, fen, yuan
 from ordersite.lib.strict_json import loads_object
 from payments.providers.errors import Rejected
 from payments.providers.types import AccountKeys, ParsedNotification, RawNotification, UpdateKind
-from payments.providers.values import CURRENCY, MAX_BODY, MAX_REFERENCE, MAX_STATE, event_id
+from payments.providers.values import (
+    CURRENCY,
+    MAX_BODY,
+    MAX_REFERENCE,
+    MAX_STATE,
+    event_id,
+    facts_digest,
+)
 from payments.providers.wechatpay.keys import decrypt
 from payments.providers.wechatpay.signature import check_signature
 
 ALGORITHM = "AEAD_AES_256_GCM"
-# REFUND means that at least one refund exists: the order was paid, even if this is its first notification.
-PAID_STATES = ("SUCCESS", "REFUND")
-# The kind of each pair of resource.original_type and event_type, and the content's states that agree with it.
-# Payments and refunds may share one URL, so neither of the pair decides alone.
-_KINDS: Mapping[tuple[str, str], tuple[UpdateKind, tuple[str, ...]]] = {
-    ("transaction", "TRANSACTION.SUCCESS"): (UpdateKind.PAYMENT, PAID_STATES),
-    ("refund", "REFUND.SUCCESS"): (UpdateKind.REFUND, ("SUCCESS",)),
-    ("refund", "REFUND.ABNORMAL"): (UpdateKind.REFUND_ABNORMAL, ("ABNORMAL",)),
-    ("refund", "REFUND.CLOSED"): (UpdateKind.REFUND_FAILED, ("CLOSED",)),
+# The kind of each resource.original_type, event_type and state of the content. Payments and refunds may share one URL,
+# so none of the three decides alone. The state REFUND means that at least one refund exists: the order was paid, even if
+# this is its first notification.
+_KINDS: Mapping[tuple[str, str, str], UpdateKind] = {
+    ("transaction", "TRANSACTION.SUCCESS", "SUCCESS"): UpdateKind.PAYMENT,
+    ("transaction", "TRANSACTION.SUCCESS", "REFUND"): UpdateKind.PAID_REFUNDED,
+    ("refund", "REFUND.SUCCESS", "SUCCESS"): UpdateKind.REFUND,
+    ("refund", "REFUND.ABNORMAL", "ABNORMAL"): UpdateKind.REFUND_ABNORMAL,
+    ("refund", "REFUND.CLOSED", "CLOSED"): UpdateKind.REFUND_FAILED,
 }
+# Events that are about no money (pay.weixin.qq.com: complaints, violations, coupons), and the states of an unpaid order.
+_NO_MONEY_EVENTS = ("COMPLAINT.", "VIOLATION.", "COUPON.")
+_UNPAID_STATES = frozenset(("NOTPAY", "USERPAYING", "PAYERROR", "CLOSED", "PROCESSING"))
 # The account settings that a content must name: a refund's has no appid, and nothing is known of unknown events.
 _NAMED: Mapping[UpdateKind, tuple[str, ...]] = {
     UpdateKind.PAYMENT: ("appid", "mchid"),
+    UpdateKind.PAID_REFUNDED: ("appid", "mchid"),
     UpdateKind.REFUND: ("mchid",),
     UpdateKind.REFUND_ABNORMAL: ("mchid",),
     UpdateKind.REFUND_FAILED: ("mchid",),
-    UpdateKind.OTHER: (),
 }
 _MOST_FEN = fen(LARGEST)
 _SHOWN = ("trade_type", "bank_type", "trade_state_desc", "refund_id")
@@ -111,10 +121,38 @@ def account_problem(
     return ""
 
 
-def _kind(envelope: Mapping[str, Any], original_type: str, state: str) -> UpdateKind:
-    pair = (original_type, read_text(envelope, "event_type"))
-    kind, states = _KINDS.get(pair, (UpdateKind.OTHER, ()))
-    return kind if state in states else UpdateKind.OTHER
+def _kind(original_type: str, event_type: str, state: str) -> UpdateKind:
+    """The kind of an event; UNCLEAR unless it is known, or known to be about no money."""
+    if kind := _KINDS.get((original_type, event_type, state)):
+        return kind
+    is_unpaid = state in _UNPAID_STATES and not event_type.upper().endswith(".SUCCESS")
+    moves_no_money = event_type.startswith(_NO_MONEY_EVENTS) or is_unpaid
+    return UpdateKind.OTHER if moves_no_money else UpdateKind.UNCLEAR
+
+
+def _sub_orders(content: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The orders of a combined payment (合单), each in the form of a single payment's content; empty for any other."""
+    given = content.get("sub_orders")
+    return [
+        {
+            **sub_order,
+            "appid": content.get("combine_appid"),
+            "amount": {**read_object(sub_order, "amount"), "total": _total_amount(sub_order)},
+        }
+        for sub_order in (given if isinstance(given, list) else [])
+        if isinstance(sub_order, dict)
+    ]
+
+
+def _total_amount(sub_order: Mapping[str, Any]) -> Any:
+    return read_object(sub_order, "amount").get("total_amount")
+
+
+def _combined(content: Mapping[str, Any], sub_orders: list[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """A combined payment of several orders as one content: no state of its own, the sum of what they cost."""
+    amounts = [read_fen(read_object(sub_order, "amount"), "total") or ZERO for sub_order in sub_orders]
+    reference = read_text(content, "combine_out_trade_no")
+    return {"out_trade_no": reference, "amount": {"total": fen(sum(amounts, ZERO))}}
 
 
 def decrypt_content(body: bytes, keys: AccountKeys) -> Mapping[str, Any]:
@@ -137,12 +175,15 @@ def parse_notification(call: RawNotification, keys: AccountKeys) -> ParsedNotifi
 def _parsed(
     envelope: Mapping[str, Any], resource: Mapping[str, Any], content: Mapping[str, Any], keys: AccountKeys
 ) -> ParsedNotification:
-    original_type = read_text(resource, "original_type")
+    original_type, event_type = read_text(resource, "original_type"), read_text(envelope, "event_type")
+    digest = facts_digest([original_type, event_type, content])
+    if sub_orders := _sub_orders(content):
+        content = sub_orders[0] if len(sub_orders) == 1 else _combined(content, sub_orders)
     is_refund = original_type == "refund"
     state = read_text(content, "refund_status" if is_refund else "trade_state")
-    kind, amount = _kind(envelope, original_type, state), read_object(content, "amount")
+    kind, amount = _kind(original_type, event_type, state), read_object(content, "amount")
     return ParsedNotification(
-        event_id=event_id(read_text(envelope, "id")),
+        event_id=event_id(read_text(envelope, "id"), digest),
         kind=kind,
         reference=read_text(content, "out_trade_no")[:MAX_REFERENCE],
         provider_reference=read_text(content, "transaction_id")[:MAX_REFERENCE],
@@ -152,7 +193,7 @@ def _parsed(
         occurred_at=read_time(content, "success_time") or read_time(envelope, "create_time"),
         refund_reference=read_text(content, "out_refund_no")[:MAX_REFERENCE] if is_refund else "",
         refund_amount=read_fen(amount, "refund") if is_refund else None,
-        account_problem=account_problem(content, keys.config, required=_NAMED[kind]),
-        state=(state or read_text(envelope, "event_type"))[:MAX_STATE],
+        account_problem=account_problem(content, keys.config, required=_NAMED.get(kind, ())),
+        state=(state or event_type)[:MAX_STATE],
         summary={name: read_text(content, name)[:200] for name in _SHOWN if read_text(content, name)},
     )

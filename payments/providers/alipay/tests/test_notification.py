@@ -48,7 +48,7 @@ def rejection(body: bytes, keys: AccountKeys | None = None) -> str:
 
 def test_payment_is_parsed() -> None:
     assert verify(notification()) == ParsedNotification(
-        event_id="2026112200222140209024333014210401|TRADE_SUCCESS||",
+        event_id="2026112200222140209024333014210401|0c41650f817a394be5e21a72917b705a",
         kind=UpdateKind.PAYMENT,
         reference="7F3K2026112200420001",
         provider_reference="2026112222001424333014219981",
@@ -163,8 +163,13 @@ def test_public_key_in_bare_base64() -> None:
         ({"refund_fee": "1e2"}, UpdateKind.REFUND),
         ({"trade_status": "TRADE_CLOSED"}, UpdateKind.CLOSED),
         ({"trade_status": "WAIT_BUYER_PAY"}, UpdateKind.OTHER),
-        ({"trade_status": "TRADE_PENDING"}, UpdateKind.OTHER),
-        ({"trade_status": None}, UpdateKind.OTHER),
+        # The money is there, or what the message is about is not known here.
+        ({"trade_status": "TRADE_PENDING"}, UpdateKind.UNCLEAR),
+        ({"trade_status": None}, UpdateKind.UNCLEAR),
+        ({"trade_status": None, "notify_type": "batch_refund_notify"}, UpdateKind.UNCLEAR),
+        ({"trade_status": None, "notify_type": "dut_user_sign"}, UpdateKind.OTHER),
+        ({"trade_status": None, "msg_method": "alipay.fund.trans.order.changed"}, UpdateKind.UNCLEAR),
+        ({"trade_status": None, "msg_method": "alipay.open.auth.userauth.cancelled"}, UpdateKind.OTHER),
     ],
 )
 def test_kinds(changes: dict[str, str | None], kind: UpdateKind) -> None:
@@ -174,7 +179,8 @@ def test_kinds(changes: dict[str, str | None], kind: UpdateKind) -> None:
 def test_partial_refund_has_its_own_event_id() -> None:
     parsed = verify(notification(refund_fee="88.80", gmt_refund="2026-11-22 15:00:00.330", out_biz_no="R1"))
     assert parsed.kind is UpdateKind.REFUND
-    assert parsed.event_id == "2026112200222140209024333014210401|TRADE_SUCCESS|88.80|R1"
+    assert parsed.event_id.startswith("2026112200222140209024333014210401|")
+    assert parsed.event_id != verify(notification()).event_id
     assert (parsed.refund_reference, parsed.refunded_total, parsed.full_refund) == (
         "R1",
         Decimal("88.80"),
@@ -208,6 +214,25 @@ def test_unreadable_amount_is_none(amount: str) -> None:
 def test_account_problem(name: str, value: str) -> None:
     assert verify(notification(**{name: value})).account_problem == f"wrong_{name}"
     assert verify(notification(charset="utf-8", **{name: None})).account_problem == f"wrong_{name}"
+
+
+@pytest.mark.parametrize("kind", ["dut_user_sign", "batch_refund_notify"])
+def test_message_about_no_trade_names_no_seller(kind: str) -> None:
+    """It is not about an account unless it names another one."""
+    nobody = notification(notify_type=kind, trade_status=None, seller_id=None, app_id=None)
+    assert verify(nobody).account_problem == ""
+    other = notification(notify_type=kind, trade_status=None, seller_id="2088000000000002")
+    assert verify(other).account_problem == "wrong_seller_id"
+
+
+@pytest.mark.parametrize("name", sorted(set(PAYMENT) - {"notify_id", "notify_time", "charset"}))
+def test_other_fact_is_another_event(name: str) -> None:
+    assert verify(notification(**{name: "1"})).event_id != verify(notification()).event_id
+
+
+def test_time_of_sending_is_no_fact() -> None:
+    later = verify(notification(notify_time="2026-11-22 14:06:11"))
+    assert later.event_id == verify(notification()).event_id
 
 
 def test_long_event_id_becomes_a_hash() -> None:

@@ -49,7 +49,7 @@ def rejection(body: bytes, keys: AccountKeys | None = None) -> str:
 
 def test_payment_is_parsed() -> None:
     assert verify(notification()) == ParsedNotification(
-        event_id="01|7F3K2026112200420001|20261122140140|472611221402091234568|00",
+        event_id="01|7F3K2026112200420001|20261122140140|472611221402091234568|00|82b3ea60467b891d8c98e4203bfd1131",
         kind=UpdateKind.PAYMENT,
         reference="7F3K2026112200420001",
         provider_reference="472611221402091234568",
@@ -98,8 +98,11 @@ def test_recorded_messages_are_accepted(name: str, kind: UpdateKind, amount: Dec
         ({"respCode": "A6"}, UpdateKind.PAYMENT),
         ({"respCode": "05"}, UpdateKind.OTHER),
         ({"respCode": "51"}, UpdateKind.OTHER),
-        ({"respCode": "000"}, UpdateKind.OTHER),
-        ({"txnType": "02"}, UpdateKind.OTHER),
+        ({"respCode": "000"}, UpdateKind.UNCLEAR),
+        # A pre-authorisation and its completion move money, but not by an attempt of ours.
+        ({"txnType": "02"}, UpdateKind.UNCLEAR),
+        ({"txnType": "03"}, UpdateKind.UNCLEAR),
+        ({"txnType": "02", "respCode": "51"}, UpdateKind.OTHER),
         ({"txnType": "00"}, UpdateKind.OTHER),
     ],
 )
@@ -142,6 +145,16 @@ def test_other_currency_and_merchant() -> None:
     assert verify(notification(currencyCode="840")).currency == "840"
     assert verify(notification(merId="777290058110049")).account_problem == "wrong_mer_id"
     assert verify(notification(merId=None)).account_problem == "wrong_mer_id"
+
+
+def test_message_about_no_payment_names_no_merchant() -> None:
+    assert verify(notification(txnType="12", merId=None)).account_problem == ""
+    assert verify(notification(txnType="12", merId="777290058110049")).account_problem == "wrong_mer_id"
+
+
+@pytest.mark.parametrize("name", ["txnAmt", "traceTime", "currencyCode", "merId", "settleAmt"])
+def test_other_fact_is_another_event(name: str) -> None:
+    assert verify(notification(**{name: "1"})).event_id != verify(notification()).event_id
 
 
 def test_year_around_new_year() -> None:

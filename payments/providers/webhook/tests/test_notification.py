@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -43,7 +44,7 @@ def rejection(raw: RawNotification) -> str:
 
 def test_payment_is_parsed() -> None:
     assert verify(call(payload())) == ParsedNotification(
-        event_id="msg_1",
+        event_id="msg_1|04a25beb703d3e2faeb10bb01a3a9137",
         kind=UpdateKind.PAYMENT,
         reference=REFERENCE,
         provider_reference="pay_981",
@@ -74,9 +75,29 @@ def test_closed() -> None:
     assert verify(call(payload("payment.closed", paid_at=None))).kind is UpdateKind.CLOSED
 
 
-def test_unknown_event_is_accepted() -> None:
-    parsed = verify(call(payload("dispute.opened", amount=5)))
-    assert (parsed.kind, parsed.reference, parsed.state) == (UpdateKind.OTHER, "", "dispute.opened")
+@pytest.mark.parametrize(
+    ("event", "data", "kind"),
+    [
+        ("dispute.opened", {}, UpdateKind.UNCLEAR),
+        ("payment.captured", {"amount": 5}, UpdateKind.UNCLEAR),
+        ("payment.failed", {}, UpdateKind.OTHER),
+        ("payment.pending", {}, UpdateKind.OTHER),
+        ("account.updated", {"amount": None}, UpdateKind.OTHER),
+    ],
+)
+def test_unknown_event_is_accepted(event: str, data: dict[str, Any], kind: UpdateKind) -> None:
+    parsed = verify(call(payload(event, **data)))
+    assert (parsed.kind, parsed.reference, parsed.state) == (kind, REFERENCE, event)
+
+
+def test_unknown_event_with_odd_data() -> None:
+    parsed = verify(call(payload("x.y", reference=["a"], provider_reference=5, amount="1e9")))
+    assert (parsed.kind, parsed.reference, parsed.amount) == (UpdateKind.UNCLEAR, "", None)
+
+
+def test_other_facts_are_another_event() -> None:
+    first, second = verify(call(payload())), verify(call(payload(amount="1.00")))
+    assert (first.event_id.startswith("msg_1|"), first.event_id == second.event_id) == (True, False)
 
 
 def test_previous_secret_is_accepted() -> None:

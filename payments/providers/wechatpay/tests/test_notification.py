@@ -18,6 +18,7 @@ from payments.providers.types import AccountKeys, ParsedNotification, RawNotific
 from payments.providers.wechatpay.adapter import WechatPay
 from payments.providers.wechatpay.tests.messages import (
     API_V3_KEY,
+    APPID,
     CERTIFICATE,
     MCHID,
     PUBLIC_KEY,
@@ -55,7 +56,7 @@ def rejection(body: bytes, headers: dict[str, str] | None = None, keys: AccountK
 
 def test_payment_is_parsed() -> None:
     assert verify(payment_body()) == ParsedNotification(
-        event_id="EV-2018022511223320873",
+        event_id="EV-2018022511223320873|a77baccae5d4eddfccd0af4922345473",
         kind=UpdateKind.PAYMENT,
         reference="7F3K2026112200420001",
         provider_reference="4200002345202611221234567890",
@@ -69,7 +70,7 @@ def test_payment_is_parsed() -> None:
 
 def test_refund_is_parsed() -> None:
     assert verify(refund_body()) == ParsedNotification(
-        event_id="EV-2018022511223320873",
+        event_id="EV-2018022511223320873|390f6fe44a28be99facb6b82a52ba07b",
         kind=UpdateKind.REFUND,
         reference="7F3K2026112200420001",
         provider_reference="4200002345202611221234567890",
@@ -262,7 +263,8 @@ def test_too_large_body_is_rejected_first() -> None:
 @pytest.mark.parametrize("associated_data", ["", None])
 def test_empty_or_missing_associated_data(associated_data: str | None) -> None:
     content = json.dumps({"mchid": MCHID}).encode()
-    assert verify(envelope(encrypted(content, associated_data=associated_data))).kind is UpdateKind.OTHER
+    parsed = verify(envelope(encrypted(content, associated_data=associated_data)))
+    assert (parsed.kind, parsed.account_problem) == (UpdateKind.UNCLEAR, "")
 
 
 def test_wrong_content_key_cannot_decrypt() -> None:
@@ -279,10 +281,11 @@ def test_wrong_content_key_cannot_decrypt() -> None:
         ("REFUND.SUCCESS", "SUCCESS", UpdateKind.REFUND),
         ("REFUND.ABNORMAL", "ABNORMAL", UpdateKind.REFUND_ABNORMAL),
         ("REFUND.CLOSED", "CLOSED", UpdateKind.REFUND_FAILED),
-        ("REFUND.SUCCESS", "CLOSED", UpdateKind.OTHER),
-        ("REFUND.CLOSED", "SUCCESS", UpdateKind.OTHER),
-        ("TRANSACTION.SUCCESS", "SUCCESS", UpdateKind.OTHER),
-        ("refund.success", "SUCCESS", UpdateKind.OTHER),
+        ("REFUND.SUCCESS", "CLOSED", UpdateKind.UNCLEAR),
+        ("REFUND.CLOSED", "SUCCESS", UpdateKind.UNCLEAR),
+        ("TRANSACTION.SUCCESS", "SUCCESS", UpdateKind.UNCLEAR),
+        ("refund.success", "SUCCESS", UpdateKind.UNCLEAR),
+        ("REFUND.PROCESSING", "PROCESSING", UpdateKind.OTHER),
     ],
 )
 def test_kind_of_a_refund(event_type: str, status: str, kind: UpdateKind) -> None:
@@ -294,15 +297,18 @@ def test_kind_of_a_refund(event_type: str, status: str, kind: UpdateKind) -> Non
     ("event_type", "state", "kind"),
     [
         ("TRANSACTION.SUCCESS", "SUCCESS", UpdateKind.PAYMENT),
-        ("TRANSACTION.SUCCESS", "REFUND", UpdateKind.PAYMENT),
-        ("TRANSACTION.SUCCESS", "NOTPAY", UpdateKind.OTHER),
-        ("TRANSACTION.SUCCESS", "CLOSED", UpdateKind.OTHER),
+        ("TRANSACTION.SUCCESS", "REFUND", UpdateKind.PAID_REFUNDED),
+        ("TRANSACTION.SUCCESS", "NOTPAY", UpdateKind.UNCLEAR),
+        ("TRANSACTION.SUCCESS", "CLOSED", UpdateKind.UNCLEAR),
+        ("TRANSACTION.SUCCESS", None, UpdateKind.UNCLEAR),
         ("TRANSACTION.FAIL", "PAYERROR", UpdateKind.OTHER),
-        ("REFUND.SUCCESS", "SUCCESS", UpdateKind.OTHER),
-        ("SOMETHING.NEW", "SUCCESS", UpdateKind.OTHER),
+        ("REFUND.SUCCESS", "SUCCESS", UpdateKind.UNCLEAR),
+        ("SOMETHING.NEW", "SUCCESS", UpdateKind.UNCLEAR),
+        ("PAYSCORE.USER_PAID", None, UpdateKind.UNCLEAR),
+        ("COMPLAINT.CREATE", None, UpdateKind.OTHER),
     ],
 )
-def test_kind_of_a_payment(event_type: str, state: str, kind: UpdateKind) -> None:
+def test_kind_of_a_payment(event_type: str, state: str | None, kind: UpdateKind) -> None:
     assert verify(payment_body(event={"event_type": event_type}, trade_state=state)).kind is kind
 
 
@@ -327,6 +333,62 @@ def test_amount_that_is_not_whole_fen_is_none(total: Any) -> None:
 )
 def test_account_problem(changes: dict[str, Any], problem: str) -> None:
     assert verify(payment_body(**changes)).account_problem == problem
+
+
+def sub_order(number: str, fen: int, **changes: Any) -> dict[str, Any]:
+    """An order of a combined payment, as WeChat Pay reports it."""
+    return {
+        "mchid": MCHID, "trade_type": "NATIVE", "trade_state": "SUCCESS", "transaction_id": f"42{number}",
+        "success_time": "2026-11-22T14:02:09+08:00", "out_trade_no": number,
+        "amount": {"total_amount": fen, "payer_amount": fen, "currency": "CNY"}, **changes,
+    }  # fmt: skip
+
+
+def combined(*sub_orders: dict[str, Any], **changes: Any) -> bytes:
+    content = {
+        "combine_appid": APPID, "combine_mchid": MCHID, "combine_out_trade_no": "C20261122000001",
+        "sub_orders": list(sub_orders), **changes,
+    }  # fmt: skip
+    text = json.dumps(content).encode()
+    return envelope({"original_type": "transaction", **encrypted(text)})
+
+
+def test_combined_payment_of_one_order_pays() -> None:
+    parsed = verify(combined(sub_order("7F3K2026112200420001", 26640)))
+    assert (parsed.kind, parsed.reference, parsed.amount) == (
+        UpdateKind.PAYMENT, "7F3K2026112200420001", Decimal("266.40"),
+    )  # fmt: skip
+    assert (parsed.provider_reference, parsed.account_problem) == ("427F3K2026112200420001", "")
+
+
+def test_combined_payment_of_two_orders_is_unclear() -> None:
+    parsed = verify(combined(sub_order("A20261122000001", 26640), sub_order("B20261122000001", 100)))
+    assert (parsed.kind, parsed.reference, parsed.amount) == (
+        UpdateKind.UNCLEAR, "C20261122000001", Decimal("267.40"),
+    )  # fmt: skip
+    assert parsed.account_problem == ""
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "problem"),
+    [
+        (combined(sub_order("A" * 16, 1, mchid="1900000109")), UpdateKind.PAYMENT, "wrong_mchid"),
+        (combined(sub_order("A" * 16, 1, trade_state="NOTPAY")), UpdateKind.UNCLEAR, ""),
+        (combined(sub_order("A" * 16, 1, amount=None)), UpdateKind.PAYMENT, ""),
+        (combined(sub_orders=["x", 5]), UpdateKind.UNCLEAR, ""),
+        (combined(sub_orders=5), UpdateKind.UNCLEAR, ""),
+    ],
+)
+def test_odd_combined_payment(body: bytes, kind: UpdateKind, problem: str) -> None:
+    parsed = verify(body)
+    assert (parsed.kind, parsed.account_problem) == (kind, problem)
+
+
+def test_other_facts_are_another_event() -> None:
+    first, second = verify(payment_body()), verify(payment_body(transaction_id="42000000000000000001"))
+    assert first.event_id.partition("|")[0] == second.event_id.partition("|")[0]
+    assert first.event_id != second.event_id
+    assert first.event_id == verify(payment_body()).event_id  # encrypted anew
 
 
 def test_refund_must_name_the_merchant() -> None:
