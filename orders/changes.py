@@ -262,6 +262,17 @@ class Hold(_Silent):
         return Fact(Kind.HOLD, "hold", self.actor, now, reason=self.reason)
 
 
+class HoldUnshipped(Hold):
+    """Stops an order from shipping that has not left: one that is shipped, closed or refunded stays as it is."""
+
+    __slots__ = ()
+
+    def check(self, order: Order, rules: Rules) -> Outcome:
+        if order.status not in (OrderStatus.PENDING, OrderStatus.PAID):
+            return Outcome(self.order_id, Result.ALREADY)
+        return Hold.check(self, order, rules)
+
+
 @dataclass(frozen=True, slots=True)
 class ReleaseHold(_Silent):
     """Lets a held order ship again."""

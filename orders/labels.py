@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from django.utils.functional import Promise
+from django.utils.translation import gettext, gettext_noop
 from django.utils.translation import gettext_lazy as _
 
 from orders.actions import Action
+
+# A reason that the product itself gives for a hold: stored in English, shown in the reader's language.
+REFUNDED_AT_PROVIDER = gettext_noop("paid and refunded at the provider")
+_OWN_REASONS = frozenset({REFUNDED_AT_PROVIDER})
 
 ACTIONS: Mapping[str, Promise] = {
     Action.PAY: _("pay"),
@@ -60,3 +65,8 @@ ACTORS: Mapping[str, Promise] = {
     "client": _("API client"),
     "system": _("system"),
 }
+
+
+def reason_label(reason: str) -> str:
+    """Translate a stored reason where it is the product's own; a person's words stay as they are."""
+    return gettext(reason) if reason in _OWN_REASONS else reason

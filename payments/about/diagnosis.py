@@ -24,6 +24,7 @@ Outcome = PaymentNotification.Outcome
 QUEUE_PATIENCE = timedelta(minutes=1)
 # Forged calls can be many: only so many of the latest rejected notifications are searched.
 _REJECTED_SEARCHED = 50
+_PAYING = (UpdateKind.PAYMENT, UpdateKind.PAID_REFUNDED)
 _FINE = frozenset(
     {Outcome.APPLIED, Outcome.DUPLICATE, Outcome.REFUND_APPLIED, Outcome.NOTED, Outcome.CLOSED_NOTED}
 )
@@ -35,7 +36,7 @@ def explain_attempts(order: Order) -> list[Link]:
     payment = next((one for one in attempts if one.is_settled), attempts[0])
     notifications = list(PaymentNotification.objects.filter(reference=payment.reference).order_by("pk"))
     notifications = notifications or _rejected(payment)
-    verified = [row for row in notifications if row.is_verified and row.kind == UpdateKind.PAYMENT]
+    verified = [row for row in notifications if row.is_verified and row.kind in _PAYING]
     cases = list(PaymentException.objects.open().filter(order_id=order.pk).order_by("pk"))
     return [
         _attempt(payment),

@@ -30,7 +30,7 @@ _BAD = frozenset(
     {
         Outcome.UNKNOWN_ORDER, Outcome.AMOUNT_MISMATCH, Outcome.WRONG_ACCOUNT, Outcome.ALREADY_PAID,
         Outcome.ORDER_CLOSED, Outcome.REFUND_EVENT, Outcome.REFERENCE_CONFLICT, Outcome.POISON,
-        Outcome.ORDER_REFUSED, Outcome.REVERSED, Outcome.REFUND_TROUBLE,
+        Outcome.ORDER_REFUSED, Outcome.REVERSED, Outcome.REFUND_TROUBLE, Outcome.UNCLEAR,
     }
 )  # fmt: skip
 

@@ -35,7 +35,8 @@ WHAT_TO_DO: Mapping[str, Promise] = {
     ),
     Kind.REFUND_EVENT: _(
         "The provider gave money back that nobody here requested. Find out who did it at the provider, stop the "
-        "parcel if it has not left, then resolve the case."
+        "parcel if it has not left, then resolve the case. An order that is held may be released if the rest of its "
+        "money is enough."
     ),
     Kind.REFERENCE_CONFLICT: _(
         "One trade of the provider claims to pay two orders. Look up the trade at the provider, see which order it is "
@@ -48,6 +49,10 @@ WHAT_TO_DO: Mapping[str, Promise] = {
     Kind.REVERSED: _(
         "The provider took the payment back (a chargeback or a reversal). Stop the parcel if it has not left, ask the "
         "provider for the reason, then resolve the case."
+    ),
+    Kind.UNCLEAR: _(
+        "The provider sent a message in a form that is not known here, and money may have moved. Read the message and "
+        "look at the provider's page; what was paid is settled by hand or refunded there, then resolve the case."
     ),
     Kind.REFUND_TROUBLE: _(
         "A refund does not get through. See the provider's reason, put it right there (mostly the buyer's bank card), "
@@ -72,11 +77,11 @@ WHAT_TO_DO: Mapping[str, Promise] = {
 }
 _REPLAYABLE = (
     Kind.UNKNOWN_ORDER, Kind.AMOUNT_MISMATCH, Kind.WRONG_ACCOUNT, Kind.REFERENCE_CONFLICT, Kind.ORDER_REFUSED,
-    Kind.REFUND_EVENT, Kind.POISON,
+    Kind.REFUND_EVENT, Kind.UNCLEAR, Kind.POISON,
 )  # fmt: skip
 _SETTLEABLE = (
-    Kind.UNKNOWN_ORDER, Kind.AMOUNT_MISMATCH, Kind.WRONG_ACCOUNT, Kind.REFERENCE_CONFLICT, Kind.STATEMENT_DIFFERENCE,
-    Kind.PROVIDER_SILENT,
+    Kind.UNKNOWN_ORDER, Kind.AMOUNT_MISMATCH, Kind.WRONG_ACCOUNT, Kind.REFERENCE_CONFLICT, Kind.UNCLEAR,
+    Kind.STATEMENT_DIFFERENCE, Kind.PROVIDER_SILENT,
 )  # fmt: skip
 
 

@@ -28,6 +28,7 @@ from payments.lifecycle.case_details import case_of
 from payments.lifecycle.decide import (
     Effect,
     PaymentContext,
+    SettleRefunded,
     decide,
     decide_refusal,
     decide_unmatched,
@@ -37,6 +38,8 @@ from payments.lifecycle.updates import PaymentUpdate, UpdateResult
 from payments.models import Payment, PaymentAccount, PaymentStatus, Refund
 from payments.providers.types import UpdateKind
 
+# Kinds that may settle a payment: a refund proves that it was made.
+_PAYING = frozenset({UpdateKind.PAYMENT, UpdateKind.PAID_REFUNDED, UpdateKind.REFUND})
 _READ = (
     "id", "order_id", "account_id", "reference", "provider_reference", "amount", "refunded_amount", "is_surplus",
     "currency", "status", "paid_at", "closed_at", "next_query_at", "close_wanted_at", "last_query_at",
@@ -139,7 +142,8 @@ class Batch:
             conflict = holders.get(trade, payment.pk) != payment.pk
             order, known = self.orders[payment.order_id], records.known(update, payment)
             decision = decide(update, PaymentContext(payment, order, conflict, known), now=self.now)
-            if decision.effect is Effect.SETTLE and update.provider_reference:
+            settles = decision.effect is Effect.SETTLE or isinstance(decision.effect, SettleRefunded)
+            if settles and update.provider_reference:
                 holders[trade] = payment.pk
             actor = update.actor or actors[payment.account_id]
             matched.append(MatchedUpdate(update, payment, order, known, actor, decision))
@@ -151,12 +155,12 @@ class Batch:
         self._change_payments()
         self._write_refunds()
         self._open_cases()
-        if any(entry.decision.effect is Effect.QUERY for entry in self.matched):
+        if any(entry.wants_query for entry in self.matched):
             transaction.on_commit(lambda: wakeups.wake(closing.QUERY_TASK))
 
     def _change_orders(self) -> None:
         """Take all changes of the orders to their door in one visit; a refused move changes its decision."""
-        wanted = [(entry, change) for entry in self.matched if (change := entry.order_change()) is not None]
+        wanted = [(entry, change) for entry in self.matched for change in entry.order_changes()]
         changes: list[Change] = [change for _entry, change in wanted]
         changes += [release for entry in self.matched if (release := entry.release()) is not None]
         changes += self._closing_moves()
@@ -187,10 +191,12 @@ class Batch:
 
     def _write_refunds(self) -> None:
         """Insert a row for each part that went back, and move the refund requests on."""
-        rows = [row for entry in self.matched if (row := entry.refund_row()) is not None]
-        rows.sort(key=lambda row: (row.payment_id, row.refund_reference))
-        bulk.insert_rows(Refund, rows, ignore_conflicts=True)
-        effects = [(entry.decision.request, entry.update.at) for entry in self.matched]
+        found = [rows for entry in self.matched if (rows := entry.refund_rows()) is not None]
+        new = sorted((rows.new for rows in found), key=lambda row: (row.payment_id, row.refund_reference))
+        bulk.insert_rows(Refund, new, ignore_conflicts=True)
+        shortened = [rows.shortened for rows in found if rows.shortened is not None]
+        bulk.update_rows(Refund, shortened, ("amount",))
+        effects = [(entry.decision.request, entry.update.refunded_at) for entry in self.matched]
         refunds.apply_request_effects([(effect, at) for effect, at in effects if effect is not None])
 
     def _open_cases(self) -> None:
@@ -205,7 +211,7 @@ class Batch:
 
 def _trade_holders(updates: Sequence[PaymentUpdate]) -> dict[tuple[int, str], int]:
     """Map account and provider reference to the payment that holds it, for the trades that these updates pay with."""
-    numbers = {u.provider_reference for u in updates if u.kind is UpdateKind.PAYMENT and u.provider_reference}
+    numbers = {u.provider_reference for u in updates if u.kind in _PAYING and u.provider_reference}
     rows = Payment.objects.filter(~Q(provider_reference=""), provider_reference__in=sorted(numbers))
     return {
         (account, number): pk

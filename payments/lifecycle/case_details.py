@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 
 from orders import machine
 from payments.cases.open import Case, fact_key
@@ -21,12 +22,16 @@ _KINDS: Mapping[Outcome, PaymentException.Kind] = {
     Outcome.REFUND_EVENT: _Kind.REFUND_EVENT,
     Outcome.REFUND_TROUBLE: _Kind.REFUND_TROUBLE,
     Outcome.REVERSED: _Kind.REVERSED,
+    Outcome.UNCLEAR: _Kind.UNCLEAR,
 }
 
 
 def case_of(update: PaymentUpdate, payment: Payment | None, outcome: Outcome) -> Case:
     """Build the case of this outcome; what the provider reported stands beside what we know."""
-    numbers = (update.reference, update.provider_reference, update.refund_reference)
+    numbers = [update.reference, update.provider_reference, update.refund_reference]
+    if not any(numbers):
+        # A message that names nothing is a fact of its own.
+        numbers = ["notification", str(update.notification_id)]
     return Case(
         kind=_KINDS[outcome],
         dedup_key=fact_key(update.account_id, *numbers),
@@ -34,10 +39,18 @@ def case_of(update: PaymentUpdate, payment: Payment | None, outcome: Outcome) ->
         order_id=payment.order_id if payment else None,
         payment_id=payment.pk if payment else None,
         notification_id=update.notification_id,
-        amount=update.refund_amount if update.amount is None else update.amount,
+        amount=_amount(update, outcome),
         detail={**_reported(update), **_known(payment)},
         is_news=update.trigger != machine.QUERY,
     )
+
+
+def _amount(update: PaymentUpdate, outcome: Outcome) -> Decimal | None:
+    """The amount (yuan) that the case is about: that which went back, where it is known, or that of the payment."""
+    if outcome in (Outcome.REFUND_EVENT, Outcome.REFUND_TROUBLE):
+        whole = update.amount if update.full_refund else None
+        return update.refund_amount or update.refunded_total or whole
+    return update.refund_amount if update.amount is None else update.amount
 
 
 def _reported(update: PaymentUpdate) -> dict[str, object]:

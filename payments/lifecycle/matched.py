@@ -10,16 +10,24 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from orders import machine
-from orders.changes import Move, PartialRefund, ReleaseRefund
+from orders.changes import Change, HoldUnshipped, Move, PartialRefund, ReleaseRefund
 from orders.history.lines import Actor
+from orders.labels import REFUNDED_AT_PROVIDER
 from orders.machine import Action
-from orders.models import Order
+from orders.models import Order, OrderStatus
 from ordersite.lib.money import ZERO
 from payments.lifecycle import refunds
-from payments.lifecycle.decide import RETRY_AFTER, Decision, Effect, RaiseRefunded
-from payments.lifecycle.refunds import KnownRefunds, RequestAction
+from payments.lifecycle.decide import (
+    RETRY_AFTER,
+    SURPLUS,
+    Decision,
+    Effect,
+    RaiseRefunded,
+    SettleRefunded,
+)
+from payments.lifecycle.refunds import KnownRefunds, RefundRows, RequestAction
 from payments.lifecycle.updates import Outcome, PaymentUpdate, UpdateResult
-from payments.models import Payment, Refund
+from payments.models import Payment
 from payments.provider_calls.throttle import PROVIDERS
 from payments.providers.types import UpdateKind
 
@@ -57,21 +65,35 @@ class MatchedUpdate:
             self.decision.outcome, self.payment.pk, self.payment.order_id, _retry_after(self.decision)
         )
 
-    def order_change(self) -> Move | PartialRefund | None:
-        """The change that this update asks of its order, if any. Surplus money was never the order's."""
+    def order_changes(self) -> list[Change]:
+        """The changes that this update asks of its order, one after another. Surplus money was never the order's."""
         effect = self.decision.effect
-        if effect is Effect.SETTLE or effect is Effect.PAY_ORDER:
-            return self._move(Action.PAY, self.update.trigger)
-        if not isinstance(effect, RaiseRefunded) or self.payment.is_surplus:
-            return None
-        if effect.total == self.payment.amount:
-            return self._move(Action.REFUND, machine.REFUND_CONFIRMED)
-        update = self.update
-        return PartialRefund(self.order.pk, effect.total, self.actor, update.evidence, update.at)
+        changes: list[Change] = []
+        if effect in (Effect.SETTLE, Effect.PAY_ORDER) or isinstance(effect, SettleRefunded):
+            changes.append(self._move(Action.PAY, self.update.trigger, self.update.at))
+        if not self._is_money_of_order:
+            return changes
+        if isinstance(effect, RaiseRefunded | SettleRefunded) and effect.total:
+            changes.append(self._refund(effect.total))
+        if self.decision.holds:
+            changes.append(HoldUnshipped(self.order.pk, self.actor, REFUNDED_AT_PROVIDER))
+        return changes
 
-    def _move(self, action: Action, trigger: str) -> Move:
-        update = self.update
-        return Move(self.order.pk, action, trigger, self.actor, update.evidence, at=update.at)
+    @property
+    def _is_money_of_order(self) -> bool:
+        """Whether the order counts this money, or will: one that is paid by another attempt, or closed, takes none."""
+        if self.payment.is_settled:
+            return not self.payment.is_surplus
+        return bool(self.order.status == OrderStatus.PENDING)
+
+    def _refund(self, total: Decimal) -> Change:
+        at = self.update.refunded_at
+        if total == self.payment.amount:
+            return self._move(Action.REFUND, machine.REFUND_CONFIRMED, at)
+        return PartialRefund(self.order.pk, total, self.actor, self.update.evidence, at)
+
+    def _move(self, action: Action, trigger: str, at: datetime) -> Move:
+        return Move(self.order.pk, action, trigger, self.actor, self.update.evidence, at=at)
 
     def release(self) -> ReleaseRefund | None:
         """The change that ends the order's waiting for the refund request that this update ends."""
@@ -86,19 +108,42 @@ class MatchedUpdate:
 
     def change_payment(self, now: datetime) -> bool:
         """Make the decided transition on the instance; returns whether the payment has to be written."""
-        effect, payment, at = self.decision.effect, self.payment, self.update.at
+        effect = self.decision.effect
         if effect is Effect.SETTLE:
-            payment.settle(at)
-            payment.provider_reference = self.update.provider_reference or payment.provider_reference
-            payment.is_surplus = self.decision.outcome in (Outcome.ALREADY_PAID, Outcome.ORDER_CLOSED)
+            self._settle()
+            return True
+        if isinstance(effect, SettleRefunded):
+            self._settle_refunded(effect, now)
             return True
         if effect is Effect.CLOSE:
-            payment.close(at)
+            self.payment.close(self.update.at)
             return True
         if isinstance(effect, RaiseRefunded):
             self._raise_refunded(effect.total)
             return True
         return effect is Effect.QUERY and self._query_at_once(now)
+
+    def _settle(self) -> None:
+        payment = self.payment
+        payment.settle(self.update.at)
+        payment.provider_reference = self.update.provider_reference or payment.provider_reference
+        payment.is_surplus = self.decision.outcome in SURPLUS
+
+    def _settle_refunded(self, effect: SettleRefunded, now: datetime) -> None:
+        """An answer to a query has said all that the provider can say; after a notification it is queried."""
+        self._settle()
+        if effect.total is not None:
+            self._raise_refunded(effect.total)
+        elif self.wants_query:
+            self.payment.next_query_at = now
+
+    @property
+    def wants_query(self) -> bool:
+        """Whether its provider is to be queried as soon as possible."""
+        effect = self.decision.effect
+        if isinstance(effect, SettleRefunded):
+            return effect.total is None and self.update.trigger == machine.NOTIFICATION
+        return effect is Effect.QUERY
 
     def _raise_refunded(self, total: Decimal) -> None:
         self.risen = total - self.payment.refunded_amount
@@ -114,7 +159,7 @@ class MatchedUpdate:
         self.payment.next_query_at = now
         return True
 
-    def refund_row(self) -> Refund | None:
+    def refund_rows(self) -> RefundRows | None:
         """The refund to put on record, after the payment was changed; also where its sum has not risen.
 
         An overtaken notification reports by its own number what a later sum held already.
@@ -124,7 +169,7 @@ class MatchedUpdate:
         confirmed = request is not None and request.action is RequestAction.SUCCEED
         if not (self.risen or repeated or confirmed):
             return None
-        return refunds.refund_row(self.update, self.payment, self.refunds, self.risen)
+        return refunds.refund_rows(self.update, self.payment, self.refunds, self.risen)
 
 
 def _retry_after(decision: Decision) -> timedelta | None:

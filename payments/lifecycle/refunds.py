@@ -13,6 +13,7 @@ from enum import Enum, auto
 
 from django.db.models import Q
 
+from orders import machine
 from orders.changes import ReleaseRefund
 from orders.history.lines import Actor, Evidence
 from ordersite.database import bulk
@@ -22,7 +23,9 @@ from payments.models import Payment, Refund, RefundRequest, RefundStatus
 from payments.models.refund_request import LIVE
 from payments.providers.types import UpdateKind
 
-_ABOUT_REFUNDS = frozenset({UpdateKind.REFUND, UpdateKind.REFUND_FAILED, UpdateKind.REFUND_ABNORMAL})
+_ABOUT_REFUNDS = frozenset(
+    {UpdateKind.PAID_REFUNDED, UpdateKind.REFUND, UpdateKind.REFUND_FAILED, UpdateKind.REFUND_ABNORMAL}
+)
 # Requests whose money has gone back or may go back.
 _COUNTED = (*LIVE, RefundStatus.SUCCEEDED)
 _WRITTEN = ("status", "decided_at", "ended_at", "next_try_at")
@@ -68,18 +71,65 @@ class KnownRefunds:
     """What we know of one payment's refunds. `named`: the locked request whose number the update carries.
 
     `live`: the sum (yuan) of requests that have not ended; `confirmed`: that of the others that have succeeded, without
-    the named one; `recorded`: refunds on record, yuan by number.
+    the named one; `recorded`: refunds on record by number.
     """
 
     named: RefundRequest | None = None
     live: Decimal = ZERO
     confirmed: Decimal = ZERO
-    recorded: Mapping[str, Decimal] = field(default_factory=dict)
+    recorded: Mapping[str, Refund] = field(default_factory=dict)
 
     @property
     def explained(self) -> Decimal:
         """The part (yuan) of the payment's refunded sum that has rows; providers' sums may run ahead of them."""
-        return sum(self.recorded.values(), ZERO)
+        return sum((row.amount for row in self.recorded.values()), ZERO)
+
+    def is_expected(self, update: PaymentUpdate) -> bool:
+        """Whether the refund has the amount that was requested under its number, or that is on record for it."""
+        if self.named is not None:
+            return update.refund_amount in (None, self.named.amount)
+        row = self.recorded.get(update.refund_reference)
+        return row is None or row.reached_total is not None or update.refund_amount in (None, row.amount)
+
+    def is_repeated(self, update: PaymentUpdate) -> bool:
+        """Whether a notification may repeat a refund that was recorded without a number: only its amount can be compared.
+
+        Where it was another refund after all, the bill shows it; a refund that counted twice would show nowhere.
+        """
+        if update.trigger != machine.NOTIFICATION or update.refunded_total is not None or self.named:
+            return False
+        unnumbered = [row.amount for row in self.recorded.values() if row.is_unnumbered]
+        return update.refund_reference not in self.recorded and update.refund_amount in unnumbered
+
+    def holder_of(self, update: PaymentUpdate) -> Refund | None:
+        """Find the record whose amount holds this refund as well: the refund came before it and is reported only now.
+
+        Its amount is what a provider's sum had risen by, with all that had gone back unreported until then.
+        """
+        rows = [row for row in self.recorded.values() if row.reached_total is not None]
+        rows.sort(key=lambda row: row.reached_total or ZERO)
+        return next((row for row in rows if self._is_within(update, row)), None)
+
+    def _is_within(self, update: PaymentUpdate, row: Refund) -> bool:
+        amount, total, reached = self._own_amount(update), update.refunded_total, row.reached_total or ZERO
+        if amount is not None and amount >= row.amount:
+            return False
+        if total is not None:
+            return reached - row.amount < total < reached
+        return amount is not None and self._went_back_at(update) <= row.refunded_at
+
+    def _own_amount(self, update: PaymentUpdate) -> Decimal | None:
+        return self.named.amount if self.named else update.refund_amount
+
+    def _went_back_at(self, update: PaymentUpdate) -> datetime:
+        """The answer to a query says that our refund was made, not when: that was soon after it was ordered."""
+        ordered_at = self.named.ordered_at if self.named and update.occurred_at is None else None
+        return ordered_at or update.refunded_at
+
+    def share_of(self, update: PaymentUpdate, holder: Refund) -> Decimal:
+        """The part (yuan) of the holder's amount that is this refund's."""
+        floor = (holder.reached_total or ZERO) - holder.amount
+        return self._own_amount(update) or (update.refunded_total or floor) - floor
 
 
 NO_REFUNDS = KnownRefunds()
@@ -90,7 +140,7 @@ class RefundRecords:
     """The requests that have not ended, have succeeded or are named, and the refunds on record, of a batch's payments."""
 
     requests: Sequence[RefundRequest] = ()
-    recorded: Mapping[int, Mapping[str, Decimal]] = field(default_factory=dict)
+    recorded: Mapping[int, Mapping[str, Refund]] = field(default_factory=dict)
 
     def known(self, update: PaymentUpdate, payment: Payment) -> KnownRefunds:
         """Pick what concerns this payment and the refund number of this update."""
@@ -120,10 +170,9 @@ def load(updates: Sequence[PaymentUpdate], payments: Mapping[str, Payment]) -> R
     wanted = RefundRequest.objects.filter(
         Q(status__in=_COUNTED) | Q(reference__in=numbers), payment_id__in=ids
     )
-    recorded: dict[int, dict[str, Decimal]] = {}
-    rows = Refund.objects.filter(payment_id__in=ids).values_list("payment_id", "refund_reference", "amount")
-    for payment_id, number, amount in rows:
-        recorded.setdefault(payment_id, {})[number] = amount
+    recorded: dict[int, dict[str, Refund]] = {}
+    for row in Refund.objects.filter(payment_id__in=ids).order_by("pk"):
+        recorded.setdefault(row.payment_id, {})[row.refund_reference] = row
     return RefundRecords(list(wanted.select_for_update(no_key=True).order_by("pk")), recorded)
 
 
@@ -133,25 +182,43 @@ def _is_about_refunds(update: PaymentUpdate, payment: Payment) -> bool:
     return closed or update.kind in _ABOUT_REFUNDS
 
 
-def refund_row(update: PaymentUpdate, payment: Payment, known: KnownRefunds, risen: Decimal) -> Refund | None:
+@dataclass(frozen=True, slots=True)
+class RefundRows:
+    """The record of a refund, and the earlier one that held its money until now, already shortened."""
+
+    new: Refund
+    shortened: Refund | None = None
+
+
+def refund_rows(
+    update: PaymentUpdate, payment: Payment, known: KnownRefunds, risen: Decimal
+) -> RefundRows | None:
     """Return the record of this refund, once `risen` (yuan) has been added to the payment's sum; None: nothing new.
 
     A provider's sum may hold refunds that it has not reported one by one: each gets a row of its own amount when it
     is reported, never more in all than went back.
     """
-    amount = min(_own_amount(update, known, risen), payment.refunded_amount - known.explained)
     # Alipay repeats the trade's number where we sent none; others may send none at all.
-    is_unnumbered = not update.refund_reference
-    number = update.refund_reference or f"to {payment.refunded_amount}"
-    if amount <= ZERO or number in known.recorded:
+    number = update.refund_reference or f"to {update.refunded_total or payment.refunded_amount}"
+    if number in known.recorded:
         return None
-    return Refund(
+    amount = min(_own_amount(update, known, risen), payment.refunded_amount - known.explained)
+    holder = known.holder_of(update) if amount <= ZERO else None
+    if holder is not None:
+        amount = known.share_of(update, holder)
+        holder.amount -= amount
+    if amount <= ZERO:
+        return None
+    is_difference = update.refund_amount is None and known.named is None
+    new = Refund(
         payment_id=payment.pk,
         refund_reference=number,
-        is_unnumbered=is_unnumbered,
+        is_unnumbered=not update.refund_reference,
         amount=amount,
-        refunded_at=update.at,
+        reached_total=(update.refunded_total or payment.refunded_amount) if is_difference else None,
+        refunded_at=update.refunded_at,
     )
+    return RefundRows(new, holder)
 
 
 def _own_amount(update: PaymentUpdate, known: KnownRefunds, risen: Decimal) -> Decimal:
@@ -159,7 +226,10 @@ def _own_amount(update: PaymentUpdate, known: KnownRefunds, risen: Decimal) -> D
         return known.named.amount
     if not update.refund_reference and risen <= known.live:
         return ZERO  # requests under way explain it; the provider will report them by their numbers
-    return update.refund_amount or risen
+    if update.refund_amount or risen or update.refunded_total is None:
+        return update.refund_amount or risen
+    below = [row.reached_total for row in known.recorded.values() if row.reached_total is not None]
+    return update.refunded_total - max((t for t in below if t < update.refunded_total), default=ZERO)
 
 
 def apply_request_effects(effects: Sequence[tuple[RequestEffect, datetime]]) -> None:

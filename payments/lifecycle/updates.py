@@ -54,8 +54,13 @@ class PaymentUpdate:
 
     @property
     def at(self) -> datetime:
-        """When it happened (UTC), or when we learnt of it."""
-        return plausible_time(self.occurred_at, seen_at=self.seen_at) or self.seen_at
+        """When it happened (UTC), or when we learnt of it; never later than that, whatever the provider's clock says."""
+        return min(plausible_time(self.occurred_at, seen_at=self.seen_at) or self.seen_at, self.seen_at)
+
+    @property
+    def refunded_at(self) -> datetime:
+        """When the money went back (UTC); «paid, then refunded» says only when it was paid."""
+        return self.seen_at if self.kind is UpdateKind.PAID_REFUNDED else self.at
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ class PaymentException(AbstractCase):
         REFERENCE_CONFLICT = "reference_conflict", _("trade used twice")
         ORDER_REFUSED = "order_refused", _("paid, order refused it")
         REVERSED = "reversed", _("payment reversed at the provider")
+        UNCLEAR = "unclear", _("unclear message about money")
         REFUND_TROUBLE = "refund_trouble", _("refund in trouble")
         STATEMENT_DIFFERENCE = "statement_difference", _("statement differs")
         BAD_SIGNATURES = "bad_signatures", _("calls with bad signatures")

@@ -57,6 +57,7 @@ class PaymentNotification(QueueRow):
         ORDER_REFUSED = "order_refused", _("order refused it")
         REVERSED = "reversed", _("payment reversed")
         REFUND_TROUBLE = "refund_trouble", _("refund in trouble")
+        UNCLEAR = "unclear", _("unclear message about money")
         POISON = "poison", _("cannot be processed")
         REJECTED = "rejected", _("rejected")
 

@@ -218,12 +218,15 @@ class Refund(models.Model):
     """A confirmed refund. `refund_reference` is the number under which the provider reports it.
 
     `is_unnumbered`: the provider sent no number, `refund_reference` is ours and names the sum that was reached.
+    `reached_total`: the provider sent only this sum of all refunds, `amount` is what it rose by; an older sum that
+    arrives later takes its part of it.
     """
 
     payment = models.ForeignKey(Payment, models.PROTECT, related_name="refunds", db_index=False)
     refund_reference = models.CharField(_("refund reference"), max_length=64)
     is_unnumbered = models.BooleanField(default=False, db_default=False, editable=False)
     amount = MoneyField(_("amount"))
+    reached_total = MoneyField(null=True, editable=False)
     refunded_at = models.DateTimeField(_("refunded at"))
     created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
 

@@ -24,13 +24,10 @@ SILENT_AFTER = timedelta(hours=24)
 
 
 def record_result(result: QueryResult) -> None:
-    """Apply the provider's answer, keep it and schedule the next poll. Call outside transactions.
-
-    Updates are applied one by one: a batch takes one update of an order, and «refunded» means two of them.
-    """
+    """Apply the provider's answer, keep it and schedule the next poll. Call outside transactions."""
     payment, now = result.query.payment, timezone.now()
-    for update in _updates(result, now):
-        apply_updates([update])
+    if updates := _updates(result, now):
+        apply_updates(updates)
     _keep_answer(result, now)
     _schedule(result, now)
     if result.error and payment.close_wanted_at and now - payment.close_wanted_at >= SILENT_AFTER:
@@ -42,7 +39,7 @@ def _updates(result: QueryResult, now: datetime) -> list[PaymentUpdate]:
         return []
     answer = result.answer or TradeResult(state=TradeState.NOT_FOUND, raw="not_applicable")
     if answer.state in (TradeState.PAID, TradeState.REFUNDED):
-        return _money_updates(result, answer, now)
+        return [_money_update(result, answer, now)]
     if answer.state is TradeState.CLOSED or (answer.state is TradeState.NOT_FOUND and _is_final(result, now)):
         return [_update(result, answer, UpdateKind.CLOSED, now)]
     return []
@@ -54,12 +51,11 @@ def _is_final(result: QueryResult, now: datetime) -> bool:
     return payment.close_wanted_at is not None and now >= payment.expires_at + EXPIRY_GRACE
 
 
-def _money_updates(result: QueryResult, answer: TradeResult, now: datetime) -> list[PaymentUpdate]:
-    """The payment; for an answer «refunded» the full refund as well."""
-    paid = _update(result, answer, UpdateKind.PAYMENT, now)
-    if answer.state is TradeState.PAID:
-        return [paid]
-    return [paid, replace(paid, kind=UpdateKind.REFUND, occurred_at=None, full_refund=True)]
+def _money_update(result: QueryResult, answer: TradeResult, now: datetime) -> PaymentUpdate:
+    """The payment, with what went back of it, so that the order is never paid without its refunds."""
+    kind = UpdateKind.PAID_REFUNDED if answer.is_refunded else UpdateKind.PAYMENT
+    update = _update(result, answer, kind, now)
+    return replace(update, full_refund=answer.state is TradeState.REFUNDED)
 
 
 def _update(result: QueryResult, answer: TradeResult, kind: UpdateKind, now: datetime) -> PaymentUpdate:
@@ -116,8 +112,9 @@ def _schedule(result: QueryResult, now: datetime) -> None:
     if result.query.lease:
         claimed = attempt.filter(next_query_at=result.query.lease)
         claimed.undecided().update(next_query_at=_next_time(result, now))
-        # A decided attempt is polled once, when a refund of money that we never saw was notified.
-        claimed.decided().update(next_query_at=None)
+        # A decided attempt is polled once, when a refund was notified and the provider may know more of it.
+        is_unanswered = result.error is not None and now - result.query.payment.created_at < SILENT_AFTER
+        claimed.decided().update(next_query_at=_next_time(result, now) if is_unanswered else None)
 
 
 def _next_time(result: QueryResult, now: datetime) -> datetime | None:

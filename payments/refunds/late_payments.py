@@ -40,10 +40,13 @@ def handle_exception_raised(events: Sequence[Delivered]) -> Sequence[Answer]:
 def _cases_by_rule(ids: Sequence[int]) -> list[PaymentException]:
     """Open cases about surplus money of merchants whose rule is to refund.
 
-    A second trade on the attempt that paid the order is not surplus: its refund would take that order's money.
+    A second trade on the attempt that paid the order is not surplus: its refund would take that order's money. Neither is
+    money of which the provider has given back nobody knows how much: a person looks first.
     """
+    returned = PaymentException.objects.open().filter(kind=PaymentException.Kind.REFUND_EVENT)
     cases = PaymentException.objects.open().about_surplus()
     cases = cases.filter(pk__in=ids, order__merchant__late_payments=LatePayments.REFUND)
+    cases = cases.exclude(payment__in=returned.filter(payment__isnull=False).values("payment"))
     return list(cases.select_related("payment").order_by("order_id", "pk"))
 
 

@@ -91,21 +91,32 @@ def test_refund_above_the_payment_opens_a_case() -> None:
     )  # fmt: skip
 
 
+def early_refund(payment: Payment, amount: str = "50.00") -> PaymentNotification:
+    """The notification of a refund that says nothing of the payment itself."""
+    number = {"amount": amount, "refund_reference": "R1"}
+    body, headers = build.webhook_call(payment, event="refund.succeeded", **number)
+    assert build.post_webhook(body, headers).status_code == 204
+    return PaymentNotification.objects.latest("id")
+
+
 def test_early_refund_makes_a_query_and_waits() -> None:
-    payment = build.build_payment(build.build_alipay())
-    row = receive(payment, trade_no="T1", **refund_words("50.00", "R1"))
+    payment = build.build_payment(build.build_webhook())
+    row = early_refund(payment)
     before = timezone.now()
     drain_notifications()
     next_query = Payment.objects.get().next_query_at
     assert next_query
     assert next_query >= before
-    assert (outcome(row), state(payment), cases()) == ("", ("open", "pending"), [])
-    receive(payment, trade_no="T1")
+    assert (outcome(row), state(payment)) == ("", ("open", "pending"))
+    assert (cases(), Order.objects.get().held) == ([("refund_event", payment.pk)], True)
+    build.post_webhook(*build.webhook_call(payment))
     drain_notifications()
+    assert (state(payment), Order.objects.get().held) == (("paid", "paid"), True)
     make_due()
     drain_notifications()
     assert (outcome(row), state(payment)) == ("refund_applied", ("paid", "paid"))
     assert Payment.objects.get().refunded_amount == Decimal("50.00")
+    assert cases() == [("refund_event", payment.pk)]
 
 
 def make_due() -> None:
@@ -113,12 +124,12 @@ def make_due() -> None:
 
 
 def test_refund_without_payment_ends_as_a_case() -> None:
-    payment = build.build_payment(build.build_alipay())
-    row = receive(payment, trade_no="T1", **refund_words("50.00", "R1"))
+    payment = build.build_payment(build.build_webhook())
+    row = early_refund(payment)
     PaymentNotification.objects.update(received_at=timezone.now() - timedelta(minutes=10))
     drain_notifications()
     # However late we are: nobody has queried the provider yet.
-    assert (outcome(row), cases()) == ("", [])
+    assert (outcome(row), cases()) == ("", [("refund_event", payment.pk)])
     Payment.objects.update(last_query_at=timezone.now())
     make_due()
     drain_notifications()
