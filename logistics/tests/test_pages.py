@@ -65,7 +65,7 @@ def test_route_is_shown_newest_first() -> None:
     html = page(parcel.order)
     for text in ("In transit", "YT1234567890123", "YTO", "深圳市", "武汉市", "北京市", "insured", "¥500.00"):
         assert text in html
-    way = html[html.index('class="way"') :]
+    way = html[html.index('class="journey"') :]
     assert way.index("快件离开深圳转运中心") < way.index("快件已被揽收")
 
 
