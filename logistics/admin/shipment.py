@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from logistics import labels
+from logistics.about import problem_text
 from logistics.carriers.types import CARRIER_ERRORS
 from logistics.models import Shipment, ShipmentLine, ShipmentStatus, TrackingEvent
 from logistics.tracking import poll
@@ -87,7 +88,7 @@ class ShipmentAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnlyAdmin):
         "insured",
         "shipped",
         "checked",
-        "last_problem",
+        "problem",
     )
     list_display_links = ("number",)
     list_filter = (StageFilter, "carrier")
@@ -113,13 +114,18 @@ class ShipmentAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnlyAdmin):
     )
     fields = (
         "order", "merchant", "warehouse", "carrier", "tracking_number", "status", "way", "insured_value",
-        "shipped_at", "delivered_at", "next_check_at", "last_checked_at", "last_event_at", "checks", "last_problem",
+        "shipped_at", "delivered_at", "next_check_at", "last_checked_at", "last_event_at", "checks", "problem",
     )  # fmt: skip
-    readonly_fields = ("way",)
+    readonly_fields = ("way", "problem")
 
     def after_action(self, row: Model) -> str:
         """Return to the order's page, where people opened the parcel."""
         return badges.address_of("admin:orders_order_change", getattr(row, "order_id", None))
+
+    @admin.display(description=_("problem"))
+    def problem(self, parcel: Shipment) -> str:
+        """Why the last poll brought no route, without its code."""
+        return problem_text(parcel) or "–"
 
     @admin.display(description=_("waybill number"))
     def number(self, parcel: Shipment) -> str:

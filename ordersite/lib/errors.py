@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from django.utils.functional import Promise
+
+_CODE = re.compile(r"[a-z]+(?:_[a-z]+)+: ", re.ASCII)
+
+
+def stored_code(text: str) -> str:
+    """The code of an error that was stored as `str(error)`; empty where the text is none."""
+    found = _CODE.match(text)
+    return found[0].removesuffix(": ") if found else ""
+
+
+def stored_message(text: str) -> str:
+    """The words of an error that was stored as `str(error)`, without its code; any other text as it is."""
+    return _CODE.sub("", text, count=1) if _CODE.match(text) else text
 
 
 class DomainError(Exception):

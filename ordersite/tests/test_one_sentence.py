@@ -9,7 +9,10 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from logistics.tests.builders import build_shipment
-from orders.models import MerchantMember, Order
+from orders import about as orders_about
+from orders import closing, machine
+from orders.history.lines import Actor
+from orders.models import ApiClient, MerchantMember, Order
 from orders.tests.builders import build_merchant, build_order, build_order_in
 from payments.manual import revive, settle
 from payments.manual.tests.proposals import late_payment, wish_for
@@ -194,3 +197,18 @@ def test_lists_take_a_fixed_number_of_queries(address: str) -> None:
         if number == 1:
             few = queries_of(client, address)
     assert queries_of(client, address) == few <= 14
+
+
+def test_client_of_the_api_has_its_name() -> None:
+    order = build_order()
+    client = ApiClient.objects.create(merchant=order.merchant, name="旺店通 ERP", token_digest="x")
+    actor = Actor("client", str(client.pk))
+    closing.cancel(order.number, reason="买错了", actor=actor, trigger=machine.BUYER_CANCEL)
+    assert desk_page(order).count("API 客户端 旺店通 ERP") == 2
+
+
+def test_shipping_is_one_entry_of_the_timeline() -> None:
+    order = build_shipment().order
+    titles = [entry.title for entry in orders_about.timeline(order)]
+    assert len(titles) == order.events.count() - 1
+    assert titles[-1] == "已支付 → 已发货"

@@ -10,7 +10,7 @@ from orders.truth.facts import Facts, Money, TruthLine
 from ordersite.lib.money import ZERO
 from payments.about.case_lines import case_line, urgency
 from payments.about.request_lines import WaitingRequest, request_line
-from payments.about.silence import silence_line
+from payments.about.silence import is_silent, silence_line
 from payments.models import (
     Payment,
     PaymentException,
@@ -22,7 +22,8 @@ from payments.models import (
 )
 
 _READ = (
-    "id", "order_id", "account_id", "reference", "amount", "refunded_amount", "is_surplus", "status", "created_at",
+    "id", "order_id", "account_id", "reference", "amount", "refunded_amount", "is_surplus", "status", "last_answer",
+    "last_answer",
     "account__provider", "account__slug", "account__failures_in_a_row", "account__next_call_at",
 )  # fmt: skip
 
@@ -93,18 +94,14 @@ def _requests(orders: Sequence[Order]) -> dict[int, list[TruthLine]]:
 
 
 def _silences(payments: Mapping[int, Sequence[Payment]]) -> dict[int, TruthLine]:
-    """A line for each of these unpaid orders whose provider does not say whether it was paid. At most two queries."""
+    """A line for each of these unpaid orders whose provider does not answer. At most two queries."""
     undecided = {
         payment.pk: payment for mine in payments.values() for payment in mine if payment.is_undecided
     }
     if not undecided:
         return {}
     answers = {row.payment_id: row for row in PaymentQuery.objects.latest_of(undecided)}
-    failed = {
-        pk: payment
-        for pk, payment in undecided.items()
-        if payment.account.is_circuit_open or ((answer := answers.get(pk)) and answer.is_failure)
-    }
+    failed = {pk: payment for pk, payment in undecided.items() if is_silent(payment, answers.get(pk))}
     notified = _notified(failed.values()) if failed else set()
     return {
         payment.order_id: silence_line(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from ordersite.lib.errors import stored_code, stored_message
 from payments.models import PaymentStatus
 from payments.providers.registry import PROVIDERS
 
@@ -35,17 +35,13 @@ _ERRORS: Mapping[str, Promise] = {
     "provider_unreachable": _("cannot be reached"),
     "provider_timeout": _("no answer within the time"),
 }
-_CODE = re.compile(r"[a-z]+(?:_[a-z]+)+: ", re.ASCII)
 
 
 def answer_label(last_answer: str) -> str:
     """Translate a stored `last_answer` of an attempt; an error is shown in its words, without its code."""
     if last_answer in _ANSWERS:
         return str(_ANSWERS[last_answer])
-    code = _CODE.match(last_answer)
-    if code is None:
-        return last_answer or "–"
-    return error_label(code[0].removesuffix(": "), last_answer[code.end() :])
+    return error_label(stored_code(last_answer), stored_message(last_answer))
 
 
 def error_label(code: str, words: str) -> str:

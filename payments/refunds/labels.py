@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from ordersite.lib.durations import time_until
+from ordersite.lib.errors import stored_message
 from payments.models import RefundRequest, RefundStatus
 from payments.providers.types import RefundState
 
@@ -34,10 +35,10 @@ _ANSWERS: Mapping[str, Promise] = {
 
 
 def answer_label(last_answer: str) -> str:
-    """Translate a stored `last_answer` of a refund, with the provider's own detail behind it; an error stays as stored."""
+    """Translate a stored `last_answer` of a refund, with the provider's own detail behind it; an error without its code."""
     state, _blank, detail = last_answer.partition(" ")
     if state not in _ANSWERS:
-        return last_answer or "–"
+        return stored_message(last_answer) or "–"
     return " · ".join(filter(None, (str(_ANSWERS[state]), detail)))
 
 

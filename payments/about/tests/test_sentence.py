@@ -209,6 +209,15 @@ def test_refused_query_is_no_silence_of_the_provider() -> None:
     assert "支付宝拒绝了查单（ACQ.INVALID_PARAMETER），无法确认是否付款。" in truth(payment.order).staff
 
 
+def test_start_that_failed() -> None:
+    payment = build_payment(build_alipay(), status="created", last_answer="provider_timeout: no answer")
+    found = truth(payment.order)
+    assert found.code == "unstarted"
+    assert found.staff == "支付单没有创建成功：支付宝没有应答。买家可换一种方式付款。"
+    PaymentQuery.objects.create(payment=payment, answer="not_found")
+    assert truth(payment.order).code == "pending"
+
+
 def test_money_goes_before_what_is_unsure() -> None:
     payment, _case = late_payment()
     PaymentException.objects.create(kind="statement_difference", dedup_key="later", order=payment.order)

@@ -16,6 +16,7 @@ from payments.about.labels import answer_label
 from payments.about.timeline import timeline
 from payments.models import Payment, PaymentAccount, PaymentQuery, PaymentStatus
 from payments.polling import poll
+from payments.refunds.labels import answer_label as refund_answer_label
 from payments.refunds.tests.builders import staff
 from payments.tests.builders import build_payment
 from payments.tests.fake_provider import answer_with, due_payment, pollable, serving
@@ -151,6 +152,7 @@ def test_viewer_may_not_query(provider: HTTPServer) -> None:
 
 def test_errors_are_shown_without_their_code() -> None:
     with translation.override("zh-hans"):
+        assert refund_answer_label("provider_http_error: 支付宝没有应答") == "支付宝没有应答"
         assert answer_label("provider_http_error: 支付宝没有给出可用的应答：HTTP 500") == (
             "支付宝没有给出可用的应答：HTTP 500"
         )
