@@ -12,6 +12,8 @@ from payments.reconciliation.readers.tables.rows import Cell, text_of
 YUAN = frozenset({"", "CNY", "RMB", "CNH", "¥", "元", "圆", "人民币", "人民币元", "YUAN"})
 MOST_FEN = 10**11
 _LONGEST = 40
+# What most banks write most of the time.
+_PLAIN = re.compile(r"(-?)([0-9]{1,9})\.([0-9]{2})", re.ASCII)
 _DASHES = str.maketrans("−–—﹣‐‑", "------")
 _PARTS = re.compile(
     r"(?P<before>[^0-9.,()+-]*)(?P<open>\()?(?P<sign>[+-]?)(?P<inside>[^0-9.,()+-]*)"
@@ -46,7 +48,11 @@ def read_money(cell: Cell, *, unit: str = "yuan", mark: str = ".") -> Money:
     if isinstance(cell, int | float | Decimal):
         # A workbook shows fifteen digits of its binary figure: what it shows is what stood in the cell.
         return Money(_fen(f"{cell:.15g}" if isinstance(cell, float) else str(cell), unit))
-    text = unicodedata.normalize("NFKC", text_of(cell)).translate(_DASHES).strip()
+    text = text_of(cell)
+    if mark != "," and unit == "yuan" and (plain := _PLAIN.fullmatch(text)):
+        fen = int(plain[2]) * 100 + int(plain[3])
+        return Money(-fen if plain[1] else fen)
+    text = unicodedata.normalize("NFKC", text).translate(_DASHES).strip()
     if _ROUNDED.fullmatch(text):
         raise OddAmount("rounded")
     found = _PARTS.fullmatch(text) if len(text) <= _LONGEST else None
@@ -56,7 +62,7 @@ def read_money(cell: Cell, *, unit: str = "yuan", mark: str = ".") -> Money:
     minus = [found["sign"] == "-", found["trail"] == "-", bool(found["open"]), way == -1]
     if sum(minus[:3]) > 1 or (found["sign"] and found["trail"]):
         raise OddAmount
-    fen = _fen(_plain(found["figure"], mark or "."), unit)
+    fen = _fen(_digits(found["figure"], mark or "."), unit)
     return Money(-fen if any(minus) else fen, currency)
 
 
@@ -71,7 +77,7 @@ def _beside(found: re.Match[str]) -> tuple[int, str]:
     return (ways[0] if ways else 0), (foreign[0] if foreign else "")
 
 
-def _plain(figure: str, mark: str) -> str:
+def _digits(figure: str, mark: str) -> str:
     plain = figure.strip()
     # Some databases write no zero before the mark.
     found = _FIGURES[mark].fullmatch(f"0{plain}" if plain.startswith(mark) else plain)

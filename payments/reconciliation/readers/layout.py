@@ -189,6 +189,10 @@ class Words:
             return None if is_paid else False
         return True if is_paid else False if is_back else None
 
+    @staticmethod
+    def is_refunded(word: str) -> bool:
+        return key(word) in words.STATES_REFUNDED
+
     def is_left_out(self, texts: Iterable[str]) -> bool:
         """Tell fees, interest and whatever the mapping leaves out by what a line says of itself."""
         return any(

@@ -66,8 +66,11 @@ class LineReader:
         self.moments = Moments(complete.date_format)
         self.equal: Counter[int] = before.equal if before else Counter()
         self.is_trailer = False
+        self.is_foreign = not Words.is_yuan(complete.currency)
         self.last: Row | None = None
         self.seen: Row | None = None
+        watched = {*self._amount_places(), *self._number_places()}
+        self.is_last_watched = bool(table.delimiter) and header.width - 1 in watched
         self.lost = {place: LostDigits() for place in self._number_places()}
         self.lengths: Counter[int] = Counter()
         self.most_decimals = -1
@@ -174,7 +177,7 @@ class LineReader:
             refund if kind == REFUND else "",
         )
         fen = abs(money.fen)
-        raw = "\x1f".join(map(text_of, row.cells)).encode()
+        raw = "\x1f".join(map(str, row.cells)).encode()
         return BillLine(
             row.number, kind, *numbers, fen, at, digest(raw),
             self._identity(kind, (ours, *numbers[1:]), fen, at.isoformat()), note,
@@ -184,11 +187,11 @@ class LineReader:
         if place is None:
             return ""
         cell = self._cell(row, place)
-        problem = number_problem(cell)
+        number = number_of(cell)
+        problem = number_problem(cell, number)
         # Our number may stand in a memo, whose writer may have cut a character in half.
         if problem and not (problem == "unreadable" and place == self.columns.ours):
             self._bad(row, problem, place)
-        number = number_of(cell)
         if len(number) > MAX_REFERENCE and place != self.columns.ours:
             self._bad(row, "too_long", place)
         self.lost[place].add(number, row)
@@ -230,26 +233,31 @@ class LineReader:
         return money
 
     def _is_foreign(self, row: Row) -> bool:
+        if self.columns.currency is None:
+            return self.is_foreign
         said = folded(self._cell(row, self.columns.currency))
         return not Words.is_yuan(said or self.mapping.currency)
 
     def _kind(self, row: Row, money: Money, has_number: bool) -> tuple[str, str]:
         """Return the kind and, for what is no buyer's money, the note that says so."""
-        if self.columns.status is not None:
-            word = folded(self._cell(row, self.columns.status))
-            has_moved = self.words.moved(word)
-            if has_moved is None:
-                self._bad(row, "status_word", self.columns.status)
-            if not has_moved:
-                return OTHER, LEFT_OUT
         word = folded(self._cell(row, self.columns.kind))
         way = self._way(row, word)
+        if self.columns.status is not None and not self._has_moved(row, way == REFUND or money.fen < 0):
+            return OTHER, LEFT_OUT
         if way == OTHER or (not has_number and self._is_left_out(row)):
             return OTHER, LEFT_OUT
         if way != REFUND and money.fen >= 0:
             return PAYMENT, ""
         # Money that left for nobody of ours: fees, suppliers, wages.
         return (REFUND, "") if has_number or Words.is_refund(word) else (OTHER, LEFT_OUT)
+
+    def _has_moved(self, row: Row, is_out: bool) -> bool:
+        word = folded(self._cell(row, self.columns.status))
+        has_moved = self.words.moved(word)
+        if has_moved is None:
+            self._bad(row, "status_word", self.columns.status)
+        # «Refunded» says of a payment that it is no more, and of a refund that it was made.
+        return has_moved or (is_out and self.words.is_refunded(word))
 
     def _way(self, row: Row, word: str) -> str:
         if self.columns.kind is None:
@@ -279,7 +287,7 @@ class LineReader:
 
     def _remember(self, row: Row) -> None:
         """Keep how the last column looks, until the next line shows that this one was not the last."""
-        if self.table.delimiter and self.last is not None:
+        if self.is_last_watched and self.last is not None:
             text = folded(self.last.cells[self.header.width - 1])
             self.lengths[len(text)] += 1
             self.most_decimals = max(self.most_decimals, _decimals(text, self.mapping.decimal_mark or "."))

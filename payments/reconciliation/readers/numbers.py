@@ -57,11 +57,13 @@ class LostDigits:
         return not self._is_sound and self._lost >= _SURE
 
 
-def number_problem(cell: Cell) -> str:
-    """Return why a cell cannot be a number; "" where it can. A key of `refusals.PROBLEMS`."""
-    if isinstance(cell, int | float) and (abs(cell) >= EXACT or not float(cell).is_integer()):
+def number_problem(cell: Cell, text: str) -> str:
+    """Return why a cell with this text cannot be a number; "" where it can. A key of `refusals.PROBLEMS`."""
+    if isinstance(cell, str):
+        if text.isalnum() and not (text.isdigit() and text.endswith(_ZEROS)):
+            return ""
+    elif isinstance(cell, int | float) and (abs(cell) >= EXACT or not float(cell).is_integer()):
         return "number_as_id"
-    text = text_of(cell)
     if is_rounded(text):
         return "number_as_id"
     return "unreadable" if _BROKEN.search(text) else ""

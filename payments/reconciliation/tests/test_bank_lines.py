@@ -80,6 +80,12 @@ def test_unknown_word_refuses_and_shows_itself(column: str, word: str, problem: 
     assert refusal(statement) == cell(2, column, problem, word)
 
 
+def test_refunded_state_says_which_line_it_is() -> None:
+    lines = (f"{DAY},收入,5.00,REFERENCE0000001,退款成功", f"{DAY},退款,5.00,REFERENCE0000001,退款成功")
+    statement = read(table("交易日期,收/支,交易金额,订单号,交易状态", *lines))
+    assert [kind for kind, _amount, _note in kinds(statement)] == ["other", "refund"]
+
+
 def test_state_that_means_money_elsewhere_stops() -> None:
     content = table(f"{HEADER},交易状态", f"{DAY},1.00,R1,T1,支付成功")
     statement = read(content, status_column="交易状态", status_words=["交易成功"])

@@ -14,6 +14,7 @@ MAX_COLUMNS = 200
 EXACT = 10**15
 # What pads cells beside blanks: marks of order, a byte order mark, the end of a file of old systems.
 PADDING = " \t\r\n\x0b\x0c\x1a\xa0\u200b\u200e\u200f\u2060\u3000\ufeff"
+_DRESS = frozenset(PADDING + "`'=")
 _TEXT_FORMULA = re.compile(r'="(.*)"', re.DOTALL)
 
 
@@ -35,6 +36,8 @@ Row = CellRow
 
 def text_of(value: Cell) -> str:
     """Return a cell as text, without padding and without the dress that keeps a spreadsheet from rounding it."""
+    if isinstance(value, str) and value and value[0] not in _DRESS and value[-1] not in _DRESS:
+        return value  # nearly all are plain
     if value is None:
         return ""
     if isinstance(value, float) and value.is_integer() and abs(value) < EXACT:
