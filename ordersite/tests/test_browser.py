@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
 
+from ordersite.tests.chromium import launch_options
 from ordersite.tests.site import Site, whole_site
 from scripts.services import new_folder
 
@@ -37,12 +38,8 @@ def site() -> Iterator[Site]:
 @pytest.fixture(scope="module")
 def browser(site: Site) -> Iterator[Browser]:
     """Chromium that reaches this site and its sandbox, and no other address."""
-    path = os.environ.get("TEST_CHROMIUM") or "/usr/bin/chromium"
-    quiet = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
-    reached = ", ".join(f"MAP 127.0.0.1:{port} 127.0.0.1" for port in (site.port, site.sandbox_port))
-    confined = f"--host-resolver-rules={reached}, MAP * ~NOTFOUND"
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=[*quiet, confined])
+        chromium = playwright.chromium.launch(**launch_options(site.port, site.sandbox_port))
         yield chromium
         chromium.close()
 

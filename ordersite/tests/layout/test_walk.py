@@ -1,0 +1,199 @@
+"""Every page fits its window and can be read: phone and desktop, both languages, light and dark."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+from django.conf import settings as configured
+from django.db import transaction
+from django.template.loader import render_to_string
+from django.test import Client
+from django.test.signals import template_rendered
+from django.utils import translation
+from pytest_django.live_server_helper import LiveServer
+
+from ordersite.tests.access import routes
+from ordersite.tests.layout.pages import (
+    NO_PAGE,
+    PageView,
+    addresses,
+    allowed_at,
+    clients,
+    differs_by_role,
+    is_page,
+    reason_for_no_page,
+    views_of,
+    who_sees_most,
+)
+from ordersite.tests.layout.test_style_sheets import ROOT
+from ordersite.tests.layout.walk import COMBINATIONS, Combination, Visit, Walk, in_each_language
+from ordersite.tests.layout.world import LayoutWorld, build_layout_world
+from ordersite.tests.test_access import read_matrix
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900), pytest.mark.django_db(transaction=True)]
+ERROR_PAGES = ("400.html", "403.html", "403_csrf.html", "500.html")
+# Pages that only answer a form: who sends what to which address.
+ANSWERS: tuple[tuple[str, str, Mapping[str, str]], ...] = (
+    ("anonymous", "/accounts/login/", {"username": "nobody", "password": "wrong"}),
+    ("anonymous", "/admin/login/", {"username": "nobody", "password": "wrong"}),
+    ("anonymous", "/checkout/", {"name": "", "idempotency_key": "x"}),
+    (
+        "merchant",
+        "/accounts/password/",
+        {"old_password": "wrong", "new_password1": "1", "new_password2": "2"},
+    ),
+    ("superuser", "/admin/orders/apiclient/add/", {}),
+    (
+        "superuser",
+        "/admin/orders/apiclient/add/",
+        {"merchant": "1", "name": "ERP 2", "scopes": "orders:read"},
+    ),
+    ("superuser", "/admin/payments/paymentaccount/add/", {}),
+    ("superuser", "/admin/payments/statement/add/", {}),
+)
+
+# A style that breaks the tracking page, and what has to be said of it.
+BROKEN = (
+    (".journey { display: flex }", "list items stand beside one another"),
+    (".journey { display: flex }", "is narrower than four characters"),
+    ("main.page { width: 860px }", "is wider than its window"),
+    (".parcel-note { width: 60px; white-space: nowrap; overflow: hidden }", "text is cut"),
+    (
+        ".parcel-note { width: 60px; white-space: nowrap; overflow: hidden; text-overflow: ellipsis }",
+        "text is cut",
+    ),
+    (".parcel { height: 90px }", "text is cut"),
+    (".journey { white-space: nowrap; overflow-x: auto }", "has to be scrolled sideways"),
+    (".journey p { color: #8886 }", "hardly stands out"),
+)
+
+
+@pytest.fixture
+def origin(live_server: LiveServer, settings: Any) -> str:
+    origin = f"http://127.0.0.1:{live_server.thread.port}"
+    settings.PUBLIC_BASE_URL, settings.DEMO_SHOP = origin, True
+    return origin
+
+
+@pytest.fixture
+def world(origin: str) -> LayoutWorld:
+    return build_layout_world()
+
+
+@pytest.fixture
+def visitors(world: LayoutWorld) -> dict[str, Client]:
+    return clients(world)
+
+
+@pytest.fixture
+def walk(origin: str, visitors: dict[str, Client]) -> Walk:
+    sessions = {name: None if name == "anonymous" else client.session for name, client in visitors.items()}
+    return Walk(origin, sessions)
+
+
+def plan(world: LayoutWorld, visitors: Mapping[str, Client]) -> tuple[list[Visit], list[str]]:
+    """Return the visits of one walk, and the addresses where nobody is shown a page.
+
+    Who sees most of a page sees it in all combinations; where a page differs by role, each who is shown something
+    else sees one of its addresses in one combination.
+    """
+    visits, missing, table, shown = [], [], read_matrix(), Counter[str]()
+    for address in addresses(world, table):
+        shown[address.route] += 1
+        views: list[PageView] = []
+        if differs_by_role(address.route) and shown[address.route] == 1:
+            views = views_of(address, visitors, allowed_at(address.route, table))
+        visitor = views[0].visitor if views else who_sees_most(address, visitors, table)
+        if not visitor:
+            missing.append(f"{address.route}: {address.path}")
+            continue
+        visits += in_each_language(visitor, address.path)
+        others = {view.said: view.visitor for view in views[1:] if view.said != views[0].said}
+        for step, other in enumerate(others.values(), start=len(visits)):
+            visits += in_each_language(other, address.path, [COMBINATIONS[step % len(COMBINATIONS)]])
+    return visits, missing
+
+
+def without_address(visitors: Mapping[str, Client]) -> Iterator[Visit]:
+    """Yield the pages of errors, and what answers a form."""
+    yield from in_each_language("superuser", "/no-such-page/", status=404)
+    for combinations in ((COMBINATIONS[0], COMBINATIONS[1]), (COMBINATIONS[2], COMBINATIONS[3])):
+        with translation.override(combinations[0].language):
+            for name in ERROR_PAGES:
+                yield Visit("anonymous", f"/{name}", combinations, render_to_string(name))
+        yield from answers(visitors, combinations)
+
+
+def answers(visitors: Mapping[str, Client], combinations: tuple[Combination, ...]) -> Iterator[Visit]:
+    """Yield what the forms answer; what they did is taken back."""
+    for number, (visitor, path, data) in enumerate(ANSWERS):
+        client = visitors[visitor]
+        client.cookies[configured.LANGUAGE_COOKIE_NAME] = combinations[0].language
+        with transaction.atomic():
+            answer = client.post(path, data)
+            transaction.set_rollback(True)
+        del client.cookies[configured.LANGUAGE_COOKIE_NAME]
+        assert is_page(answer, expected=answer.status_code), f"{path} {data} is answered without a page"
+        yield Visit(visitor, f"{path}#{number}", combinations, answer.content.decode())
+
+
+def test_every_page_fits_its_window(world: LayoutWorld, visitors: dict[str, Client], walk: Walk) -> None:
+    drawn: set[str] = set()
+
+    def note(template: Any, **_context: Any) -> None:
+        drawn.add(template.name)
+
+    template_rendered.connect(note)
+    try:
+        visits, missing = plan(world, visitors)
+        visits += without_address(visitors)
+        faults = walk.faults(visits)
+    finally:
+        template_rendered.disconnect(note)
+    assert missing == [], "an address without a page has an entry with its reason in NO_PAGE"
+    ours = {path.relative_to(ROOT / "templates").as_posix() for path in (ROOT / "templates").rglob("*.html")}
+    assert sorted(ours - drawn) == [], "no page of the walk draws these templates"
+    assert not faults, f"{len(faults)} faults:\n" + "\n".join(faults)
+
+
+@pytest.mark.long
+def test_everybody_sees_pages_that_fit(world: LayoutWorld, visitors: dict[str, Client], walk: Walk) -> None:
+    table = read_matrix()
+    visits = [
+        visit
+        for address in addresses(world, table)
+        for view in views_of(address, visitors, allowed_at(address.route, table))
+        for visit in in_each_language(view.visitor, address.path)
+    ]
+
+    faults = walk.faults(visits)
+
+    assert not faults, f"{len(faults)} faults:\n" + "\n".join(faults)
+
+
+def test_a_broken_style_is_noticed(world: LayoutWorld, walk: Walk) -> None:
+    path = f"/track/{world.others['<token>'][-4]}/"
+    broken = [
+        Visit("anonymous", f"{path}?{number}", COMBINATIONS[:2], style=style)
+        for number, (style, _rule) in enumerate(BROKEN)
+    ]
+
+    faults = walk.faults([Visit("anonymous", path, COMBINATIONS[:2]), *broken])
+
+    found = [
+        (style, rule)
+        for number, (style, rule) in enumerate(BROKEN)
+        if any(fault.startswith(f"{path}?{number} ") and f"] {rule}: " in fault for fault in faults)
+    ]
+    assert found == list(BROKEN)
+    assert [fault for fault in faults if fault.startswith(f"{path} ")] == []
+
+
+def test_reasons_are_still_needed() -> None:
+    texts = [route.text for route in routes()]
+    assert [one for one in NO_PAGE if not any(re.fullmatch(one, text) for text in texts)] == []
+    assert reason_for_no_page("/track/<token>/") == ""
