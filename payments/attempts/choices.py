@@ -13,7 +13,7 @@ from orders.truth.sentence import Truth
 from payments.models import Payment, PaymentAccount
 from payments.provider_calls.runner import readable_keys
 from payments.providers.interface import PaysInApp
-from payments.providers.registry import get_provider
+from payments.providers.registry import PROVIDERS, get_provider
 
 # One character for each provider, where its logo would stand.
 _MARKS = {"alipay": "支", "wechatpay": "微", "unionpay": "银"}
@@ -35,7 +35,7 @@ class PaymentChoice:
 
 
 def choices_of(order: Order, truth: Truth, *, without: PaymentAccount | None = None) -> list[PaymentChoice]:
-    """The ways to pay an order, in the order in which the shop set up its accounts; none where nobody shall pay it.
+    """The ways to pay an order, provider by provider; none where nobody shall pay it.
 
     `without`: an account that the page offers already, as a code to scan. An account that collects inside the
     provider's app is none: only a page in that app can use it.
@@ -59,7 +59,8 @@ def chosen_account(order: Order, slug: str) -> PaymentAccount | None:
 
 def _accounts_of(order: Order) -> list[PaymentAccount]:
     accounts = PaymentAccount.objects.active().filter(merchant_id=order.merchant_id).order_by("pk")
-    return [account for account in accounts if _has_page(account)]
+    found = [account for account in accounts if _has_page(account)]
+    return sorted(found, key=lambda account: list(PROVIDERS).index(account.provider))
 
 
 def _has_page(account: PaymentAccount) -> bool:

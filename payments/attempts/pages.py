@@ -64,20 +64,20 @@ _MESSAGES = {
     "unpaid": BuyerMessage(
         "unpaid",
         _("Not paid yet"),
-        _("Choose how you want to pay. If you have just paid, wait a moment: this page moves on by itself."),
+        _("If you have just paid, wait a moment: this page moves on by itself."),
         "plain",
     ),
     "expired": BuyerMessage(
         "expired",
         _("This code has expired"),
-        _("Choose how you want to pay: you get a new code."),
+        _("Nobody can pay with it any more; you get a new one."),
         "plain",
     ),
     "paid": BuyerMessage("paid", _("Paid"), _("Thank you. The shop is preparing your order."), "good"),
     "closed": BuyerMessage(
         "closed",
         _("This payment was closed"),
-        _("No money was taken. Choose how you want to pay."),
+        _("No money was taken."),
         "plain",
     ),
     "over": BuyerMessage(

@@ -101,6 +101,14 @@ def test_two_accounts_of_a_provider_differ() -> None:
     assert ("<span>支付宝</span>" in page, "<span>支付宝 2</span>" in page) == (True, True)
 
 
+def test_ways_stand_provider_by_provider(box: Running) -> None:
+    order = build_order()
+    sandbox_webhook(box)
+    sandbox_alipay(box)
+    page = Client().get(address_of(order)).content.decode()
+    assert 0 < page.index('value="demo-alipay"') < page.index('value="demo-webhook"')
+
+
 def test_page_is_private_and_guarded() -> None:
     order = build_order()
     build_alipay()
