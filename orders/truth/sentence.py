@@ -15,7 +15,7 @@ from orders.truth.facts import BuyerWords, TruthLine, facts_of
 from orders.truth.states import StateWords
 
 # Of the lines that a buyer reads. Where money is here or is being looked into, nobody shall pay again.
-_TO_PAY = frozenset({"pending", "pending_returned", "silent"})
+_TO_PAY = frozenset({"pending", "pending_returned", "silent", "unstarted"})
 
 
 @dataclass(frozen=True, slots=True)
