@@ -257,14 +257,14 @@ def _notifications(world: LayoutWorld, order: Order) -> None:
 def _cases(order: Order, user: User) -> None:
     """A case of each kind about the same order, the last with a long log."""
     payment = build_payment(PaymentAccount.objects.get(slug="demo-webhook"), order=order, status="paid")
-    told = {
+    detail = {
         "kind": "payment", "amount": "98765432.10", "expected_amount": "1.00", "currency": "USD", "error": SENTENCE * 2,
         "reference": payment.reference, "provider_reference": trade_number(), "last_answer": "provider_http_error",
     }  # fmt: skip
     for kind in PaymentException.Kind.values:
         case = PaymentException.objects.create(
             kind=kind, dedup_key=f"layout:{kind}", account=payment.account, order=order, payment=payment,
-            amount=order.total_amount, detail=told, owner=user,
+            amount=order.total_amount, detail=detail, owner=user,
         )  # fmt: skip
     for action in PaymentExceptionStep.Action.values:
         PaymentExceptionStep.objects.create(exception=case, action=action, user=user, note=long_text(500))
