@@ -96,12 +96,13 @@ def walk(origin: str, visitors: dict[str, Client]) -> Walk:
 
 
 def plan(world: LayoutWorld, visitors: Mapping[str, Client]) -> tuple[list[Visit], list[str]]:
-    """Return the visits of one walk, and the addresses where nobody is shown a page.
+    """Return the visits of one walk, and the routes where nobody is shown a page.
 
     Who sees most of a page sees it in all combinations; where a page differs by role, each who is shown something
     else sees one of its addresses in one combination.
     """
-    visits, missing, table, shown = [], [], read_matrix(), Counter[str]()
+    visits: list[Visit] = []
+    seen, table, shown = set[str](), read_matrix(), Counter[str]()
     for address in addresses(world, table):
         shown[address.route] += 1
         views: list[PageView] = []
@@ -109,13 +110,13 @@ def plan(world: LayoutWorld, visitors: Mapping[str, Client]) -> tuple[list[Visit
             views = views_of(address, visitors, allowed_at(address.route, table))
         visitor = views[0].visitor if views else who_sees_most(address, visitors, table)
         if not visitor:
-            missing.append(f"{address.route}: {address.path}")
             continue
+        seen.add(address.route)
         visits += in_each_language(visitor, address.path)
         others = {view.said: view.visitor for view in views[1:] if view.said != views[0].said}
         for step, other in enumerate(others.values(), start=len(visits)):
             visits += in_each_language(other, address.path, [COMBINATIONS[step % len(COMBINATIONS)]])
-    return visits, missing
+    return visits, sorted(shown.keys() - seen)
 
 
 def without_address(visitors: Mapping[str, Client]) -> Iterator[Visit]:
@@ -154,7 +155,7 @@ def test_every_page_fits_its_window(world: LayoutWorld, visitors: dict[str, Clie
         faults = walk.faults(visits)
     finally:
         template_rendered.disconnect(note)
-    assert missing == [], "an address without a page has an entry with its reason in NO_PAGE"
+    assert missing == [], "a route without a page has an entry with its reason in NO_PAGE"
     ours = {path.relative_to(ROOT / "templates").as_posix() for path in (ROOT / "templates").rglob("*.html")}
     assert sorted(ours - drawn) == [], "no page of the walk draws these templates"
     assert not faults, f"{len(faults)} faults:\n" + "\n".join(faults)
