@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from payments.reconciliation.readers.tables.rows import Cell, text_of
 
-YUAN = frozenset({"", "CNY", "RMB", "CNH", "¥", "元", "圆", "人民币", "人民币元", "YUAN"})
+YUAN = frozenset({"", "CNY", "RMB", "¥", "CN¥", "元", "圆", "人民币", "人民币元", "YUAN"})
 MOST_FEN = 10**11
 _LONGEST = 40
 # What most banks write most of the time.

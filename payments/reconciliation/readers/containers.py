@@ -6,8 +6,10 @@ ten- to fiftyfold, a bomb a thousandfold.
 
 from __future__ import annotations
 
+import errno
 import gzip
 import io
+import struct
 import tempfile
 import zipfile
 import zlib
@@ -42,6 +44,20 @@ _BUFFER = 256 * 1024
 UNREADABLE = (zipfile.BadZipFile, zlib.error, gzip.BadGzipFile, EOFError, NotImplementedError, RuntimeError)
 
 
+@contextmanager
+def unpacked() -> Iterator[None]:
+    """Refuse a damaged archive. Raises `Refused` (broken_file); trouble of the disk is raised as it is."""
+    try:
+        yield
+    except (*UNREADABLE, ValueError, OverflowError, struct.error) as error:
+        raise Refused("broken_file") from error
+    except OSError as error:
+        # A damaged archive may point to a place before its own beginning.
+        if error.errno != errno.EINVAL:
+            raise
+        raise Refused("broken_file") from error
+
+
 class Packed(Protocol):
     """What gives unpacked bytes."""
 
@@ -60,10 +76,8 @@ class Bounded(io.RawIOBase):
         return True
 
     def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
-        try:
+        with unpacked():
             chunk = self._inner.read(len(buffer))
-        except UNREADABLE as error:
-            raise Refused("broken_file") from error
         self.count += len(chunk)
         if self.count > MAX_BYTES:
             raise Refused("too_large", megabytes=MAX_BYTES // 1024 // 1024)
@@ -142,11 +156,9 @@ def _source(name: str, bounded: Bounded, raw: IO[bytes], size: int) -> OpenedBil
 
 
 def _in_zip(stack: ExitStack, raw: IO[bytes], size: int) -> OpenedBill:
-    try:
+    with unpacked():
         archive = stack.enter_context(zipfile.ZipFile(raw))
         members = [one for one in archive.infolist() if not one.is_dir()]
-    except UNREADABLE as error:
-        raise Refused("broken_file") from error
     _check_members(members, size)
     if any(one.filename == _MANIFEST for one in members):
         _check_parts(archive, members)
@@ -174,8 +186,9 @@ def _check_parts(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo]) -> No
     if _MANIFEST in large:
         raise Refused("too_large", megabytes=MAX_PART // 1024 // 1024)
     try:
-        manifest = Manifest.from_tree(fromstring(archive.read(_MANIFEST)))
-    except (*UNREADABLE, ValueError, TypeError, KeyError, ParseError, DefusedXmlException) as error:
+        with unpacked():
+            manifest = Manifest.from_tree(fromstring(archive.read(_MANIFEST)))
+    except (TypeError, KeyError, ParseError, DefusedXmlException) as error:
         raise Refused("broken_file") from error
     others = {part.PartName[1:] for part in manifest.Override if part.ContentType != WORKSHEET_TYPE}
     if any(name in others or not name.startswith("xl/worksheets/") for name in large):
@@ -190,11 +203,9 @@ def _detail(
         raise Refused("no_bill_inside")
     summary: OpenedBill | None = None
     for member in sorted(members, key=lambda one: -one.file_size):
-        try:
+        with unpacked():
             inner = stack.enter_context(archive.open(member))
             source = _source(member.filename, Bounded(inner, member.compress_size), raw, _size(raw))
-        except UNREADABLE as error:
-            raise Refused("broken_file") from error
         if source.head.startswith((_ZIP, _OLD)):
             return _inner_workbook(stack, source)
         if not _is_summary(source.head):

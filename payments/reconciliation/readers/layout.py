@@ -209,9 +209,19 @@ class Words:
     @staticmethod
     def is_yuan(word: str) -> bool:
         plain = key(word)
-        return not plain or plain in words.YUAN_WORDS or plain.startswith(("人民币", "cny", "rmb"))
+        return (
+            not plain
+            or plain in words.YUAN_WORDS
+            or plain in _YUAN_CODES
+            or _YUAN.fullmatch(plain) is not None
+        )
 
 
+# Codes that mainland banks have for their own currency, and its names with a code or a kind of account beside them.
+_YUAN_CODES = frozenset({"01", "001", "10", "156", "本币"})
+_YUAN = re.compile(
+    r"(?:[0-9]{1,3}[-/:])?(?:cny|rmb|人民币元?)(?:[-/:(]?(?:cny|rmb|人民币元?|元|本位币|钞|汇|现汇|活期)\)?)*"
+)
 # A reversal says that something did not stand; which way the money went is then for a person.
 _REVERSED = frozenset({"冲正", "红冲", "抹账", "reversal", "chargeback", "return", "returned"})
 

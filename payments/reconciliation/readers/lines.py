@@ -156,7 +156,7 @@ class LineReader:
         wanted = self.mapping.account_value
         if self.columns.account is not None and wanted:
             found = text_of(self._cell(row, self.columns.account))
-            if key(found) != key(wanted):
+            if not _is_same_account(key(found), key(wanted)):
                 raise Refused("wrong_account", found=found, expected=wanted)
 
     # --- What a line says ---
@@ -322,6 +322,12 @@ class LineReader:
             is_cut = False
         if is_cut:
             raise Refused("cut", line=self.last.line, column=self._name(place), cell=text)
+
+
+def _is_same_account(found: str, wanted: str) -> bool:
+    """Compare account numbers; banks show the middle as asterisks."""
+    pairs = zip(found, wanted, strict=False)
+    return len(found) == len(wanted) and all(one in ("*", other) for one, other in pairs)
 
 
 def _decimals(text: str, mark: str) -> int:

@@ -150,6 +150,20 @@ def test_other_currency_is_shown_and_not_settled() -> None:
     assert not StatementLine.objects.unexplained_payments().filter(note="currency").exists()
 
 
+@pytest.mark.parametrize(
+    ("word", "note"),
+    [
+        ("人民币", ""), ("人民币元", ""), ("RMB", ""), ("cny", ""), ("01-人民币", ""), ("CNY(人民币)", ""), ("156", ""),
+        ("", ""),
+        ("港币", "currency"), ("USD", "currency"), ("离岸人民币", "currency"), ("CNH", "currency"),
+        ("人民币兑美元", "currency"),
+    ],
+)  # fmt: skip
+def test_currency_is_yuan_or_noted(word: str, note: str) -> None:
+    content = table("交易日期,交易金额,订单号,币种", f"{DAY},1.00,R1,{word}", f"{DAY},2.00,R2,CNY")
+    assert [said for _kind, _amount, said in kinds(read(content))] == [note, ""]
+
+
 def test_foreign_code_beside_a_figure_refuses() -> None:
     statement = read(table(HEADER, f"{DAY},HKD 199.00,R1,T1"))
     assert refusal(statement) == cell(2, "交易金额", "currency", "HKD 199.00")
@@ -373,6 +387,11 @@ def test_formula_without_a_value_is_named() -> None:
 )
 def test_form_without_a_day_is_refused_at_once(form: str, code: str) -> None:
     assert refusal(read(table(HEADER, f"{DAY},1.00,R1,T1"), date_format=form)) == (code, {"form": form})
+
+
+def test_account_with_asterisks_is_compared() -> None:
+    content = table("账号,交易日期,交易金额,订单号", f"6222****01,{DAY},1.00,R1")
+    assert read(content, account_column="账号", account_value="6222000001").lines_total == 1
 
 
 def test_a_line_of_another_account_refuses() -> None:

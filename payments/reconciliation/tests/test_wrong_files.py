@@ -162,6 +162,12 @@ def test_reader_that_fails_is_not_tried_again(monkeypatch: pytest.MonkeyPatch) -
     )
 
 
+def test_archive_that_points_before_itself_is_broken() -> None:
+    content = bills.zipped({"a.csv": bills.alipay_csv([ROW])})
+    statement = take(account_at("alipay"), content[:40] + content[70:])
+    assert (statement.refusal["code"], statement.attempts) == ("broken_file", 1)
+
+
 def test_trouble_of_the_machine_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_lines: Any) -> None:
         raise OperationalError

@@ -10,7 +10,7 @@ from xml.etree.ElementTree import ParseError
 import openpyxl
 from defusedxml import DefusedXmlException
 
-from payments.reconciliation.readers.containers import UNREADABLE, OpenedBill
+from payments.reconciliation.readers.containers import UNREADABLE, OpenedBill, unpacked
 from payments.reconciliation.readers.tables.rows import MAX_COLUMNS, Cell, Row
 from payments.reconciliation.refusals import Refused
 
@@ -47,6 +47,10 @@ class Workbook:
         self._source = source
 
     def rows(self) -> Iterator[Row]:
+        with unpacked():
+            yield from self._rows()
+
+    def _rows(self) -> Iterator[Row]:
         before = 0
         try:
             for index, sheet in enumerate(self._sheets(values=True)):
