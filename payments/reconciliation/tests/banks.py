@@ -216,7 +216,7 @@ def citic(sales: Sequence[Sale]) -> bytes:
         [sale.at, f"TX{number:08d}", None, float(sale.amount), 9000.0, "6217", "李庚", "汇入", sale.reference]
         for number, sale in enumerate(sales, start=1)
     ]
-    above = [["中信银行账户交易明细", *[None] * 8], [f"账号 {ACCOUNT}", *[None] * 8], [None]]
+    above: list[list[Any]] = [["中信银行账户交易明细", *[None] * 8], [f"账号 {ACCOUNT}", *[None] * 8], [None]]
     return _book([*above, header, *rows], merged=("A1:I1", "A2:I2"))
 
 

@@ -102,8 +102,9 @@ def is_signed(draft: Draft) -> bool:
 def guess_figures(draft: Draft) -> None:
     """Fill `unit` and `decimal_mark`."""
     if not draft.mapping.unit:
-        draft.fill(unit=_unit(draft))
-        if draft.mapping.unit == "fen":
+        unit = _unit(draft)
+        draft.fill(unit=unit)
+        if unit == "fen":
             draft.doubts["unit"] = Doubt("fen")
     if not draft.mapping.decimal_mark:
         draft.fill(decimal_mark=_decimal_mark(draft, filter(_is_text, amount_cells(draft))))

@@ -59,7 +59,8 @@ class FileMapping:
 
     def without_none(self) -> FileMapping:
         """Return the mapping with blanks for what the file does not have."""
-        return replace(self, **{name: "" for name in COLUMNS if getattr(self, name) == NONE})
+        blanks: dict[str, Any] = {name: "" for name in COLUMNS if getattr(self, name) == NONE}
+        return replace(self, **blanks)
 
 
 FIELDS = tuple(one.name for one in fields(FileMapping))
@@ -69,9 +70,10 @@ WORD_LISTS = tuple(name for name in FIELDS if name.endswith("_words"))
 
 def mapping_of(source: object) -> FileMapping:
     """Return what an object with the fields of a mapping says."""
-    values = {name: getattr(source, name, None) for name in FIELDS}
-    lists = {name: tuple(_listed(values.pop(name) or ())) for name in WORD_LISTS}
-    return FileMapping(**{name: str(value or "") for name, value in values.items()}, **lists)
+    values: dict[str, Any] = {name: getattr(source, name, None) or "" for name in FIELDS}
+    for name in WORD_LISTS:
+        values[name] = tuple(_listed(values[name]))
+    return FileMapping(**values)
 
 
 def _listed(words: str | Iterable[str]) -> Iterable[str]:
