@@ -10,12 +10,14 @@ from payments.admin import (
     statement,
     statement_line,
 )
+from payments.admin.reading import mapping_admin
 
 __all__ = [
     "account",
     "case",
     "dead_call",
     "limit",
+    "mapping_admin",
     "notification",
     "payment",
     "revival",

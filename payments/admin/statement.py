@@ -33,13 +33,20 @@ from ordersite.lib.adminkit.add_form import AddByFormMixin
 from ordersite.lib.adminkit.confirmed import Confirmed, ConfirmedActionsMixin, log_action, person
 from ordersite.lib.adminkit.read_only import ReadOnlyAdmin
 from ordersite.lib.errors import DomainError
+from payments.admin.reading.page import ReadingPageMixin
 from payments.models import PaymentAccount, Statement, StatementLine, StatementMapping, StatementStatus
-from payments.reconciliation import export, importing, settle
+from payments.reconciliation import choosing, export, importing, settle
 from payments.reconciliation.approval import STATEMENT
 from payments.reconciliation.refusals import message_of
 
 S, R = StatementStatus, StatementLine.Result
-STATUS_TONES = {S.UPLOADED: "waiting", S.READING: "moving", S.MATCHED: "good", S.REFUSED: "bad"}
+STATUS_TONES = {
+    S.CHOOSING: "waiting",
+    S.UPLOADED: "waiting",
+    S.READING: "moving",
+    S.MATCHED: "good",
+    S.REFUSED: "bad",
+}
 RESULT_TONES = {
     R.MATCHED: "good",
     R.MISSING_HERE: "bad",
@@ -69,17 +76,20 @@ class UploadForm(forms.Form):
         label=_("Statement file"),
         widget=UnfoldAdminFileFieldWidget(),
         help_text=_(
-            "As the provider delivers it: Alipay's zip or CSV, WeChat Pay's CSV or gz, UnionPay's ZM file; or a bank's"
-            " CSV or XLSX."
+            "As it was downloaded: Alipay's zip or CSV, WeChat Pay's CSV or gz, UnionPay's ZM file; or a bank's CSV, XLS or"
+            " XLSX."
         ),
     )
     mapping = forms.ModelChoiceField(
         StatementMapping.objects.all(),
         label=_("mapping"),
         required=False,
-        empty_label=_("none: a provider's own bill"),
+        empty_label=_("recognise by content"),
         widget=fields.select(),
-        help_text=_("Only for a bank's own file."),
+        help_text=_(
+            "Only for a bank's own file. The first one of a bank is recognised by its content and shown to you before it is"
+            " read."
+        ),
     )
 
 
@@ -119,7 +129,7 @@ def _raise(_request: HttpRequest, statement: Statement, _data: Mapping[str, Any]
 
 
 @admin.register(Statement)
-class StatementAdmin(AddByFormMixin, ConfirmedActionsMixin, ReadOnlyAdmin):
+class StatementAdmin(ReadingPageMixin, AddByFormMixin, ConfirmedActionsMixin, ReadOnlyAdmin):
     list_display = (
         "name",
         "account",
@@ -202,12 +212,14 @@ class StatementAdmin(AddByFormMixin, ConfirmedActionsMixin, ReadOnlyAdmin):
             user=person(request),
             mapping=form.cleaned_data["mapping"],
         )
-        taken = importing.take_in(form.cleaned_data["account"], file, origin)
+        taken = choosing.take_in(form.cleaned_data["account"], file, origin)
         if taken.is_new:
             log_action(request, taken.statement, "import")
-        else:
+        elif taken.statement.status != S.CHOOSING:
             known = gettext("This file was imported before, as this statement. Nothing was changed.")
             self.message_user(request, known, level="warning")
+        if taken.statement.status == S.CHOOSING:
+            return HttpResponseRedirect(_reading_address(taken.statement))
         return HttpResponseRedirect(self.after_action(taken.statement))
 
     def change_view(
@@ -219,6 +231,8 @@ class StatementAdmin(AddByFormMixin, ConfirmedActionsMixin, ReadOnlyAdmin):
     ) -> HttpResponse:
         statement = self.get_object(request, object_id)
         context = _page(statement) if statement else {}
+        if statement and request.user.has_perm(STATEMENT.may_propose) and choosing.can_be_read(statement):
+            context["reading"] = _reading_address(statement)
         return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
 
     def progress_view(self, request: HttpRequest, object_id: int) -> JsonResponse:
@@ -326,6 +340,7 @@ def _page(statement: Statement) -> dict[str, Any]:
         "steps": _steps(_step(statement, number, bool(outcomes))),
         "refusal": message_of(statement.refusal),
         "is_busy": statement.is_busy,
+        "is_choosing": statement.status == S.CHOOSING,
         "tiles": _tiles(statement) if is_matched else [],
         "to_settle": number,
         "to_settle_amount": total,
@@ -358,6 +373,10 @@ def _tiles(statement: Statement) -> list[dict[str, Any]]:
         }
         for name in R.values
     ]
+
+
+def _reading_address(statement: Statement) -> str:
+    return reverse("admin:payments_statement_reading", args=[statement.pk])
 
 
 def _lines_address(statement: Statement, **filters: str) -> str:

@@ -1,4 +1,4 @@
-"""Statement lines, mappings of banks' files, and the bills that are fetched."""
+"""Statement lines, and the bills that are fetched."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from django.utils.translation import gettext_lazy as _
 
 from ordersite.lib.adminkit import badges, columns
 from ordersite.lib.adminkit.confirmed import Confirmed, ConfirmedActionsMixin
-from ordersite.lib.adminkit.read_only import DeskAdmin, ReadOnlyAdmin
+from ordersite.lib.adminkit.read_only import ReadOnlyAdmin
 from ordersite.lib.adminkit.search import ShapeSearchMixin, column, row_id, row_number
 from payments.admin.notification import TONES
 from payments.admin.statement import RESULT_TONES
 from payments.lifecycle.updates import Outcome
-from payments.models import BillFetch, StatementLine, StatementMapping
+from payments.models import BillFetch, StatementLine
 from payments.reconciliation import fetch as daily
 from payments.reconciliation import settle
 from payments.reconciliation.approval import STATEMENT
@@ -128,31 +128,6 @@ class StatementLineAdmin(ShapeSearchMixin, ReadOnlyAdmin):
         if not line.outcome:
             return badges.NOTHING
         return badges.badge(line.get_outcome_display(), tone=TONES.get(line.outcome, "bad"))
-
-
-@admin.register(StatementMapping)
-class StatementMappingAdmin(DeskAdmin):
-    """How a bank's file is read. Changing one changes no statement that was read by it."""
-
-    list_display = ("name", "encoding", "delimiter_name", "amount_column", "time_column", "reference_column")
-    fieldsets = (
-        (None, {"fields": ("name", "encoding", "delimiter", "skip_lines")}),
-        (
-            _("Columns"),
-            {
-                "fields": (
-                    "amount_column", "unit", "time_column", "date_format", "reference_column",
-                    "provider_reference_column", "refund_reference_column", "kind_column", "refund_words",
-                    "account_column", "account_value",
-                ),
-                "description": _("The words of the header line. CSV and XLSX are told apart by themselves."),
-            },
-        ),
-    )  # fmt: skip
-
-    @admin.display(description=_("delimiter"))
-    def delimiter_name(self, mapping: StatementMapping) -> str:
-        return mapping.get_delimiter_display()
 
 
 def _fetch_now(_request: HttpRequest, fetch: BillFetch, _data: Mapping[str, Any]) -> str | Promise:

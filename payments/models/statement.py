@@ -22,9 +22,11 @@ from django_fsm import FSMField, transition
 from ordersite.lib.models.guarded_status import GuardedStatus
 from ordersite.lib.money import ZERO, MoneyField
 from ordersite.queue.models import QueueRow
+from payments.models.statement_mapping import StatementMapping
 
 
 class StatementStatus(models.TextChoices):
+    CHOOSING = "choosing", pgettext_lazy("statement", "waiting for a mapping")
     UPLOADED = "uploaded", pgettext_lazy("statement", "waiting to be read")
     READING = "reading", pgettext_lazy("statement", "being read")
     MATCHED = "matched", pgettext_lazy("statement", "matched")
@@ -193,6 +195,18 @@ class Statement(GuardedStatus, QueueRow):
     def approve(self, by: AbstractUser, at: datetime, note: str) -> None:
         """Mark the settlement as approved; a worker does it."""
         self.settle_wanted_by_id, self.settle_wanted_at = by.pk, at
+
+    @transition(field=status, source=S.UPLOADED.value, target=S.CHOOSING.value)
+    def wait_for_mapping(self) -> None:
+        """No worker has anything to do with it until a person has chosen how it is read."""
+        self.done_at = timezone.now()
+
+    @transition(field=status, source=[S.CHOOSING.value, S.REFUSED.value], target=S.UPLOADED.value)
+    def read_by(self, mapping: StatementMapping, user: AbstractUser) -> None:
+        """Let the workers read it, as if `user` had handed it in with this mapping."""
+        self.mapping, self.reading, self.created_by_id = mapping, mapping.digest(), user.pk
+        self.refusal, self.last_error, self.attempts = {}, "", 0
+        self.done_at, self.leased_until, self.due_at = None, None, timezone.now()
 
     @transition(field=status, source=[S.UPLOADED.value, S.READING.value], target=S.READING.value)
     def begin(self) -> None:

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from payments.models.statement_mapping import BAD_FORM, NO_YEAR, TIME_FORM_WORDS, ZONE_IN_FORM
 
 # Parameters that stand in a text as they stand in the file.
-_AS_THEY_STAND = frozenset({"cell", "column", "line"})
+_AS_THEY_STAND = frozenset({"cell", "column", "columns", "example", "line", "words"})
 _SHOWN = 60
 # The text of `bad_line` where a column and its cell are known.
 BAD_CELL = "bad_cell"
@@ -36,6 +36,12 @@ MESSAGES: Mapping[str, Promise] = {
         "This is %(found)s. It cannot be matched with orders: download %(wanted)s and hand that in."
     ),
     "two_columns": _("Two columns are named %(column)s."),
+    "column_not_found": _("No column could be taken for %(what)s."),
+    "columns_alike": _("%(columns)s could each be %(what)s: choose one."),
+    "times_unknown": _("The form of the times is not known: %(example)s."),
+    "decimal_marks_differ": _("Amounts stand with a decimal point and with a decimal comma."),
+    "unknown_kinds": _("Words of the kind that are not known: %(words)s. Say what they mean."),
+    "unknown_states": _("States that are not known: %(words)s. Say which mean money."),
     "header_not_found": _("No line of the file is a header: none names a time and an amount."),
     "no_year": TIME_FORM_WORDS[NO_YEAR],
     "zone_in_form": TIME_FORM_WORDS[ZONE_IN_FORM],
@@ -63,6 +69,9 @@ MESSAGES: Mapping[str, Promise] = {
 
 # Values of the parameters `problem`, `what`, `form` and `provider`.
 PROBLEMS: Mapping[str, Promise] = {
+    "the_time": _("the time"),
+    "the_amount": _("the amount"),
+    "the_account": _("the account's number"),
     "columns": _("it has another number of columns than the header"),
     "line_break": _("a line break inside a cell"),
     "rounded": _("a number stands there as a rounded figure, as spreadsheet programs write it"),

@@ -1,4 +1,5 @@
-// A statement's page follows its work and turns by itself; an upload's button locks while the file is on its way.
+// A statement's page follows its work and turns by itself; an upload's button locks while the file is on its way; the
+// reading page shows the lines anew after each choice.
 (() => {
   "use strict";
   const page = document.querySelector("[data-progress]");
@@ -36,4 +37,21 @@
       button.querySelector(".os-label").textContent = button.dataset.busy;
     });
   }
+  const shownAnew = async (reading, focused) => {
+    reading.setAttribute("aria-busy", "true");
+    const data = new FormData(reading);
+    data.set("look", "1");
+    const answer = await fetch(location.href, { method: "POST", body: data });
+    if (!answer.ok || answer.redirected) return;
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const fresh = page.getElementById("os-reading");
+    if (!fresh) return;
+    reading.replaceWith(fresh);
+    fresh.querySelector(`[name="${CSS.escape(focused)}"]`)?.focus();
+  };
+  document.addEventListener("change", (event) => {
+    const reading = event.target.closest("#os-reading");
+    if (!reading || event.target.tagName !== "SELECT") return;
+    shownAnew(reading, event.target.name).finally(() => reading.removeAttribute("aria-busy"));
+  });
 })();

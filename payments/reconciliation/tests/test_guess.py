@@ -178,7 +178,7 @@ def test_an_amount_is_known_by_its_figures() -> None:
         (("199",), "."),
     ],
 )
-def test_the_decimal_mark_is_told(amounts: tuple[str, ...], mark: str) -> None:
+def test_the_decimal_mark_is_found(amounts: tuple[str, ...], mark: str) -> None:
     lines = [f"2026-11-28|{amount}" for amount in amounts]
 
     assert said("交易日期|金额", *lines)["decimal_mark"] == mark

@@ -51,7 +51,12 @@ def _second(draft: Draft, name: str, listed: Sequence[str]) -> None:
 
 
 def _figures_named(draft: Draft, listed: Sequence[str]) -> list[int]:
-    return [place for place in draft.named(listed) if all(map(is_money, draft.cells(place)))]
+    return [place for place in draft.named(listed) if _holds_money(draft.cells(place))]
+
+
+def _holds_money(cells: Sequence[Any]) -> bool:
+    """Whether most cells are figures: one that is none is a line to show, not another column."""
+    return sum(map(is_money, cells)) * 2 >= len(cells)
 
 
 def _single(draft: Draft, into: Sequence[int]) -> None:
@@ -84,7 +89,7 @@ def _unnamed(draft: Draft) -> list[int]:
         for place, name in enumerate(draft.names)
         if _SOUNDS.search(key(name)) and not words.LEAVE_ASIDE.search(key(name))
     ]
-    return [place for place in sounding if (cells := draft.cells(place)) and all(map(is_money, cells))]
+    return [place for place in sounding if (cells := draft.cells(place)) and _holds_money(cells)]
 
 
 def amount_cells(draft: Draft) -> list[Any]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Protocol
 
+from payments.models.statement_mapping import words_of
 from payments.reconciliation.readers.guess import times
 from payments.reconciliation.readers.guess.words import HEADER_WORDS, key, rank, stem
 from payments.reconciliation.refusals import Refused
@@ -72,16 +73,8 @@ def mapping_of(source: object) -> FileMapping:
     """Return what an object with the fields of a mapping says."""
     values: dict[str, Any] = {name: getattr(source, name, None) or "" for name in FIELDS}
     for name in WORD_LISTS:
-        values[name] = tuple(_listed(values[name]))
+        values[name] = tuple(sorted(words_of(values[name])))
     return FileMapping(**values)
-
-
-def _listed(words: str | Iterable[str]) -> Iterable[str]:
-    """The words of a stored list: one a line, or separated by blanks as they once were."""
-    if not isinstance(words, str):
-        return words
-    parts = words.splitlines() if "\n" in words else (words, *words.split())
-    return dict.fromkeys(part.strip() for part in parts if part.strip())
 
 
 @dataclass(frozen=True, slots=True)
