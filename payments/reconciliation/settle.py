@@ -7,7 +7,7 @@ settlement is marked on the statement: another worker continues after a crash, a
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from datetime import timedelta
 
 from django.db import transaction
@@ -90,8 +90,9 @@ def _settle_chunk(statement: Statement, pairs: Sequence[_Settleable]) -> int:
     lines = [line for line, _payment in pairs]
     try:
         with transaction.atomic():
-            results = apply.apply_updates([_update(statement, *pair) for pair in pairs])
-            return _record(lines, results)
+            refunded = _refunded(lines)
+            updates = [_update(statement, line, payment, refunded) for line, payment in pairs]
+            return _record(lines, apply.apply_updates(updates))
     except Exception:  # one bad line must not stop the others
         if len(lines) == 1:
             logger.exception("statement line not settled", extra={"line": lines[0].pk})
@@ -100,11 +101,21 @@ def _settle_chunk(statement: Statement, pairs: Sequence[_Settleable]) -> int:
     return _settle_chunk(statement, pairs[:middle]) + _settle_chunk(statement, pairs[middle:])
 
 
-def _update(statement: Statement, line: StatementLine, payment: Payment) -> PaymentUpdate:
+def _refunded(lines: Sequence[StatementLine]) -> frozenset[int | None]:
+    """The payments of these lines that a file shows refunded as well: their orders must not ship meanwhile."""
+    payments = [line.payment_id for line in lines if line.kind == K.PAYMENT and line.payment_id is not None]
+    refunds = StatementLine.objects.filter(kind=K.REFUND, payment_id__in=payments)
+    return frozenset(refunds.values_list("payment_id", flat=True))
+
+
+def _update(
+    statement: Statement, line: StatementLine, payment: Payment, refunded: Set[int | None]
+) -> PaymentUpdate:
     is_refund = line.kind == K.REFUND
+    paid = UpdateKind.PAID_REFUNDED if line.payment_id in refunded else UpdateKind.PAYMENT
     return PaymentUpdate(
         account_id=statement.account_id,
-        kind=UpdateKind.REFUND if is_refund else UpdateKind.PAYMENT,
+        kind=UpdateKind.REFUND if is_refund else paid,
         reference=payment.reference,
         provider_reference=line.provider_reference,
         evidence=Evidence("statement_line", str(line.pk), line.sha256),

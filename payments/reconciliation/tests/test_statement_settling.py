@@ -99,7 +99,10 @@ def test_refunds_follow_their_payments() -> None:
     found = Refund.objects.order_by("refund_reference").values_list("refund_reference", "amount")
     assert list(found) == [("R1", Decimal("9.00")), ("R2", Decimal("199.00"))]
     assert status(known) == ("refunded", "refunded")
-    assert Order.objects.get(pk=stuck.order_id).refunded_amount == Decimal("9.00")
+    order = Order.objects.get(pk=stuck.order_id)
+    assert (order.status, order.refunded_amount, order.held) == ("paid", Decimal("9.00"), True)
+    assert PaymentException.objects.filter(payment=stuck, kind="refund_event").exists()
+    assert not Order.objects.get(pk=known.order_id).held
 
 
 def test_mismatched_line_stops_no_other() -> None:
