@@ -55,14 +55,17 @@ def start_again(order: Order, account: PaymentAccount) -> StartedAttempt:
     return start_attempt(Order.objects.get(pk=order.pk), account)
 
 
-def test_another_language_keeps_the_description(platform: WeChatPlatform) -> None:
+@pytest.mark.parametrize(("first", "second", "word"), [("zh-hans", "en", "订单"), ("en", "zh-hans", "Order")])
+def test_another_language_keeps_the_description(
+    platform: WeChatPlatform, first: str, second: str, word: str
+) -> None:
     order, account = build_order(), platform.account()
-    with override("zh-hans"):
+    with override(first):
         lost = start_lost(platform, order, account)
-    with override("en"):
+    with override(second):
         again = start_attempt(order, account)
     assert (again.payment.reference, again.is_new) == (lost.reference, False)
-    assert [wish["description"] for wish in platform.started] == [f"订单 {order.number}"] * 2
+    assert [wish["description"] for wish in platform.started] == [f"{word} {order.number}"] * 2
     assert again.payment.code_url == "weixin://wxpay/bizpayurl?pr=code2"
 
 
