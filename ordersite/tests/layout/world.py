@@ -215,6 +215,7 @@ def _payments(world: LayoutWorld, shop: Merchant) -> None:
     webhook = build_webhook(query_url=f"{nobody()}/query", refund_url=f"{nobody()}/refund")
     form = start_attempt(build_order(merchant=shop), unionpay).payment
     world.own["/pay/go/<reference>/"] = {"<reference>": form.reference}
+    world.own["/pay/order/<token>/"] = {"<token>": form.order.tracking_token}
     scan = build_payment(webhook, code_url="https://pay.example/scan/1")
     shown = [
         scan,
