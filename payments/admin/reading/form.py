@@ -77,7 +77,7 @@ class ReadingForm(forms.Form):
         self.fields["name"].help_text = _("Tomorrow's file of this bank is read with it at once.")
         two = data.get("amount_ways") == "two" if data else bool(self.found.amount_in_column)
         self._add_choices("two" if two else "one")
-        self._add_words()
+        self._add_words(data or {})
         if data is not None:
             self.is_bound = True
             self.data = self._shown(data)
@@ -121,14 +121,15 @@ class ReadingForm(forms.Form):
             label=given, choices=list(choices), initial=initial, required=True, widget=fields.select()
         )
 
-    def _add_words(self) -> None:
+    def _add_words(self, data: Mapping[str, Any]) -> None:
         found = self.found
         for word in self._found_words(found.kind_column):
             meanings = [name for name in KINDS if key(word) in set(map(key, getattr(found, name)))]
             self._add(KIND + word, [("", "…"), *KINDS.items()], (meanings or [""])[0], label=word)
         paid = set(map(key, found.status_words))
         for word in self._found_words(found.status_column):
-            meaning = "paid" if key(word) in paid else "" if is_paid(word) is None and not paid else "unpaid"
+            is_known = is_paid(word) is not None
+            meaning = "paid" if key(word) in paid else "unpaid" if is_known else data.get(STATE + word, "")
             self._add(STATE + word, [("", "…"), *STATES.items()], meaning, label=word)
 
     def _found_words(self, column: str) -> dict[str, int]:

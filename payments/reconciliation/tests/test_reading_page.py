@@ -158,6 +158,19 @@ def test_unknown_words_get_their_meaning_from_a_list() -> None:
     )
 
 
+def test_an_unknown_state_waits_for_a_person() -> None:
+    account, client = account_at("webhook"), client_of("finance")
+    lines = "交易时间,金额,订单号,交易状态\n2026-11-28,1.00,A,交易成功\n2026-11-28,2.00,B,冻结\n"
+    statement = hand_in(client, account, lines)
+
+    refused = read(client, statement)
+    assert refused.status_code == 200
+    assert Statement.objects.get().status == "choosing"
+    read(client, statement, **{"state:冻结": "unpaid"})
+
+    assert StatementMapping.objects.get().status_words == "交易成功\n"
+
+
 def test_another_kind_column_shows_its_words() -> None:
     account, client = account_at("webhook"), client_of("finance")
     lines = "交易日期,摘要,金额,订单号\n2026-11-28,货款,1.00,A\n2026-11-28,付供应商货款,-2.00,B\n"
