@@ -10,9 +10,10 @@ class OrdersConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from orders import database_triggers  # models cannot be imported earlier
-        from orders.approvals import kinds, limit_changes, setup, switches
+        from orders import database_triggers  # models exist only from here on
+        from orders.approvals import kinds, language, limit_changes, setup, switches
 
         kinds.register(switches.SWITCHES, limit_changes.LIMIT)
         user_logged_in.connect(setup.note_login)
+        user_logged_in.connect(language.note_login)
         post_migrate.connect(database_triggers.prepare_database, sender=self)

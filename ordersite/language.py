@@ -7,6 +7,9 @@ from collections.abc import Callable
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils import translation
+from django.views.i18n import set_language
+
+from orders.approvals.language import remember
 
 
 class ChosenLanguageMiddleware:
@@ -23,3 +26,11 @@ class ChosenLanguageMiddleware:
         response = self.get_response(request)
         response.headers.setdefault("Content-Language", language)
         return response
+
+
+def switch(request: HttpRequest) -> HttpResponse:
+    """Django's `set_language`, which sets the cookie; who is logged in gets mail in the chosen language too."""
+    response = set_language(request)
+    if request.method == "POST" and request.user.is_authenticated:
+        remember(request.user, request.POST.get("language", ""))
+    return response

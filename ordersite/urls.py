@@ -7,6 +7,7 @@ from django.templatetags.static import static
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from ordersite import language
 from ordersite.api.urls import not_found_urlpatterns
 
 urlpatterns = [
@@ -16,7 +17,7 @@ urlpatterns = [
         RedirectView.as_view(url=static("ordersite/icon.svg"), http_method_names=["get", "head"]),
     ),
     path("admin/", admin.site.urls),
-    path("i18n/", include("django.conf.urls.i18n")),
+    path("i18n/setlang/", language.switch, name="set_language"),
     path("", include("ordersite.health.urls")),
     path("", include("ordersite.api.urls")),
     path("", include("payments.urls")),

@@ -8,7 +8,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from ordersite.lib.errors import DomainError
-from ordersite.lib.money import format_amount
+from ordersite.lib.money import display_amount
 
 
 def unknown_request(request_id: int) -> DomainError:
@@ -22,9 +22,9 @@ def not_allowed() -> DomainError:
 def beyond_limit(amount: Decimal, limit: Decimal) -> DomainError:
     return DomainError(
         "beyond_limit",
-        _("¥%(amount)s is more than your role may decide (¥%(limit)s)."),
-        amount=format_amount(amount),
-        limit=format_amount(limit),
+        _("%(amount)s is more than your role may decide (%(limit)s)."),
+        amount=display_amount(amount),
+        limit=display_amount(limit),
     )
 
 

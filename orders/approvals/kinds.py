@@ -87,7 +87,10 @@ class ApprovalKind(ABC, Generic[R]):
     approve_limit: ClassVar[MoneyLimit.LimitedAction | None] = None
     # Above the number of waiting requests on the home page; empty: no tile.
     tile: ClassVar[str | Promise] = ""
+    # Above the number of one's own requests that wait for a colleague; empty: no tile.
+    own_tile: ClassVar[str | Promise] = ""
     since_column: ClassVar[str] = "proposed_at"
+    proposer_column: ClassVar[str] = "proposer"
     # What a decision writes, and the old values that must still stand there.
     decision_columns: ClassVar[Sequence[str]] = (
         "status",

@@ -13,7 +13,7 @@ from orders.approvals import changes
 from orders.approvals.change_kind import ChangeKind, Draft
 from orders.models import ChangeRequest, MoneyLimit
 from ordersite.lib.errors import DomainError
-from ordersite.lib.money import format_amount
+from ordersite.lib.money import display_amount, format_amount
 
 
 def propose(
@@ -90,7 +90,7 @@ class LimitKind(ChangeKind):
         return gettext("up to")
 
     def text_of(self, name: str, value: str) -> str:
-        return f"¥{value}" if value else gettext("no limit of its own")
+        return display_amount(Decimal(value)) if value else gettext("no limit of its own")
 
 
 LIMIT = LimitKind()

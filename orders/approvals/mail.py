@@ -137,8 +137,7 @@ def _is_wanted(mail: StaffMail, since: datetime) -> bool:
     kind = kind_of_event(mail.event)
     if kind is None:
         return True  # written by a newer version of us
-    request = kind.model._default_manager.filter(pk=mail.subject_id).first()
-    return request is not None and request.is_waiting
+    return bool(kind.waiting().filter(pk=mail.subject_id).exists())
 
 
 def _put_off(rows: QuerySet[StaffMail], attempts: int, why: str) -> None:

@@ -17,7 +17,7 @@ from orders.approvals.kinds import ApprovalKind, Request, Step
 from orders.changes import Note
 from orders.history.lines import SYSTEM, Actor, Evidence
 from orders.models import Merchant, Order
-from ordersite.lib.money import format_amount
+from ordersite.lib.money import display_amount, format_amount
 
 
 class OrderRequest(Request, Protocol):
@@ -88,5 +88,5 @@ class OrderKind(ApprovalKind[R]):
         return super().rows().select_related("order")
 
     def summary(self, request: R) -> str:
-        values = {"number": request.order.number, "amount": format_amount(request.amount)}
-        return _("order %(number)s, ¥%(amount)s") % values
+        words = {"number": request.order.number, "amount": display_amount(request.amount)}
+        return _("order %(number)s, %(amount)s") % words

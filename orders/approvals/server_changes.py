@@ -5,16 +5,17 @@ Two persons are needed in the browser only: a person with a shell on the server 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from django.conf import settings
+from django.urls import reverse
 from django.utils import translation
 from django.utils.translation import gettext as _
 
 from orders.approvals import mail
 from orders.approvals.change_kind import differences
-from orders.approvals.notify import people_with
+from orders.approvals.notify import Addressee, addressees
 from orders.models import StaffMail
 from ordersite.queue import audit
 
@@ -47,21 +48,33 @@ def note(
         [audit.AuditedChange(row.table, row.row_id, name, old, new) for name, (old, new) in changed.items()],
         actor=actor,
     )
-    subject_line, body = _text(row.subject, actor, sorted(changed))
     mail.queue(
-        StaffMail(event=EVENT, subject_id=entries[0].pk, address=user.email, subject=subject_line, body=body)
-        for user in people_with(permission)
+        _mail(entries[0].pk, one, _values(row.subject, actor, changed)) for one in addressees(permission)
     )
 
 
-def _text(subject: str, actor: str, names: list[str]) -> tuple[str, str]:
-    """Return subject and body in the language of the installation, with the names of the changed values only."""
-    with translation.override(settings.LANGUAGE_CODE):
-        values = {"subject": subject, "actor": actor, "names": ", ".join(names)}
-        return (
-            _("Changed on the server: %(subject)s") % values,
-            _(
-                "%(actor)s changed %(subject)s on the server: %(names)s. If nobody of you knows of it, look at once."
+def _values(subject: str, actor: str, changed: Iterable[str]) -> dict[str, str]:
+    """What the mail says: the names of the changed values and none of the values."""
+    page = reverse("admin:rails_auditentry_changelist")
+    return {
+        "subject": subject,
+        "actor": actor,
+        "names": ", ".join(sorted(changed)),
+        "url": settings.PUBLIC_BASE_URL + page,
+    }
+
+
+def _mail(entry_id: int, receiver: Addressee, values: Mapping[str, str]) -> StaffMail:
+    """The mail in the receiver's language, with the address of the audit."""
+    with translation.override(receiver.language):
+        return StaffMail(
+            event=EVENT,
+            subject_id=entry_id,
+            address=receiver.address,
+            subject=_("Changed on the server: %(subject)s") % values,
+            body=_(
+                "%(actor)s changed %(subject)s on the server: %(names)s. If nobody of you knows of it, look at once:"
+                "\n%(url)s\n"
             )
             % values,
         )

@@ -8,7 +8,7 @@ from orders.models.order import Order, OrderLine, OrderQuerySet, OrderStatus
 from orders.models.privacy import PhoneLook
 from orders.models.proposal import Proposal, ProposalStatus
 from orders.models.rule import TransitionRule
-from orders.models.staff_mail import StaffMail
+from orders.models.staff_mail import StaffLanguage, StaffMail
 
 __all__ = [
     "ApiClient",
@@ -29,6 +29,7 @@ __all__ = [
     "Proposal",
     "ProposalStatus",
     "SetupEnd",
+    "StaffLanguage",
     "StaffMail",
     "TransitionRule",
 ]

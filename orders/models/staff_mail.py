@@ -1,7 +1,8 @@
-"""Mail to staff that waits for the mail server."""
+"""Mail to staff that waits for the mail server, and the language in which each of them reads it."""
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
@@ -39,3 +40,19 @@ class StaffMail(QueueRow):
 
     def __str__(self) -> str:
         return f"{self.event} #{self.subject_id}"
+
+
+class StaffLanguage(models.Model):
+    """The language that a person chose last with the switch; without a row it is the installation's."""
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, models.CASCADE, primary_key=True, related_name="chosen_language"
+    )
+    language = models.CharField(max_length=10)
+
+    class Meta:
+        verbose_name = _("language of a person")
+        verbose_name_plural = _("languages of people")
+
+    def __str__(self) -> str:
+        return f"{self.user_id}: {self.language}"
