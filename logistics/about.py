@@ -13,7 +13,6 @@ from django.utils.translation import gettext as _
 
 from logistics import labels
 from logistics.carriers.numbers import tidy_number
-from logistics.carriers.types import CARRIER_ERRORS
 from logistics.models import Shipment, ShipmentException, ShipmentQuerySet, ShipmentStatus, TrackingEvent
 from logistics.tracking_card import Card, card, parcels_of
 from orders.models import Order, OrderStatus
@@ -92,6 +91,8 @@ def _item(parcel: Shipment) -> Item:
     facts.append(
         (_("last checked"), _moment(parcel.last_checked_at) if parcel.last_checked_at else _("not yet"))
     )
+    if parcel.last_event_at:
+        facts.append((_("last event"), _moment(parcel.last_event_at)))
     if parcel.last_problem:
         facts.append((_("problem"), problem_text(parcel)))
     return Item(
@@ -111,9 +112,7 @@ def _moment(at: datetime) -> str:
 
 def problem_text(parcel: Shipment) -> str:
     """Why the last poll brought no route, in the reader's language; empty when it brought one."""
-    code, _sep, detail = parcel.last_problem.partition(": ")
-    text = str(CARRIER_ERRORS.get(code, code))
-    return f"{text} ({detail})" if detail else text
+    return labels.problem_label(parcel.last_problem)
 
 
 def _entry(parcel: Shipment, event: TrackingEvent) -> Entry:

@@ -8,12 +8,40 @@ from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 
 from logistics.models import Shipment, ShipmentException
+from orders.models import OrderStatus
 from ordersite.database import bulk
 from ordersite.queue import outbox
 
 Kind = ShipmentException.Kind
+WHAT_TO_DO: Mapping[str, Promise] = {
+    Kind.NOT_SIGNED: _("The parcel is too long on its way. Ask the carrier where it is, and tell the buyer."),
+    Kind.CARRIER_SILENT: _(
+        "The carrier has said nothing about this parcel for long. See whether the waybill number is right, and ask the "
+        "warehouse whether the parcel has really left."
+    ),
+    Kind.RETURNED: _(
+        "The parcel came back. Ask the buyer: send it again, or refund the order once the warehouse has the goods."
+    ),
+    Kind.ORDER_NOT_COMPLETED: _(
+        "All parcels are signed for, but the order was not completed. See the reason; once it is gone the order is "
+        "completed by itself."
+    ),
+}
+_GOODS_AND_MONEY = _(
+    "The order was refunded in full, and the parcel was signed for all the same: the buyer has goods and money. Ask the "
+    "buyer to send the goods back or to pay again, then resolve the case."
+)
+
+
+def what_to_do(case: ShipmentException) -> str | Promise:
+    """The advice for the person who works on the case."""
+    if case.kind == Kind.ORDER_NOT_COMPLETED and case.detail.get("order_status") == OrderStatus.REFUNDED:
+        return _GOODS_AND_MONEY
+    return WHAT_TO_DO.get(case.kind, "")
 
 
 @dataclass(frozen=True, slots=True)

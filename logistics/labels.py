@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext
 
+from logistics.carriers.types import CARRIER_ERRORS
 from logistics.models import CARRIERS
 
 
@@ -30,6 +32,10 @@ TRACKING: Mapping[str, Label] = {
     "unknown": Label(_("on the way"), "plain"),
 }
 _CARRIER_NAMES = dict(CARRIERS)
+PROBLEMS: Mapping[str, Promise] = {
+    **CARRIER_ERRORS,
+    "fault": _("The carrier's answer could not be worked on."),
+}
 
 
 def tracking_label(status: str) -> Label:
@@ -40,3 +46,14 @@ def tracking_label(status: str) -> Label:
 def carrier_name(code: str) -> str:
     """The carrier's name in the reader's language; an unknown code is shown as it is."""
     return str(_CARRIER_NAMES.get(code, code))
+
+
+def problem_label(problem: str) -> str:
+    """Why a poll brought no route, from a stored `last_problem`; empty when it brought one."""
+    code, _colon, detail = problem.partition(": ")
+    text = str(PROBLEMS.get(code, code))
+    return (
+        pgettext("problem and detail", "%(text)s (%(detail)s)") % {"text": text, "detail": detail}
+        if detail
+        else text
+    )

@@ -80,8 +80,10 @@ class CardEvent:
 class CardParcel:
     """One parcel. All times are UTC.
 
-    `is_fresh`: checked within the last minute. `is_polling`: due or being polled now. `can_refresh`: the buyer may
-    have it polled now. `refresh_at`: when it may be polled again; None when it has arrived or no account can poll it.
+    `checked_at`: when the carrier last answered; `unanswered_at`: when it was asked after that and did not answer;
+    `news_at`: when the newest event happened. `is_fresh`: checked within the last minute. `is_polling`: due or being
+    polled now. `can_refresh`: the buyer may have it polled now. `refresh_at`: when it may be polled again; None when it
+    has arrived or no account can poll it.
     """
 
     id: int
@@ -93,6 +95,8 @@ class CardParcel:
     shipped_at: datetime
     delivered_at: datetime | None
     checked_at: datetime | None
+    unanswered_at: datetime | None
+    news_at: datetime | None
     is_fresh: bool
     refresh_at: datetime | None
     can_refresh: bool
@@ -175,6 +179,8 @@ def _parcel(parcel: Shipment, floors: Mapping[str, timedelta]) -> CardParcel:
         shipped_at=parcel.shipped_at,
         delivered_at=parcel.delivered_at,
         checked_at=parcel.last_checked_at,
+        unanswered_at=parcel.last_poll_at if parcel.is_unanswered else None,
+        news_at=parcel.last_event_at,
         is_fresh=parcel.last_checked_at is not None and now - parcel.last_checked_at < timedelta(minutes=1),
         refresh_at=refresh_at,
         can_refresh=is_allowed and not is_due and not is_leased,

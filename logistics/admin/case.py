@@ -7,24 +7,48 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
+from django.utils.dateparse import parse_datetime
 from django.utils.functional import Promise
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from logistics import cases
+from logistics.labels import problem_label
 from logistics.models import ShipmentException
+from orders.errors import reason_of
+from orders.labels import note_label
+from orders.models import OrderStatus
 from ordersite.lib.adminkit import badges
 from ordersite.lib.adminkit.cases import CaseAdmin, resolve_action, take_action
 from ordersite.lib.adminkit.confirmed import person
 from ordersite.lib.adminkit.queues import OpenCasesFilter, take
 from ordersite.lib.adminkit.search import column, order_number, row_id
 
+# What a case keeps; the times are ISO 8601 in UTC.
+DETAILS: Mapping[str, Promise] = {
+    "shipped_at": _("shipped at"),
+    "problem": _("problem"),
+    "code": _("reason"),
+    "order_status": _("the order is"),
+}
 RESOLVE = "logistics.resolve_shipmentexception"
 
 
 def _resolve(request: HttpRequest, case: ShipmentException, data: Mapping[str, Any]) -> Promise:
     cases.resolve(case, user=person(request), note=data["reason"])
     return _("The case is resolved.")
+
+
+def _value(key: str, value: str) -> object:
+    """A stored value in the reader's words."""
+    if key == "shipped_at":
+        return badges.ago(parse_datetime(value)) if parse_datetime(value) else value
+    if key == "problem":
+        return problem_label(value)
+    if key == "code":
+        return reason_of(value)
+    return dict(OrderStatus.choices).get(value, value)
 
 
 @admin.register(ShipmentException)
@@ -40,10 +64,26 @@ class ShipmentExceptionAdmin(CaseAdmin):
         column(r"[0-9A-Za-z-]{6,40}", "shipment__tracking_number"),
     )
     fields = (
-        "kind", "order", "shipment", "detail", "created_at", "owner", "resolved_at", "resolved_by", "resolution",
+        "kind", "advice", "order", "shipment", "seen", "created_at", "owner", "resolved_at", "resolved_by", "outcome",
     )  # fmt: skip
+    readonly_fields = ("advice", "seen", "outcome")
     confirmed = (resolve_action(RESOLVE, _resolve), take_action(RESOLVE, take))
 
     @admin.display(description=_("shipment"))
     def parcel_link(self, case: ShipmentException) -> SafeString:
         return badges.link(case.shipment.tracking_number, "admin:logistics_shipment_change", case.shipment_id)
+
+    @admin.display(description=_("what to do"))
+    def advice(self, case: ShipmentException) -> SafeString:
+        return format_html('<p class="os-advice">{}</p>', cases.what_to_do(case))
+
+    @admin.display(description=_("detail"))
+    def seen(self, case: ShipmentException) -> SafeString:
+        return badges.facts(
+            (DETAILS.get(key, key), _value(key, str(value))) for key, value in case.detail.items()
+        )
+
+    @admin.display(description=_("resolution"))
+    def outcome(self, case: ShipmentException) -> str:
+        """Show a person's note unchanged, and a resolution of the product in the reader's language."""
+        return note_label(case.resolution) or "–"

@@ -114,7 +114,8 @@ class ShipmentAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnlyAdmin):
     )
     fields = (
         "order", "merchant", "warehouse", "carrier", "tracking_number", "status", "way", "insured_value",
-        "shipped_at", "delivered_at", "next_check_at", "last_checked_at", "last_event_at", "checks", "problem",
+        "shipped_at", "delivered_at", "next_check_at", "last_checked_at", "last_event_at", "checks",
+        "queries_today", "capped_until", "problem",
     )  # fmt: skip
     readonly_fields = ("way", "problem")
 

@@ -74,6 +74,7 @@ _ERRORS = {
 # Code 400 also means that the account is used up; only the message tells which.
 _FUNDS = re.compile("余额|充值|欠费|单量|次数")
 _NUMBER = re.compile(r"[0-9A-Z-]{6,32}", re.ASCII)
+MOST_QUERIES_A_DAY = 48
 _PHONE_REQUIRED = ("shunfeng", "zhongtong")
 
 
@@ -116,6 +117,10 @@ class Kuaidi100(Carrier):
             return DEFAULT_INTERVAL_SECONDS
         is_local = is_loopback(keys.config.get("query_url", ""))
         return seconds if is_local else max(seconds, DEFAULT_INTERVAL_SECONDS)
+
+    def most_queries_a_day(self, keys: CarrierKeys) -> int | None:
+        """The vendor answers nothing new about a number for a day after so many queries within 24 hours."""
+        return MOST_QUERIES_A_DAY
 
     def query(self, query: TrackingQuery, keys: CarrierKeys, gateway: Gateway) -> Route:
         """Query the route of a parcel. Raises `CarrierError`."""

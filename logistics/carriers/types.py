@@ -21,7 +21,7 @@ from ordersite.lib.http import Gateway
 from ordersite.outside_accounts.files import NamesKeys
 
 MAX_EVIDENCE = 4000
-# Kuaidi100 locks a number for a day after 48 queries; it states half an hour as the minimum interval.
+# Kuaidi100 states half an hour as the minimum interval.
 DEFAULT_INTERVAL_SECONDS = 1800
 
 
@@ -140,6 +140,10 @@ class Carrier(NamesKeys, Protocol):
     @abstractmethod
     def min_interval_seconds(self, keys: CarrierKeys) -> int:
         """The minimum interval between two queries of one parcel."""
+
+    def most_queries_a_day(self, keys: CarrierKeys) -> int | None:
+        """How many queries of one parcel the carrier answers in 24 hours; None: as many as the interval allows."""
+        return None
 
     @abstractmethod
     def query(self, query: TrackingQuery, keys: CarrierKeys, gateway: Gateway) -> Route:

@@ -63,8 +63,9 @@ class Shipment(GuardedStatus, models.Model):
     """One parcel of an order. All times are UTC.
 
     `next_check_at` is when its route is polled next; empty once it has arrived. `last_poll_at` is when the carrier
-    was polled (the minimum interval counts from there), `last_checked_at` when it last answered. The three cities
-    are those of the drawn route, empty where the carrier does not name them.
+    was polled (the minimum interval counts from there), `last_checked_at` when it last answered. For a carrier that
+    answers so many queries a day, `queries_today` counts them since `queries_since`; `capped_until` is set once they are
+    used up. The three cities are those of the drawn route, empty where the carrier does not name them.
     """
 
     order = models.ForeignKey(
@@ -101,6 +102,11 @@ class Shipment(GuardedStatus, models.Model):
     last_checked_at = models.DateTimeField(_("last checked at"), null=True, editable=False)
     last_event_at = models.DateTimeField(_("last event at"), null=True, editable=False)
     checks = models.PositiveIntegerField(_("checks"), default=0, editable=False)
+    queries_today = models.PositiveSmallIntegerField(
+        _("queries of the day"), default=0, db_default=0, editable=False
+    )
+    queries_since = models.DateTimeField(null=True, editable=False)
+    capped_until = models.DateTimeField(_("asked again from"), null=True, editable=False)
     check_failures = models.PositiveSmallIntegerField(default=0, editable=False)
     last_problem = models.CharField(_("last problem"), max_length=200, default="", editable=False)
     origin_city = models.CharField(_("from city"), max_length=40, default="", editable=False)
@@ -152,6 +158,12 @@ class Shipment(GuardedStatus, models.Model):
     def is_polled(self) -> bool:
         """Whether its route is still polled: until it was signed for or returned."""
         return self.next_check_at is not None
+
+    @property
+    def is_unanswered(self) -> bool:
+        """Whether the carrier was queried after its last answer and has not answered usefully since."""
+        asked, answered = self.last_poll_at, self.last_checked_at
+        return bool(self.last_problem) and asked is not None and (answered is None or asked > answered)
 
     def is_due(self, now: datetime) -> bool:
         """Whether its route is to be polled at `now` (UTC)."""

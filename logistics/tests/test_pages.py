@@ -162,3 +162,30 @@ def test_refresh_redirects_to_own_pages_only(wanted: str, goes: str | None) -> N
     order = build_paid()
     path = f"/track/{order.tracking_token}/"
     assert Client().post(path, {"next": wanted}).headers["Location"] == (goes or path)
+
+
+def test_answer_without_news_is_not_news() -> None:
+    parcel = build_travelling()
+    now = timezone.now()
+    Shipment.objects.update(
+        last_checked_at=now, last_poll_at=now, last_event_at=now - timedelta(minutes=16), last_problem=""
+    )
+
+    shown = page(parcel.order, language="zh-hans")
+
+    assert ("刚刚查询过快递" in shown, "最近一条动态在 16" in shown) == (True, True)
+    assert "刚刚更新" not in shown
+
+
+def test_query_without_an_answer_is_said() -> None:
+    parcel = build_travelling()
+    now = timezone.now()
+    Shipment.objects.update(
+        last_checked_at=now - timedelta(minutes=40), last_poll_at=now, last_problem="busy: HTTP 502"
+    )
+
+    shown = page(parcel.order, language="zh-hans")
+
+    asked = timezone.localtime(now).strftime("%H:%M")
+    assert f"{asked} 查询没有应答" in shown
+    assert "40 分钟前查询过快递" in shown.replace("\xa0", " ")

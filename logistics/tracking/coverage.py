@@ -61,8 +61,18 @@ def coverage_of(merchant_id: int, carrier: str) -> Coverage | None:
 
 def floor_of(account: CarrierAccount) -> timedelta:
     """The least time between two queries about one parcel; needs no secret."""
-    keys = CarrierKeys(carrier=account.carrier, slug=account.slug, config=account.config, secrets={})
-    return timedelta(seconds=registry.get_carrier(account.carrier).min_interval_seconds(keys))
+    return timedelta(
+        seconds=registry.get_carrier(account.carrier).min_interval_seconds(_public_keys(account))
+    )
+
+
+def cap_of(account: CarrierAccount) -> int | None:
+    """How many queries of one parcel are answered in 24 hours; None: no cap."""
+    return registry.get_carrier(account.carrier).most_queries_a_day(_public_keys(account))
+
+
+def _public_keys(account: CarrierAccount) -> CarrierKeys:
+    return CarrierKeys(carrier=account.carrier, slug=account.slug, config=account.config, secrets={})
 
 
 def floors_by_carrier(merchant_id: int) -> dict[str, timedelta]:

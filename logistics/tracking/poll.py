@@ -23,12 +23,13 @@ from logistics.dispatch import route
 from logistics.models import CarrierAccount, Shipment
 from logistics.tracking.coverage import (
     Coverage,
+    cap_of,
     coverage_of,
     coverages_with_due,
     floor_of,
     floors_by_carrier,
 )
-from logistics.tracking.throttle import CARRIERS, MISCONFIGURED_BACKOFF, claim_next, claim_this
+from logistics.tracking.throttle import CARRIERS, DAY, MISCONFIGURED_BACKOFF, claim_next, claim_this
 from ordersite.lib.crypto import CannotDecrypt
 from ordersite.lib.http import gateway
 from ordersite.queue import wakeups
@@ -89,7 +90,7 @@ def _poll_some(coverage: Coverage, counts: Counts) -> bool:
             return False
         until = time.monotonic() + SECONDS_A_LEASE
         for _number in range(PARCELS_A_LEASE):
-            parcel = claim_next(coverage, floor=poller.floor)
+            parcel = claim_next(coverage, floor=poller.floor, cap=poller.cap)
             if parcel is None or not poller.poll(parcel, counts):
                 return False
             renewed = CARRIERS.renew(lease) if time.monotonic() <= until else None
@@ -108,13 +109,29 @@ def poll_interval(floor: timedelta) -> timedelta:
     return max(timedelta(hours=settings.TRACKING_POLL_HOURS), floor)
 
 
+def spread_interval(parcel: Shipment, *, floor: timedelta, cap: int | None) -> timedelta:
+    """The time until a claimed parcel is polled again, so that the cap of a day lasts for the day.
+
+    Where the clock alone would use it up, a parcel is polled the less often the longer it is under way: three times
+    while it gets twice as old. That is three quarters of 48 on its first day, and leaves the rest to people.
+    """
+    usual, now = poll_interval(floor), timezone.now()
+    if cap is not None and usual * cap < DAY:
+        usual = max(usual, min((now - parcel.created_at) / 3, DAY / 12))
+    return max(usual, parcel.capped_until - now) if parcel.capped_until else usual
+
+
 @dataclass(frozen=True, slots=True)
 class Poller:
-    """Polls parcels through one account. `floor` is the minimum interval between two queries of one parcel."""
+    """Polls parcels through one account.
+
+    `floor` is the minimum interval between two queries of one parcel, `cap` how many are answered in 24 hours.
+    """
 
     account: CarrierAccount
     keys: CarrierKeys
     floor: timedelta
+    cap: int | None
 
     def poll(self, parcel: Shipment, counts: Counts) -> bool:
         """Query the carrier for a claimed parcel and store the result; False if the account should pause."""
@@ -134,7 +151,7 @@ class Poller:
     def _query(self, parcel: Shipment, counts: Counts) -> None:
         connector = registry.get_carrier(self.keys.carrier)
         found = connector.query(_tracking_query(parcel), self.keys, gateway())
-        applied = route.apply_route(parcel, found, next_check_in=poll_interval(self.floor))
+        applied = route.apply_route(parcel, found, next_check_in=self._interval(parcel))
         counts.answered += 1
         counts.new_events += applied.new_events
         counts.delivered += applied.delivered
@@ -144,7 +161,7 @@ class Poller:
         problem = _problem(error.code, error.detail)
         if error.code == "nothing_found":
             counts.answered += 1
-            _record_nothing_found(parcel, problem, poll_interval(self.floor))
+            _record_nothing_found(parcel, problem, self._interval(parcel))
             CARRIERS.record_calls(self.account.pk, [False])
             return True
         counts.failed += 1
@@ -158,6 +175,9 @@ class Poller:
             return True
         _postpone(parcel, problem, self._backoff(parcel))
         return not CARRIERS.record_calls(self.account.pk, [True])
+
+    def _interval(self, parcel: Shipment) -> timedelta:
+        return spread_interval(parcel, floor=self.floor, cap=self.cap)
 
     def _backoff(self, parcel: Shipment) -> timedelta:
         """1, 2, 4 … minutes, at least the minimum interval."""
@@ -173,7 +193,7 @@ def _poller(coverage: Coverage) -> Poller | None:
         logger.exception("carrier account cannot be opened", extra={"account": account.slug})
         CARRIERS.open_circuit(account.pk, MISCONFIGURED_BACKOFF)
         return None
-    return Poller(account, keys, floor_of(account))
+    return Poller(account, keys, floor_of(account), cap_of(account))
 
 
 def _tracking_query(parcel: Shipment) -> TrackingQuery:
@@ -240,7 +260,7 @@ def refresh_now(shipment: Shipment, *, counts: Counts | None = None) -> Refresh:
         return Refresh("no_account")
     if poller.account.is_circuit_open:
         return Refresh("circuit_open", poller.account.circuit_open_until)
-    parcel = claim_this(shipment, floor=poller.floor)
+    parcel = claim_this(shipment, floor=poller.floor, cap=poller.cap)
     if parcel is None:
         counts.too_soon += 1
         return Refresh("too_soon", _allowed_at(shipment, poller.floor))
@@ -255,8 +275,14 @@ def _refreshed(parcel: Shipment, floor: timedelta) -> Refresh:
 
 
 def _allowed_at(shipment: Shipment, floor: timedelta) -> datetime | None:
-    last_poll = Shipment.objects.values_list("last_poll_at", flat=True).get(pk=shipment.pk)
-    return last_poll + floor if last_poll else None
+    parcel = Shipment.objects.only("last_poll_at", "capped_until").get(pk=shipment.pk)
+    return _free_at(parcel, floor) if parcel.last_poll_at else None
+
+
+def _free_at(parcel: Shipment, floor: timedelta) -> datetime:
+    """When the interval and the cap of the day allow the next query (UTC)."""
+    after_floor = parcel.last_poll_at + floor if parcel.last_poll_at else parcel.created_at
+    return max(after_floor, parcel.capped_until) if parcel.capped_until else after_floor
 
 
 def refresh_allowed_at(shipment: Shipment, floors: Mapping[str, timedelta]) -> datetime | None:
@@ -267,7 +293,7 @@ def refresh_allowed_at(shipment: Shipment, floors: Mapping[str, timedelta]) -> d
     floor = floors.get(shipment.carrier)
     if floor is None or not shipment.is_polled:
         return None
-    return shipment.last_poll_at + floor if shipment.last_poll_at else shipment.created_at
+    return _free_at(shipment, floor)
 
 
 def poll_soon(shipments: Sequence[Shipment]) -> int:

@@ -11,17 +11,20 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from logistics import cases
 from logistics.dispatch import route
 from logistics.models import Shipment, ShipmentException
+from logistics.models.shipment import UNDER_WAY
 from orders.models import OrderStatus
 
 Kind = ShipmentException.Kind
 BATCH = 500
+# Stored in English, shown in the reader's language by `orders.labels.note_label`.
+ARRIVED, HEARD, COMPLETED = "the parcel has arrived", "the carrier reports again", "completed after all"
 # A carrier is silent when it has not answered for a day, or knows nothing of a parcel two days after it left.
 NO_ANSWER = timedelta(hours=24)
 NOTHING_KNOWN = timedelta(hours=48)
@@ -29,10 +32,11 @@ NOTHING_KNOWN = timedelta(hours=48)
 
 @dataclass(slots=True)
 class StalledCounts:
-    """How many cases of each kind were opened, and how many orders were completed late."""
+    """How many cases of each kind were opened, how many were resolved, and how many orders were completed late."""
 
     not_signed: int = 0
     carrier_silent: int = 0
+    resolved: int = 0
     completed: int = 0
 
 
@@ -52,8 +56,25 @@ def find_stalled(now: datetime | None = None) -> StalledCounts:
         | Q(last_event_at__isnull=True, shipped_at__lt=now - NOTHING_KNOWN)
     )
     counts.carrier_silent = _open_cases(Kind.CARRIER_SILENT, unheard, resolved_since=now - NOTHING_KNOWN)
+    counts.resolved = _resolve_moved_on()
     counts.completed = _complete_late()
     return counts
+
+
+def _resolve_moved_on() -> int:
+    """Resolve the cases whose parcel has arrived, or whose carrier reports again; returns how many."""
+    waiting = ShipmentException.objects.open().filter(kind__in=(Kind.NOT_SIGNED, Kind.CARRIER_SILENT))
+    silent = Q(kind=Kind.CARRIER_SILENT)
+    arrived = waiting.exclude(shipment__status__in=UNDER_WAY)
+    heard = waiting.filter(
+        silent, shipment__status__in=UNDER_WAY, shipment__last_event_at__gt=F("created_at")
+    )
+    return _resolve(arrived, ARRIVED) + _resolve(heard, HEARD)
+
+
+def _resolve(found: QuerySet[ShipmentException], note: str) -> int:
+    """Resolve up to a batch of cases with a note of the product's own."""
+    return sum(cases.resolve(case, user=None, note=note) for case in found.order_by("pk")[:BATCH])
 
 
 def _open_cases(kind: str, parcels: QuerySet[Shipment], *, resolved_since: datetime) -> int:
@@ -87,6 +108,6 @@ def _complete_late() -> int:
     refused = ShipmentException.objects.open().filter(kind=Kind.ORDER_NOT_COMPLETED)
     for case in refused.filter(order__status=OrderStatus.SHIPPED).order_by("pk")[:BATCH]:
         if route.complete_order(case.order_id):
-            cases.resolve(case, user=None, note="completed after all")
+            cases.resolve(case, user=None, note=COMPLETED)
             completed += 1
     return completed

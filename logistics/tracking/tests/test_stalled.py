@@ -94,3 +94,31 @@ def test_more_parcels_than_one_batch() -> None:
     )  # fmt: skip
 
     assert find_stalled() == StalledCounts(not_signed=1100)
+
+
+def test_arrival_resolves_the_cases_of_a_parcel() -> None:
+    parcel, lost = build_shipment(), build_shipment()
+    for one in (parcel, lost):
+        age(one, 11 * DAY)
+    find_stalled()
+    opened = ShipmentException.objects.open().count()
+
+    hear(parcel, TrackingStatus.DELIVERED)
+
+    assert (opened, find_stalled().resolved) == (4, 2)
+    assert set(ShipmentException.objects.open().values_list("shipment", flat=True)) == {lost.pk}
+    done = ShipmentException.objects.resolved()
+    assert {(case.resolution, case.resolved_by) for case in done} == {("the parcel has arrived", None)}
+
+
+def test_news_resolve_the_silence_and_nothing_else() -> None:
+    parcel = build_shipment()
+    age(parcel, 11 * DAY)
+    find_stalled()
+    ShipmentException.objects.update(created_at=timezone.now() - DAY)
+
+    Shipment.objects.update(last_checked_at=timezone.now(), last_event_at=timezone.now())
+
+    assert find_stalled() == StalledCounts(resolved=1)
+    assert kinds() == ["carrier_silent", "not_signed"]
+    assert ShipmentException.objects.open().get().kind == "not_signed"
