@@ -127,6 +127,8 @@ def addresses(place: Place) -> list[str]:
     lines = [f"  staff      {place.site}/admin/", f"  merchants  {place.site}/shop/orders/"]
     if place.demo:
         lines += [f"  checkout   {place.site}/checkout/", f"  sandbox    {place.sandbox}/"]
+    if not env.text("EMAIL_URL", ""):
+        lines += [f"  mail       {place.files / 'mail'} (one file for each)"]
     return lines
 
 

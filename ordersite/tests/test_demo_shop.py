@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
+from django.core.management import call_command
 from django.test import Client
 
 from orders.models import Order, OrderStatus
@@ -35,7 +38,7 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 @pytest.fixture
 def shop(box: Running, settings: Any) -> Path:
     settings.DEMO_SHOP = True
-    assert len(seed(sandbox_url=box.url, folder=box.folder)) == 5
+    assert len(seed(sandbox_url=box.url, folder=box.folder)) == 10
     return box.folder
 
 
@@ -56,6 +59,55 @@ def test_an_older_demonstration_is_topped_up(box: Running, shop: Path) -> None:
     assert PaymentAccount.objects.get(slug="demo-alipay").pk == kept.pk
     moved = PaymentAccount.objects.get(slug="demo-wechatpay").config
     assert moved["gateway_url"] == "http://127.0.0.1:8999/wechatpay"
+
+
+@pytest.mark.django_db
+def test_every_role_has_its_people(shop: Path) -> None:
+    people = {
+        user.username: (sorted(user.groups.values_list("name", flat=True)), user.email)
+        for user in User.objects.filter(is_staff=True, is_superuser=False)
+    }
+
+    assert people == {
+        name: ([name.rstrip("2")], f"{name}@shop.example")
+        for name in (
+            "agent", "supervisor", "finance", "finance2", "operations", "operations2", "auditor", "viewer",
+        )
+    }  # fmt: skip
+
+
+@pytest.mark.django_db
+def test_people_of_an_older_demonstration_get_addresses(box: Running, shop: Path) -> None:
+    User.objects.filter(username__in=("finance", "admin")).update(email="")
+    User.objects.filter(username="agent").update(email="agent@own.test")
+    User.objects.get(username="finance2").delete()
+
+    made = seed(sandbox_url=box.url, folder=shop)
+
+    assert [login.username for login in made] == ["finance2"]
+    addresses = dict(User.objects.values_list("username", "email"))
+    assert (addresses["finance"], addresses["admin"], addresses["agent"]) == (
+        "finance@shop.example",
+        "admin@shop.example",
+        "agent@own.test",
+    )
+
+
+@pytest.mark.django_db
+def test_new_logins_are_added_to_the_file(box: Running, shop: Path, settings: Any, tmp_path: Path) -> None:
+    settings.VAR_DIR = tmp_path
+    (tmp_path / "sandbox").symlink_to(shop)
+    (tmp_path / "demo-logins.txt").write_text(
+        "finance        finance      old\nfinance2       finance2     old\n"
+    )
+    User.objects.get(username="finance2").delete()
+
+    call_command("seed_demo", stdout=StringIO())
+
+    lines = [line.split() for line in (tmp_path / "demo-logins.txt").read_text().splitlines()]
+    assert lines[0] == ["finance", "finance", "old"]
+    assert [line[1] for line in lines] == ["finance", "finance2"]
+    assert User.objects.get(username="finance2").check_password(lines[1][2])
 
 
 @pytest.mark.django_db

@@ -27,10 +27,18 @@ class Command(BaseCommand):
             raise CommandError(f"{error.filename} is missing: run `python -m sandbox keys` first") from error
         if logins:
             text = table(logins)
-            write_private(Path(settings.VAR_DIR) / "demo-logins.txt", text)
+            add_logins(Path(settings.VAR_DIR) / "demo-logins.txt", logins)
             self.stdout.write(text)
 
 
 def table(logins: list[Login]) -> str:
     """One line each, aligned."""
     return "\n".join(f"{login.role:<14} {login.username:<12} {login.password}" for login in logins) + "\n"
+
+
+def add_logins(file: Path, logins: list[Login]) -> None:
+    """Add log-ins to the file; those of an older demonstration stay, since their passwords stand nowhere else."""
+    made = {login.username for login in logins}
+    known = file.read_text(encoding="utf-8").splitlines(keepends=True) if file.exists() else []
+    kept = [line for line in known if not made & set(line.split()[1:2])]
+    write_private(file, "".join(kept) + table(logins))
