@@ -10,7 +10,7 @@ from django.db.models import prefetch_related_objects
 from django.utils.translation import gettext
 
 from orders.intake import numbers
-from orders.labels import ACTORS, TRIGGERS, reason_label
+from orders.labels import ACTORS, TRIGGERS, note_label, reason_label
 from orders.models import ApiClient, Order, OrderEvent, OrderEventText, OrderStatus
 from ordersite.lib.money import display_amount, format_amount
 from ordersite.lib.panels import Entry, Item, Link, Panel
@@ -110,7 +110,7 @@ def _entry(event: OrderEvent, actor: str, reason: str) -> Entry:
         at=event.recorded_at,  # a provider's times are whole seconds, often before the order's own
         topic="people" if event.actor_kind in _PEOPLE else "order",
         title=_title(event),
-        detail=" · ".join(filter(None, [_trigger(event), actor, reason_label(reason)])),
+        detail=" · ".join(filter(None, [_trigger(event), actor, note_label(reason)])),
         tone=_tone(event),
         evidence=_evidence(event.evidence),
     )
@@ -169,8 +169,8 @@ def explain(order: Order) -> list[Link]:
         cause = gettext("The order is held: %(reason)s") % {"reason": reason_label(order.hold_reason)}
         links.append(Link(name="hold", state="broken", cause_code="held", cause=cause))
     if order.is_stopped_by_refund:
-        cause = gettext("A refund of ¥%(amount)s is under way: the order does not ship until it has ended.")
-        text = cause % {"amount": format_amount(order.refunds_pending)}
+        cause = gettext("A refund of %(amount)s is under way: the order does not ship until it has ended.")
+        text = cause % {"amount": display_amount(order.refunds_pending)}
         links.append(Link(name="refund", state="broken", cause_code="refund_under_way", cause=text))
     if order.status == OrderStatus.CLOSED:
         links.append(_closed(order))

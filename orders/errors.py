@@ -23,7 +23,7 @@ _REASONS: Mapping[str, str | Promise] = {
 }
 
 
-def _reason(code: str) -> str | Promise:
+def reason_of(code: str) -> str | Promise:
     """The text of a code: a key of `_REASONS` or a status, with or without the prefix `order_`."""
     state = code.removeprefix("order_")
     if state in OrderStatus.values:
@@ -45,14 +45,14 @@ def order_not_payable(number: str, status: str) -> DomainError:
         _("Order %(number)s cannot be paid now (%(reason)s)."),
         number=number,
         status=status,
-        reason=_reason(status),
+        reason=reason_of(status),
     )
 
 
 def refused(code: str, number: str) -> DomainError:
-    """The order refuses a change; `code` is one that `_reason` knows."""
+    """The order refuses a change; `code` is one that `reason_of` knows."""
     return DomainError(
-        code, _("Order %(number)s refuses this (%(reason)s)."), number=number, reason=_reason(code)
+        code, _("Order %(number)s refuses this (%(reason)s)."), number=number, reason=reason_of(code)
     )
 
 

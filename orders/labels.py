@@ -65,8 +65,25 @@ ACTORS: Mapping[str, Promise] = {
     "client": _("API client"),
     "system": _("system"),
 }
+# Notes that the product writes into histories and cases by itself: stored in English.
+NOTES: Mapping[str, Promise] = {
+    "refunded in full": _("refunded in full"),
+    "replayed": _("replayed"),
+    "the same trade has paid the order, with the right amount and account": _(
+        "the same trade has paid the order, with the right amount and account"
+    ),
+    "the provider has answered": _("the provider has answered"),
+    "completed after all": _("completed after all"),
+    "the parcel has arrived": _("the parcel has arrived"),
+    "the carrier reports again": _("the carrier reports again"),
+}
 
 
 def reason_label(reason: str) -> str:
     """Translate a stored reason where it is the product's own; a person's words stay as they are."""
     return gettext(reason) if reason in _OWN_REASONS else reason
+
+
+def note_label(note: str) -> str:
+    """Translate a stored note where it is the product's own; what a person wrote stays as it is."""
+    return str(NOTES[note]) if note in NOTES else reason_label(note)

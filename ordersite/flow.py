@@ -16,6 +16,7 @@ from payments.accounts.change_kind import ACCOUNT
 from payments.lifecycle import closing
 from payments.manual.revive import REVIVAL
 from payments.manual.settle import SETTLEMENT
+from payments.reconciliation.approval import STATEMENT
 from payments.refunds import late_payments
 from payments.refunds.approval import REFUND
 
@@ -37,6 +38,7 @@ FLOW: Table = {
     "settlement.proposed": {"payments.tell_of_settlement": partial(mail_approvers, SETTLEMENT)},
     "revival.proposed": {"payments.tell_of_revival": partial(mail_approvers, REVIVAL)},
     "refund.proposed": {"payments.tell_of_refund": partial(mail_approvers, REFUND)},
+    "statement.proposed": {"payments.tell_of_statement": partial(mail_approvers, STATEMENT)},
     # logistics
     "shipment.delivered": {},
     "shipment.exception_raised": {},

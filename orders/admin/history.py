@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from django.db.models import CharField, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Cast
+from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from orders.labels import ACTORS, TRIGGERS
-from orders.models import HistorySeal, OrderEvent, OrderStatus, PhoneLook
+from orders.models import ApiClient, HistorySeal, OrderEvent, OrderStatus, PhoneLook
 from ordersite.lib.adminkit import badges, columns
 from ordersite.lib.adminkit.read_only import ReadOnlyAdmin
 from ordersite.lib.adminkit.search import ShapeSearchMixin, column, order_number
@@ -53,7 +56,14 @@ class OrderEventAdmin(ShapeSearchMixin, ReadOnlyAdmin):
 
     @admin.display(description=_("actor"))
     def actor(self, line: OrderEvent) -> str:
-        return f"{ACTORS.get(line.actor_kind, line.actor_kind)} {line.actor_id}".strip()
+        name = getattr(line, "client_name", None) if line.actor_kind == "client" else None
+        return f"{ACTORS.get(line.actor_kind, line.actor_kind)} {name or line.actor_id}".strip()
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[OrderEvent]:
+        """Histories keep a client's id as text: its name comes along, without a query for each line."""
+        clients = ApiClient.objects.annotate(key=Cast("pk", CharField())).filter(key=OuterRef("actor_id"))
+        lines: QuerySet[OrderEvent] = super().get_queryset(request)
+        return lines.annotate(client_name=Subquery(clients.values("name")[:1]))
 
     @admin.display(description=_("trigger"))
     def cause(self, line: OrderEvent) -> str:

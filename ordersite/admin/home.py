@@ -28,6 +28,8 @@ from payments.refunds.approval import REFUND
 
 # Counts on the home page stop here: beyond it nobody reads them exactly.
 MOST = 1_000
+# Somebody tried an address and nothing was applied.
+_HARMLESS = frozenset({PaymentException.Kind.BAD_SIGNATURES})
 _OPEN_CASES = """
 SELECT (SELECT count(*) FROM (SELECT 1 FROM payments_paymentexception WHERE resolved_at IS NULL LIMIT %s) AS p),
        (SELECT count(*) FROM (SELECT 1 FROM logistics_shipmentexception WHERE resolved_at IS NULL LIMIT %s) AS s),
@@ -41,13 +43,14 @@ SELECT (SELECT count(*) FROM (SELECT 1 FROM payments_paymentexception WHERE reso
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A tile of the home page: count, label, address of the list, and since when the oldest row waits (UTC)."""
+    """A number with a word, where its rows are, since when the oldest waits (UTC), and for whom."""
 
     label: str | Promise
     count: str
     url: str
     oldest: datetime | None = None
     tone: str = "plain"
+    people: str = ""
 
 
 def fill_home(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
@@ -56,6 +59,7 @@ def fill_home(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     context["title"] = _("Workbench")
     context["queues"] = [
         *_reviews(request),
+        *_own_requests(request),
         *(_cases(PaymentException, "payments") if may("payments.view_paymentexception") else []),
         *(_cases(ShipmentException, "logistics") if may("logistics.view_shipmentexception") else []),
     ]
@@ -65,7 +69,7 @@ def fill_home(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
 
 
 def _cases(model: type[PaymentException] | type[ShipmentException], app: str) -> list[Waiting]:
-    """Return a tile for each kind of open case, the oldest first."""
+    """The open cases by kind, the oldest first; those about which no money hangs come last."""
     rows = (
         model.objects.open()
         .order_by()
@@ -75,11 +79,12 @@ def _cases(model: type[PaymentException] | type[ShipmentException], app: str) ->
     )
     address = reverse(f"admin:{app}_{model._meta.model_name}_changelist")
     labels = dict(model.Kind.choices)
-    return [
+    tiles = [
         Waiting(labels.get(row["kind"], row["kind"]), f"{row['count']:,}", f"{address}?kind__exact={row['kind']}",
-                row["oldest"], "bad")
+                row["oldest"], "plain" if row["kind"] in _HARMLESS else "bad")
         for row in rows
     ]  # fmt: skip
+    return sorted(tiles, key=lambda tile: tile.tone == "plain")
 
 
 def _reviews(request: HttpRequest) -> list[Waiting]:
@@ -96,6 +101,25 @@ def _review(kind: kinds.ApprovalKind[Any], user: User) -> Waiting | None:
     oldest = rows.order_by(kind.since_column).values_list(kind.since_column, flat=True).first()
     address = reverse(kind.list_url_name) + "?state=for_me"
     return Waiting(kind.tile, capped(rows), address, oldest, "waiting") if oldest else None
+
+
+def _own_requests(request: HttpRequest) -> list[Waiting]:
+    """A tile for what this person handed in and a colleague has to decide, with the names of those who may."""
+    user = person(request)
+    asks = [one for one in kinds.registered() if one.own_tile and user.has_perm(one.may_propose)]
+    return [tile for one in asks if (tile := _own_request(one, user)) is not None]
+
+
+def _own_request(kind: kinds.ApprovalKind[Any], user: User) -> Waiting | None:
+    rows = notify.waiting_of(kind, user)
+    oldest = rows.order_by(kind.since_column).values_list(kind.since_column, flat=True).first()
+    if oldest is None:
+        return None
+    address = reverse(kind.list_url_name) + "?state=mine"
+    people = notify.names_of(notify.approvers_of(kind, user.pk))
+    return Waiting(
+        kind.own_tile, capped(rows), address, oldest, "moving", people or str(_("nobody may decide it"))
+    )
 
 
 def _states() -> list[Waiting]:
@@ -124,6 +148,7 @@ def _lights(request: HttpRequest) -> list[Waiting]:
                 waiting,
                 "received_at",
                 "admin:payments_paymentnotification_changelist",
+                query="?outcome=waiting",
             )
         )
     if request.user.has_perm("rails.view_delivery"):

@@ -139,6 +139,13 @@ def compose(request: HttpRequest, order: Order) -> dict[str, Any]:
     }
 
 
+def _timeline(order: Order) -> dict[str, Any]:
+    """The entries, and a choice for each topic that has any: one that shows nothing would look like a fault."""
+    entries = timeline(order)
+    there = {"all", *(entry.topic for entry, _words, _url in entries)}
+    return {"timeline": entries, "topics": [(code, label) for code, label in TOPICS if code in there]}
+
+
 def timeline(order: Order) -> list[tuple[Entry, str, str]]:
     """Return the timeline, newest first, each entry with the label and address of its evidence."""
     entries = sorted(
@@ -186,7 +193,7 @@ def history(order: Order) -> dict[str, Any]:
             "evidence": _evidence(line.evidence),
             "is_sealed": line.pk <= sealed_to,
         }
-        for line in lines
+        for line, actor in zip(lines, orders_about.actor_labels(lines), strict=True)
     ]
     return {"history": shown, "is_sealed": bool(shown) and shown[-1]["is_sealed"]}
 

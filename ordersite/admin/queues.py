@@ -52,7 +52,7 @@ class DeliveryAdmin(ConfirmedActionsMixin, ReadOnlyAdmin):
     subject = columns.plain("subject_id", _("row"))
     content = columns.plain("payload", _("content"))
     tries = columns.plain("attempts", _("attempts"))
-    due = columns.plain("due_at", _("due at"))
+    due = columns.due()
     parked = columns.plain("parked_at", _("parked at"))
     problem = columns.plain("last_error", _("last problem"))
 

@@ -12,10 +12,11 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from orders.models import Order
-from ordersite.lib import masking
+from ordersite.lib import durations, masking
 from ordersite.lib.money import display_amount
 
 register = template.Library()
+register.filter("time_since", durations.time_since)
 register.filter("mask_phone", masking.mask_phone)
 register.filter("mask_name", masking.mask_name)
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.core import mail
+from django.test import Client
 
 from orders.approvals.kinds import ApprovalKind, registered
 from orders.approvals.mail import send_staff_mail
@@ -217,3 +218,30 @@ def test_only_others_than_proposer_are_notified(kind: ApprovalKind[Any]) -> None
     [message] = mail.outbox
     assert message.to == ["wang@shop.test"]
     assert kind.page_of(request) in str(message.body)
+
+
+@kinds_that(lambda kind: kind.event)
+def test_mail_is_in_the_receivers_language(kind: ApprovalKind[Any], settings: Any) -> None:
+    wang, _zhao = second_person(kind), second_person(kind, "zhao")
+    client = Client()
+    client.force_login(wang)
+    client.post("/i18n/setlang/", {"language": "en"})
+    request, _proposer = proposed(kind)
+
+    relay.run_relay()
+    send_staff_mail()
+
+    by_receiver = {message.to[0]: message for message in mail.outbox}
+    assert set(by_receiver) == {"wang@shop.test", "zhao@shop.test"}
+    english, chinese = by_receiver["wang@shop.test"], by_receiver["zhao@shop.test"]
+    assert (english.subject[:11], chinese.subject[:4]) == ("To review: ", "待复核：")
+    assert ("waits for your review" in str(english.body), "正在等待您复核" in str(chinese.body)) == (
+        True,
+        True,
+    )
+    link = settings.PUBLIC_BASE_URL + kind.page_of(request)
+    assert [link in str(message.body) for message in (english, chinese)] == [True, True]
+
+
+def test_every_kind_with_a_tile_sends_mail() -> None:
+    assert [kind.key for kind in registered() if kind.tile and not kind.event] == []

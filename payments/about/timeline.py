@@ -9,6 +9,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from orders.labels import note_label
 from orders.models import Order
 from ordersite.lib.money import display_amount
 from ordersite.lib.panels import Entry
@@ -143,7 +144,7 @@ def _case_entries(case: PaymentException) -> list[Entry]:
     title = _("Resolved: %(kind)s") % {"kind": case.get_kind_display()}
     by = f"{case.resolved_by}: " if case.resolved_by else ""
     resolved = _case_entry(case, case.resolved_at, title)
-    return [opened, replace(resolved, topic="people", tone="good", detail=by + case.resolution)]
+    return [opened, replace(resolved, topic="people", tone="good", detail=by + note_label(case.resolution))]
 
 
 def _case_entry(case: PaymentException, at: datetime, title: str) -> Entry:

@@ -53,6 +53,7 @@ class MoneyProposalAdmin(ReviewButtonsMixin, ReviewColumnsMixin, ShapeSearchMixi
         return [
             (_("order"), order.number),
             (_("amount"), badges.money(proposal.amount)),
+            (_("order's total"), badges.money(order.total_amount)),
             (_("the order is"), badges.badge(OrderStatus(order.status).label)),
             (_("proposed by"), proposal.proposer),
             (_("reason"), proposal.reason),

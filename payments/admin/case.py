@@ -20,47 +20,25 @@ from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldBooleanWidget
 
+from orders.labels import note_label
 from ordersite.lib.adminkit import badges, columns
 from ordersite.lib.adminkit.cases import CaseAdmin, resolve_action, take_action
 from ordersite.lib.adminkit.confirmed import ActionReply, Confirmed, Lead, ReasonForm, person
 from ordersite.lib.adminkit.queues import OpenCasesFilter, is_open
 from ordersite.lib.adminkit.read_only import ReadOnlyInline
 from ordersite.lib.adminkit.search import column, order_number, row_id
-from payments.about.labels import answer_label
-from payments.admin.notification import KINDS, REFUSALS
+from payments.about.case_detail import detail_rows
 from payments.admin.payment import query_from_page
 from payments.cases import desk, remedies
 from payments.cases.errors import remedy_gone
 from payments.manual import revive
 from payments.manual.revive import REVIVAL
 from payments.manual.settle import SETTLEMENT
-from payments.models import Payment, PaymentException, PaymentExceptionStep, StatementLine
+from payments.models import Payment, PaymentException, PaymentExceptionStep
 from payments.notifications.replay import replay
 from payments.refunds.approval import REFUND
 from payments.refunds.request import request_refund
 
-# Labels of the keys of `PaymentException.detail`: the provider's values, and ours to compare.
-DETAILS: Mapping[str, Promise] = {
-    "kind": _("kind"),
-    "amount": _("amount received"),
-    "expected_amount": _("amount expected"),
-    "currency": _("currency received"),
-    "expected_currency": _("currency expected"),
-    "reference": _("merchant reference"),
-    "provider_reference": _("provider's reference"),
-    "known_provider_reference": _("provider's reference on record"),
-    "refund_reference": _("refund reference"),
-    "refunded_total": _("refunded in all"),
-    "account_problem": _("account problem"),
-    "last_answer": _("last answer"),
-    "code": _("reason"),
-    "error": _("problem"),
-    "difference": _("result"),
-    "statement_line": _("statement line"),
-    "note": _("note"),
-    "statement": _("statement"),
-    "bill_of": _("bill of the day"),
-}
 RESOLVE = "payments.resolve_paymentexception"
 REPLAY = "payments.replay_paymentnotification"
 Action = PaymentExceptionStep.Action
@@ -147,13 +125,6 @@ def _query(request: HttpRequest, case: PaymentException, _data: Mapping[str, Any
     return reply
 
 
-def _value(key: str, value: Any) -> object:
-    if key == "last_answer":
-        return answer_label(str(value))
-    notes = dict(StatementLine.Note.choices)
-    return {"kind": KINDS, "code": REFUSALS, "note": notes}.get(key, {}).get(value, value)
-
-
 class OwnerFilter(admin.SimpleListFilter):
     title = _("owner")
     parameter_name = "owner"
@@ -189,7 +160,7 @@ class AgeFilter(admin.SimpleListFilter):
 class StepInline(ReadOnlyInline):
     model = PaymentExceptionStep
     fields = ("when", "who", "action", "note")
-    readonly_fields = ("when", "who")
+    readonly_fields = ("when", "who", "note")
     verbose_name_plural = _("What was done")
 
     @admin.display(description=_("time"))
@@ -199,6 +170,11 @@ class StepInline(ReadOnlyInline):
     @admin.display(description=_("who"))
     def who(self, step: PaymentExceptionStep) -> str:
         return str(step.user) if step.user else gettext("by itself")
+
+    @admin.display(description=_("note"))
+    def note(self, step: PaymentExceptionStep) -> str:
+        """Show a person's note unchanged, and one of the product in the reader's language."""
+        return note_label(step.note) or "–"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).select_related("user")
@@ -302,7 +278,7 @@ class PaymentExceptionAdmin(CaseAdmin):
                 (_("order"), row.order.number if row.order else ""),
                 (_("amount"), badges.money(row.amount) if row.amount is not None else ""),
                 (_("payment account"), row.account or ""),
-                (_("age"), badges.ago(row.created_at)),
+                (_("age"), badges.lasting(row.created_at, row.resolved_at)),
             ]
         )
 
@@ -312,10 +288,9 @@ class PaymentExceptionAdmin(CaseAdmin):
 
     @admin.display(description=_("detail"))
     def details(self, case: PaymentException) -> SafeString:
-        return badges.facts((DETAILS.get(key, key), _value(key, case.detail[key])) for key in case.detail)
+        return badges.facts(detail_rows(case))
 
     @admin.display(description=_("resolution"))
     def outcome(self, case: PaymentException) -> str:
         """Show a person's note unchanged, and a resolution of the product in the reader's language."""
-        known = case.resolution in desk.OWN_RESOLUTIONS
-        return gettext(case.resolution) if known else case.resolution or "–"
+        return note_label(case.resolution) or "–"

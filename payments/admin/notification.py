@@ -23,6 +23,7 @@ from ordersite.lib.adminkit.read_only import ReadOnlyAdmin
 from ordersite.lib.adminkit.search import ShapeSearchMixin, column, row_id
 from ordersite.lib.crypto import CannotDecrypt
 from ordersite.lib.errors import DomainError
+from payments.about.case_detail import UPDATE_KINDS
 from payments.admin.notification_filters import (
     AmountFilter,
     CheckFilter,
@@ -38,7 +39,6 @@ from payments.models import PaymentNotification, RefusedCall
 from payments.models.payment import Payment
 from payments.notifications.replay import replay
 from payments.providers.errors import REJECTIONS
-from payments.providers.types import UpdateKind
 
 V, O = PaymentNotification.CheckResult, PaymentNotification.Outcome  # noqa: E741  # read beside each other below
 TONES: dict[str, str] = {
@@ -49,16 +49,6 @@ TONES: dict[str, str] = {
     O.CLOSED_NOTED: "plain",
     O.NOTED: "plain",
     O.UNKNOWN_ORDER: "waiting",
-}
-KINDS: Mapping[str, Promise] = {
-    UpdateKind.PAYMENT: _("payment"),
-    UpdateKind.PAID_REFUNDED: _("payment, refunded since"),
-    UpdateKind.REFUND: _("refund"),
-    UpdateKind.REFUND_FAILED: _("refund failed"),
-    UpdateKind.REFUND_ABNORMAL: _("refund stuck at the provider"),
-    UpdateKind.CLOSED: _("closed"),
-    UpdateKind.OTHER: _("not about money"),
-    UpdateKind.UNCLEAR: _("unclear message about money"),
 }
 REFUSALS: Mapping[str, Promise] = {
     **REJECTIONS,
@@ -119,7 +109,7 @@ class PaymentNotificationAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnly
         "rejection", "about", "pace", "tries", "due", "finished", "problem", "headers", "body", "content",
     )  # fmt: skip
     tries = columns.plain("attempts", _("attempts"))
-    due = columns.plain("due_at", _("due at"))
+    due = columns.due()
     finished = columns.plain("done_at", _("done at"))
     problem = columns.plain("last_error", _("last problem"))
     confirmed = (
@@ -194,7 +184,7 @@ class PaymentNotificationAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnly
 
     @admin.display(description=_("kind"))
     def about(self, notice: PaymentNotification) -> str | Promise:
-        return KINDS.get(notice.kind, notice.kind or "–")
+        return UPDATE_KINDS.get(notice.kind, notice.kind or "–")
 
     @admin.display(description=_("headers"))
     def headers(self, notice: PaymentNotification) -> SafeString:

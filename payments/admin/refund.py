@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminDecimalFieldWidget
 
 from orders.admin.review import Effect, ReviewButtonsMixin, review_actions
+from orders.models import OrderStatus
 from ordersite.lib.adminkit import badges, columns
 from ordersite.lib.adminkit.confirmed import Confirmed, ReasonForm, person
 from ordersite.lib.adminkit.queues import QueueFilter
@@ -27,6 +28,7 @@ from payments.refunds import execute, labels, request
 from payments.refunds.approval import REFUND
 
 S = RefundStatus
+_UNSHIPPED = (OrderStatus.PENDING, OrderStatus.PAID)
 
 
 class RefundForm(ReasonForm):
@@ -50,7 +52,9 @@ def _request_refund(http: HttpRequest, payment: Payment, data: Mapping[str, Any]
     made = request.request_refund(payment.pk, data["amount"], actor_user=person(http), reason=data["reason"])
     if made.status == S.APPROVED:
         return _("The refund is on its way to the provider. Only the provider's answer confirms it.")
-    return _("The refund waits for the approval of a second person. The order does not ship meanwhile.")
+    if payment.order.status in _UNSHIPPED:
+        return _("The refund waits for the approval of a second person. The order does not ship meanwhile.")
+    return _("The refund waits for the approval of a second person.")
 
 
 def what_is_left(payment: Payment) -> dict[str, Any]:
@@ -61,7 +65,10 @@ REFUND_BUTTON = Confirmed(
     "refund",
     _("Refund"),
     REFUND.may_propose,
-    _("The money goes back to the buyer the way it was paid. Until that has ended the order does not ship."),
+    _(
+        "The money goes back to the buyer the way it was paid. An order that has not shipped does not ship until that has "
+        "ended."
+    ),
     _request_refund,
     form=RefundForm,
     fits=lambda payment: payment.is_paid,
@@ -133,12 +140,15 @@ ACTIONS = (
         ),
         refuse=Effect(
             _(
-                "No money goes back, and the order may ship again. Say why not; it stands in the order's history."
+                "No money goes back; an order that has not shipped may ship again. Say why not; it stands in the order's "
+                "history."
             ),
             _("Refused. No money goes back."),
         ),
         withdraw=Effect(
-            _("You take your request back. No money goes back, and the order may ship again."),
+            _(
+                "You take your request back. No money goes back; an order that has not shipped may ship again."
+            ),
             _("Withdrawn. No money goes back."),
         ),
         form=ReasonForm,
@@ -196,7 +206,7 @@ class RefundRequestAdmin(ReviewButtonsMixin, ShapeSearchMixin, ReadOnlyAdmin):
 
     @admin.display(description=_("age"))
     def age(self, row: RefundRequest) -> SafeString:
-        return badges.ago(row.created_at)
+        return badges.lasting(row.created_at, row.ended_at)
 
     @admin.display(description=_("proposer"))
     def proposed_by(self, row: RefundRequest) -> str | Promise:

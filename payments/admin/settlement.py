@@ -82,6 +82,10 @@ class SettlementRequestAdmin(MoneyProposalAdmin):
         order = _order(number, case)
         if order is None:
             return self._page(request, {"missing": number, "case": case})
+        try:
+            settle.check_payable(order)
+        except DomainError as refused:
+            return self._page(request, {"refused": refused.message, "case": case})
         term = _term(request, "line")
         lines = fitting_lines(order, term)
         form = SettlementForm(

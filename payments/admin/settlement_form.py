@@ -18,7 +18,7 @@ from unfold.widgets import (
 )
 
 from orders.models import Order
-from ordersite.lib.money import LARGEST, format_amount
+from ordersite.lib.money import LARGEST, display_amount
 from payments.manual.evidence import Handed
 from payments.manual.settle import Wish, proving_lines
 from payments.models import PaymentAccount, PaymentException, Statement, StatementLine
@@ -75,8 +75,8 @@ class SettlementForm(forms.Form):
         self.order = order
         accounts = PaymentAccount.objects.filter(merchant_id=order.merchant_id).order_by("slug")
         self.fields["account"].queryset = accounts  # type: ignore[attr-defined]
-        self.fields["amount"].help_text = _("The order costs ¥%(total)s.") % {
-            "total": format_amount(order.total_amount)
+        self.fields["amount"].help_text = _("The order costs %(total)s.") % {
+            "total": display_amount(order.total_amount)
         }
         choices = [("", _("none, a file proves it")), *((line.pk, line_label(line)) for line in lines)]
         self.fields["statement_line"].choices = choices  # type: ignore[attr-defined]
@@ -104,7 +104,7 @@ def line_label(line: StatementLine) -> str:
     """Label a line by amount, time, number and account, to compare with the buyer's account of it."""
     at = timezone.localtime(line.occurred_at).strftime("%Y-%m-%d %H:%M:%S") if line.occurred_at else ""
     numbers = line.provider_reference or line.reference
-    return " · ".join(filter(None, [f"¥{format_amount(line.amount)}", at, numbers, line.account.slug]))
+    return " · ".join(filter(None, [display_amount(line.amount), at, numbers, line.account.slug]))
 
 
 def fitting_lines(order: Order, term: str) -> list[StatementLine]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any
 from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, QuerySet, Sum
+from django.db.models import Count, QuerySet
 from django.http import (
     Http404,
     HttpRequest,
@@ -23,20 +22,31 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext, ngettext, pgettext_lazy
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminFileFieldWidget
 
-from orders.approvals.workflow import approve
 from ordersite.lib.adminkit import badges, columns, fields
 from ordersite.lib.adminkit.add_form import AddByFormMixin
-from ordersite.lib.adminkit.confirmed import Confirmed, ConfirmedActionsMixin, log_action, person
+from ordersite.lib.adminkit.confirmed import (
+    Confirmed,
+    log_action,
+    person,
+)
 from ordersite.lib.adminkit.read_only import ReadOnlyAdmin
 from ordersite.lib.errors import DomainError
 from payments.admin.reading.page import ReadingPageMixin
+from payments.admin.settling.hand_over import (
+    ACTIONS,
+    SHOWN,
+    HandOverMixin,
+    SettlementFilter,
+    hand_over_of,
+    steps,
+)
 from payments.models import PaymentAccount, Statement, StatementLine, StatementMapping, StatementStatus
 from payments.reconciliation import choosing, export, importing, settle
-from payments.reconciliation.approval import STATEMENT
+from payments.reconciliation.approval import STATEMENT, Takes, takes_of
 from payments.reconciliation.refusals import message_of
 
 S, R = StatementStatus, StatementLine.Result
@@ -63,7 +73,6 @@ MEANINGS: Mapping[str, Promise] = {
     R.DUPLICATE: _("known from an earlier line or file"),
 }
 _DIFFERENCES = (R.MISSING_HERE, R.MISSING_THERE, R.AMOUNT_DIFFERS)
-_SHOWN = 20
 
 
 class UploadForm(forms.Form):
@@ -97,24 +106,6 @@ def _is_matched(statement: Statement) -> bool:
     return statement.status == S.MATCHED
 
 
-def _to_settle(statement: Statement) -> tuple[int, Decimal]:
-    """How many lines a settlement would take, and their sum in yuan."""
-    number, total = 0, Decimal("0.00")
-    for lines in (settle.settleable(statement), settle.settleable_earlier(statement)):
-        found = lines.aggregate(number=Count("pk"), total=Sum("amount"))
-        number, total = number + found["number"], total + (found["total"] or 0)
-    return number, total
-
-
-def _may_settle(statement: Statement) -> bool:
-    return _is_matched(statement) and not statement.settle_wanted_at and _to_settle(statement)[0] > 0
-
-
-def _settle(request: HttpRequest, statement: Statement, _data: Mapping[str, Any]) -> Promise:
-    approve(STATEMENT, statement.pk, user=person(request), note="")
-    return _("The settlement is under way. This page shows how far it is; you may leave it.")
-
-
 def _has_unsettleable(statement: Statement) -> bool:
     return _is_matched(statement) and settle.unsettleable(statement).exists()
 
@@ -129,7 +120,7 @@ def _raise(_request: HttpRequest, statement: Statement, _data: Mapping[str, Any]
 
 
 @admin.register(Statement)
-class StatementAdmin(ReadingPageMixin, AddByFormMixin, ConfirmedActionsMixin, ReadOnlyAdmin):
+class StatementAdmin(ReadingPageMixin, AddByFormMixin, HandOverMixin, ReadOnlyAdmin):
     list_display = (
         "name",
         "account",
@@ -141,7 +132,7 @@ class StatementAdmin(ReadingPageMixin, AddByFormMixin, ConfirmedActionsMixin, Re
         "origin",
         "imported",
     )
-    list_filter = ("status", "account", "source")
+    list_filter = (SettlementFilter, "status", "account", "source")
     list_select_related = ("account", "created_by")
     fields = (
         "account", "form", "mapping", "file_name", "size", "sha256", "source", "period", "payments_amount",
@@ -152,19 +143,7 @@ class StatementAdmin(ReadingPageMixin, AddByFormMixin, ConfirmedActionsMixin, Re
     add_title = _("Import a statement")
     change_form_outer_before_template = "admin/desk/statement.html"
     confirmed = (
-        Confirmed(
-            "settle",
-            _("Settle what is paid there"),
-            STATEMENT.may_approve,
-            _(
-                "Every order whose money the file shows and that is not paid here is settled, line by line. Its buyer is"
-                " told as after any payment. What has been settled meanwhile is left alone."
-            ),
-            _settle,
-            fits=_may_settle,
-            tone="main",
-            icon="done_all",
-        ),
+        *ACTIONS,
         Confirmed(
             "raise",
             _("Give the rest to a person"),
@@ -202,7 +181,7 @@ class StatementAdmin(ReadingPageMixin, AddByFormMixin, ConfirmedActionsMixin, Re
                 return self._take_in(request, form)
             except DomainError as refused:
                 form.add_error("file", refused.message)
-        return self.desk_page(request, "admin/desk/statement_upload.html", {"form": form, "steps": _steps(1)})
+        return self.desk_page(request, "admin/desk/statement_upload.html", {"form": form, "steps": steps(1)})
 
     def _take_in(self, request: HttpRequest, form: UploadForm) -> HttpResponse:
         file = form.cleaned_data["file"]
@@ -230,7 +209,7 @@ class StatementAdmin(ReadingPageMixin, AddByFormMixin, ConfirmedActionsMixin, Re
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         statement = self.get_object(request, object_id)
-        context = _page(statement) if statement else {}
+        context = {**_page(statement), **hand_over_of(request, statement)} if statement else {}
         if statement and request.user.has_perm(STATEMENT.may_propose) and choosing.can_be_read(statement):
             context["reading"] = _reading_address(statement)
         return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
@@ -315,35 +294,20 @@ def _period(statement: Statement) -> str:
     return f"{first:%Y-%m-%d %H:%M} – {last:%Y-%m-%d %H:%M}"
 
 
-def _steps(now: int) -> list[tuple[int, Promise, str]]:
-    """The wizard's steps with their state: done, now or later."""
-    names = (
-        pgettext_lazy("step", "Hand in"),
-        pgettext_lazy("step", "Look"),
-        pgettext_lazy("step", "Confirm"),
-        pgettext_lazy("step", "Result"),
-    )
-    return [
-        (number, name, "done" if number < now else "now" if number == now else "later")
-        for number, name in enumerate(names, start=1)
-    ]
-
-
 def _page(statement: Statement) -> dict[str, Any]:
     is_matched = statement.status == S.MATCHED
-    number, total = _to_settle(statement) if is_matched else (0, Decimal("0.00"))
+    takes = takes_of(statement) if is_matched else Takes()
     settled = statement.lines.exclude(outcome="") if is_matched else StatementLine.objects.none()
     outcomes = list(settled.values_list("outcome").annotate(number=Count("pk")).order_by("outcome"))
     return {
         "statement": statement,
         "period": _period(statement),
-        "steps": _steps(_step(statement, number, bool(outcomes))),
+        "steps": steps(_step(statement, takes.lines, bool(outcomes))),
         "refusal": message_of(statement.refusal),
         "is_busy": statement.is_busy,
         "is_choosing": statement.status == S.CHOOSING,
         "tiles": _tiles(statement) if is_matched else [],
-        "to_settle": number,
-        "to_settle_amount": total,
+        "takes": takes,
         "outcomes": [(_outcome(code), code, n) for code, n in outcomes],
         "lines": list(_first_differences(statement)) if is_matched else [],
         "all_lines": _lines_address(statement),
@@ -368,7 +332,7 @@ def _tiles(statement: Statement) -> list[dict[str, Any]]:
             "label": R(name).label,
             "meaning": MEANINGS[name],
             "count": getattr(statement, name),
-            "tone": RESULT_TONES[R(name)] if getattr(statement, name) else "plain",
+            "tone": _tone(statement, R(name)),
             "url": _lines_address(statement, result__exact=name),
         }
         for name in R.values
@@ -379,6 +343,14 @@ def _reading_address(statement: Statement) -> str:
     return reverse("admin:payments_statement_reading", args=[statement.pk])
 
 
+def _tone(statement: Statement, result: StatementLine.Result) -> str:
+    """What was missing here and is settled now is no trouble any more."""
+    if not getattr(statement, result):
+        return "plain"
+    is_over = result == R.MISSING_HERE and not statement.lines.filter(result=result, outcome="").exists()
+    return "good" if is_over else RESULT_TONES[result]
+
+
 def _lines_address(statement: Statement, **filters: str) -> str:
     query = urlencode({"statement": statement.pk, **filters})
     return f"{reverse('admin:payments_statementline_changelist')}?{query}"
@@ -386,4 +358,4 @@ def _lines_address(statement: Statement, **filters: str) -> str:
 
 def _first_differences(statement: Statement) -> QuerySet[StatementLine]:
     rows = statement.lines.filter(result__in=_DIFFERENCES).select_related("payment__order")
-    return rows.order_by("id")[:_SHOWN]
+    return rows.order_by("id")[:SHOWN]

@@ -21,6 +21,7 @@ from payments.admin.notification import TONES
 from payments.admin.statement import RESULT_TONES
 from payments.lifecycle.updates import Outcome
 from payments.models import BillFetch, StatementLine
+from payments.provider_calls.labels import error_label
 from payments.reconciliation import fetch as daily
 from payments.reconciliation import settle
 from payments.reconciliation.approval import STATEMENT
@@ -134,7 +135,7 @@ def _fetch_now(_request: HttpRequest, fetch: BillFetch, _data: Mapping[str, Any]
     rows = daily.fetch_days(fetch.account, [fetch.day])
     if not rows:
         return _("This account has no bills to fetch.")
-    return f"{rows[0].get_state_display()} {rows[0].last_error}".strip()
+    return f"{rows[0].get_state_display()} {error_label(rows[0].last_error)}".strip()
 
 
 @admin.register(BillFetch)
@@ -142,11 +143,10 @@ class BillFetchAdmin(ConfirmedActionsMixin, ReadOnlyAdmin):
     list_display = ("day", "account", "state_badge", "tries", "next_time", "problem", "statement_link")
     list_filter = ("state", "account")
     list_select_related = ("account", "statement")
-    fields = ("account", "day", "state_badge", "attempts", "next_at", "last_error", "statement")
-    readonly_fields = ("state_badge",)
+    fields = ("account", "day", "state_badge", "attempts", "next_at", "problem", "statement")
+    readonly_fields = ("state_badge", "problem")
     tries = columns.plain("attempts", _("attempts"))
     next_time = columns.plain("next_at", _("fetched next at"))
-    problem = columns.plain("last_error", _("last problem"))
     confirmed = (
         Confirmed(
             "fetch",
@@ -169,3 +169,7 @@ class BillFetchAdmin(ConfirmedActionsMixin, ReadOnlyAdmin):
         if fetch.statement is None:
             return badges.NOTHING
         return badges.link(str(fetch.statement), "admin:payments_statement_change", fetch.statement_id)
+
+    @admin.display(description=_("last problem"))
+    def problem(self, fetch: BillFetch) -> str:
+        return error_label(fetch.last_error) or "–"

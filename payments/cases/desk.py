@@ -8,18 +8,21 @@ from django.contrib.auth.models import AbstractUser
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
-from django.utils.translation import gettext_noop
 
 from orders import lifecycle
 from orders.changes import Note
 from orders.history.lines import SYSTEM, Actor, Evidence
 from payments.cases.errors import already_resolved, note_missing
 from payments.models import PaymentException, PaymentExceptionStep
+from payments.models.payment import SETTLED
+from payments.providers.types import UpdateKind
 
 Action = PaymentExceptionStep.Action
-REFUNDED, REPLAYED = gettext_noop("refunded in full"), gettext_noop("replayed")
-# Resolutions that the product writes itself: stored in English, shown in the reader's language.
-OWN_RESOLUTIONS = frozenset({REFUNDED, REPLAYED})
+# Resolutions that the product writes itself: stored in English, translated by `orders.labels.note_label`.
+REFUNDED, REPLAYED = "refunded in full", "replayed"
+HEALED = "the same trade has paid the order, with the right amount and account"
+ANSWERED = "the provider has answered"
+Kind = PaymentException.Kind
 
 
 def assign(case: PaymentException, *, user: AbstractUser, to: AbstractUser) -> None:
@@ -67,6 +70,31 @@ def resolve_all(case_ids: Iterable[int], *, user: AbstractUser | None, note: str
         cases = _close(known, user, note)
         lifecycle.apply(orders, _notes(cases, user, note))
     return len(cases)
+
+
+def resolve_healed(order_ids: Iterable[int]) -> int:
+    """Resolve the cases of these orders whose cause is gone; returns how many. Locks the orders of what it resolves.
+
+    An amount or an account differed, and the same trade has settled the payment since; or a provider was silent, and the
+    payment is settled. Money of another trade stays a person's matter.
+    """
+    rows = PaymentException.objects.open().filter(order_id__in=sorted(order_ids), payment__is_surplus=False)
+    paid = rows.filter(payment__status__in=SETTLED).select_related("payment")
+    kinds = (Kind.AMOUNT_MISMATCH, Kind.WRONG_ACCOUNT, Kind.PROVIDER_SILENT)
+    found: dict[str, list[int]] = {HEALED: [], ANSWERED: []}
+    for case in paid.filter(kind__in=kinds):
+        if case.kind == Kind.PROVIDER_SILENT:
+            found[ANSWERED].append(case.pk)
+        elif _is_settled_by_its_trade(case):
+            found[HEALED].append(case.pk)
+    return sum(resolve_all(ids, user=None, note=note) for note, ids in found.items() if ids)
+
+
+def _is_settled_by_its_trade(case: PaymentException) -> bool:
+    payment, trade = case.payment, case.detail.get("provider_reference")
+    if payment is None or not trade or case.detail.get("kind") != UpdateKind.PAYMENT:
+        return False
+    return (case.account_id, trade) == (payment.account_id, payment.provider_reference)
 
 
 def resolve_refunded(payment_ids: Iterable[int]) -> list[Note]:

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from orders.models import OrderStatus
 from ordersite.lib.money import ZERO
-from payments.models import PaymentException
+from payments.models import PaymentException, StatementLine
 from payments.models.case import SURPLUS_KINDS
 
 Kind = PaymentException.Kind
@@ -75,6 +76,27 @@ WHAT_TO_DO: Mapping[str, Promise] = {
         "right, replay it."
     ),
 }
+# What these ask for is over once the order is paid.
+_ABOUT_UNPAID = frozenset({
+    Kind.AMOUNT_MISMATCH, Kind.WRONG_ACCOUNT, Kind.REFERENCE_CONFLICT, Kind.ORDER_REFUSED, Kind.PROVIDER_SILENT,
+    Kind.STATEMENT_DIFFERENCE,
+})  # fmt: skip
+_ORDER_IS_PAID = _(
+    "The order is paid: it needs no manual settlement. See whether this money came on top; if so, refund it at the "
+    "provider. Then resolve the case."
+)
+ORDER_MOVED_ON: Mapping[str, Promise] = {
+    OrderStatus.PAID: _ORDER_IS_PAID,
+    OrderStatus.SHIPPED: _ORDER_IS_PAID,
+    OrderStatus.COMPLETED: _ORDER_IS_PAID,
+    OrderStatus.REFUNDED: _(
+        "The order was refunded in full: it needs no money any more. If this money is still there, refund it at the "
+        "provider. Then resolve the case."
+    ),
+    OrderStatus.CLOSED: _(
+        "The order is closed: this money cannot settle it. Refund it at the provider, then resolve the case."
+    ),
+}
 _REPLAYABLE = (
     Kind.UNKNOWN_ORDER, Kind.AMOUNT_MISMATCH, Kind.WRONG_ACCOUNT, Kind.REFERENCE_CONFLICT, Kind.ORDER_REFUSED,
     Kind.REFUND_EVENT, Kind.UNCLEAR, Kind.POISON,
@@ -87,7 +109,15 @@ _SETTLEABLE = (
 
 def what_to_do(case: PaymentException) -> str | Promise:
     """The advice for the person who works on the case."""
-    return WHAT_TO_DO.get(case.kind, "")
+    general = WHAT_TO_DO.get(case.kind, "")
+    if case.kind not in _ABOUT_UNPAID or case.order is None or _is_missing_there(case):
+        return general
+    return ORDER_MOVED_ON.get(case.order.status, general)
+
+
+def _is_missing_there(case: PaymentException) -> bool:
+    """Whether the books hold a payment that a statement lacks: its order is paid, and that is the trouble."""
+    return case.detail.get("difference") == StatementLine.Result.MISSING_THERE
 
 
 def can_refund(case: PaymentException) -> bool:
@@ -108,8 +138,9 @@ def can_revive(case: PaymentException) -> bool:
 
 
 def can_settle(case: PaymentException) -> bool:
-    """Whether a manual settlement can end the case."""
-    return case.is_open and case.kind in _SETTLEABLE
+    """Whether a manual settlement can end the case: never where its order takes no money any more."""
+    is_payable = case.order is None or case.order.status == OrderStatus.PENDING
+    return case.is_open and is_payable and case.kind in _SETTLEABLE
 
 
 def can_replay(case: PaymentException) -> bool:

@@ -24,7 +24,6 @@ from ordersite.queue import wakeups
 from payments.cases.desk import resolve_refunded
 from payments.cases.open import open_cases
 from payments.lifecycle import closing, refunds
-from payments.lifecycle.case_details import case_of
 from payments.lifecycle.decide import (
     Effect,
     PaymentContext,
@@ -200,11 +199,7 @@ class Batch:
         refunds.apply_request_effects([(effect, at) for effect, at in effects if effect is not None])
 
     def _open_cases(self) -> None:
-        cases = [
-            case_of(entry.update, entry.payment if isinstance(entry, MatchedUpdate) else None, outcome)
-            for entry in self.entries
-            for outcome in entry.decision.cases
-        ]
+        cases = [entry.case(outcome) for entry in self.entries for outcome in entry.decision.cases]
         if cases:
             open_cases(cases)
 

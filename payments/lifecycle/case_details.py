@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from orders import machine
+from ordersite.lib.money import ZERO
 from payments.cases.open import Case, fact_key
 from payments.lifecycle.updates import Outcome, PaymentUpdate
 from payments.models import Payment, PaymentException
+from payments.providers.types import UpdateKind
 
 _Kind = PaymentException.Kind
 _KINDS: Mapping[Outcome, PaymentException.Kind] = {
@@ -24,10 +26,16 @@ _KINDS: Mapping[Outcome, PaymentException.Kind] = {
     Outcome.REVERSED: _Kind.REVERSED,
     Outcome.UNCLEAR: _Kind.UNCLEAR,
 }
+_REFUNDS = frozenset({UpdateKind.REFUND, UpdateKind.REFUND_FAILED, UpdateKind.REFUND_ABNORMAL})
 
 
-def case_of(update: PaymentUpdate, payment: Payment | None, outcome: Outcome) -> Case:
-    """Build the case of this outcome; what the provider reported stands beside what we know."""
+def case_of(
+    update: PaymentUpdate, payment: Payment | None, outcome: Outcome, *, risen: Decimal = ZERO
+) -> Case:
+    """Build the case of this outcome; what the provider reported stands beside what we know.
+
+    `risen` is by how much (yuan) the payment's refunded sum has risen.
+    """
     numbers = [update.reference, update.provider_reference, update.refund_reference]
     if not any(numbers):
         # A message that names nothing is a fact of its own.
@@ -39,18 +47,20 @@ def case_of(update: PaymentUpdate, payment: Payment | None, outcome: Outcome) ->
         order_id=payment.order_id if payment else None,
         payment_id=payment.pk if payment else None,
         notification_id=update.notification_id,
-        amount=_amount(update, outcome),
+        amount=_amount(update, outcome, payment, risen),
         detail={**_reported(update), **_known(payment)},
         is_news=update.trigger != machine.QUERY,
     )
 
 
-def _amount(update: PaymentUpdate, outcome: Outcome) -> Decimal | None:
-    """The amount (yuan) that the case is about: that which went back, where it is known, or that of the payment."""
-    if outcome in (Outcome.REFUND_EVENT, Outcome.REFUND_TROUBLE):
-        whole = update.amount if update.full_refund else None
-        return update.refund_amount or update.refunded_total or whole
-    return update.refund_amount if update.amount is None else update.amount
+def _amount(
+    update: PaymentUpdate, outcome: Outcome, payment: Payment | None, risen: Decimal
+) -> Decimal | None:
+    """The amount (yuan) that the case is about: of a refund what went back, never the whole payment beside it."""
+    paid = payment.amount if payment else update.amount
+    if update.kind not in _REFUNDS and outcome not in (Outcome.REFUND_EVENT, Outcome.REFUND_TROUBLE):
+        return paid if update.amount is None else update.amount
+    return update.refund_amount or risen or update.refunded_total or (paid if update.full_refund else None)
 
 
 def _reported(update: PaymentUpdate) -> dict[str, object]:
@@ -61,6 +71,7 @@ def _reported(update: PaymentUpdate) -> dict[str, object]:
         "amount": update.amount,
         "currency": update.currency,
         "refund_reference": update.refund_reference,
+        "refund_amount": update.refund_amount,
         "refunded_total": update.refunded_total,
         "account_problem": update.account_problem,
         "last_answer": update.detail,

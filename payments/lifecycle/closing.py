@@ -20,6 +20,7 @@ from orders.machine import Action
 from orders.models import Order, OrderEvent, OrderStatus
 from ordersite.queue.relay import Answer, Delivered
 from ordersite.queue.wakeups import wake
+from payments.cases import desk
 from payments.models import Payment
 
 WAITS_LONG = timedelta(minutes=2)
@@ -37,8 +38,13 @@ def handle_close_requested(events: Sequence[Delivered]) -> Sequence[Answer]:
 
 
 def handle_order_paid(events: Sequence[Delivered]) -> Sequence[Answer]:
-    """Mark the other attempts of paid orders to be closed: an order takes no second payment."""
-    mark_for_closing({event.subject_id for event in events})
+    """Mark the other attempts of paid orders to be closed: an order takes no second payment.
+
+    Cases that the payment has answered are resolved before, since that locks orders.
+    """
+    paid = {event.subject_id for event in events}
+    desk.resolve_healed(paid)
+    mark_for_closing(paid)
     return [None] * len(events)
 
 

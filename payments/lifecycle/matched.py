@@ -16,7 +16,9 @@ from orders.labels import REFUNDED_AT_PROVIDER
 from orders.machine import Action
 from orders.models import Order, OrderStatus
 from ordersite.lib.money import ZERO
+from payments.cases.open import Case
 from payments.lifecycle import refunds
+from payments.lifecycle.case_details import case_of
 from payments.lifecycle.decide import (
     RETRY_AFTER,
     SURPLUS,
@@ -42,6 +44,10 @@ class UnmatchedUpdate:
     @property
     def result(self) -> UpdateResult:
         return UpdateResult(self.decision.outcome, retry_after=_retry_after(self.decision))
+
+    def case(self, outcome: Outcome) -> Case:
+        """The case of an outcome that needs a person."""
+        return case_of(self.update, None, outcome)
 
 
 @dataclass(slots=True)
@@ -170,6 +176,10 @@ class MatchedUpdate:
         if not (self.risen or repeated or confirmed):
             return None
         return refunds.refund_rows(self.update, self.payment, self.refunds, self.risen)
+
+    def case(self, outcome: Outcome) -> Case:
+        """The case of an outcome that needs a person, after the payment was changed."""
+        return case_of(self.update, self.payment, outcome, risen=self.risen)
 
 
 def _retry_after(decision: Decision) -> timedelta | None:

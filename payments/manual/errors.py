@@ -8,7 +8,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from ordersite.lib.errors import DomainError
-from ordersite.lib.money import format_amount
+from ordersite.lib.money import display_amount
 
 
 def order_is_closed(number: str) -> DomainError:
@@ -57,9 +57,9 @@ def line_taken(number: str) -> DomainError:
 def amount_is_not_the_order(amount: Decimal, total: Decimal) -> DomainError:
     return DomainError(
         "amount_is_not_the_order",
-        _("¥%(amount)s is not what the order costs (¥%(total)s)."),
-        amount=format_amount(amount),
-        total=format_amount(total),
+        _("%(amount)s is not what the order costs (%(total)s)."),
+        amount=display_amount(amount),
+        total=display_amount(total),
     )
 
 

@@ -131,6 +131,8 @@ class Statement(GuardedStatus, QueueRow):
         related_name="+",
         verbose_name=_("settlement confirmed by"),
     )
+    # Its settlement waits for nobody any more; an approval is possible all the same.
+    set_aside_at = models.DateTimeField(_("set aside at"), null=True, blank=True)
 
     objects = StatementQuerySet.as_manager()
 

@@ -129,6 +129,12 @@ class StatementLine(models.Model):
                 name="statement_line_difference",
                 condition=~Q(result="matched"),
             ),
+            # What waits for a confirmation, for the home page: few rows among millions.
+            models.Index(
+                fields=["statement"],
+                name="statement_line_to_settle",
+                condition=Q(result="missing_here", outcome="", payment__isnull=False),
+            ),
             models.Index(
                 fields=["payment"], name="statement_line_payment", condition=Q(payment__isnull=False)
             ),

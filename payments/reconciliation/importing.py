@@ -25,7 +25,7 @@ from ordersite.lib.files import private
 from ordersite.lib.money import yuan
 from ordersite.queue import claims, wakeups
 from payments.models import PaymentAccount, Statement, StatementMapping
-from payments.reconciliation import matching, settle, staging
+from payments.reconciliation import approval, matching, settle, staging
 from payments.reconciliation.readers.base import CURRENCY, PAYMENT, REFUND, BillLine, Brief, whole_days
 from payments.reconciliation.readers.containers import MAX_BYTES, OpenedBill, opened
 from payments.reconciliation.readers.registry import MAPPED, form_of, lines_of
@@ -306,6 +306,7 @@ class Import:
             matching.match(mine)
             mine.match()
             mine.save()
+            approval.offer(mine)
             if mine.source == Statement.Source.FETCH:
                 # Nobody watches a fetched bill, so its differences open cases at once.
                 settle.raise_cases(mine)

@@ -7,7 +7,7 @@ from decimal import Decimal
 from django.utils.translation import gettext_lazy as _
 
 from ordersite.lib.errors import DomainError
-from ordersite.lib.money import format_amount
+from ordersite.lib.money import display_amount, format_amount
 
 
 def unknown_payment(payment_id: int) -> DomainError:
@@ -27,9 +27,10 @@ def payment_not_paid(reference: str) -> DomainError:
 def refund_exceeds(reference: str, left: Decimal) -> DomainError:
     return DomainError(
         "refund_exceeds",
-        _("Of payment %(reference)s no more than ¥%(left)s can be given back."),
+        _("Of payment %(reference)s no more than %(shown)s can be given back."),
         reference=reference,
         left=format_amount(left),
+        shown=display_amount(left),
     )
 
 

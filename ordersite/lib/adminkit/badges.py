@@ -13,6 +13,7 @@ from django.utils.functional import Promise
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
+from ordersite.lib.durations import time_since
 from ordersite.lib.money import display_amount
 
 Text = str | Promise
@@ -47,6 +48,17 @@ def ago(at: datetime | None) -> SafeString:
         exact.isoformat(timespec="seconds"),
         exact.strftime("%Y-%m-%d %H:%M:%S"),
         naturaltime(at),
+    )
+
+
+def lasting(start: datetime, end: datetime | None = None) -> SafeString:
+    """How long something has lasted, or did until its end, with the exact beginning in the shop's time on hover."""
+    exact = timezone.localtime(start)
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>',
+        exact.isoformat(timespec="seconds"),
+        exact.strftime("%Y-%m-%d %H:%M:%S"),
+        time_since(start, end),
     )
 
 

@@ -57,7 +57,7 @@ class CaseAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnlyAdmin):
 
     @admin.display(description=_("age"))
     def raised(self, case: Any) -> SafeString:
-        return badges.ago(case.created_at)
+        return badges.lasting(case.created_at, case.resolved_at)
 
     @admin.display(description=_("status"))
     def state(self, case: Any) -> SafeString:

@@ -25,6 +25,17 @@ def plain(name: str, label: Any) -> Callable[[Any, Any], Any]:
     return show
 
 
+def due() -> Callable[[Any, Any], Any]:
+    """When a queue row is tried next; nothing once it is done or parked."""
+
+    @admin.display(description=_("due at"))
+    def show(_admin: Any, row: Any) -> Any:
+        is_over = row.done_at is not None or getattr(row, "parked_at", None) is not None
+        return badges.NOTHING if is_over else badges.ago(row.due_at)
+
+    return show
+
+
 def order() -> Callable[[Any, Any], Any]:
     """Build a display method that links to the row's order."""
 

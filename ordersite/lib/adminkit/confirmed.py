@@ -51,8 +51,9 @@ class Confirmed:
     """One action. `run` gets request, row and form data, calls the app's function and returns the message to show.
 
     `permission` is checked by the server for the page and again for the POST; `fits` says for which rows it makes sense
-    (the app checks again). A DomainError is shown, nothing is changed. `tone` is bad for what cannot be taken back.
-    `initial` says what stands in the form when it is opened. `is_harmless`: the button acts without a confirmation.
+    (the app checks again). A DomainError is shown, nothing is changed, and what was typed stays in the form. `tone` is
+    bad for what cannot be taken back. `initial` says what stands in the form when it is opened. `is_harmless`: the
+    button acts without a confirmation.
     """
 
     code: str
@@ -143,7 +144,13 @@ class ConfirmedActionsMixin:
         given = request.POST if request.method == "POST" else None
         form = action.form(given, initial=dict(action.initial(row)))
         if request.method == "POST" and form.is_valid():
-            return self._do(request, row, action, form.cleaned_data)
+            try:
+                return self._do(request, row, action, form.cleaned_data)
+            except DomainError as refused:
+                if not form.fields:
+                    messages.error(request, refused.message)
+                    return HttpResponseRedirect(self.after_action(row))
+                form.add_error(None, refused.message)
         return self._confirm(request, row, action, form)
 
     def _visible_row(self, request: HttpRequest, object_id: int) -> models.Model:
@@ -157,19 +164,20 @@ class ConfirmedActionsMixin:
     def _do(
         self, request: HttpRequest, row: models.Model, action: Confirmed, data: Mapping[str, Any]
     ) -> HttpResponse:
-        try:
-            reply = action.run(request, row, data)
-        except DomainError as refused:
-            messages.error(request, refused.message)
-        else:
-            answer = reply if isinstance(reply, ActionReply) else ActionReply(reply, messages.SUCCESS)
-            messages.add_message(request, answer.level, str(answer.text))
-            log_action(request, row, f"{action.code}: {data.get('reason', '')}".rstrip(": "))
+        """Raises `DomainError`: nothing was changed."""
+        reply = action.run(request, row, data)
+        answer = reply if isinstance(reply, ActionReply) else ActionReply(reply, messages.SUCCESS)
+        messages.add_message(request, answer.level, str(answer.text))
+        log_action(request, row, f"{action.code}: {data.get('reason', '')}".rstrip(": "))
         return HttpResponseRedirect(self.after_action(row))
 
     def facts_of(self, row: Any) -> SafeString | str:
         """Return the facts shown on the confirmation page."""
         return ""
+
+    def facts_for(self, row: Any, action: Confirmed) -> SafeString | str:
+        """Those of one action, where they differ."""
+        return self.facts_of(row)
 
     def after_action(self, row: models.Model) -> str:
         return reverse(f"{self.admin_site.name}:{self._url_stem}_change", args=[row.pk])
@@ -184,7 +192,7 @@ class ConfirmedActionsMixin:
             "opts": self.opts,
             "row": row,
             "action": action,
-            "facts": self.facts_of(row),
+            "facts": self.facts_for(row, action),
             "form": form,
             "back": self.after_action(row),
         }

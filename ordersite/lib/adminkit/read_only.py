@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
-from django.contrib.admin import ShowFacets
+from django.contrib.admin import ShowFacets, display
 from django.db import models
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.views import ChangeList
 
+from ordersite.lib.adminkit import badges
 from ordersite.lib.adminkit.paginator import BothEndsPaginator
+from ordersite.lib.money import MoneyField
 
 
 class DeskChangeList(ChangeList):
@@ -67,8 +70,27 @@ class DeskAdmin(ModelAdmin):
         }
 
 
+def _shown(model: type[models.Model], names: Sequence[Any]) -> list[Any]:
+    """The fields of a page, with a yuan sign before every sum: Django would show it as a bare number."""
+    money = {field.name: field for field in model._meta.get_fields() if isinstance(field, MoneyField)}
+    return [_sum_of(money[name]) if name in money else name for name in names]
+
+
+@cache
+def _sum_of(field: MoneyField) -> Callable[[models.Model], Any]:
+    @display(description=field.verbose_name)
+    def show(row: models.Model) -> Any:
+        return badges.money(getattr(row, field.name, None))
+
+    show.__name__ = field.name
+    return show
+
+
 class ReadOnlyAdmin(DeskAdmin):
     """Shows rows to those with the view permission; state changes only through confirmed actions, never a form."""
+
+    def get_fields(self, request: HttpRequest, obj: models.Model | None = None) -> list[Any]:
+        return _shown(self.model, super().get_fields(request, obj))
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -83,6 +105,13 @@ class ReadOnlyAdmin(DeskAdmin):
 
 class ReadOnlyInline(TabularInline):
     """A read-only inline."""
+
+    def get_fields(self, request: HttpRequest, obj: models.Model | None = None) -> list[Any]:
+        return _shown(self.model, super().get_fields(request, obj))
+
+    def get_readonly_fields(self, request: HttpRequest, obj: models.Model | None = None) -> list[Any]:
+        own = super().get_readonly_fields(request, obj)
+        return [*own, *(one for one in self.get_fields(request, obj) if callable(one))]
 
     extra = 0
     max_num = 0

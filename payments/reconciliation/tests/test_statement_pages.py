@@ -59,7 +59,7 @@ def test_from_the_file_to_the_paid_order() -> None:
     }  # fmt: skip
     shown = page(client, statement)
     assert stuck.order.number in shown
-    hint = "somebody else who may settle"
+    hint = "so a colleague confirms it: finance 2."
     assert (hint in shown, hint in page(second, statement)) == (True, False)
     assert "data-progress=" not in shown
     assert Order.objects.get().status == "pending"

@@ -108,3 +108,30 @@ def test_a_refund_number_finds_its_order() -> None:
     found = client.get(f"/admin/orders/order/find/?q={request.reference}")
     assert found["Location"].endswith(f"/admin/orders/order/{request.order_id}/change/")
     assert Order.objects.count() == 1
+
+
+def test_refused_form_keeps_what_was_typed() -> None:
+    payment, client = paid_payment(total="2568.00"), browser(staff("agent"))
+    form = f"/admin/payments/payment/{payment.pk}/do/refund/"
+
+    answer = client.post(form, {"amount": "9999.00", "reason": "broken on the way"})
+
+    shown = answer.content.decode()
+    assert answer.status_code == 200
+    assert "no more than ¥2,568.00 can be given back" in shown
+    assert ('value="9999.00"' in shown, "broken on the way" in shown) == (True, True)
+    assert RefundRequest.objects.count() == 0
+
+
+@pytest.mark.parametrize(("status", "is_said"), [("paid", True), ("shipped", False), ("completed", False)])
+def test_only_what_has_not_shipped_is_said_to_wait(status: str, is_said: bool) -> None:
+    payment, client = paid_payment(status=status), browser(staff("agent"))
+    form = f"/admin/payments/payment/{payment.pk}/do/refund/"
+
+    question = page(client, form)
+    answer = client.post(form, {"amount": "60.00", "reason": "broken"}, follow=True)
+
+    said = [str(message) for message in answer.context["messages"]]
+    waits = "The refund waits for the approval of a second person."
+    assert said == [f"{waits} The order does not ship meanwhile." if is_said else waits]
+    assert "An order that has not shipped does not ship until that has ended." in question
