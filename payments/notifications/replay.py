@@ -106,7 +106,6 @@ def _verify_again(row: PaymentNotification, done: Replayed) -> None:
         done.still_rejected += 1
         return
     values: dict[str, Any] = {**verified_values(notice), "reject_code": ""}
-    values["check_result"] = values.pop("verdict")  # the field of that column
     for name, value in values.items():
         setattr(row, name, yuan(value) if name in _MONEY and value is not None else value)
     _save_verified(row, tuple(values), done)

@@ -33,9 +33,9 @@ STORE_MILLISECONDS = 800
 _NOTIFICATION = PaymentNotification._meta.db_table
 _BODY = NotificationBody._meta.db_table
 _VERIFIED, _REJECTED = PaymentNotification.CheckResult.VERIFIED, PaymentNotification.CheckResult.REJECTED
-# Columns of a new row; the statement itself sets `attempts` and `last_error`.
-COLUMNS = (
-    "account_id", "event_id", "verdict", "reject_code", "kind", "reference", "provider_reference", "amount",
+# Fields of a new row; the statement itself sets `attempts` and `last_error`.
+FIELDS = (
+    "account_id", "event_id", "check_result", "reject_code", "kind", "reference", "provider_reference", "amount",
     "currency", "refund_reference", "refund_amount", "refunded_total", "full_refund", "account_problem",
     "provider_state", "occurred_at", "body_digest", "remote_address", "received_at", "answered_ms", "outcome",
     "done_at", "due_at",
@@ -44,7 +44,7 @@ COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class StoredCall:
-    """A call ready for its INSERT: `values` in the order of COLUMNS (money in fen), raw headers and body."""
+    """A call ready for its INSERT: `values` in the order of FIELDS (money in fen), raw headers and body."""
 
     values: tuple[Any, ...]
     headers: Mapping[str, str]
@@ -75,9 +75,11 @@ def _one_statement() -> str:
 
 @cache
 def _insert() -> str:
-    marks = ", ".join(["%s"] * len(COLUMNS))
+    columns_of = {field.attname: str(field.column) for field in PaymentNotification._meta.concrete_fields}
+    columns = ", ".join(columns_of[name] for name in FIELDS)
+    marks = ", ".join(["%s"] * len(FIELDS))
     return (
-        f"INSERT INTO {_NOTIFICATION} (attempts, last_error, {', '.join(COLUMNS)}) "  # noqa: S608
+        f"INSERT INTO {_NOTIFICATION} (attempts, last_error, {columns}) "  # noqa: S608
         f"VALUES (0, '', {marks}) ON CONFLICT DO NOTHING RETURNING id"
     )
 
@@ -104,10 +106,10 @@ def _json(headers: Mapping[str, str]) -> str:
 
 
 def verified_values(notice: ParsedNotification) -> dict[str, Any]:
-    """Return the columns of a verified notification; money in fen."""
+    """Return the fields of a verified notification; money in fen."""
     return {
         "event_id": notice.event_id,
-        "verdict": _VERIFIED.value,
+        "check_result": _VERIFIED.value,
         "kind": notice.kind.value,
         "reference": notice.reference,
         "provider_reference": notice.provider_reference,
@@ -128,12 +130,12 @@ def _fen(amount: Any) -> int | None:
 
 
 def rejected_values(rejected: Rejected, *, now: datetime) -> dict[str, Any]:
-    """Return the columns of a rejected call: done from the start, kept only for people to read."""
+    """Return the fields of a rejected call: done from the start, kept only for people to read."""
     outcome = PaymentNotification.Outcome.REJECTED.value
-    return {"verdict": _REJECTED.value, "reject_code": rejected.code, "outcome": outcome, "done_at": now}
+    return {"check_result": _REJECTED.value, "reject_code": rejected.code, "outcome": outcome, "done_at": now}
 
 
-_EMPTY: dict[str, Any] = dict.fromkeys(COLUMNS, "") | {
+_EMPTY: dict[str, Any] = dict.fromkeys(FIELDS, "") | {
     "amount": None, "refund_amount": None, "refunded_total": None, "full_refund": False, "occurred_at": None,
     "done_at": None,
 }  # fmt: skip
@@ -152,4 +154,4 @@ def stored_call(received: ReceivedCall, values: Mapping[str, Any]) -> StoredCall
         "due_at": call.received_at,
         "answered_ms": round((time.perf_counter() - received.started) * 1000),
     }
-    return StoredCall(tuple(columns[name] for name in COLUMNS), received.headers, call.body)
+    return StoredCall(tuple(columns[name] for name in FIELDS), received.headers, call.body)
