@@ -10,7 +10,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext
 
-from ordersite.lib.money import format_amount, yuan
+from ordersite.lib.money import display_amount, yuan
 from payments.models import Payment, PaymentAccount, StatementLine
 from payments.reconciliation.readers.base import LEFT_OUT, BillLine
 from payments.reconciliation.refusals import message_of
@@ -78,7 +78,7 @@ def _cells(shown: SampleLine, line: BillLine, orders: Mapping[str, str]) -> list
         Cell(shown.number),
         Cell(f"{moment:%Y-%m-%d %H:%M:%S}" if moment else "–"),
         _kind(line),
-        Cell(f"¥{format_amount(yuan(line.fen))}", is_right=True),
+        Cell(display_amount(yuan(line.fen)), is_right=True),
         Cell(line.reference or "–", order),
         Cell(line.provider_reference or "–", line.refund_reference),
     ]
