@@ -34,6 +34,7 @@ def urgency(case: PaymentException) -> int:
 
 def case_line(case: PaymentException, order: Order, *, payment: Payment | None, money: Money) -> TruthLine:
     """The line about a case. `payment`: the attempt that the case is about."""
+    case.order = order  # loaded already: the advice asks for its state, for each row of a list
     kind, amount = capfirst(case.get_kind_display()), _amount(case, payment)
     merchant, buyer = _voices(case, order, payment, money)
     return TruthLine(

@@ -191,10 +191,11 @@ class Batch:
     def _write_refunds(self) -> None:
         """Insert a row for each part that went back, and move the refund requests on."""
         found = [rows for entry in self.matched if (rows := entry.refund_rows()) is not None]
-        new = sorted((rows.new for rows in found), key=lambda row: (row.payment_id, row.refund_reference))
+        new = [rows.new for rows in found if rows.new is not None]
+        new.sort(key=lambda row: (row.payment_id, row.refund_reference))
         bulk.insert_rows(Refund, new, ignore_conflicts=True)
-        shortened = [rows.shortened for rows in found if rows.shortened is not None]
-        bulk.update_rows(Refund, shortened, ("amount",))
+        changed = [rows.changed for rows in found if rows.changed is not None]
+        bulk.update_rows(Refund, changed, ("amount", "refund_reference", "is_unnumbered"))
         effects = [(entry.decision.request, entry.update.refunded_at) for entry in self.matched]
         refunds.apply_request_effects([(effect, at) for effect, at in effects if effect is not None])
 

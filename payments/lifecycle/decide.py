@@ -291,6 +291,7 @@ def _refunded_total(update: PaymentUpdate, context: PaymentContext) -> Decimal |
     if (
         update.refund_reference in refunds.recorded
         or refunds.is_repeated(update)
+        or refunds.unnumbered_row_of(update)
         or refunds.holder_of(update)
     ):
         return known

@@ -101,6 +101,21 @@ class KnownRefunds:
         unnumbered = [row.amount for row in self.recorded.values() if row.is_unnumbered]
         return update.refund_reference not in self.recorded and update.refund_amount in unnumbered
 
+    def unnumbered_row_of(self, update: PaymentUpdate) -> Refund | None:
+        """Find the record that a provider's sum made of exactly this refund, which is reported by its number only now."""
+        amount = self._own_amount(update)
+        if amount is None or not update.refund_reference or update.refund_reference in self.recorded:
+            return None
+        rows = [row for row in self.recorded.values() if row.is_unnumbered and row.amount == amount]
+        return next((row for row in rows if self._may_be(update, row)), None)
+
+    def _may_be(self, update: PaymentUpdate, row: Refund) -> bool:
+        if row.reached_total is None:
+            return False
+        if update.refunded_total is not None:
+            return update.refunded_total == row.reached_total
+        return self._went_back_at(update) <= row.refunded_at
+
     def holder_of(self, update: PaymentUpdate) -> Refund | None:
         """Find the record whose amount holds this refund as well: the refund came before it and is reported only now.
 
@@ -184,10 +199,13 @@ def _is_about_refunds(update: PaymentUpdate, payment: Payment) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class RefundRows:
-    """The record of a refund, and the earlier one that held its money until now, already shortened."""
+    """The record of a refund, and the earlier one that held its money until now, already shortened.
 
-    new: Refund
-    shortened: Refund | None = None
+    Without `new` the earlier one is all of it, and has taken its number.
+    """
+
+    new: Refund | None
+    changed: Refund | None = None
 
 
 def refund_rows(
@@ -203,6 +221,10 @@ def refund_rows(
     if number in known.recorded:
         return None
     amount = min(_own_amount(update, known, risen), payment.refunded_amount - known.explained)
+    same = known.unnumbered_row_of(update) if amount <= ZERO else None
+    if same is not None:
+        same.refund_reference, same.is_unnumbered = number, False
+        return RefundRows(None, same)
     holder = known.holder_of(update) if amount <= ZERO else None
     if holder is not None:
         amount = known.share_of(update, holder)

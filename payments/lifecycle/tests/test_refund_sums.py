@@ -210,3 +210,33 @@ def test_no_time_is_later_than_the_receipt() -> None:
     apply(update)
 
     assert Refund.objects.get().refunded_at == update.seen_at
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations([0, 1, 2])))
+def test_bill_names_what_sums_had_raised(order: tuple[int, ...]) -> None:
+    payment = paid_payment(total="60.00")
+    sums = [at(reported(payment, total="10.00"), 10), at(reported(payment, total="45.00"), 30)]
+    apply(sums[0])
+    apply(sums[1])
+    bill = [("A", "10.00", 9), ("B", "15.00", 20), ("C", "20.00", 25)]
+
+    for place in order:
+        number, amount, minute = bill[place]
+        line = replace(reported(payment, number, amount=amount), trigger=machine.STATEMENT)
+        apply(at(line, minute))
+
+    total, rows = books(payment)
+    assert total == "45.00"
+    assert sum(map(Decimal, rows.values())) == Decimal("45.00")
+    assert {"A", "B", "C"} <= set(rows)
+
+
+def test_second_refund_of_one_amount_counts() -> None:
+    payment = paid_payment(total="60.00")
+    apply(at(reported(payment, total="10.00"), 10))
+
+    for number in ("A", "B"):
+        line = replace(reported(payment, number, amount="10.00"), trigger=machine.STATEMENT)
+        apply(at(line, 9))
+
+    assert books(payment) == ("20.00", {"A": "10.00", "B": "10.00"})
