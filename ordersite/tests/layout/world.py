@@ -5,6 +5,7 @@ It stands on the world of the access table, which has one plain row for each pag
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -57,6 +58,8 @@ from payments.models import (
 from payments.models.refund_request import RefundStatus
 from payments.providers.alipay.tests.messages import PAYMENT
 from payments.providers.unionpay.tests.messages import account as unionpay_keys
+from payments.reconciliation import choosing
+from payments.reconciliation.importing import Origin
 from payments.reconciliation.tests import bills
 from payments.reconciliation.tests.shop import account_at, attempt, paid, row_of, take
 from payments.tests.builders import build_payment, build_webhook, new_reference, trade_number
@@ -314,7 +317,17 @@ def _statements(world: LayoutWorld) -> None:
         account=account, file_name=long_text(200), sha256="cd", size=123456789, source="upload", status="reading",
         progress=42, lines_read=420000,
     )  # fmt: skip
-    world.add("payments.statement", matched.pk, refused.pk, reading.pk)
+    rows_of_a_bank = [
+        f"2026-11-{day:02d},09:{day:02d}:11,{day}88.80,,{day * 1000}.00,{SENTENCE},转账,{trade_number()}"
+        for day in range(1, 25)
+    ]
+    bank = "\n".join(
+        ["交易日期,交易时间,收入金额,支出金额,账户余额,对方户名,摘要,交易流水号", *rows_of_a_bank]
+    )
+    origin = Origin(source=Statement.Source.UPLOAD, file_name="招商银行_交易明细_20261128.csv")
+    chosen = choosing.take_in(account, io.BytesIO(bank.encode("gb18030")), origin).statement
+    world.own["/admin/payments/statement/<int:object_id>/reading/"] = {"payments.statement": str(chosen.pk)}
+    world.add("payments.statement", matched.pk, refused.pk, reading.pk, chosen.pk)
 
 
 def _machinery() -> None:
