@@ -114,7 +114,8 @@ class KnownRefunds:
             return False
         if update.refunded_total is not None:
             return update.refunded_total == row.reached_total
-        return self._went_back_at(update) <= row.refunded_at
+        # A bill has a line for each refund, so another one of this amount takes its own line.
+        return update.trigger == machine.STATEMENT or self._went_back_at(update) <= row.refunded_at
 
     def holder_of(self, update: PaymentUpdate) -> Refund | None:
         """Find the record whose amount holds this refund as well: the refund came before it and is reported only now.

@@ -23,9 +23,6 @@ SHARED: Mapping[tuple[str, str], str] = {
     ("admin.css", "readonly"): "the theme's value of a read-only field",
     ("admin.css", "data-row"): "the theme's row of a list",
     ("admin.css", "material-symbols-outlined"): "the theme's icons",
-    ("reading.css", "os-field"): "the back office's field, narrower where a mapping is saved",
-    ("reading.css", "os-second"): "the back office's quiet second line, beside its word here",
-    ("reading.css", "os-right"): "the back office's column of figures, unbroken in the sample",
 }
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 _SELECTOR = re.compile(r"([^{};]+)\{")

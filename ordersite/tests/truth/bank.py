@@ -27,6 +27,7 @@ class Trade:
     paid: Decimal | None = None
     is_closed: bool = False
     refunds: dict[str, Decimal] = field(default_factory=dict)
+    refunded_at: dict[str, datetime] = field(default_factory=dict)
 
     @property
     def refunded(self) -> Decimal:
@@ -115,7 +116,7 @@ class Bank:
         self._give_back(self.trades[reference], f"own-{secrets.token_hex(6)}", amount)
 
     def _give_back(self, trade: Trade, number: str, amount: Decimal) -> None:
-        trade.refunds[number] = amount
+        trade.refunds[number], trade.refunded_at[number] = amount, datetime.now(UTC)
         facts = {"refund_reference": number, "refunded_amount": str(trade.refunded)}
         self._owe("refund.succeeded", trade, amount=str(amount), **facts)
 

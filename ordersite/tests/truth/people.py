@@ -145,6 +145,7 @@ def _rows(trade: Trade) -> list[tuple[str, ...]]:
     at = write_beijing(timezone.now().astimezone(UTC))
     paid = (at, trade.reference, trade.number, "", str(trade.paid))
     back = [
-        (at, trade.reference, trade.number, number, f"-{amount}") for number, amount in trade.refunds.items()
+        (write_beijing(trade.refunded_at[number]), trade.reference, trade.number, number, f"-{amount}")
+        for number, amount in trade.refunds.items()
     ]
     return [paid, *back]

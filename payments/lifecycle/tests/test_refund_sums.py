@@ -175,7 +175,7 @@ def test_numbers_after_the_whole_sum() -> None:
 
     apply(at(reported(payment, "R1", amount="100.00"), 1), at(reported(payment, "R2", amount="99.00"), 2))
 
-    assert books(payment) == ("199.00", {"R1": "100.00", "to 199.00": "99.00"})
+    assert books(payment) == ("199.00", {"R1": "100.00", "R2": "99.00"})
     assert sum((row.amount for row in Refund.objects.all()), Decimal(0)) == payment.amount
 
 
@@ -237,6 +237,6 @@ def test_second_refund_of_one_amount_counts() -> None:
 
     for number in ("A", "B"):
         line = replace(reported(payment, number, amount="10.00"), trigger=machine.STATEMENT)
-        apply(at(line, 9))
+        apply(at(line, 12))
 
     assert books(payment) == ("20.00", {"A": "10.00", "B": "10.00"})

@@ -86,7 +86,9 @@ def test_import_pays_nothing_and_opens_no_case(provider: str) -> None:
     assert Order.objects.get(pk=stuck.order_id).status == "pending"
     assert OrderEvent.objects.count() == before
     # Only the mail to those who may confirm it.
-    assert set(OutboxEntry.objects.values_list("name", "subject_id")) <= {("statement.proposed", statement.pk)}
+    assert set(OutboxEntry.objects.values_list("name", "subject_id")) <= {
+        ("statement.proposed", statement.pk)
+    }
     assert not PaymentException.objects.exists()
 
 
