@@ -15,7 +15,6 @@ THEME = "unfold/css/styles.css"
 # A sheet may mention a class of another one where it means the same thing.
 SHARED: Mapping[tuple[str, str], str] = {
     ("pay.css", "actions"): "the site's row of buttons, below one another on the return page",
-    ("tracking.css", "actions"): "the site's row of buttons, beside the order's lines",
     ("reading.css", "os-field"): "the desk's field, narrower beside the name of a mapping",
     ("reading.css", "os-right"): "the desk's numbers to the right, in the sample too",
     ("reading.css", "os-second"): "the desk's second line, in one line with the word that it counts",

@@ -50,7 +50,7 @@ ANSWERS: tuple[tuple[str, str, Mapping[str, str]], ...] = (
     (
         "superuser",
         "/admin/orders/apiclient/add/",
-        {"merchant": "1", "name": "ERP 2", "scopes": "orders:read"},
+        {"merchant": "orders.merchant", "name": "ERP 2", "scopes": "orders:read"},
     ),
     ("superuser", "/admin/payments/paymentaccount/add/", {}),
     ("superuser", "/admin/payments/statement/add/", {}),
@@ -119,23 +119,25 @@ def plan(world: LayoutWorld, visitors: Mapping[str, Client]) -> tuple[list[Visit
     return visits, sorted(shown.keys() - seen)
 
 
-def without_address(visitors: Mapping[str, Client]) -> Iterator[Visit]:
+def without_address(world: LayoutWorld, visitors: Mapping[str, Client]) -> Iterator[Visit]:
     """Yield the pages of errors, and what answers a form."""
     yield from in_each_language("superuser", "/no-such-page/", status=404)
     for combinations in ((COMBINATIONS[0], COMBINATIONS[1]), (COMBINATIONS[2], COMBINATIONS[3])):
         with translation.override(combinations[0].language):
             for name in ERROR_PAGES:
                 yield Visit("anonymous", f"/{name}", combinations, render_to_string(name))
-        yield from answers(visitors, combinations)
+        yield from answers(world, visitors, combinations)
 
 
-def answers(visitors: Mapping[str, Client], combinations: tuple[Combination, ...]) -> Iterator[Visit]:
-    """Yield what the forms answer; what they did is taken back."""
+def answers(
+    world: LayoutWorld, visitors: Mapping[str, Client], combinations: tuple[Combination, ...]
+) -> Iterator[Visit]:
+    """Yield what the forms answer; what they did is taken back. A value that names a model is its row in the world."""
     for number, (visitor, path, data) in enumerate(ANSWERS):
         client = visitors[visitor]
         client.cookies[configured.LANGUAGE_COOKIE_NAME] = combinations[0].language
         with transaction.atomic():
-            answer = client.post(path, data)
+            answer = client.post(path, {key: world.values.get(value, value) for key, value in data.items()})
             transaction.set_rollback(True)
         del client.cookies[configured.LANGUAGE_COOKIE_NAME]
         assert is_page(answer, expected=answer.status_code), f"{path} {data} is answered without a page"
@@ -151,7 +153,7 @@ def test_every_page_fits_its_window(world: LayoutWorld, visitors: dict[str, Clie
     template_rendered.connect(note)
     try:
         visits, missing = plan(world, visitors)
-        visits += without_address(visitors)
+        visits += without_address(world, visitors)
         faults = walk.faults(visits)
     finally:
         template_rendered.disconnect(note)
