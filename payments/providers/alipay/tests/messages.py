@@ -109,6 +109,11 @@ def call(
     return RawNotification({"content-type": content_type}, body, RECEIVED_AT)
 
 
+def forged(**changes: str) -> bytes:
+    """Genuine fields with unsigned changes."""
+    return form({**signed_fields(), **changes})
+
+
 def response(method: str, node: str, *, signer: str = "alipay", charset: str = "utf-8") -> str:
     """A response of the gateway with this raw node text, signed over exactly that text in this character set."""
     sign = sdk(signer)._sign(node) if charset == "utf-8" else signature(node, charset=charset)
