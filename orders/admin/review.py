@@ -23,8 +23,12 @@ from ordersite.lib.adminkit import badges
 from ordersite.lib.adminkit.confirmed import Confirmed, ConfirmedActionsMixin, ReasonForm, person
 from ordersite.lib.adminkit.queues import QueueFilter
 
-S = ProposalStatus
-TONES: dict[str, str] = {S.PROPOSED: "waiting", S.APPROVED: "good", S.REFUSED: "bad", S.WITHDRAWN: "plain"}
+TONES: dict[str, str] = {
+    ProposalStatus.PROPOSED: "waiting",
+    ProposalStatus.APPROVED: "good",
+    ProposalStatus.REFUSED: "bad",
+    ProposalStatus.WITHDRAWN: "plain",
+}
 Decide = Callable[..., Any]
 
 
@@ -114,11 +118,11 @@ class ReviewFilter(QueueFilter):
         ]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Model]) -> QuerySet[Model]:
-        waiting = queryset.filter(status=S.PROPOSED)
+        waiting = queryset.filter(status=ProposalStatus.PROPOSED)
         return {
             "for_me": waiting.exclude(proposer_id=request.user.pk),
             "mine": queryset.filter(proposer_id=request.user.pk),
-            "decided": queryset.exclude(status=S.PROPOSED),
+            "decided": queryset.exclude(status=ProposalStatus.PROPOSED),
             "all": queryset,
         }.get(self.chosen, waiting)
 
@@ -156,6 +160,6 @@ class ReviewColumnsMixin:
 
     @admin.display(description=_("status"))
     def state(self, proposal: Proposal) -> SafeString:
-        status = S(proposal.status)
+        status = ProposalStatus(proposal.status)
         label = f"{status.label} · {_('decided alone')}" if proposal.is_single_operator else status.label
         return badges.badge(label, tone=TONES[status])

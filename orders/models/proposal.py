@@ -25,9 +25,8 @@ class ProposalStatus(models.TextChoices):
     WITHDRAWN = "withdrawn", _("withdrawn")
 
 
-S = ProposalStatus
 # Waiting or approved: its subject is taken.
-LIVE = (S.PROPOSED, S.APPROVED)
+LIVE = (ProposalStatus.PROPOSED, ProposalStatus.APPROVED)
 M = TypeVar("M", bound=models.Model)
 
 
@@ -36,7 +35,7 @@ class ProposalQuerySet(models.QuerySet[M]):
 
     def waiting(self) -> Self:
         """Proposals that wait for review."""
-        return self.filter(status=S.PROPOSED)
+        return self.filter(status=ProposalStatus.PROPOSED)
 
     def live(self) -> Self:
         """Proposals that wait for review or were approved."""
@@ -49,12 +48,14 @@ class ProposalQuerySet(models.QuerySet[M]):
 
 def one_waiting(name: str, *fields: str) -> models.UniqueConstraint:
     """Return a constraint: at most one waiting proposal for a subject. `fields` name the subject, by default the order."""
-    return models.UniqueConstraint(fields=fields or ("order",), name=name, condition=Q(status=S.PROPOSED))
+    return models.UniqueConstraint(
+        fields=fields or ("order",), name=name, condition=Q(status=ProposalStatus.PROPOSED)
+    )
 
 
 def waiting_index(name: str) -> models.Index:
     """Return the index of proposals that wait for review, the oldest first."""
-    return models.Index(fields=["proposed_at"], name=name, condition=Q(status=S.PROPOSED))
+    return models.Index(fields=["proposed_at"], name=name, condition=Q(status=ProposalStatus.PROPOSED))
 
 
 class Proposal(GuardedStatus, models.Model):
@@ -70,7 +71,12 @@ class Proposal(GuardedStatus, models.Model):
     )
     proposed_at = models.DateTimeField(_("proposed at"), default=timezone.now, editable=False)
     status = FSMField(
-        _("status"), max_length=10, default=S.PROPOSED, choices=S.choices, protected=True, db_index=False
+        _("status"),
+        max_length=10,
+        default=ProposalStatus.PROPOSED,
+        choices=ProposalStatus.choices,
+        protected=True,
+        db_index=False,
     )
     decided_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -88,7 +94,7 @@ class Proposal(GuardedStatus, models.Model):
         abstract = True
         constraints = [
             models.CheckConstraint(
-                condition=~Q(status__in=[S.APPROVED, S.REFUSED])
+                condition=~Q(status__in=[ProposalStatus.APPROVED, ProposalStatus.REFUSED])
                 | (Q(decided_by__isnull=False) & (~Q(decided_by=F("proposer")) | Q(is_single_operator=True))),
                 name="%(class)s_two_persons",
             ),
@@ -100,22 +106,22 @@ class Proposal(GuardedStatus, models.Model):
     @property
     def is_waiting(self) -> bool:
         """Whether it waits for review."""
-        return bool(self.status == S.PROPOSED)
+        return bool(self.status == ProposalStatus.PROPOSED)
 
     @property
     def status_label(self) -> str | Promise:
-        return S(self.status).label
+        return ProposalStatus(self.status).label
 
-    @transition(field=status, source=S.PROPOSED.value, target=S.APPROVED.value)
+    @transition(field=status, source=ProposalStatus.PROPOSED.value, target=ProposalStatus.APPROVED.value)
     def approve(self, by: AbstractUser, at: datetime, note: str) -> None:
         self._decide(by, at, note)
         self.is_single_operator = by.pk == self.proposer_id
 
-    @transition(field=status, source=S.PROPOSED.value, target=S.REFUSED.value)
+    @transition(field=status, source=ProposalStatus.PROPOSED.value, target=ProposalStatus.REFUSED.value)
     def refuse(self, by: AbstractUser, at: datetime, note: str) -> None:
         self._decide(by, at, note)
 
-    @transition(field=status, source=S.PROPOSED.value, target=S.WITHDRAWN.value)
+    @transition(field=status, source=ProposalStatus.PROPOSED.value, target=ProposalStatus.WITHDRAWN.value)
     def withdraw(self, by: AbstractUser, at: datetime, note: str) -> None:
         self._decide(by, at, note)
 

@@ -13,8 +13,6 @@ from orders.truth.facts import BuyerWords, Money, TruthLine
 from ordersite.lib.durations import time_since, time_until
 from ordersite.lib.money import ZERO, display_amount
 
-S = OrderStatus
-
 
 @dataclass(frozen=True, slots=True)
 class StateWords:
@@ -25,12 +23,12 @@ class StateWords:
     def line(self, order: Order, money: Money) -> TruthLine:
         """The line about the state of an order with this money."""
         words: Mapping[str, Callable[[Order, Money], TruthLine]] = {
-            S.PENDING: self._pending,
-            S.PAID: self._paid,
-            S.SHIPPED: self._shipped,
-            S.COMPLETED: _completed,
-            S.CLOSED: _closed,
-            S.REFUNDED: _refunded,
+            OrderStatus.PENDING: self._pending,
+            OrderStatus.PAID: self._paid,
+            OrderStatus.SHIPPED: self._shipped,
+            OrderStatus.COMPLETED: _completed,
+            OrderStatus.CLOSED: _closed,
+            OrderStatus.REFUNDED: _refunded,
         }
         return words[order.status](order, money)
 

@@ -17,14 +17,13 @@ from orders.truth.sentence import Truth
 from ordersite.lib.adminkit import badges
 from ordersite.lib.panels import Link
 
-S = OrderStatus
 STATUS_TONES: dict[str, str] = {
-    S.PENDING: "waiting",
-    S.PAID: "moving",
-    S.SHIPPED: "moving",
-    S.COMPLETED: "good",
-    S.CLOSED: "plain",
-    S.REFUNDED: "bad",
+    OrderStatus.PENDING: "waiting",
+    OrderStatus.PAID: "moving",
+    OrderStatus.SHIPPED: "moving",
+    OrderStatus.COMPLETED: "good",
+    OrderStatus.CLOSED: "plain",
+    OrderStatus.REFUNDED: "bad",
 }
 # Links of the chain that the sentence speaks of itself; a hold is named by a link of its own.
 _SAID = frozenset({"closing", "shipped"})

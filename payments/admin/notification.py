@@ -40,15 +40,15 @@ from payments.models.payment import Payment
 from payments.notifications.replay import replay
 from payments.providers.errors import REJECTIONS
 
-V, O = PaymentNotification.CheckResult, PaymentNotification.Outcome  # noqa: E741  # read beside each other below
+CheckResult, Outcome = PaymentNotification.CheckResult, PaymentNotification.Outcome
 TONES: dict[str, str] = {
-    O.WAITING: "waiting",
-    O.APPLIED: "good",
-    O.DUPLICATE: "plain",
-    O.REFUND_APPLIED: "good",
-    O.CLOSED_NOTED: "plain",
-    O.NOTED: "plain",
-    O.UNKNOWN_ORDER: "waiting",
+    Outcome.WAITING: "waiting",
+    Outcome.APPLIED: "good",
+    Outcome.DUPLICATE: "plain",
+    Outcome.REFUND_APPLIED: "good",
+    Outcome.CLOSED_NOTED: "plain",
+    Outcome.NOTED: "plain",
+    Outcome.UNKNOWN_ORDER: "waiting",
 }
 REFUSALS: Mapping[str, Promise] = {
     **REJECTIONS,
@@ -147,12 +147,13 @@ class PaymentNotificationAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnly
     @admin.display(description=_("signature check"))
     def check_badge(self, notice: PaymentNotification) -> SafeString:
         return badges.badge(
-            V(notice.check_result).label, tone="good" if notice.check_result == V.VERIFIED else "bad"
+            CheckResult(notice.check_result).label,
+            tone="good" if notice.check_result == CheckResult.VERIFIED else "bad",
         )
 
     @admin.display(description=_("outcome"))
     def outcome_badge(self, notice: PaymentNotification) -> SafeString:
-        return badges.badge(O(notice.outcome).label, tone=TONES.get(notice.outcome, "bad"))
+        return badges.badge(Outcome(notice.outcome).label, tone=TONES.get(notice.outcome, "bad"))
 
     @admin.display(description=_("amount"))
     def sum(self, notice: PaymentNotification) -> SafeString:
@@ -174,7 +175,7 @@ class PaymentNotificationAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnly
     @admin.display(description=_("answered · applied (ms)"))
     def pace(self, notice: PaymentNotification) -> SafeString:
         applied = "–"
-        if notice.done_at and notice.check_result == V.VERIFIED:
+        if notice.done_at and notice.check_result == CheckResult.VERIFIED:
             applied = f"{(notice.done_at - notice.received_at).total_seconds() * 1000:,.0f}"
         return format_html('<span class="os-money">{} · {}</span>', notice.answered_ms, applied)
 

@@ -27,7 +27,6 @@ from payments.models.refund_request import RefundRequestQuerySet
 from payments.refunds import execute, labels, request
 from payments.refunds.approval import REFUND
 
-S = RefundStatus
 _UNSHIPPED = (OrderStatus.PENDING, OrderStatus.PAID)
 
 
@@ -50,7 +49,7 @@ class RefundForm(ReasonForm):
 
 def _request_refund(http: HttpRequest, payment: Payment, data: Mapping[str, Any]) -> Promise:
     made = request.request_refund(payment.pk, data["amount"], actor_user=person(http), reason=data["reason"])
-    if made.status == S.APPROVED:
+    if made.status == RefundStatus.APPROVED:
         return _("The refund is on its way to the provider. Only the provider's answer confirms it.")
     if payment.order.status in _UNSHIPPED:
         return _("The refund waits for the approval of a second person. The order does not ship meanwhile.")
@@ -104,10 +103,10 @@ class RefundStateFilter(QueueFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         return [
             ("live", _("not ended")),
-            ("waiting", S.PROPOSED.label),
+            ("waiting", RefundStatus.PROPOSED.label),
             ("for_me", _("I may decide")),
-            ("under_way", S.ORDERED.label),
-            ("stuck", S.ABNORMAL.label),
+            ("under_way", RefundStatus.ORDERED.label),
+            ("stuck", RefundStatus.ABNORMAL.label),
             ("ended", _("ended")),
             ("all", _("all of them")),
         ]
@@ -118,8 +117,8 @@ class RefundStateFilter(QueueFilter):
         return {
             "waiting": waiting,
             "for_me": waiting.exclude(proposer_id=request.user.pk),
-            "under_way": queryset.filter(status__in=(S.APPROVED, S.ORDERED)),
-            "stuck": queryset.filter(status=S.ABNORMAL),
+            "under_way": queryset.filter(status__in=(RefundStatus.APPROVED, RefundStatus.ORDERED)),
+            "stuck": queryset.filter(status=RefundStatus.ABNORMAL),
             "ended": queryset.ended(),
             "all": queryset,
         }.get(self.chosen, queryset.live())
@@ -198,7 +197,7 @@ class RefundRequestAdmin(ReviewButtonsMixin, ShapeSearchMixin, ReadOnlyAdmin):
 
     @admin.display(description=_("status"))
     def state(self, row: RefundRequest) -> SafeString:
-        return badges.badge(S(row.status).label, tone=labels.TONES[row.status])
+        return badges.badge(RefundStatus(row.status).label, tone=labels.TONES[row.status])
 
     @admin.display(description=_("waits for"))
     def waits_for(self, row: RefundRequest) -> str | Promise:

@@ -49,30 +49,30 @@ from payments.reconciliation import choosing, export, importing, settle
 from payments.reconciliation.approval import STATEMENT, Takes, takes_of
 from payments.reconciliation.refusals import message_of
 
-S, R = StatementStatus, StatementLine.Result
+Result = StatementLine.Result
 STATUS_TONES = {
-    S.CHOOSING: "waiting",
-    S.UPLOADED: "waiting",
-    S.READING: "moving",
-    S.MATCHED: "good",
-    S.REFUSED: "bad",
+    StatementStatus.CHOOSING: "waiting",
+    StatementStatus.UPLOADED: "waiting",
+    StatementStatus.READING: "moving",
+    StatementStatus.MATCHED: "good",
+    StatementStatus.REFUSED: "bad",
 }
 RESULT_TONES = {
-    R.MATCHED: "good",
-    R.MISSING_HERE: "bad",
-    R.MISSING_THERE: "bad",
-    R.AMOUNT_DIFFERS: "bad",
-    R.DUPLICATE: "plain",
+    Result.MATCHED: "good",
+    Result.MISSING_HERE: "bad",
+    Result.MISSING_THERE: "bad",
+    Result.AMOUNT_DIFFERS: "bad",
+    Result.DUPLICATE: "plain",
 }
 # What each result means, for somebody who reads it for the first time.
 MEANINGS: Mapping[str, Promise] = {
-    R.MATCHED: _("the same here and there"),
-    R.MISSING_HERE: _("in the file, not settled here"),
-    R.MISSING_THERE: _("settled here, not in the file"),
-    R.AMOUNT_DIFFERS: _("another amount than ours"),
-    R.DUPLICATE: _("known from an earlier line or file"),
+    Result.MATCHED: _("the same here and there"),
+    Result.MISSING_HERE: _("in the file, not settled here"),
+    Result.MISSING_THERE: _("settled here, not in the file"),
+    Result.AMOUNT_DIFFERS: _("another amount than ours"),
+    Result.DUPLICATE: _("known from an earlier line or file"),
 }
-_DIFFERENCES = (R.MISSING_HERE, R.MISSING_THERE, R.AMOUNT_DIFFERS)
+_DIFFERENCES = (Result.MISSING_HERE, Result.MISSING_THERE, Result.AMOUNT_DIFFERS)
 
 
 class UploadForm(forms.Form):
@@ -103,7 +103,7 @@ class UploadForm(forms.Form):
 
 
 def _is_matched(statement: Statement) -> bool:
-    return statement.status == S.MATCHED
+    return statement.status == StatementStatus.MATCHED
 
 
 def _has_unsettleable(statement: Statement) -> bool:
@@ -194,10 +194,10 @@ class StatementAdmin(ReadingPageMixin, AddByFormMixin, HandOverMixin, ReadOnlyAd
         taken = choosing.take_in(form.cleaned_data["account"], file, origin)
         if taken.is_new:
             log_action(request, taken.statement, "import")
-        elif taken.statement.status != S.CHOOSING:
+        elif taken.statement.status != StatementStatus.CHOOSING:
             known = gettext("This file was imported before, as this statement. Nothing was changed.")
             self.message_user(request, known, level="warning")
-        if taken.statement.status == S.CHOOSING:
+        if taken.statement.status == StatementStatus.CHOOSING:
             return HttpResponseRedirect(_reading_address(taken.statement))
         return HttpResponseRedirect(self.after_action(taken.statement))
 
@@ -232,10 +232,10 @@ class StatementAdmin(ReadingPageMixin, AddByFormMixin, HandOverMixin, ReadOnlyAd
         """All differences, or those of `?result=`, as CSV."""
         statement = self._statement(request, object_id)
         wanted = request.GET.get("result", "")
-        results = (wanted,) if wanted in R.values else _DIFFERENCES
+        results = (wanted,) if wanted in Result.values else _DIFFERENCES
         lines = statement.lines.filter(result__in=results)
         response = StreamingHttpResponse(export.difference_csv(lines), content_type="text/csv; charset=utf-8")
-        name = f"statement-{statement.pk}-{wanted if wanted in R.values else 'differences'}.csv"
+        name = f"statement-{statement.pk}-{wanted if wanted in Result.values else 'differences'}.csv"
         response["Content-Disposition"] = f'attachment; filename="{name}"'
         response["X-Content-Type-Options"] = "nosniff"
         return response
@@ -258,10 +258,10 @@ class StatementAdmin(ReadingPageMixin, AddByFormMixin, HandOverMixin, ReadOnlyAd
 
     @admin.display(description=_("status"))
     def state(self, statement: Statement) -> SafeString:
-        text: str | Promise = S(statement.status).label
-        if statement.status == S.READING:
+        text: str | Promise = StatementStatus(statement.status).label
+        if statement.status == StatementStatus.READING:
             text = f"{text} {statement.progress} %"
-        return badges.badge(text, tone=STATUS_TONES[S(statement.status)])
+        return badges.badge(text, tone=STATUS_TONES[StatementStatus(statement.status)])
 
     @admin.display(description=_("period"))
     def period(self, statement: Statement) -> str:
@@ -273,7 +273,7 @@ class StatementAdmin(ReadingPageMixin, AddByFormMixin, HandOverMixin, ReadOnlyAd
 
     @admin.display(description=_("differences"))
     def differences(self, statement: Statement) -> SafeString:
-        if statement.status != S.MATCHED:
+        if statement.status != StatementStatus.MATCHED:
             return badges.NOTHING
         number = sum(getattr(statement, name) for name in _DIFFERENCES)
         return badges.badge(f"{number:,}", tone="bad" if number else "good")
@@ -295,7 +295,7 @@ def _period(statement: Statement) -> str:
 
 
 def _page(statement: Statement) -> dict[str, Any]:
-    is_matched = statement.status == S.MATCHED
+    is_matched = statement.status == StatementStatus.MATCHED
     takes = takes_of(statement) if is_matched else Takes()
     settled = statement.lines.exclude(outcome="") if is_matched else StatementLine.objects.none()
     outcomes = list(settled.values_list("outcome").annotate(number=Count("pk")).order_by("outcome"))
@@ -305,7 +305,7 @@ def _page(statement: Statement) -> dict[str, Any]:
         "steps": steps(_step(statement, takes.lines, bool(outcomes))),
         "refusal": message_of(statement.refusal),
         "is_busy": statement.is_busy,
-        "is_choosing": statement.status == S.CHOOSING,
+        "is_choosing": statement.status == StatementStatus.CHOOSING,
         "tiles": _tiles(statement) if is_matched else [],
         "takes": takes,
         "outcomes": [(_outcome(code), code, n) for code, n in outcomes],
@@ -329,13 +329,13 @@ def _step(statement: Statement, to_settle: int, has_outcomes: bool) -> int:
 def _tiles(statement: Statement) -> list[dict[str, Any]]:
     return [
         {
-            "label": R(name).label,
+            "label": Result(name).label,
             "meaning": MEANINGS[name],
             "count": getattr(statement, name),
-            "tone": _tone(statement, R(name)),
+            "tone": _tone(statement, Result(name)),
             "url": _lines_address(statement, result__exact=name),
         }
-        for name in R.values
+        for name in Result.values
     ]
 
 
@@ -347,7 +347,7 @@ def _tone(statement: Statement, result: StatementLine.Result) -> str:
     """What was missing here and is settled now is no trouble any more."""
     if not getattr(statement, result):
         return "plain"
-    is_over = result == R.MISSING_HERE and not statement.lines.filter(result=result, outcome="").exists()
+    is_over = result == Result.MISSING_HERE and not statement.lines.filter(result=result, outcome="").exists()
     return "good" if is_over else RESULT_TONES[result]
 
 

@@ -26,7 +26,7 @@ from payments.reconciliation import fetch as daily
 from payments.reconciliation import settle
 from payments.reconciliation.approval import STATEMENT
 
-R = StatementLine.Result
+Result = StatementLine.Result
 FETCH_TONES = {
     BillFetch.State.WAITING: "waiting",
     BillFetch.State.DONE: "good",
@@ -84,7 +84,9 @@ class StatementLineAdmin(ShapeSearchMixin, ReadOnlyAdmin):
     @admin.display(description=_("result"))
     def result_badge(self, line: StatementLine) -> SafeString:
         is_ended = line.outcome in (*settle.DONE, Outcome.DUPLICATE)
-        badge = badges.badge(R(line.result).label, tone="good" if is_ended else RESULT_TONES[R(line.result)])
+        badge = badges.badge(
+            Result(line.result).label, tone="good" if is_ended else RESULT_TONES[Result(line.result)]
+        )
         return format_html(
             '<span class="os-stack">{}<small class="os-second">{}</small></span>',
             badge,

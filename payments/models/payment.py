@@ -26,13 +26,12 @@ class PaymentStatus(models.TextChoices):
     REFUNDED = "refunded", _("refunded")
 
 
-S = PaymentStatus
 # Neither paid nor closed: the provider may still take the money.
-UNDECIDED = (S.CREATED, S.OPEN)
+UNDECIDED = (PaymentStatus.CREATED, PaymentStatus.OPEN)
 # The money has not been seen.
-UNSETTLED = (*UNDECIDED, S.CLOSED)
+UNSETTLED = (*UNDECIDED, PaymentStatus.CLOSED)
 # The money arrived, whatever became of it later.
-SETTLED = (S.PAID, S.REFUNDED)
+SETTLED = (PaymentStatus.PAID, PaymentStatus.REFUNDED)
 
 
 class PaymentQuerySet(models.QuerySet["Payment"]):
@@ -56,7 +55,7 @@ class PaymentQuerySet(models.QuerySet["Payment"]):
 
     def blocking_close(self) -> Self:
         """Attempts that keep their order from closing: undecided or paid."""
-        return self.filter(status__in=(*UNDECIDED, S.PAID))
+        return self.filter(status__in=(*UNDECIDED, PaymentStatus.PAID))
 
     def not_closing(self) -> Self:
         """Attempts whose closing nobody has requested."""
@@ -98,7 +97,12 @@ class Payment(GuardedStatus, QuickLoad, models.Model):
     is_surplus = models.BooleanField(_("surplus"), default=False, editable=False)
     currency = models.CharField(_("currency"), max_length=3, default="CNY")
     status = FSMField(
-        _("status"), max_length=10, default=S.CREATED, choices=S.choices, protected=True, db_index=False
+        _("status"),
+        max_length=10,
+        default=PaymentStatus.CREATED,
+        choices=PaymentStatus.choices,
+        protected=True,
+        db_index=False,
     )
     pay_url = models.TextField(_("payment page"), default="", blank=True)
     code_url = models.CharField(_("payment code"), max_length=500, default="", blank=True)
@@ -141,7 +145,7 @@ class Payment(GuardedStatus, QuickLoad, models.Model):
                 condition=Q(status__in=UNDECIDED),
             ),
             models.CheckConstraint(condition=Q(amount__gt=ZERO), name="payment_amount_positive"),
-            models.CheckConstraint(condition=Q(status__in=S.values), name="payment_status_known"),
+            models.CheckConstraint(condition=Q(status__in=PaymentStatus.values), name="payment_status_known"),
             models.CheckConstraint(
                 condition=Q(refunded_amount__gte=ZERO, refunded_amount__lte=F("amount")),
                 name="payment_refund_within_amount",
@@ -173,17 +177,17 @@ class Payment(GuardedStatus, QuickLoad, models.Model):
     @property
     def is_paid(self) -> bool:
         """Whether the money is here, perhaps refunded in part."""
-        return bool(self.status == S.PAID)
+        return bool(self.status == PaymentStatus.PAID)
 
     @property
     def is_closed(self) -> bool:
         """Whether it was closed unpaid."""
-        return bool(self.status == S.CLOSED)
+        return bool(self.status == PaymentStatus.CLOSED)
 
     @property
     def is_refunded(self) -> bool:
         """Whether all of its money went back."""
-        return bool(self.status == S.REFUNDED)
+        return bool(self.status == PaymentStatus.REFUNDED)
 
     @property
     def refundable_amount(self) -> Decimal:
@@ -192,24 +196,32 @@ class Payment(GuardedStatus, QuickLoad, models.Model):
             return ZERO
         return self.amount - self.refunded_amount - self.refund_requests.live_amount()
 
-    @transition(field=status, source=S.CREATED.value, target=S.OPEN.value)
+    @transition(field=status, source=PaymentStatus.CREATED.value, target=PaymentStatus.OPEN.value)
     def open(self) -> None:
         """The provider has the attempt, or the buyer has its address."""
 
-    @transition(field=status, source=[S.CREATED.value, S.OPEN.value, S.CLOSED.value], target=S.PAID.value)
+    @transition(
+        field=status,
+        source=[PaymentStatus.CREATED.value, PaymentStatus.OPEN.value, PaymentStatus.CLOSED.value],
+        target=PaymentStatus.PAID.value,
+    )
     def settle(self, at: datetime) -> None:
         """The money has arrived, perhaps after the attempt was closed: whether the order is paid is decided apart."""
         self.paid_at = at
         self.next_query_at = None
         self.close_wanted_at = None
 
-    @transition(field=status, source=[S.CREATED.value, S.OPEN.value], target=S.CLOSED.value)
+    @transition(
+        field=status,
+        source=[PaymentStatus.CREATED.value, PaymentStatus.OPEN.value],
+        target=PaymentStatus.CLOSED.value,
+    )
     def close(self, at: datetime) -> None:
         self.closed_at = at
         self.next_query_at = None
         self.close_wanted_at = None
 
-    @transition(field=status, source=S.PAID.value, target=S.REFUNDED.value)
+    @transition(field=status, source=PaymentStatus.PAID.value, target=PaymentStatus.REFUNDED.value)
     def refund(self) -> None:
         self.refunded_amount = self.amount
 

@@ -33,11 +33,10 @@ class RefundStatus(models.TextChoices):
     WITHDRAWN = "withdrawn", _("withdrawn")
 
 
-S = RefundStatus
 # Not ended: the money may still go back and counts against its payment.
-LIVE = (S.PROPOSED, S.APPROVED, S.ORDERED, S.ABNORMAL)
+LIVE = (RefundStatus.PROPOSED, RefundStatus.APPROVED, RefundStatus.ORDERED, RefundStatus.ABNORMAL)
 # Approved and not ended: what is sent to the provider and polled there.
-AT_WORK = (S.APPROVED, S.ORDERED, S.ABNORMAL)
+AT_WORK = (RefundStatus.APPROVED, RefundStatus.ORDERED, RefundStatus.ABNORMAL)
 
 
 class RefundRequestQuerySet(models.QuerySet["RefundRequest"]):
@@ -45,7 +44,7 @@ class RefundRequestQuerySet(models.QuerySet["RefundRequest"]):
 
     def waiting(self) -> Self:
         """Requests that wait for approval."""
-        return self.filter(status=S.PROPOSED)
+        return self.filter(status=RefundStatus.PROPOSED)
 
     def live(self) -> Self:
         """Requests that have not ended."""
@@ -61,7 +60,7 @@ class RefundRequestQuerySet(models.QuerySet["RefundRequest"]):
 
     def effective(self) -> Self:
         """Requests whose money went back or still may."""
-        return self.filter(status__in=(*LIVE, S.SUCCEEDED))
+        return self.filter(status__in=(*LIVE, RefundStatus.SUCCEEDED))
 
     def due(self, now: datetime) -> Self:
         """Requests that are to be tried at `now` (UTC)."""
@@ -124,7 +123,12 @@ class RefundRequest(GuardedStatus, QuickLoad, models.Model):
     reason = models.CharField(_("reason"), max_length=200)
     is_reserved = models.BooleanField(_("reserved on the order"), default=False, editable=False)
     status = FSMField(
-        _("status"), max_length=10, default=S.PROPOSED, choices=S.choices, protected=True, db_index=False
+        _("status"),
+        max_length=10,
+        default=RefundStatus.PROPOSED,
+        choices=RefundStatus.choices,
+        protected=True,
+        db_index=False,
     )
 
     proposer = models.ForeignKey(
@@ -177,9 +181,12 @@ class RefundRequest(GuardedStatus, QuickLoad, models.Model):
                 fields=["reference"], name="refund_request_reference", opclasses=["varchar_pattern_ops"]
             ),
             models.CheckConstraint(condition=Q(amount__gt=ZERO), name="refund_request_amount_positive"),
-            models.CheckConstraint(condition=Q(status__in=S.values), name="refund_request_status_known"),
             models.CheckConstraint(
-                condition=Q(status__in=[S.PROPOSED, S.WITHDRAWN]) | Q(decided_at__isnull=False),
+                condition=Q(status__in=RefundStatus.values), name="refund_request_status_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(status__in=[RefundStatus.PROPOSED, RefundStatus.WITHDRAWN])
+                | Q(decided_at__isnull=False),
                 name="refund_request_decided_has_time",
             ),
             # The database itself refuses a decision of the proposer that is not marked as such.
@@ -206,7 +213,7 @@ class RefundRequest(GuardedStatus, QuickLoad, models.Model):
     @property
     def is_waiting(self) -> bool:
         """Whether it waits for approval."""
-        return bool(self.status == S.PROPOSED)
+        return bool(self.status == RefundStatus.PROPOSED)
 
     @property
     def is_live(self) -> bool:
@@ -233,42 +240,50 @@ class RefundRequest(GuardedStatus, QuickLoad, models.Model):
 
     @property
     def status_label(self) -> str | Promise:
-        return S(self.status).label
+        return RefundStatus(self.status).label
 
-    @transition(field=status, source=S.PROPOSED.value, target=S.APPROVED.value)
+    @transition(field=status, source=RefundStatus.PROPOSED.value, target=RefundStatus.APPROVED.value)
     def approve(self, by: AbstractUser, at: datetime, note: str) -> None:
         self.decided_by_id, self.decided_at, self.decision_note = by.pk, at, note
         self.decided_how = self.DecidedBy.ALONE if by.pk == self.proposer_id else self.DecidedBy.PERSON
         self.next_try_at = at
 
-    @transition(field=status, source=S.PROPOSED.value, target=S.APPROVED.value)
+    @transition(field=status, source=RefundStatus.PROPOSED.value, target=RefundStatus.APPROVED.value)
     def approve_at_once(self, at: datetime, how: str) -> None:
         """Approve without a second person: within the proposer's own limit, or by the merchant's rule."""
         self.decided_by_id, self.decided_at, self.decided_how = self.proposer_id, at, how
         self.next_try_at = at
 
-    @transition(field=status, source=S.PROPOSED.value, target=S.REFUSED.value)
+    @transition(field=status, source=RefundStatus.PROPOSED.value, target=RefundStatus.REFUSED.value)
     def refuse(self, by: AbstractUser, at: datetime, note: str) -> None:
         self.decided_by_id, self.decision_note = by.pk, note
         self.decided_how = self.DecidedBy.PERSON
         self.decided_at = self.ended_at = at
 
-    @transition(field=status, source=S.PROPOSED.value, target=S.WITHDRAWN.value)
+    @transition(field=status, source=RefundStatus.PROPOSED.value, target=RefundStatus.WITHDRAWN.value)
     def withdraw(self, by: AbstractUser, at: datetime, note: str) -> None:
         self.decision_note, self.ended_at = note, at
 
-    @transition(field=status, source=[S.APPROVED.value, S.ABNORMAL.value], target=S.ORDERED.value)
+    @transition(
+        field=status,
+        source=[RefundStatus.APPROVED.value, RefundStatus.ABNORMAL.value],
+        target=RefundStatus.ORDERED.value,
+    )
     def order_out(self) -> None:
         """The order was sent: the provider has it, or may have it."""
 
-    @transition(field=status, source=[S.APPROVED.value, S.ORDERED.value], target=S.ABNORMAL.value)
+    @transition(
+        field=status,
+        source=[RefundStatus.APPROVED.value, RefundStatus.ORDERED.value],
+        target=RefundStatus.ABNORMAL.value,
+    )
     def hang(self) -> None:
         """The provider reports a stuck refund: it succeeds or fails once a person has put it right there."""
 
     @transition(
         field=status,
-        source=[S.APPROVED.value, S.ORDERED.value, S.ABNORMAL.value],
-        target=S.FAILED.value,
+        source=[RefundStatus.APPROVED.value, RefundStatus.ORDERED.value, RefundStatus.ABNORMAL.value],
+        target=RefundStatus.FAILED.value,
     )
     def fail(self, at: datetime) -> None:
         self.ended_at = at
@@ -276,8 +291,8 @@ class RefundRequest(GuardedStatus, QuickLoad, models.Model):
 
     @transition(
         field=status,
-        source=[state.value for state in S if state is not S.SUCCEEDED],
-        target=S.SUCCEEDED.value,
+        source=[state.value for state in RefundStatus if state is not RefundStatus.SUCCEEDED],
+        target=RefundStatus.SUCCEEDED.value,
     )
     def succeed(self, at: datetime) -> None:
         """The provider has confirmed the refund, which is true in whatever state the request is."""

@@ -33,9 +33,6 @@ class StatementStatus(models.TextChoices):
     REFUSED = "refused", pgettext_lazy("statement", "refused")
 
 
-S = StatementStatus
-
-
 class StatementQuerySet(models.QuerySet["Statement"]):
     """Queries of statements."""
 
@@ -99,7 +96,13 @@ class Statement(GuardedStatus, QueueRow):
     day = models.DateField(_("day"), null=True, blank=True)
     period_from = models.DateTimeField(_("period from"), null=True, blank=True)
     period_to = models.DateTimeField(_("period to"), null=True, blank=True)
-    status = FSMField(_("status"), max_length=10, default=S.UPLOADED, choices=S.choices, protected=True)
+    status = FSMField(
+        _("status"),
+        max_length=10,
+        default=StatementStatus.UPLOADED,
+        choices=StatementStatus.choices,
+        protected=True,
+    )
     progress = models.PositiveSmallIntegerField(_("progress"), default=0)
     lines_read = models.PositiveIntegerField(_("lines read"), default=0)
     lines_total = models.PositiveIntegerField(_("lines"), null=True, blank=True)
@@ -165,7 +168,7 @@ class Statement(GuardedStatus, QueueRow):
     @property
     def is_matched(self) -> bool:
         """Whether the whole file was read and compared. A reading that another one superseded still is."""
-        return bool(self.status == S.MATCHED)
+        return bool(self.status == StatementStatus.MATCHED)
 
     @property
     def is_busy(self) -> bool:
@@ -192,34 +195,44 @@ class Statement(GuardedStatus, QueueRow):
 
     @property
     def status_label(self) -> str | Promise:
-        return _("the settlement is under way") if self.settle_wanted_at else S(self.status).label
+        return (
+            _("the settlement is under way") if self.settle_wanted_at else StatementStatus(self.status).label
+        )
 
     def approve(self, by: AbstractUser, at: datetime, note: str) -> None:
         """Mark the settlement as approved; a worker does it."""
         self.settle_wanted_by_id, self.settle_wanted_at = by.pk, at
 
-    @transition(field=status, source=S.UPLOADED.value, target=S.CHOOSING.value)
+    @transition(field=status, source=StatementStatus.UPLOADED.value, target=StatementStatus.CHOOSING.value)
     def wait_for_mapping(self) -> None:
         """No worker has anything to do with it until a person has chosen how it is read."""
         self.done_at = timezone.now()
 
-    @transition(field=status, source=[S.CHOOSING.value, S.REFUSED.value], target=S.UPLOADED.value)
+    @transition(
+        field=status,
+        source=[StatementStatus.CHOOSING.value, StatementStatus.REFUSED.value],
+        target=StatementStatus.UPLOADED.value,
+    )
     def read_by(self, mapping: StatementMapping, user: AbstractUser) -> None:
         """Let the workers read it, as if `user` had handed it in with this mapping."""
         self.mapping, self.reading, self.created_by_id = mapping, mapping.digest(), user.pk
         self.refusal, self.last_error, self.attempts = {}, "", 0
         self.done_at, self.leased_until, self.due_at = None, None, timezone.now()
 
-    @transition(field=status, source=[S.UPLOADED.value, S.READING.value], target=S.READING.value)
+    @transition(
+        field=status,
+        source=[StatementStatus.UPLOADED.value, StatementStatus.READING.value],
+        target=StatementStatus.READING.value,
+    )
     def begin(self) -> None:
         """Somebody reads it, perhaps after another died over it."""
         self.progress, self.lines_read, self.lines_total = 0, 0, None
 
-    @transition(field=status, source=S.READING.value, target=S.MATCHED.value)
+    @transition(field=status, source=StatementStatus.READING.value, target=StatementStatus.MATCHED.value)
     def match(self) -> None:
         self.progress, self.done_at = 100, timezone.now()
 
-    @transition(field=status, source=S.READING.value, target=S.REFUSED.value)
+    @transition(field=status, source=StatementStatus.READING.value, target=StatementStatus.REFUSED.value)
     def refuse(self, refusal: dict[str, Any]) -> None:
         self.refusal, self.done_at = refusal, timezone.now()
 

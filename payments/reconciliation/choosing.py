@@ -22,7 +22,6 @@ from payments.reconciliation.readers.registry import MAPPED, form_of
 from payments.reconciliation.readers.sorts import check_sort
 from payments.reconciliation.refusals import Refused
 
-S = StatementStatus
 # Files for which no mapping helps.
 _HOPELESS = frozenset(
     {"lost", "empty", "broken_file", "encrypted", "bomb", "too_large", "wrong_form", "no_bill_inside"}
@@ -34,7 +33,7 @@ def take_in(account: PaymentAccount, stream: private.Readable, origin: importing
     with transaction.atomic():
         taken = importing.take_in(account, stream, origin)
         statement = taken.statement
-        if not taken.is_new and statement.status == S.CHOOSING:
+        if not taken.is_new and statement.status == StatementStatus.CHOOSING:
             statement.created_by = origin.user
             statement.save(update_fields=["created_by"])
         if taken.is_new and not statement.done_at and origin.mapping is None and _needs_mapping(statement):
@@ -74,7 +73,7 @@ def read_by(
         mine = Statement.objects.select_for_update(no_key=True).get(pk=statement.pk)
         _check(mine, user)
         save(mapping)
-        if mine.status not in (S.CHOOSING, S.REFUSED):
+        if mine.status not in (StatementStatus.CHOOSING, StatementStatus.REFUSED):
             return _read_again(mine, mapping, user)
         try:
             with transaction.atomic():

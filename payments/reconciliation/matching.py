@@ -17,7 +17,7 @@ from django.db.models import Count
 from payments.models import Statement, StatementLine, StatementStatus
 from payments.reconciliation.refusals import Refused
 
-R = StatementLine.Result
+Result = StatementLine.Result
 
 # The attempt by our number, else by theirs: only what the first did not find is looked up a second time.
 # A copy is any but the first line of a fact, in the file or in the account's earlier ones. A refund whose number only
@@ -133,8 +133,10 @@ def supersede(statement: Statement) -> list[int]:
         raise Refused("read_again", statement=newer[-1])
     standing = [pk for pk, by in found if by is None]
     Statement.objects.filter(pk__in=standing).update(superseded_by=statement)
-    lines = StatementLine.objects.filter(statement_id__in=standing, outcome="").exclude(result=R.DUPLICATE)
-    lines.update(result=R.DUPLICATE, note=StatementLine.Note.READ_AGAIN)
+    lines = StatementLine.objects.filter(statement_id__in=standing, outcome="").exclude(
+        result=Result.DUPLICATE
+    )
+    lines.update(result=Result.DUPLICATE, note=StatementLine.Note.READ_AGAIN)
     return [pk for pk, _by in found]
 
 

@@ -30,7 +30,7 @@ MOST_CASES = 500
 # Until then the next day's bill may contain it.
 MISSING_THERE_AFTER = timedelta(days=1)
 DONE = (Outcome.APPLIED, Outcome.REFUND_APPLIED)
-R, K = StatementLine.Result, StatementLine.LineKind
+Result, LineKind = StatementLine.Result, StatementLine.LineKind
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ def settleable_earlier(statement: Statement) -> QuerySet[StatementLine]:
     """Return settleable lines of earlier statements that this file repeats as duplicates."""
     if not statement.duplicate or statement.superseded_by_id:
         return StatementLine.objects.none()
-    repeated = StatementLine.objects.filter(statement=statement, result=R.DUPLICATE).values("identity")
+    repeated = StatementLine.objects.filter(statement=statement, result=Result.DUPLICATE).values("identity")
     rows = StatementLine.objects.filter(account_id=statement.account_id, number__isnull=False)
     return rows.settleable().exclude(statement=statement).filter(identity__in=repeated)
 
@@ -62,7 +62,7 @@ def settle(statement: Statement, *, report: Callable[[int], None] | None = None)
     Payments come first, because a refund needs its payment. Safe to repeat and to run concurrently.
     """
     done = 0
-    for kind in (K.PAYMENT, K.REFUND):
+    for kind in (LineKind.PAYMENT, LineKind.REFUND):
         for lines in (settleable(statement), settleable_earlier(statement)):
             for chunk in _chunks(lines.filter(kind=kind)):
                 done += _settle_chunk(statement, chunk)
@@ -103,15 +103,17 @@ def _settle_chunk(statement: Statement, pairs: Sequence[_Settleable]) -> int:
 
 def _refunded(lines: Sequence[StatementLine]) -> frozenset[int | None]:
     """The payments of these lines that a file shows refunded as well: their orders must not ship meanwhile."""
-    payments = [line.payment_id for line in lines if line.kind == K.PAYMENT and line.payment_id is not None]
-    refunds = StatementLine.objects.filter(kind=K.REFUND, payment_id__in=payments)
+    payments = [
+        line.payment_id for line in lines if line.kind == LineKind.PAYMENT and line.payment_id is not None
+    ]
+    refunds = StatementLine.objects.filter(kind=LineKind.REFUND, payment_id__in=payments)
     return frozenset(refunds.values_list("payment_id", flat=True))
 
 
 def _update(
     statement: Statement, line: StatementLine, payment: Payment, refunded: Set[int | None]
 ) -> PaymentUpdate:
-    is_refund = line.kind == K.REFUND
+    is_refund = line.kind == LineKind.REFUND
     paid = UpdateKind.PAID_REFUNDED if line.payment_id in refunded else UpdateKind.PAYMENT
     return PaymentUpdate(
         account_id=statement.account_id,
@@ -148,10 +150,10 @@ def unsettleable(statement: Statement) -> QuerySet[StatementLine]:
     still missing in the file a day later.
     """
     overdue = timezone.now() - MISSING_THERE_AFTER
-    unknown = Q(result=R.MISSING_HERE, payment__isnull=True, amount__gt=0)
-    proposed = Q(result=R.MISSING_HERE, note=StatementLine.Note.IN_TEXT)
-    lacking = Q(result=R.MISSING_THERE, occurred_at__lt=overdue)
-    differing = Q(result=R.AMOUNT_DIFFERS)
+    unknown = Q(result=Result.MISSING_HERE, payment__isnull=True, amount__gt=0)
+    proposed = Q(result=Result.MISSING_HERE, note=StatementLine.Note.IN_TEXT)
+    lacking = Q(result=Result.MISSING_THERE, occurred_at__lt=overdue)
+    differing = Q(result=Result.AMOUNT_DIFFERS)
     return statement.lines.filter(unknown | proposed | lacking | differing, outcome="").order_by("id")
 
 
@@ -163,7 +165,7 @@ def raise_cases(statement: Statement, *, most: int = MOST_CASES) -> int:
 
 
 def _case(line: StatementLine) -> Case:
-    fact = ("payment", line.payment_id) if line.result == R.MISSING_THERE else (line.identity,)
+    fact = ("payment", line.payment_id) if line.result == Result.MISSING_THERE else (line.identity,)
     detail = {
         "difference": line.result,
         "kind": line.kind,

@@ -14,16 +14,15 @@ from ordersite.lib.errors import stored_message
 from payments.models import RefundRequest, RefundStatus
 from payments.providers.types import RefundState
 
-S = RefundStatus
 TONES: Mapping[str, str] = {
-    S.PROPOSED: "waiting",
-    S.APPROVED: "moving",
-    S.ORDERED: "moving",
-    S.ABNORMAL: "bad",
-    S.SUCCEEDED: "good",
-    S.FAILED: "bad",
-    S.REFUSED: "plain",
-    S.WITHDRAWN: "plain",
+    RefundStatus.PROPOSED: "waiting",
+    RefundStatus.APPROVED: "moving",
+    RefundStatus.ORDERED: "moving",
+    RefundStatus.ABNORMAL: "bad",
+    RefundStatus.SUCCEEDED: "good",
+    RefundStatus.FAILED: "bad",
+    RefundStatus.REFUSED: "plain",
+    RefundStatus.WITHDRAWN: "plain",
 }
 _ANSWERS: Mapping[str, Promise] = {
     RefundState.SUCCEEDED: gettext_lazy("refund confirmed"),
@@ -44,11 +43,11 @@ def answer_label(last_answer: str) -> str:
 
 def waits_for(request: RefundRequest) -> str:
     """Name who has to act next; empty where the request has ended."""
-    if request.status == S.PROPOSED:
+    if request.status == RefundStatus.PROPOSED:
         return _("a second person's approval")
-    if request.status == S.ABNORMAL:
+    if request.status == RefundStatus.ABNORMAL:
         return _("a person at the provider's own pages")
-    if request.status not in (S.APPROVED, S.ORDERED):
+    if request.status not in (RefundStatus.APPROVED, RefundStatus.ORDERED):
         return ""
     if request.next_try_at and request.next_try_at > timezone.now():
         return _("the provider; queried again in %(time)s") % {"time": time_until(request.next_try_at)}

@@ -29,11 +29,10 @@ from ordersite.queue.models import OutboxEntry
 
 pytestmark = pytest.mark.django_db
 
-T = TrackingStatus
 HOURS = timedelta(hours=2)
-PICKED = event(0, T.PICKED_UP, "已揽收", code="103")
-MOVING = event(60, T.IN_TRANSIT, "离开杭州转运中心", code="1002")
-SIGNED = event(600, T.DELIVERED, "已签收", code="301")
+PICKED = event(0, TrackingStatus.PICKED_UP, "已揽收", code="103")
+MOVING = event(60, TrackingStatus.IN_TRANSIT, "离开杭州转运中心", code="1002")
+SIGNED = event(600, TrackingStatus.DELIVERED, "已签收", code="301")
 
 
 def reload(parcel: Shipment) -> Shipment:
@@ -59,7 +58,7 @@ def test_events_are_stored_once_in_their_order() -> None:
 
 def test_late_event_does_not_set_the_status_back() -> None:
     parcel = build_shipment()
-    out = event(300, T.OUT_FOR_DELIVERY, "正在派送")
+    out = event(300, TrackingStatus.OUT_FOR_DELIVERY, "正在派送")
     apply_route(parcel, route_of(out), next_check_in=HOURS)
     apply_route(parcel, route_of(MOVING), next_check_in=HOURS)
     assert (reload(parcel).tracking_status, reload(parcel).last_event_at) == ("out_for_delivery", out.at)
@@ -67,7 +66,9 @@ def test_late_event_does_not_set_the_status_back() -> None:
 
 def test_unknown_code_keeps_the_known_status() -> None:
     parcel = build_shipment()
-    apply_route(parcel, route_of(PICKED, event(90, T.UNKNOWN, "新状态", code="777")), next_check_in=HOURS)
+    apply_route(
+        parcel, route_of(PICKED, event(90, TrackingStatus.UNKNOWN, "新状态", code="777")), next_check_in=HOURS
+    )
     after = reload(parcel)
     assert after.tracking_status == "picked_up"
     newest = TrackingEvent.objects.latest("at")
@@ -76,7 +77,9 @@ def test_unknown_code_keeps_the_known_status() -> None:
 
 def test_only_unknown_codes_mean_in_transit() -> None:
     parcel = build_shipment()
-    apply_route(parcel, route_of(event(90, T.UNKNOWN, "新状态", code="777")), next_check_in=HOURS)
+    apply_route(
+        parcel, route_of(event(90, TrackingStatus.UNKNOWN, "新状态", code="777")), next_check_in=HOURS
+    )
     assert (reload(parcel).tracking_status, reload(parcel).status) == ("in_transit", "moving")
 
 
@@ -112,7 +115,7 @@ def test_last_parcel_completes_the_order() -> None:
 
     assert reload(two).order.status == "shipped"
 
-    late = event(700, T.DELIVERED, "已签收")
+    late = event(700, TrackingStatus.DELIVERED, "已签收")
 
     assert apply_route(two, route_of(late), next_check_in=HOURS) == Applied(1, delivered=True, completed=True)
     assert (reload(two).order.status, reload(two).order.completed_at) == ("completed", late.at)
@@ -155,7 +158,7 @@ def test_disabled_rule_opens_a_case_for_now() -> None:
 
 def test_returned_parcel_opens_a_case() -> None:
     parcel = build_shipment()
-    back = [event(300, T.RETURNING, "退回中"), event(900, T.RETURNED, "退回签收")]
+    back = [event(300, TrackingStatus.RETURNING, "退回中"), event(900, TrackingStatus.RETURNED, "退回签收")]
     apply_route(parcel, route_of(PICKED, *back), next_check_in=HOURS)
     after = reload(parcel)
     assert (after.status, after.next_check_at, after.order.status) == ("returned", None, "shipped")
@@ -165,9 +168,11 @@ def test_returned_parcel_opens_a_case() -> None:
 def test_delivered_parcel_can_only_be_returned() -> None:
     parcel = build_shipment()
     apply_route(parcel, route_of(SIGNED), next_check_in=HOURS)
-    apply_route(parcel, route_of(SIGNED, event(660, T.IN_TRANSIT, "扫描")), next_check_in=HOURS)
+    apply_route(parcel, route_of(SIGNED, event(660, TrackingStatus.IN_TRANSIT, "扫描")), next_check_in=HOURS)
     assert (reload(parcel).status, reload(parcel).tracking_status) == ("delivered", "delivered")
-    apply_route(parcel, route_of(SIGNED, event(900, T.RETURNED, "退回签收")), next_check_in=HOURS)
+    apply_route(
+        parcel, route_of(SIGNED, event(900, TrackingStatus.RETURNED, "退回签收")), next_check_in=HOURS
+    )
     assert (reload(parcel).status, reload(parcel).order.status) == ("returned", "completed")
     assert ShipmentException.objects.get().kind == "returned"
 

@@ -19,7 +19,7 @@ from payments.reconciliation import importing, settle
 from payments.reconciliation.refusals import message_of
 
 _LOOK_EVERY = 0.5
-R = StatementLine.Result
+Result = StatementLine.Result
 
 MAY_SETTLE = "payments.settle_statement"
 
@@ -110,7 +110,7 @@ class Command(BaseCommand):
 def _summary(statement: Statement, is_new: bool, settled: int) -> dict[str, Any]:
     """Return the JSON summary. Every line of a file that was imported before is a duplicate."""
     lines = statement.lines_read
-    results = {name: getattr(statement, name) for name in R.values}
+    results = {name: getattr(statement, name) for name in Result.values}
     if not is_new:
-        results = {name: lines if name == R.DUPLICATE else 0 for name in R.values}
+        results = {name: lines if name == Result.DUPLICATE else 0 for name in Result.values}
     return {"lines": lines, "results": results, "settled": settled}
