@@ -80,7 +80,7 @@ class CardEvent:
 class CardParcel:
     """One parcel. All times are UTC.
 
-    `checked_at`: when the carrier last answered; `unanswered_at`: when it was asked after that and did not answer;
+    `checked_at`: when the carrier last answered; `unanswered_at`: when it was polled after that and did not answer;
     `news_at`: when the newest event happened. `is_fresh`: checked within the last minute. `is_polling`: due or being
     polled now. `can_refresh`: the buyer may have it polled now. `refresh_at`: when it may be polled again; None when it
     has arrived or no account can poll it.

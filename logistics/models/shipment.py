@@ -162,8 +162,8 @@ class Shipment(GuardedStatus, models.Model):
     @property
     def is_unanswered(self) -> bool:
         """Whether the carrier was queried after its last answer and has not answered usefully since."""
-        asked, answered = self.last_poll_at, self.last_checked_at
-        return bool(self.last_problem) and asked is not None and (answered is None or asked > answered)
+        polled, answered = self.last_poll_at, self.last_checked_at
+        return bool(self.last_problem) and polled is not None and (answered is None or polled > answered)
 
     def is_due(self, now: datetime) -> bool:
         """Whether its route is to be polled at `now` (UTC)."""

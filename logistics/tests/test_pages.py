@@ -186,6 +186,6 @@ def test_query_without_an_answer_is_said() -> None:
 
     shown = page(parcel.order, language="zh-hans")
 
-    asked = timezone.localtime(now).strftime("%H:%M")
-    assert f"{asked} 查询没有应答" in shown
+    polled = timezone.localtime(now).strftime("%H:%M")
+    assert f"{polled} 查询没有应答" in shown
     assert "40 分钟前查询过快递" in shown.replace("\xa0", " ")

@@ -174,7 +174,7 @@ def _completed(order: Order, money: Money) -> TruthLine:
 
 
 def _returned(code: str, money: Money) -> TruthLine:
-    """All money has gone back, but the order does not say refunded: a provider did what nobody here asked for."""
+    """All money has gone back, but the order does not say refunded: a provider did what nobody here requested."""
     amount = {"amount": display_amount(money.refunded)}
     return TruthLine(
         code=code,

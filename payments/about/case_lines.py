@@ -19,7 +19,7 @@ Voices = tuple[str, BuyerWords | None]
 _SILENT: Voices = ("", None)
 # Money that is here and that the order did not take.
 _RECEIVED = frozenset({Kind.ORDER_CLOSED, Kind.ORDER_REFUSED})
-# Money that went back although nobody here asked for it.
+# Money that went back although nobody here requested it.
 _WENT_BACK = frozenset({Kind.REFUND_EVENT, Kind.REVERSED})
 _UNPAID = (OrderStatus.PENDING, OrderStatus.CLOSED)
 
@@ -51,7 +51,7 @@ def case_line(case: PaymentException, order: Order, *, payment: Payment | None, 
 
 
 def _amount(case: PaymentException, payment: Payment | None) -> Decimal | None:
-    """What the case is about in yuan: of a refund that nobody asked for the part that went back."""
+    """What the case is about in yuan: of a refund that nobody requested the part that went back."""
     if case.kind == Kind.REFUND_EVENT and payment and payment.refunded_amount > ZERO:
         return payment.refunded_amount
     return case.amount

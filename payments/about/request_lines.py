@@ -26,7 +26,7 @@ _PAGES = {
 
 @dataclass(frozen=True, slots=True)
 class WaitingRequest:
-    """A row of one of the three tables; `proposer` is empty where the merchant's rule asked."""
+    """A row of one of the three tables; `proposer` is empty where the merchant's rule proposed."""
 
     kind: str
     order_id: int

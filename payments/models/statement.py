@@ -124,7 +124,7 @@ class Statement(GuardedStatus, QueueRow):
         verbose_name=_("imported by"),
     )
     created_at = models.DateTimeField(_("imported at"), default=timezone.now, editable=False)
-    # A confirmed settlement goes on after a crash: who asked for it, and since when.
+    # A confirmed settlement goes on after a crash: who confirmed it, and since when.
     settle_wanted_at = models.DateTimeField(_("settlement confirmed at"), null=True, blank=True)
     settle_wanted_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,

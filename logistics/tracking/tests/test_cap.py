@@ -1,4 +1,4 @@
-"""A carrier that answers so many queries of a parcel a day is asked no more, and over the whole day."""
+"""Polls of a parcel stay below what its carrier answers in a day, and are spread over it."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ KNOWS_OF_MONEY = {"order_closed", "order_refused", "refund_event", "reversed"}
 
 
 def voices(truth: Truth) -> str:
-    """All that the three readers are told first, and the marks of the lists."""
+    """All first sentences of the three readers, and the marks of the lists."""
     marks = [line.mark for line in truth.marks if not line.code.startswith(("case_", "refund_", "request_"))]
     return " | ".join([truth.staff, truth.merchant, truth.buyer.title, truth.buyer.text, *marks])
 

@@ -104,9 +104,9 @@ def _page_of(statement: Statement) -> str:
 
 
 def _saved(request: HttpRequest, statement: Statement) -> FileMapping:
-    """A saved mapping that was asked for by its number, else that of the statement."""
+    """Return the saved mapping that the request names, else that of the statement."""
     number = request.GET.get("mapping", "")
     if number.isascii() and number.isdigit() and len(number) < 10:
-        asked = StatementMapping.objects.filter(pk=int(number)).first()
-        return mapping_of(asked) if asked else FileMapping()
+        named = StatementMapping.objects.filter(pk=int(number)).first()
+        return mapping_of(named) if named else FileMapping()
     return mapping_of(statement.mapping) if statement.mapping else FileMapping()

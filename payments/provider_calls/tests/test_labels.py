@@ -1,4 +1,4 @@
-"""Errors of calls as rows keep them, told without their codes."""
+"""Labels of the errors that rows keep, without their codes."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ from payments.reconciliation.readers.tables import Table
 from payments.reconciliation.readers.tables.rows import Cell, Row, folded, text_of
 from payments.reconciliation.refusals import Refused, bad_cell
 
-# So many lines without a number of the bank can be told apart by counting; a day of any shop is less.
+# So many lines without a number of the bank can be counted apart; a day of any shop is less.
 MOST_COUNTED = 1_000_000
 _NO_AMOUNT = frozenset({"", "-", "--", "—", "——", "/"})
 _SUMMARY = re.compile(

@@ -36,7 +36,7 @@ def open_table(
 ) -> Table:
     """Open the table in this file; nothing but its beginning is read yet.
 
-    Encoding and delimiter are told by the content; those given are tried first. `words` of the header decide where more
+    Encoding and delimiter are read off the content; those given are tried first. `words` of the header decide where more
     than one would do. Raises `Refused`.
     """
     if source.is_old_workbook:

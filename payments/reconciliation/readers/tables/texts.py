@@ -1,4 +1,4 @@
-"""Tables as text: encoding and delimiter told by content, cells quoted or not, lines numbered as an editor does."""
+"""Tables as text: encoding and delimiter recognised by content, cells quoted or not, lines numbered as an editor does."""
 
 from __future__ import annotations
 
