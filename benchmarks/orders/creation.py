@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 import uuid
 
 from benchmarks.harness import load
@@ -84,7 +85,7 @@ def run(context: Context) -> list[Result]:
 
 
 def _measure(context: Context, url: str, token: str) -> tuple[load.Load, Cost]:
-    before, meter = Order.objects.count(), CostMeter()
+    before, meter = _settled_count(), CostMeter()
     seen = load.fire(url, _requests(token, ORDERS), context.folder)
     cost = meter.cost(ORDERS)
     made = Order.objects.count() - before
@@ -92,6 +93,15 @@ def _measure(context: Context, url: str, token: str) -> tuple[load.Load, Cost]:
         raise RuntimeError(f"{made} of {ORDERS} orders were made: {seen}")
     verify.verify_history()
     return seen, cost
+
+
+def _settled_count() -> int:
+    """Count the orders once those still under way, when the load before this one stopped, have been made."""
+    count, last = Order.objects.count(), -1
+    while count != last:
+        time.sleep(0.5)
+        count, last = Order.objects.count(), count
+    return count
 
 
 def _requests(token: str, count: int) -> list[bytes]:

@@ -7,7 +7,6 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Group, User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
@@ -18,18 +17,10 @@ from payments.reconciliation import settle as settling
 from payments.reconciliation.tests.banks import BANKS, Sale
 from payments.reconciliation.tests.html_form import reading_form
 from payments.reconciliation.tests.shop import account_at, attempt, results
+from payments.reconciliation.tests.staff import client_of
 
 pytestmark = pytest.mark.django_db
 PLAIN = "交易日期,交易金额,订单号\n2026-11-28,199.00,{}\n"
-
-
-def client_of(role: str, name: str = "") -> Client:
-    user = User.objects.create_user(name or role, is_staff=True)
-    user.groups.add(Group.objects.get(name=role))
-    client = Client(headers={"accept-language": "en"})
-    client.cookies["django_language"] = "en"
-    client.force_login(user)
-    return client
 
 
 def hand_in(client: Client, account: PaymentAccount, content: bytes | str, **data: Any) -> Statement:

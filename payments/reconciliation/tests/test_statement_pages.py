@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
@@ -18,18 +18,10 @@ from payments.reconciliation import settle as settling
 from payments.reconciliation.tests import bills
 from payments.reconciliation.tests.bills import Row
 from payments.reconciliation.tests.shop import account_at, attempt, paid, row_of, take
+from payments.reconciliation.tests.staff import client_of
 
 pytestmark = pytest.mark.django_db
 ADD = "/admin/payments/statement/add/"
-
-
-def client_of(role: str, name: str = "") -> Client:
-    user = User.objects.create_user(name or role, is_staff=True)
-    user.groups.add(Group.objects.get(name=role))
-    client = Client(headers={"accept-language": "en"})
-    client.cookies["django_language"] = "en"
-    client.force_login(user)
-    return client
 
 
 def upload(client: Client, content: bytes, account: Any) -> Any:
