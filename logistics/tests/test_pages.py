@@ -173,7 +173,7 @@ def test_answer_without_news_is_not_news() -> None:
 
     shown = page(parcel.order, language="zh-hans")
 
-    assert ("刚刚查询过快递" in shown, "最近一条动态在 16" in shown) == (True, True)
+    assert ("刚刚查询过快递" in shown, "最近一条动态：16" in shown) == (True, True)
     assert "刚刚更新" not in shown
 
 

@@ -16,6 +16,7 @@ from ordersite.lib.adminkit.read_only import DeskAdmin
 from payments.admin.reading.labels import time_choices
 from payments.models import StatementMapping
 
+_CHOSEN = ("encoding", "delimiter", "date_format", "unit", "decimal_mark")
 _RECOGNISED = ("", pgettext_lazy("column", "– recognised from each file –"))
 
 
@@ -37,8 +38,11 @@ class MappingForm(forms.ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        time_form: Any = self.fields["date_format"]
-        time_form.choices = [_RECOGNISED, *time_choices((), self.instance.date_format)]
+        chosen: dict[str, Any] = dict(self.fields)
+        chosen["date_format"].choices = time_choices((), self.instance.date_format)
+        for name in _CHOSEN:
+            known = [choice for choice in chosen[name].choices if choice[0] != ""]
+            chosen[name].choices = [_RECOGNISED, *known]
 
 
 @admin.register(StatementMapping)

@@ -281,3 +281,14 @@ def test_a_provider_bill_needs_no_page() -> None:
 
     statement.refresh_from_db()
     assert (statement.status, statement.payments_amount) == ("matched", Decimal("199.00"))
+
+
+def test_blank_choices_of_a_mapping_say_recognised() -> None:
+    page = client_of("finance").get("/admin/payments/statementmapping/add/").content.decode()
+
+    for name in ("encoding", "delimiter", "date_format", "unit", "decimal_mark"):
+        found = re.search(
+            rf'<select name="{name}".*?<option value=""[^>]*>\s*(.*?)\s*</option>', page, re.DOTALL
+        )
+        assert found is not None, name
+        assert found[1] == "– recognised from each file –", name
