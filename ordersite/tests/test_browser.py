@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import re
 import socket
+import time
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -14,6 +16,7 @@ from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
 
 from ordersite.tests.chromium import launch_options
 from ordersite.tests.site import Site, whole_site
+from payments.reconciliation.tests.banks import BANKS, Sale
 from scripts.services import new_folder
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
@@ -190,3 +193,49 @@ def test_merchants_can_switch_the_language(site: Site, browser: Browser) -> None
     answer = page.goto(f"{site.url}/admin/")
     assert answer is not None
     assert answer.status == 403
+
+
+ATTEMPT = """
+from datetime import timedelta
+from django.utils import timezone
+from orders.models import Merchant, Order
+from orders.tests.builders import build_order
+from payments.models import Payment, PaymentAccount
+from payments.references import new_reference
+order = build_order(merchant=Merchant.objects.get(slug="demo"))
+now = timezone.now()
+Order.objects.filter(pk=order.pk).update(payment_started_at=now)
+account = PaymentAccount.objects.get(slug="demo-webhook")
+payment = Payment.objects.create(order=order, account=account, reference=new_reference(), amount=order.total_amount,
+    status="open", created_at=now, expires_at=now + timedelta(hours=1))
+print(payment.reference, payment.amount)
+"""
+
+
+def test_a_new_bank_is_read_by_two_persons(site: Site, browser: Browser, tmp_path: Path) -> None:
+    """The first file of a bank: recognised, looked at, read and confirmed within two minutes, nothing typed."""
+    reference, amount = site.manage("shell", "-v0", "-c", ATTEMPT).split()[-2:]
+    sale = Sale(reference, Decimal(amount))
+    file = tmp_path / "bank.csv"
+    file.write_bytes(BANKS["abc"]([sale]))
+    first, second = open_page(browser, DESKTOP), open_page(browser, DESKTOP)
+    log_in(site, first, "finance", "/admin/")
+    log_in(site, second, "finance2", "/admin/")
+    began = time.monotonic()
+
+    first.goto(f"{site.url}/admin/payments/statement/add/")
+    first.select_option("select[name=account]", label=first.get_by_text("demo-webhook").first.inner_text())
+    first.set_input_files("input[name=file]", str(file))
+    first.click("#os-upload button[type=submit]")
+    first.wait_for_url("**/reading/")
+    expect(first.locator(".os-sample")).to_contain_text(reference)
+    shot(first, "bank-reading")
+    first.click("button[name=read]")
+    first.wait_for_selector(".os-tiles")
+    second.goto(first.url)
+    second.click("a[href$='/do/settle/']")
+    second.locator("button.os-button-main[type=submit]").click()
+    expect(second.locator(".os-outcomes")).to_contain_text("1", timeout=60_000)
+    shot(second, "bank-settled")
+
+    assert time.monotonic() - began < 120

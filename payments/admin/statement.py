@@ -67,7 +67,7 @@ RESULT_TONES = {
 # What each result means, for somebody who reads it for the first time.
 MEANINGS: Mapping[str, Promise] = {
     Result.MATCHED: _("the same here and there"),
-    Result.MISSING_HERE: _("in the file, not settled here"),
+    Result.MISSING_HERE: _("in the file, not settled here when it was read"),
     Result.MISSING_THERE: _("settled here, not in the file"),
     Result.AMOUNT_DIFFERS: _("another amount than ours"),
     Result.DUPLICATE: _("known from an earlier line or file"),

@@ -16,7 +16,7 @@ from ordersite.lib.adminkit.read_only import DeskAdmin
 from payments.admin.reading.labels import time_choices
 from payments.models import StatementMapping
 
-_CHOSEN = ("encoding", "delimiter", "date_format", "unit", "decimal_mark")
+_CHOSEN = frozenset({"encoding", "delimiter", "date_format", "unit", "decimal_mark"})
 _RECOGNISED = ("", pgettext_lazy("column", "– recognised from each file –"))
 
 
@@ -40,7 +40,7 @@ class MappingForm(forms.ModelForm):
         super().__init__(*args, **kwargs)
         chosen: dict[str, Any] = dict(self.fields)
         chosen["date_format"].choices = time_choices((), self.instance.date_format)
-        for name in _CHOSEN:
+        for name in _CHOSEN & chosen.keys():  # who may only look has none of them
             known = [choice for choice in chosen[name].choices if choice[0] != ""]
             chosen[name].choices = [_RECOGNISED, *known]
 

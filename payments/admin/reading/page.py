@@ -14,6 +14,7 @@ from ordersite.lib.adminkit.confirmed import log_action, person
 from ordersite.lib.errors import DomainError
 from payments.admin.reading import table
 from payments.admin.reading.form import ReadingForm, chosen_in
+from payments.admin.settling.hand_over import steps
 from payments.models import Statement, StatementMapping
 from payments.reconciliation import choosing, mapping_file, sample
 from payments.reconciliation.approval import STATEMENT
@@ -92,6 +93,7 @@ class ReadingPageMixin:
             "subtitle": str(statement),
             "opts": self.opts,
             "statement": statement,
+            "steps": steps(2),
             "saved": StatementMapping.objects.all()[:200],
             "back": _page_of(statement),
             "form": None,

@@ -292,3 +292,12 @@ def test_blank_choices_of_a_mapping_say_recognised() -> None:
         )
         assert found is not None, name
         assert found[1] == "– recognised from each file –", name
+
+
+def test_viewer_sees_a_mapping() -> None:
+    mapping = StatementMapping.objects.create(name="ICBC", unit="fen")
+
+    answer = client_of("viewer").get(f"/admin/payments/statementmapping/{mapping.pk}/change/")
+
+    assert answer.status_code == 200
+    assert "ICBC" in answer.content.decode()
