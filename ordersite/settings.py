@@ -27,7 +27,6 @@ env.load_file(BASE_DIR / ".env")
 SECRET_KEY = env.text("SECRET_KEY")
 KEY_RING = env.checked("FIELD_ENCRYPTION_KEYS", KeyRing.parse)
 DEBUG = env.flag("DEBUG")
-DEMO = env.flag("DEMO")
 
 # The seal over the history uses keys of its own, made from the encryption keys: neither is ever in the database.
 HISTORY_SEAL_KEYS = {
@@ -160,8 +159,9 @@ _place = (DATABASES["default"].get(name) for name in ("HOST", "PORT", "NAME"))
 HISTORY_ANCHOR_DIR = env.text(
     "HISTORY_ANCHOR_DIR", str(VAR_DIR / "anchors" / "-".join(Path(str(part)).stem for part in _place if part))
 )
-# The demonstration shop belongs to the embedded database, or to one that the settings name; never to any other.
-DEMO_SHOP = DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3" or DEMO
+# The demonstration shop belongs to the embedded database unless DEMO=false, or to an empty one with DEMO=1.
+IS_EMBEDDED = DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3"
+DEMO_SHOP = env.flag("DEMO", default=IS_EMBEDDED)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Celery carries wake-ups; the rows are the truth ---

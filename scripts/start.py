@@ -42,7 +42,7 @@ class Place:
         return cls(
             port=env.integer("PORT", 8000, least=1),
             sandbox_port=env.integer("SANDBOX_PORT", 8900, least=1),
-            demo=embedded or env.flag("DEMO"),
+            demo=env.flag("DEMO", default=embedded),
             files=Path(env.text("VAR_DIR", str(ROOT / "var"))).resolve(),
         )
 

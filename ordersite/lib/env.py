@@ -19,7 +19,6 @@ _WORDS = {
     "false": False,
     "no": False,
     "off": False,
-    "": False,
 }
 
 
@@ -56,12 +55,13 @@ def text(name: str, default: str | None = None) -> str:
 
 
 def flag(name: str, default: bool = False) -> bool:
-    raw = os.environ.get(name)
-    if raw is None:
+    """Read true or false; the default if the variable is empty."""
+    raw = os.environ.get(name, "").strip().lower()
+    if not raw:
         return default
-    if raw.strip().lower() not in _WORDS:
-        stop(name, f"must be true or false, not {raw!r}")
-    return _WORDS[raw.strip().lower()]
+    if raw not in _WORDS:
+        stop(name, f"must be true or false, not {os.environ[name]!r}")
+    return _WORDS[raw]
 
 
 def _number(name: str, default: T, kind: Callable[[str], T], *, least: float) -> T:

@@ -13,8 +13,9 @@ from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.test import Client
 
-from orders.models import Order, OrderStatus
+from orders.models import Merchant, Order, OrderStatus
 from ordersite.demo.seed import seed
+from ordersite.lib.errors import DomainError
 from payments.models import Payment, PaymentAccount
 from sandbox.accounts import write_accounts
 from sandbox.config import Settings
@@ -59,6 +60,46 @@ def test_an_older_demonstration_is_topped_up(box: Running, shop: Path) -> None:
     assert PaymentAccount.objects.get(slug="demo-alipay").pk == kept.pk
     moved = PaymentAccount.objects.get(slug="demo-wechatpay").config
     assert moved["gateway_url"] == "http://127.0.0.1:8999/wechatpay"
+
+
+@pytest.mark.django_db
+def test_second_shop_joins_the_demonstration(box: Running, shop: Path, settings: Any) -> None:
+    settings.IS_EMBEDDED = False
+    second = Merchant.objects.create(slug="second", name="第二家店")
+    User.objects.get(username="viewer").delete()
+
+    made = seed(sandbox_url=box.url, folder=shop)
+
+    assert [login.username for login in made] == ["viewer"]
+    assert list(PaymentAccount.objects.order_by("slug").values_list("slug", flat=True)) == ACCOUNTS
+    assert not PaymentAccount.objects.filter(merchant=second).exists()
+
+
+@pytest.mark.django_db
+def test_no_demonstration_among_real_shops(box: Running, settings: Any) -> None:
+    settings.DEMO_SHOP, settings.IS_EMBEDDED = True, False
+    Merchant.objects.create(slug="real", name="真店")
+
+    with pytest.raises(DomainError, match="not_for_this_database"):
+        seed(sandbox_url=box.url, folder=box.folder)
+
+    assert (Merchant.objects.count(), PaymentAccount.objects.count(), User.objects.count()) == (1, 0, 0)
+
+    # The embedded database is the demonstration's own.
+    settings.IS_EMBEDDED = True
+    assert len(seed(sandbox_url=box.url, folder=box.folder)) == 10
+
+
+@pytest.mark.django_db
+def test_demo_false_wins_on_the_embedded_database(box: Running, shop: Path, settings: Any) -> None:
+    settings.DEMO_SHOP, settings.IS_EMBEDDED = False, True
+    User.objects.get(username="viewer").delete()
+
+    with pytest.raises(DomainError, match="not_for_this_database"):
+        seed(sandbox_url=box.url, folder=shop)
+
+    assert not User.objects.filter(username="viewer").exists()
+    assert Client().get("/checkout/").status_code == 404
 
 
 @pytest.mark.django_db

@@ -25,7 +25,7 @@ def check_gateways(
     app_configs: Any, databases: Sequence[str] | None = None, **_kwargs: Any
 ) -> list[checks.CheckMessage]:
     """Warn of active accounts at a provider's playground where this is no developer's machine."""
-    if settings.DEBUG or settings.DEMO or "default" not in (databases or ()):
+    if settings.DEBUG or settings.DEMO_SHOP or "default" not in (databases or ()):
         return []
     if PaymentAccount._meta.db_table not in connections["default"].introspection.table_names():
         return []

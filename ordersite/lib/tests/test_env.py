@@ -31,3 +31,9 @@ def test_address_of_another_scheme_stops_start(
 def test_missing_address_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SERVER", " ")
     assert env.address("SERVER", "", schemes=("redis",)) == ""
+
+
+@pytest.mark.parametrize(("value", "meant"), [("false", False), ("0", False), ("on", True), (" ", True)])
+def test_flag_that_is_set_wins_over_default(value: str, meant: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SWITCH", value)
+    assert env.flag("SWITCH", default=True) is meant

@@ -19,7 +19,7 @@ def slugs_warned_of() -> list[str]:
 
 
 def test_active_playground_account_is_named(settings: Any) -> None:
-    settings.DEBUG = settings.DEMO = False
+    settings.DEBUG = settings.DEMO_SHOP = False
     build.build_alipay("real")
     build.build_alipay("loopback", gateway_url="http://127.0.0.1:8900/alipay/gateway.do")
     build.build_alipay("played", gateway_url=SANDBOX)
@@ -29,9 +29,9 @@ def test_active_playground_account_is_named(settings: Any) -> None:
     assert check_gateways(None) == []
 
 
-@pytest.mark.parametrize("name", ["DEBUG", "DEMO"])
+@pytest.mark.parametrize("name", ["DEBUG", "DEMO_SHOP"])
 def test_a_developers_machine_is_left_in_peace(settings: Any, name: str) -> None:
-    settings.DEBUG = settings.DEMO = False
+    settings.DEBUG = settings.DEMO_SHOP = False
     setattr(settings, name, True)
     build.build_alipay("played", gateway_url=SANDBOX)
     assert slugs_warned_of() == []
