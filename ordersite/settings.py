@@ -266,6 +266,7 @@ if LANGUAGE_CODE not in dict(LANGUAGES):
     env.stop("LANGUAGE_CODE", f"must be one of {', '.join(dict(LANGUAGES))}, not {LANGUAGE_CODE!r}")
 LOCALE_PATHS = [BASE_DIR / "locale"]
 USE_I18N = True
+FORMAT_MODULE_PATH = ["ordersite.formats"]
 USE_TZ = True
 TIME_ZONE = env.text("TIME_ZONE", "Asia/Shanghai")
 STATIC_URL = "static/"

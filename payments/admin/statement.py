@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, QuerySet
+from django.db.models import Count
 from django.http import (
     Http404,
     HttpRequest,
@@ -26,6 +26,7 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminFileFieldWidget
 
+from orders.models import Order
 from ordersite.lib.adminkit import badges, columns, fields
 from ordersite.lib.adminkit.add_form import AddByFormMixin
 from ordersite.lib.adminkit.confirmed import (
@@ -47,6 +48,7 @@ from payments.admin.settling.hand_over import (
 from payments.models import PaymentAccount, Statement, StatementLine, StatementMapping, StatementStatus
 from payments.reconciliation import choosing, export, importing, settle
 from payments.reconciliation.approval import STATEMENT, Takes, takes_of
+from payments.reconciliation.named_orders import named_orders
 from payments.reconciliation.refusals import message_of
 
 Result = StatementLine.Result
@@ -309,7 +311,7 @@ def _page(statement: Statement) -> dict[str, Any]:
         "tiles": _tiles(statement) if is_matched else [],
         "takes": takes,
         "outcomes": [(_outcome(code), code, n) for code, n in outcomes],
-        "lines": list(_first_differences(statement)) if is_matched else [],
+        "lines": _first_differences(statement) if is_matched else [],
         "all_lines": _lines_address(statement),
     }
 
@@ -356,6 +358,9 @@ def _lines_address(statement: Statement, **filters: str) -> str:
     return f"{reverse('admin:payments_statementline_changelist')}?{query}"
 
 
-def _first_differences(statement: Statement) -> QuerySet[StatementLine]:
-    rows = statement.lines.filter(result__in=_DIFFERENCES).select_related("payment__order")
-    return rows.order_by("id")[:SHOWN]
+def _first_differences(statement: Statement) -> list[tuple[StatementLine, Order | None]]:
+    """The first differences, each with its order: the payment's, or the one whose number the line names."""
+    rows = statement.lines.filter(result__in=_DIFFERENCES).select_related("payment__order", "account")
+    lines = list(rows.order_by("id")[:SHOWN])
+    named = named_orders(lines)
+    return [(line, line.payment.order if line.payment else named.get(line.reference)) for line in lines]

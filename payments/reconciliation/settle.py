@@ -17,12 +17,14 @@ from django.utils import timezone
 from orders import machine
 from orders.approvals.order_kind import staff
 from orders.history.lines import Evidence
+from orders.models import Order
 from ordersite.database import bulk
 from payments.cases.open import Case, fact_key, open_cases
 from payments.lifecycle import apply
 from payments.lifecycle.updates import Outcome, PaymentUpdate, UpdateResult
 from payments.models import Payment, PaymentException, Statement, StatementLine
 from payments.providers.types import UpdateKind
+from payments.reconciliation.named_orders import named_orders
 
 TASK = "payments.settle_statements"
 CHUNK = 500
@@ -159,12 +161,13 @@ def unsettleable(statement: Statement) -> QuerySet[StatementLine]:
 
 def raise_cases(statement: Statement, *, most: int = MOST_CASES) -> int:
     """Open a case for each difference, at most `most` per call; return how many are new."""
-    lines = list(unsettleable(statement).select_related("payment")[:most])
+    lines = list(unsettleable(statement).select_related("payment", "account")[:most])
+    named = named_orders(lines)
     with transaction.atomic():
-        return open_cases([_case(line) for line in lines]) if lines else 0
+        return open_cases([_case(line, named.get(line.reference)) for line in lines]) if lines else 0
 
 
-def _case(line: StatementLine) -> Case:
+def _case(line: StatementLine, named: Order | None) -> Case:
     fact = ("payment", line.payment_id) if line.result == Result.MISSING_THERE else (line.identity,)
     detail = {
         "difference": line.result,
@@ -181,7 +184,7 @@ def _case(line: StatementLine) -> Case:
         kind=PaymentException.Kind.STATEMENT_DIFFERENCE,
         dedup_key=fact_key("statement", line.account_id, *fact),
         account_id=line.account_id,
-        order_id=line.payment.order_id if line.payment else None,
+        order_id=line.payment.order_id if line.payment else named.pk if named else None,
         payment_id=line.payment_id,
         amount=line.amount,
         detail={name: value for name, value in detail.items() if value not in (None, "")},

@@ -64,6 +64,7 @@ class Columns:
     """Places of cells, None for what the table does not have. Either `amount` is there or one of the other two."""
 
     time: int
+    clock: int | None
     amount: int | None
     amount_in: int | None
     amount_out: int | None
@@ -92,6 +93,7 @@ def find_columns(header: Header, mapping: FileMapping, given: Mapping) -> Column
         kind = _watched(header, words.KIND, _DIRECTION)
     return Columns(
         time=time,
+        clock=_clock(header, time, mapping.date_format),
         amount=amount,
         amount_in=into,
         amount_out=out,
@@ -108,6 +110,14 @@ def find_columns(header: Header, mapping: FileMapping, given: Mapping) -> Column
         account=_place(header, mapping.account_column),
         memos=tuple(place for place, name in enumerate(header.names) if rank(name, words.MEMO) is not None),
     )
+
+
+def _clock(header: Header, day: int, form: str) -> int | None:
+    """The column of the time of day, beside a column that holds the day alone."""
+    if "%H" in form or "%I" in form:
+        return None
+    place = _watched(header, words.CLOCK)
+    return None if place == day else place
 
 
 def _amounts(header: Header, mapping: FileMapping) -> tuple[int | None, int | None, int | None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NoReturn
 
 from payments.reconciliation.readers.amounts import Money, OddAmount, read_money
@@ -24,7 +24,7 @@ from payments.reconciliation.readers.guess.draft import FileMapping
 from payments.reconciliation.readers.guess.words import key
 from payments.reconciliation.readers.headers import Header
 from payments.reconciliation.readers.layout import Mapping, Words, find_columns
-from payments.reconciliation.readers.moments import Moments
+from payments.reconciliation.readers.moments import Moments, clock_of
 from payments.reconciliation.readers.numbers import (
     MAX_REFERENCE,
     LostDigits,
@@ -179,9 +179,18 @@ class LineReader:
         fen = abs(money.fen)
         raw = "\x1f".join(map(str, row.cells)).encode()
         return BillLine(
-            row.number, kind, *numbers, fen, at, digest(raw),
+            row.number, kind, *numbers, fen, self._with_clock(row, at), digest(raw),
             self._identity(kind, (ours, *numbers[1:]), fen, at.isoformat()), note,
         )  # fmt: skip
+
+    def _with_clock(self, row: Row, day: datetime) -> datetime:
+        """Add the time of day that stands in a column of its own.
+
+        It is no part of a line's identity: the same payment in a file without that column is the same payment.
+        """
+        if self.columns.clock is None or (day.hour, day.minute, day.second) != (0, 0, 0):
+            return day
+        return day + (clock_of(self._cell(row, self.columns.clock)) or timedelta())
 
     def _number(self, row: Row, place: int | None) -> str:
         if place is None:

@@ -15,6 +15,10 @@ _EPOCH = datetime(1899, 12, 30, tzinfo=BEIJING)
 _SERIAL = range(40_000, 70_000)
 _YEARS = range(2000, 2101)
 _ISO = {"%Y-%m-%d %H:%M:%S": 19, "%Y-%m-%d": 10}
+# A time of day that stands in a column of its own: digits alone lost their first zero in a spreadsheet.
+_CLOCK = re.compile(
+    r"([0-9]{1,2})[:.时]([0-9]{2})(?:[:.分]([0-9]{2})(?:\.[0-9]{1,9}|秒)?|分)?|([0-9]{5,6})", re.ASCII
+)
 # What Java prints behind the seconds of a time stamp.
 _FRACTION = re.compile(r"(:[0-9]{2})\.[0-9]{1,9}$")
 _REMEMBERED = 10_000
@@ -62,3 +66,24 @@ class Moments:
 
 def _plausible(at: datetime) -> datetime | None:
     return at if at.year in _YEARS and at.astimezone(UTC).year else None
+
+
+def clock_of(cell: Cell) -> timedelta | None:
+    """Return the time of day that a cell holds, as what has passed since midnight; None for what is none.
+
+    A workbook holds it as a time, as a fraction of a day, or as a text.
+    """
+    if isinstance(cell, datetime):
+        cell = f"{cell:%H:%M:%S}"
+    elif isinstance(cell, float) and 0 <= cell < 1:
+        return timedelta(seconds=round(cell * 86_400))
+    found = _CLOCK.fullmatch(folded(cell))
+    if found is None:
+        return None
+    parts = found.groups()
+    if parts[3]:
+        digits = parts[3].zfill(6)
+        parts = (digits[:2], digits[2:4], digits[4:], None)
+    hours, minutes, seconds = (int(part or 0) for part in parts[:3])
+    is_time = hours < 24 and minutes < 60 and seconds < 60
+    return timedelta(hours=hours, minutes=minutes, seconds=seconds) if is_time else None

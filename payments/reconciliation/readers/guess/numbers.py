@@ -11,13 +11,23 @@ from payments.reconciliation.readers.guess.words import key
 
 _STRICT = re.compile(r"(?<![0-9A-Z])[0-9A-HJKMNP-TV-Z]{24}(?![0-9A-Z])")
 _LOOSE = re.compile(r"(?<![0-9A-Z])(?=[0-9]*[A-Z])(?=[A-Z]*[0-9])[0-9A-Z]{16,40}(?![0-9A-Z])")
+# An order's own number, which buyers write into a transfer's purpose, with and without its hyphens.
+_ORDER = re.compile(
+    r"(?<![0-9A-Z-])(20[0-9]{6})-?([0-9A-HJKMNP-TV-Z]{4})-?([0-9A-HJKMNP-TV-Z]{4})(?![0-9A-Z-])"
+)
 _SERIAL = re.compile(r"[0-9A-Za-z_./-]{2,64}")
 
 
 def our_numbers(cell: object) -> list[str]:
-    """Return what looks like a number of ours in a cell, the likelier first."""
+    """Return what looks like a number of ours in a cell, the likelier first: of a payment, or of an order."""
     plain = unicodedata.normalize("NFKC", str(cell or "")).upper()
-    return _STRICT.findall(plain) or _LOOSE.findall(plain)
+    return _STRICT.findall(plain) or _orders(plain) or _LOOSE.findall(plain)
+
+
+def _orders(plain: str) -> list[str]:
+    """Sixteen digits are a card or a serial, no order."""
+    found = ("-".join(parts) for parts in _ORDER.findall(plain))
+    return [number for number in found if not number.replace("-", "").isdigit()]
 
 
 def guess_numbers(draft: Draft) -> None:

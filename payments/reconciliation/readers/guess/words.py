@@ -35,6 +35,10 @@ TIME = _keys(
     "date/time,time,transaction date,txn date,trade date,booking date,posting date,post date,date,起息日",
     "value date,创建时间",
 )
+# A column of the time of day beside one of the day.
+CLOCK = _keys(
+    "交易时间,时间,记账时间,入账时间,记帐时间,交易时刻,时刻,发生时间,交易时分秒,支付时间,付款时间,transaction time,time",
+)
 AMOUNT = _keys(
     "交易金额,发生额,交易发生额,交易额,金额,本次发生额,发生金额,交易发生金额,收支金额,入账币种/金额,入账金额",
     "实收金额,收款金额,transaction amount,amount,trade amount,txn amount,人民币金额,amount (cny),net amount",
