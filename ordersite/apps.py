@@ -1,6 +1,9 @@
 from django.apps import AppConfig
 from django.contrib.admin import apps as admin_apps
+from django.core import checks
 from django.db.models.signals import post_migrate
+
+from ordersite.catalogues import check_catalogues
 
 
 class OrdersiteConfig(AppConfig):
@@ -13,6 +16,7 @@ class OrdersiteConfig(AppConfig):
 
         # For every app: an app's permissions exist only after its own post_migrate.
         post_migrate.connect(roles.make_groups)
+        checks.register(check_catalogues, checks.Tags.translation)
 
 
 class BackOfficeConfig(admin_apps.AdminConfig):

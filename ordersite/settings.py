@@ -21,8 +21,8 @@ from ordersite.lib.mail_server import mail_settings
 from ordersite.server.client_address import networks
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-VAR_DIR = Path(env.text("VAR_DIR", str(BASE_DIR / "var")))
-env.load_file(BASE_DIR / ".env")
+env.load_file(BASE_DIR / ".env")  # before anything is taken from the environment
+VAR_DIR = Path(env.text("VAR_DIR", str(BASE_DIR / "var"))).resolve()
 
 SECRET_KEY = env.text("SECRET_KEY")
 KEY_RING = env.checked("FIELD_ENCRYPTION_KEYS", KeyRing.parse)

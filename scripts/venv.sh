@@ -1,5 +1,5 @@
 #!/bin/sh
-# Make .venv and install a requirements file into it; nothing is done when it is installed already.
+# Make .venv, install a requirements file into it, compile the translations; nothing is done when all is there already.
 #     scripts/venv.sh requirements.txt
 set -eu
 cd "$(dirname "$0")/.."
@@ -37,5 +37,7 @@ if [ "$(cat "$stamp" 2>/dev/null)" != "$(state_of "$wanted")" ]; then
         refuse "pip could not install $wanted; its own words stand above"
     state_of "$wanted" > "$stamp"
 fi
+# Whatever installs compiles the translations: without them pages are half English, and so is what a cashier shows.
+.venv/bin/python -m scripts.messages >/dev/null || refuse "the translations could not be compiled; why stands above"
 # The development file contains the other one.
 [ "$wanted" = requirements.txt ] || state_of requirements.txt > .venv/installed-requirements.txt
