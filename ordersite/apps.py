@@ -3,6 +3,7 @@ from django.contrib.admin import apps as admin_apps
 from django.core import checks
 from django.db.models.signals import post_migrate
 
+from ordersite import logs
 from ordersite.catalogues import check_catalogues
 
 
@@ -17,6 +18,7 @@ class OrdersiteConfig(AppConfig):
         # For every app: an app's permissions exist only after its own post_migrate.
         post_migrate.connect(roles.make_groups)
         checks.register(check_catalogues, checks.Tags.translation)
+        logs.install_hooks()
 
 
 class BackOfficeConfig(admin_apps.AdminConfig):

@@ -5,11 +5,20 @@ Queues and the beat schedule stand in `ordersite.settings` (CELERY_…).
 
 from __future__ import annotations
 
+import logging
 import os
+from typing import Any
 
-from celery import Celery
+from celery import Celery, signals
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ordersite.settings")
 app = Celery("ordersite")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+@signals.setup_logging.connect
+def keep_logging(*, loglevel: int | str | None = None, **_ignored: Any) -> None:
+    """Keep the site's log handlers: those that Celery would add print errors as they are, personal data included."""
+    if loglevel is not None:
+        logging.getLogger().setLevel(loglevel)

@@ -32,6 +32,7 @@ from logistics.tracking.coverage import (
 from logistics.tracking.throttle import CARRIERS, DAY, MISCONFIGURED_BACKOFF, claim_next, claim_this
 from ordersite.lib.crypto import CannotDecrypt
 from ordersite.lib.http import gateway
+from ordersite.lib.tracebacks import brief
 from ordersite.queue import wakeups
 from ordersite.queue.claims import SQLITE_PAUSE_SECONDS
 
@@ -143,7 +144,7 @@ class Poller:
         except Exception as error:  # the parcel stores the error; the other parcels go on
             logger.exception("parcel not understood", extra={"shipment": parcel.pk})
             counts.failed += 1
-            _postpone(parcel, _problem("fault", repr(error)), self._backoff(parcel))
+            _postpone(parcel, _problem("fault", brief(error)), self._backoff(parcel))
             return True
         CARRIERS.record_calls(self.account.pk, [False])
         return True

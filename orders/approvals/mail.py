@@ -22,6 +22,7 @@ from django.utils import timezone
 from orders.approvals.kinds import kind_of_event
 from orders.models import StaffMail
 from ordersite.database import bulk
+from ordersite.lib.tracebacks import brief
 from ordersite.queue import claims, wakeups
 
 TASK = "payments.send_staff_mail"
@@ -59,7 +60,7 @@ class Line:
         except _OF_ONE_MAIL:
             raise
         except (OSError, ImproperlyConfigured) as error:  # SMTPException is an OSError
-            raise NoServer(repr(error)) from error
+            raise NoServer(brief(error)) from error
 
     def _opened(self) -> BaseEmailBackend:
         if self._server is None:
@@ -118,7 +119,7 @@ def _deal_with(claimed: claims.Claim, line: Line) -> bool:
         raise
     except Exception as error:  # the edge: kept on its row
         logger.warning("a mail to staff was not taken: %s", error.__class__.__name__, extra={"row": mail.pk})
-        _put_off(mine, claimed.attempts, repr(error))
+        _put_off(mine, claimed.attempts, brief(error))
         return False
     now = timezone.now()
     mine.update(sent_at=now, done_at=now, leased_until=None, last_error="")

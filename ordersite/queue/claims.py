@@ -19,6 +19,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from ordersite.database.skip_locked import claim_rows
+from ordersite.lib.tracebacks import brief
 from ordersite.queue.models import QueueRow
 
 LEASE = timedelta(seconds=15)
@@ -103,7 +104,7 @@ def postpone(model: type[QueueRow], claimed: Claim, error: Exception) -> None:
     """Give a failed row back with a growing delay: 2, 4, 8 … 256 seconds."""
     delay = timedelta(seconds=2 ** min(claimed.attempts, MOST_ATTEMPTS))
     model._base_manager.filter(pk=claimed.id).update(
-        leased_until=None, due_at=timezone.now() + delay, last_error=repr(error)[:500]
+        leased_until=None, due_at=timezone.now() + delay, last_error=brief(error)[:500]
     )
 
 

@@ -17,6 +17,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from ordersite.database import bulk
+from ordersite.lib.tracebacks import brief
 from ordersite.queue import claims
 from ordersite.queue.models import Delivery, OutboxEntry
 
@@ -137,7 +138,7 @@ def _postpone_or_park(claimed: claims.Claim, error: Exception) -> None:
         return
     logger.error("delivery parked after %d attempts", claimed.attempts, extra={"delivery": claimed.id})
     Delivery.objects.filter(pk=claimed.id).update(
-        parked_at=timezone.now(), leased_until=None, last_error=repr(error)[:500]
+        parked_at=timezone.now(), leased_until=None, last_error=brief(error)[:500]
     )
 
 

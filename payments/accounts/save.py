@@ -14,6 +14,7 @@ from ordersite.outside_accounts.files import known_keys
 from ordersite.outside_accounts.save import SplitKeys, lock_or_new, read_keys, write_keys
 from payments.accounts.cache import known_accounts
 from payments.models import PaymentAccount
+from payments.providers import weak_keys
 from payments.providers.registry import get_provider
 from payments.providers.types import AccountKeys
 
@@ -79,7 +80,8 @@ def checked_keys(slug: str, provider_name: str, values: Mapping[str, Any]) -> Sp
         if not (isinstance(value, str) or (name in secret_keys and _are_texts(value)))
     ]
     keys = read_keys(provider, slug, values, problems=no_text)
-    if problems := provider.check(AccountKeys(provider.name, slug, keys.config, keys.secrets)):
+    found = AccountKeys(provider.name, slug, keys.config, keys.secrets)
+    if problems := provider.check(found) or weak_keys.weaknesses(found):
         raise bad_account(slug, problems)
     return keys
 

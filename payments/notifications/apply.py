@@ -19,6 +19,7 @@ from django.utils import timezone
 from orders import machine
 from orders.history.lines import Evidence
 from ordersite.database import bulk
+from ordersite.lib.tracebacks import brief
 from ordersite.queue import claims
 from payments.cases.open import Case, open_cases
 from payments.lifecycle.apply import apply_batch
@@ -144,7 +145,7 @@ def _failed(claimed: claims.Claim, error: Exception) -> None:
     if claimed.attempts < claims.MOST_ATTEMPTS:
         claims.postpone(PaymentNotification, claimed, error)
     else:
-        _give_up(claimed.id, repr(error))
+        _give_up(claimed.id, brief(error))
 
 
 def _give_up(pk: int, why: str) -> None:

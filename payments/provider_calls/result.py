@@ -13,6 +13,7 @@ from typing import Generic, TypeVar
 from django.utils.translation import gettext_lazy as _
 
 from ordersite.lib.errors import OutsideError
+from ordersite.lib.tracebacks import brief
 from payments.providers.types import AccountKeys
 
 Answer = TypeVar("Answer")
@@ -61,7 +62,7 @@ def _adapter_error(error: Exception) -> OutsideError:
         _("The answer could not be worked on: %(detail)s"),
         retryable=True,
         outcome_known=False,
-        detail=repr(error)[:150],
+        detail=brief(error)[:150],
     )
 
 

@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from ordersite.lib.crypto import CannotDecrypt
 from ordersite.lib.http import Gateway
+from ordersite.lib.tracebacks import brief
 from ordersite.outside_accounts.throttle import Lease
 from payments.accounts.keys import keys_of
 from payments.models import Payment, PaymentAccount, RefundRequest
@@ -116,7 +117,7 @@ def _record(kind: CallKind[Request, Result], result: Result) -> None:
     except Exception as error:
         row = kind.row(result)
         logger.exception("answer not recorded", extra={"reference": row.reference})
-        type(row)._default_manager.filter(pk=row.pk).update(last_answer=repr(error)[:200])
+        type(row)._default_manager.filter(pk=row.pk).update(last_answer=brief(error)[:200])
 
 
 def readable_keys(account: PaymentAccount) -> AccountKeys | None:

@@ -23,6 +23,7 @@ from ordersite.lib.china_time import BEIJING
 from ordersite.lib.errors import DomainError
 from ordersite.lib.files import private
 from ordersite.lib.money import yuan
+from ordersite.lib.tracebacks import brief
 from ordersite.queue import claims, wakeups
 from payments.models import PaymentAccount, Statement, StatementMapping
 from payments.reconciliation import approval, matching, settle, staging
@@ -174,7 +175,7 @@ def _postpone(statement: Statement, claim: claims.Claim, error: Exception) -> No
         return
     now = timezone.now()
     Statement.objects.filter(pk=statement.pk, attempts=claim.attempts).update(
-        leased_until=None, due_at=now + _RETRY_AFTER * claim.attempts, last_error=repr(error)[:500]
+        leased_until=None, due_at=now + _RETRY_AFTER * claim.attempts, last_error=brief(error)[:500]
     )
 
 
