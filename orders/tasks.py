@@ -7,6 +7,8 @@ from celery import shared_task
 from orders import closing
 from orders.history import seals, verify
 from orders.intake import idempotency
+from ordersite.health.alerts import heal_alert, raise_alert
+from ordersite.health.models import Alert
 
 
 @shared_task(name="orders.close_overdue")
@@ -26,8 +28,13 @@ def write_anchor() -> None:
 
 @shared_task(name="orders.verify_history")
 def verify_history() -> None:
-    """Raises `Broken` with the first broken line, so that the task fails."""
-    verify.verify_history()
+    """Raises `Broken` with the first broken line, so that the task fails; operations get an alert."""
+    try:
+        verify.verify_history()
+    except verify.Broken as broken:
+        raise_alert(Alert.Kind.HISTORY_BROKEN, "history", str(broken))
+        raise
+    heal_alert(Alert.Kind.HISTORY_BROKEN, "history")
 
 
 @shared_task(name="orders.forget_idempotency_keys")

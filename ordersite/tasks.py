@@ -5,8 +5,14 @@ from __future__ import annotations
 from celery import shared_task
 
 from ordersite import relay
+from ordersite.health import alert_mail
 
 
 @shared_task(name="rails.run_relay")
 def run_relay() -> None:
     relay.run_relay()
+
+
+@shared_task(name="health.tend_alerts")
+def tend_alerts() -> None:
+    alert_mail.tend_alerts()

@@ -22,6 +22,8 @@ from django.utils import timezone
 from orders.approvals.kinds import kind_of_event
 from orders.models import StaffMail
 from ordersite.database import bulk
+from ordersite.health.alerts import raise_alert
+from ordersite.health.models import Alert
 from ordersite.lib.tracebacks import brief
 from ordersite.queue import claims, wakeups
 
@@ -133,7 +135,7 @@ def _mine(claimed: claims.Claim) -> QuerySet[StaffMail]:
 
 def _is_wanted(mail: StaffMail, since: datetime) -> bool:
     if mail.attempts > 1 and mail.created_at < since:
-        logger.error("a mail to staff was given up: %s", mail.last_error, extra={"row": mail.pk})
+        raise_alert(Alert.Kind.MAIL_GIVEN_UP, mail.event, f"#{mail.pk}: {mail.last_error}")
         return False
     kind = kind_of_event(mail.event)
     if kind is None:

@@ -19,6 +19,7 @@ from orders.approvals import kinds, notify
 from orders.approvals.change_kind import ChangeKind
 from orders.models import Order, OrderStatus
 from ordersite.admin.order_labels import STATUS_TONES
+from ordersite.health.models import Alert
 from ordersite.lib.adminkit.confirmed import person
 from ordersite.queue.models import Delivery
 from payments.manual.revive import REVIVAL
@@ -140,6 +141,8 @@ def _states() -> list[Waiting]:
 def _lights(request: HttpRequest) -> list[Waiting]:
     """Return the depth and age of the work queues."""
     lights = []
+    if request.user.has_perm("health.view_alert"):
+        lights.append(_alert_light())
     if request.user.has_perm("payments.view_paymentnotification"):
         waiting = PaymentNotification.objects.waiting()
         lights.append(
@@ -158,6 +161,18 @@ def _lights(request: HttpRequest) -> list[Waiting]:
         lights.append(_light(_("deliveries waiting"), waiting_deliveries, "event_at", address))
         lights.append(_light(_("deliveries parked"), parked, "event_at", address, query="?state=parked"))
     return lights
+
+
+def _alert_light() -> Waiting:
+    rows = Alert.objects.filter(closed_at__isnull=True)
+    oldest = rows.order_by("opened_at").values_list("opened_at", flat=True).first()
+    address = reverse("admin:health_alert_changelist") + "?state=open"
+    return Waiting(_("open alerts"), capped(rows), address, oldest, "bad" if oldest else "good")
+
+
+def open_alerts(request: HttpRequest) -> str | None:
+    """Return the badge of the navigation: open alerts."""
+    return _text(Alert.objects.filter(closed_at__isnull=True)[: MOST + 1].count()) or None
 
 
 def _light(label: Promise, rows: QuerySet[Any], column: str, url_name: str, query: str = "") -> Waiting:

@@ -102,6 +102,7 @@ GROUPS: tuple[tuple[str | Promise, tuple[Place, ...]], ...] = (
         _("Machine room"),
         (
             Place(_("Transition rules"), "orders.transitionrule", "account_tree"),
+            Place(_("Alerts"), "health.alert", "notifications_active", f"{_COUNTS}.open_alerts"),
             Place(_("Deliveries"), "rails.delivery", "outbox"),
             Place(_("Audit"), "rails.auditentry", "fact_check"),
             Place(_("Staff actions"), "admin.logentry", "badge"),

@@ -21,6 +21,7 @@ from logistics.tests.builders import build_account, build_shipment
 from orders.clients import add_client
 from orders.models import ChangeRequest, HistorySeal, Merchant, MerchantMember, MoneyLimit, Order, PhoneLook
 from orders.tests.builders import build_merchant, build_order
+from ordersite.health.models import Alert
 from ordersite.lib.files import private
 from ordersite.queue.models import Delivery
 from ordersite.roles import ROLES
@@ -238,4 +239,5 @@ def _machine_rows(order: Order) -> list[Model]:
         user=someone, content_type=ContentType.objects.get_for_model(Order), object_id=str(order.pk),
         object_repr="x", action_flag=CHANGE, change_message="x",
     )  # fmt: skip
-    return [delivery, look, entry, someone]
+    alert = Alert.objects.create(kind=Alert.Kind.DELIVERY_PARKED, subject="unknown", text="order.paid #1")
+    return [delivery, look, entry, someone, alert]

@@ -21,7 +21,8 @@ OURS = ("ordersite", "orders", "payments", "logistics", "sandbox")
 # The towers: a room may import itself and what stands on a floor below it, never its neighbours.
 LOWEST = (
     ("ordersite.lib",),
-    ("ordersite.database",),
+    ("ordersite.database", "ordersite.health.models"),
+    ("ordersite.health.alerts",),
     ("ordersite.outside_accounts", "ordersite.queue"),
     ("ordersite.server",),
 )

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.db import DatabaseError, connection, transaction
 
-from orders import database_triggers
+from orders import database_triggers, tasks
 from orders.changes import Hold
 from orders.history import seals
 from orders.history.lines import SYSTEM
@@ -18,6 +18,7 @@ from orders.history.verify import Broken, verify_history
 from orders.models import HistorySeal, Order, OrderEvent, OrderEventText
 from orders.tests.builders import apply_changes, build_order, build_order_in, move
 from ordersite.database import triggers
+from ordersite.health.models import Alert
 
 # Sealing waits until every transaction that ran before has ended: it cannot stand in one itself.
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -232,3 +233,20 @@ def test_temporary_table_hides_no_change() -> None:
         )
         (audited,) = cursor.fetchone()
     assert (hidden, audited) == (0, 1)
+
+
+def test_broken_history_is_an_alert_until_it_is_whole() -> None:
+    build_order_in("paid")
+    hashes = dict(OrderEvent.objects.values_list("pk", "hash"))
+    pk = max(hashes)
+    nothing = "0" * 64
+    run_past_triggers(f"UPDATE orders_orderevent SET hash = '{nothing}' WHERE id = {pk}")
+    with pytest.raises(Broken):
+        tasks.verify_history()
+    alert = Alert.objects.get()
+    assert (alert.kind, alert.subject, alert.closed_at) == ("history_broken", "history", None)
+    assert f"line {pk} " in alert.text
+
+    run_past_triggers(f"UPDATE orders_orderevent SET hash = '{hashes[pk]}' WHERE id = {pk}")
+    tasks.verify_history()
+    assert Alert.objects.get().closed_at is not None

@@ -13,6 +13,7 @@ from logistics.tracking.stalled import find_stalled
 from orders.approvals.mail import send_staff_mail
 from orders.closing import close_overdue
 from orders.history.seals import seal_history
+from ordersite.health.alert_mail import tend_alerts
 from ordersite.queue.loops import Loop, run_for_ever
 from ordersite.relay import run_relay
 from payments.lifecycle.closing import finish_closing
@@ -50,6 +51,7 @@ class Command(BaseCommand):
                 Loop("track", poll_tracking, 10),
                 Loop("seal", seal_history, 5),
                 Loop("silence", find_stalled, 900),
+                Loop("alerts", tend_alerts, 15),
             ],
             stop=stop,
         )
