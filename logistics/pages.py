@@ -15,8 +15,6 @@ from orders.models import Order
 from orders.truth.sentence import truth_of
 from ordersite.lib import crypto, qr
 
-_QR_AGE_SECONDS = 86_400
-
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def track(request: HttpRequest, token: str) -> HttpResponse:
@@ -41,7 +39,6 @@ def track_qr(_request: HttpRequest, token: str) -> HttpResponse:
     order = _order(token)
     address = settings.PUBLIC_BASE_URL + reverse("track", args=[order.tracking_token])
     response = HttpResponse(qr.svg(address), content_type="image/svg+xml")
-    response.headers["Cache-Control"] = f"private, max-age={_QR_AGE_SECONDS}"
     response.headers["X-Robots-Tag"] = "noindex"
     return response
 

@@ -1,4 +1,4 @@
-"""The admin site of the back office."""
+"""The admin site of the back office, whose pages the theme's content policy covers."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from unfold.sites import UnfoldAdminSite
+
+from ordersite.server.content_policy import themed
 
 View = Callable[..., HttpResponse]
 
@@ -25,7 +27,10 @@ class BackOffice(UnfoldAdminSite):
                 raise PermissionDenied
             return inner(request, *args, **kwargs)
 
-        return update_wrapper(guarded, inner)
+        return update_wrapper(themed(guarded), inner)
+
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        return themed(super().login)(request, extra_context)
 
     def _may_enter(self, request: HttpRequest) -> bool:
         return self.has_permission(request) or request.path == reverse(f"{self.name}:logout")

@@ -19,6 +19,7 @@ from ordersite.lib import env
 from ordersite.lib.crypto import KeyRing
 from ordersite.lib.mail_server import mail_settings
 from ordersite.server.client_address import networks
+from ordersite.server.content_policy import EVERY_PAGE
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env.load_file(BASE_DIR / ".env")  # before anything is taken from the environment
@@ -49,6 +50,7 @@ X_FRAME_OPTIONS = "DENY"
 # Whose X-Forwarded-For is believed.
 TRUSTED_PROXIES = env.checked("TRUSTED_PROXIES", networks, "127.0.0.1,::1")
 SECURE_REFERRER_POLICY = "same-origin"
+CONTENT_SECURITY_POLICY = {"DIRECTIVES": EVERY_PAGE}
 
 INSTALLED_APPS = [
     "unfold.apps.BasicAppConfig",
@@ -74,6 +76,8 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     # First: provider calls are answered by it, and none of the others runs for them.
     "payments.notifications.view.NotifyMiddleware",
+    "ordersite.server.headers.HeadersMiddleware",
+    "csp.middleware.CSPMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -90,7 +94,7 @@ SERVES = env.text("SERVES", "all")
 if SERVES not in {"all", "notify"}:
     env.stop("SERVES", f"must be all or notify, not {SERVES!r}")
 if SERVES == "notify":
-    MIDDLEWARE = [MIDDLEWARE[0], "django.middleware.security.SecurityMiddleware"]
+    MIDDLEWARE = MIDDLEWARE[:4]
 ROOT_URLCONF = "ordersite.notify_urls" if SERVES == "notify" else "ordersite.urls"
 WSGI_APPLICATION = "ordersite.wsgi.application"
 TEMPLATES = [
@@ -317,6 +321,7 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "SWAGGER_UI_SETTINGS": {"deepLinking": True, "validatorUrl": None},
     "SERVE_AUTHENTICATION": [],
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SCHEMA_PATH_PREFIX": r"/api/v1",

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from django.urls import path, re_path
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from ordersite.api import views
 from ordersite.lib.api import errors
+from ordersite.server.content_policy import api_page
 
 urlpatterns = [
     path("api/schema/", SpectacularAPIView.as_view(throttle_classes=[]), name="schema"),
-    path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("api/docs/", api_page(SpectacularSwaggerSplitView.as_view(url_name="schema")), name="docs"),
     path("api/v1/orders/", views.OrderList.as_view(), name="orders"),
     path("api/v1/orders/<str:number>/", views.OrderDetail.as_view(), name="order"),
     path("api/v1/orders/<str:number>/cancel/", views.OrderCancel.as_view(), name="order-cancel"),

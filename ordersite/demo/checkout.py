@@ -30,6 +30,7 @@ from orders.intake.once import create_once
 from orders.models import ApiClient, Merchant, Order
 from ordersite.demo.seed import CHECKOUT_CLIENT, SLUG
 from ordersite.lib.errors import DomainError
+from ordersite.server.content_policy import leads_to_cashier
 from payments.attempts.choices import place_to_pay
 from payments.attempts.start import start_attempt
 from payments.models import PaymentAccount
@@ -125,6 +126,7 @@ NO_TROUBLE = Trouble()
 
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
+@leads_to_cashier
 def checkout(request: HttpRequest) -> HttpResponse:
     client = (
         ApiClient.objects.filter(merchant__slug=SLUG, name=CHECKOUT_CLIENT, is_active=True)

@@ -7,17 +7,29 @@ fails, and so does a line without a route: a new page has to say who may see it.
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
+from csp.utils import build_policy
 from django.db import transaction
 from django.test import Client
 
 from orders.models import Merchant
+from ordersite.server.content_policy import API_PAGE, THEME
+from ordersite.server.headers import PERMISSIONS
 from ordersite.tests.access import VISITORS, build_visitors, build_world, routes
 
 MATRIX = Path(__file__).with_name("access_matrix.txt")
 METHODS = ("GET", "POST")
+# What every answer carries.
+HEADERS: Mapping[str, str] = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": PERMISSIONS,
+}
 pytestmark = pytest.mark.django_db
 
 
@@ -30,16 +42,41 @@ def read_matrix() -> dict[tuple[str, str], dict[str, int]]:
     return rows
 
 
-def knock(client: Client, method: str, address: str) -> int:
-    """The status of one call, whose effects are taken back: in the database, and in the visitor's cookies."""
+def knock(client: Client, method: str, address: str) -> Any:
+    """The answer to one call, whose effects are taken back: in the database, and in the visitor's cookies."""
     cookies = copy.deepcopy(client.cookies)
     with transaction.atomic():
         try:
-            status = client.generic(method, address).status_code
+            answer = client.generic(method, address)
         finally:
             transaction.set_rollback(True)
             client.cookies = cookies
-    return status
+    return answer
+
+
+def header_faults(answer: Any, route: str) -> Iterator[str]:
+    """Yield what a browser is not told: the strict content policy with what this route may add, and all else."""
+    policy = answer.headers.get("Content-Security-Policy")
+    if policy not in {build_policy(), *allowed_policies(route)}:
+        yield f"content policy {policy}"
+    for name, value in HEADERS.items():
+        if answer.headers.get(name) != value:
+            yield f"{name} is {answer.headers.get(name)}"
+    caching = answer.headers.get("Cache-Control", "")
+    if not {"private", "no-store"} <= set(caching.split(", ")):
+        yield f"a cache may keep it: {caching!r}"
+
+
+def allowed_policies(route: str) -> Iterator[str]:
+    if route.startswith("/admin/"):
+        yield build_policy(update=THEME)
+    if route == "/api/docs/":
+        yield build_policy(update=API_PAGE)
+    if route.endswith("/file/<int:file_id>/"):
+        yield "default-src 'none'; sandbox"
+    if route == "/checkout/" or route.startswith("/pay/"):
+        for origins in (["https:"], ["https:", "http://127.0.0.1:*", "http://localhost:*"]):
+            yield build_policy(update={"form-action": origins})
 
 
 def test_routes_and_table_rows_correspond() -> None:
@@ -57,8 +94,9 @@ def test_access_is_that_of_the_table(visitor: str, client: Client) -> None:
     table, wrong = read_matrix(), []
     for route in routes():
         for method in METHODS:
-            status = knock(client, method, route.path(values))
+            answer = knock(client, method, route.path(values))
             expected = table.get((method, route.text), {}).get(visitor)
-            if status != expected:
-                wrong.append(f"{method} {route.text}: {status}, the table says {expected}")
+            if answer.status_code != expected:
+                wrong.append(f"{method} {route.text}: {answer.status_code}, the table says {expected}")
+            wrong += [f"{method} {route.text}: {fault}" for fault in header_faults(answer, route.text)]
     assert wrong == []

@@ -15,6 +15,7 @@ import pytest
 from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
 
 from ordersite.tests.chromium import launch_options
+from ordersite.tests.layout.walk import FORBIDDEN
 from ordersite.tests.site import Site, whole_site
 from payments.reconciliation.tests.banks import BANKS, Sale
 from scripts.services import new_folder
@@ -25,6 +26,7 @@ PHONE = {"width": 390, "height": 844}
 DESKTOP = {"width": 1440, "height": 900}
 # Where a person can look at the pages afterwards.
 SHOTS = os.environ.get("TEST_SCREENSHOTS", "")
+SAID: list[str] = []
 
 
 @pytest.fixture(scope="module")
@@ -47,9 +49,18 @@ def browser(site: Site) -> Iterator[Browser]:
         chromium.close()
 
 
+@pytest.fixture(autouse=True)
+def console() -> Iterator[list[str]]:
+    """What the pages of a test wrote to the console; no page does what its content policy forbids."""
+    SAID.clear()
+    yield SAID
+    assert [text for text in SAID if FORBIDDEN in text] == []
+
+
 def open_page(browser: Browser, size: dict[str, int]) -> Page:
     page = browser.new_context(viewport=size).new_page()  # type: ignore[arg-type]
     page.set_default_timeout(20_000)
+    page.on("console", lambda message: SAID.append(message.text))
     return page
 
 

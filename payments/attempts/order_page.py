@@ -17,6 +17,7 @@ from orders.models import Order
 from orders.truth.sentence import truth_of
 from ordersite.lib import crypto
 from ordersite.lib.errors import DomainError
+from ordersite.server.content_policy import leads_to_cashier
 from payments.attempts.choices import choices_of, chosen_account, place_to_pay
 from payments.attempts.errors import ProviderUnavailable
 from payments.attempts.start import start_attempt
@@ -32,6 +33,7 @@ class SeeOther(HttpResponseRedirect):
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
+@leads_to_cashier
 def show_order(request: HttpRequest, token: str) -> HttpResponse:
     """Show the ways to pay an order; a POST starts an attempt and leads to its cashier. 404 for unknown tokens."""
     order = _order(token)

@@ -23,6 +23,7 @@ from orders.models import OrderStatus
 from orders.truth.sentence import Truth, truth_of
 from ordersite.lib import qr
 from ordersite.lib.errors import OutsideError
+from ordersite.server.content_policy import leads_to_cashier
 from payments.attempts.choices import choices_of
 from payments.attempts.start import form_of, is_page_stale
 from payments.models import Payment
@@ -113,6 +114,7 @@ _UNPAID = frozenset((str(TradeState.PENDING), str(TradeState.NOT_FOUND)))
 
 @require_safe
 @never_cache
+@leads_to_cashier
 def show_form(request: HttpRequest, reference: str) -> HttpResponse:
     """Show a page that posts the form of the provider's cashier, by itself where scripts run."""
     payment = get_object_or_404(
@@ -132,6 +134,7 @@ def show_form(request: HttpRequest, reference: str) -> HttpResponse:
 @csrf_exempt
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
+@leads_to_cashier
 def show_return(request: HttpRequest, reference: str) -> HttpResponse:
     """Show the buyer the state of the payment. UnionPay returns the browser with a POST, whose body is not read."""
     if request.method == "POST":

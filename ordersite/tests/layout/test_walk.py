@@ -8,15 +8,18 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
+from csp.utils import build_policy
 from django.conf import settings as configured
 from django.db import transaction
 from django.template.loader import render_to_string
 from django.test import Client
 from django.test.signals import template_rendered
 from django.utils import translation
+from playwright.sync_api import expect, sync_playwright
 from pytest_django.live_server_helper import LiveServer
 
 from ordersite.tests.access import routes
+from ordersite.tests.chromium import launch_options
 from ordersite.tests.layout.pages import (
     NO_PAGE,
     PageView,
@@ -30,7 +33,7 @@ from ordersite.tests.layout.pages import (
     who_sees_most,
 )
 from ordersite.tests.layout.test_style_sheets import ROOT
-from ordersite.tests.layout.walk import COMBINATIONS, Combination, Visit, Walk, in_each_language
+from ordersite.tests.layout.walk import COMBINATIONS, FORBIDDEN, Combination, Visit, Walk, in_each_language
 from ordersite.tests.layout.world import LayoutWorld, build_layout_world
 from ordersite.tests.test_access import read_matrix
 
@@ -125,7 +128,8 @@ def without_address(world: LayoutWorld, visitors: Mapping[str, Client]) -> Itera
     for combinations in ((COMBINATIONS[0], COMBINATIONS[1]), (COMBINATIONS[2], COMBINATIONS[3])):
         with translation.override(combinations[0].language):
             for name in ERROR_PAGES:
-                yield Visit("anonymous", f"/{name}", combinations, render_to_string(name))
+                html = render_to_string(name)
+                yield Visit("anonymous", f"/{name}", combinations, html, build_policy())
         yield from answers(world, visitors, combinations)
 
 
@@ -141,7 +145,8 @@ def answers(
             transaction.set_rollback(True)
         del client.cookies[configured.LANGUAGE_COOKIE_NAME]
         assert is_page(answer, expected=answer.status_code), f"{path} {data} is answered without a page"
-        yield Visit(visitor, f"{path}#{number}", combinations, answer.content.decode())
+        policy = answer.headers["Content-Security-Policy"]
+        yield Visit(visitor, f"{path}#{number}", combinations, answer.content.decode(), policy)
 
 
 def test_every_page_fits_its_window(world: LayoutWorld, visitors: dict[str, Client], walk: Walk) -> None:
@@ -194,6 +199,32 @@ def test_a_broken_style_is_noticed(world: LayoutWorld, walk: Walk) -> None:
     ]
     assert found == list(BROKEN)
     assert [fault for fault in faults if fault.startswith(f"{path} ")] == []
+
+
+@pytest.mark.parametrize(
+    "forbidden", ["<script>1</script>", "<p style='margin: 0'>x</p>", "<img src='//x.test/'>"]
+)
+def test_what_a_policy_forbids_is_a_fault(walk: Walk, forbidden: str) -> None:
+    with translation.override("zh-hans"):
+        html = render_to_string("404.html").replace("</main>", f"{forbidden}</main>")
+
+    faults = walk.faults([Visit("anonymous", "/x", COMBINATIONS[:1], html, build_policy())])
+
+    assert len([fault for fault in faults if FORBIDDEN in fault]) == 1
+
+
+def test_page_of_the_api_is_drawn_under_its_policy(origin: str) -> None:
+    said: list[str] = []
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(**launch_options(int(origin.rpartition(":")[2])))
+        page = chromium.new_page()
+        page.on("console", lambda message: said.append(message.text))
+        page.goto(f"{origin}/api/docs/")
+        page.locator(".opblock").first.click()
+        expect(page.get_by_role("button", name="Try it out")).to_be_visible()
+        chromium.close()
+
+    assert [text for text in said if FORBIDDEN in text] == []
 
 
 def test_reasons_are_still_needed() -> None:

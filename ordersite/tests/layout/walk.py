@@ -14,7 +14,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
-from playwright.async_api import BrowserContext, Page, ViewportSize, async_playwright
+from playwright.async_api import BrowserContext, Page, Route, ViewportSize, async_playwright
 
 from ordersite.tests.chromium import launch_options
 
@@ -31,9 +31,9 @@ DECLARED: Mapping[str, str] = {
 CALM = """
 HTMLFormElement.prototype.submit = () => {};
 addEventListener("DOMContentLoaded", () => {
-  const still = document.createElement("style");
-  still.textContent = "*, *::before, *::after { transition: none !important; animation: none !important }";
-  document.head.append(still);
+  const still = new CSSStyleSheet();
+  still.replaceSync("*, *::before, *::after { transition: none !important; animation: none !important }");
+  document.adoptedStyleSheets = [still];
 });
 """
 # The theme reads the scheme once, when the page is loaded.
@@ -44,7 +44,7 @@ WEAR = """dark => {
 # styles anew takes longer than all else. Answers the status; 0 where the page brings styles or scripts of its own.
 SWAP = """async path => {
   const parts = page => [...page.querySelectorAll("link[rel=stylesheet], style, script")]
-    .map(one => one.src || one.href || one.textContent.trim()).filter(one => !one.includes("transition: none"));
+    .map(one => one.src || one.href || one.textContent.trim());
   const answer = await fetch(path, { redirect: "manual" });
   const type = answer.headers.get("content-type") || "";
   if (answer.status !== 200 || !type.startsWith("text/html")) { return answer.status || 302; }
@@ -55,6 +55,14 @@ SWAP = """async path => {
   document.body.replaceWith(document.adoptNode(next.body));
   return 200;
 }"""
+# A style of a test's own. The page's content policy forbids style elements, and not what scripts of the browser's make.
+ADD_STYLE = """css => {
+  const sheet = new CSSStyleSheet();
+  sheet.replaceSync(css);
+  document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet];
+}"""
+# What Chromium writes to its console when a page does what its content policy forbids.
+FORBIDDEN = "Content Security Policy"
 TABS = 2
 # Where a person can look at the pages afterwards.
 SHOTS = os.environ.get("TEST_SCREENSHOTS", "")
@@ -85,14 +93,15 @@ COMBINATIONS = (
 class Visit:
     """A page as a visitor sees it.
 
-    `html` is shown at `path` in place of what the server answers there, `style` is added to the page.
-    `status` is what it has to answer.
+    `html` is shown at `path` under the content policy `policy` in place of what the server answers there, `style` is
+    added to the page. `status` is what it has to answer.
     """
 
     visitor: str
     path: str
     combinations: tuple[Combination, ...]
     html: str = ""
+    policy: str = ""
     style: str = ""
     status: int = 200
 
@@ -143,11 +152,15 @@ class Walk:
 
     async def _tab(self, context: BrowserContext, waiting: deque[Visit], found: list[str]) -> None:
         page, worn = await context.new_page(), None
+        said: list[str] = []
+        page.on("console", lambda message: said.append(message.text))
         while waiting:
             visit = waiting.popleft()
             # What the tab wears already comes first: each change of the window takes a while.
             order = sorted(visit.combinations, key=lambda one: one != worn)
             found += await self._look(page, replace(visit, combinations=tuple(order)))
+            found += [f"{visit.path} [{visit.visitor}] {text}" for text in said if FORBIDDEN in text]
+            said.clear()
             worn = order[-1]
 
     async def _look(self, page: Page, visit: Visit) -> list[str]:
@@ -156,7 +169,7 @@ class Walk:
         if status != visit.status:
             return [f"{visit.path} [{visit.visitor}] answers {status}"]
         if visit.style:
-            await page.add_style_tag(content=visit.style)
+            await page.evaluate(ADD_STYLE, visit.style)
         found = []
         for combination in visit.combinations:
             if combination != visit.combinations[0]:
@@ -170,14 +183,24 @@ class Walk:
     async def _open(self, page: Page, visit: Visit) -> int:
         """Show the visit's page in the tab; return the status of the answer."""
         if visit.html:
-            await page.goto(f"{self.origin}/healthz")
-            await page.set_content(visit.html, wait_until="load")
+            await self._show(page, visit)
             return visit.status
         has_frame = page.url.startswith(f"{self.origin}/admin/") and visit.path.startswith("/admin/")
         if has_frame and (status := int(await page.evaluate(SWAP, visit.path))):
             return status
         answer = await page.goto(f"{self.origin}{visit.path}", wait_until="load")
         return answer.status if answer else 0
+
+    async def _show(self, page: Page, visit: Visit) -> None:
+        """Show the visit's own HTML as if the server had answered it."""
+        address = f"{self.origin}{visit.path.partition('#')[0]}"
+        headers = {"Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": visit.policy}
+
+        async def answer(route: Route) -> None:
+            await route.fulfill(body=visit.html, headers=headers)
+
+        await page.route(address, answer, times=1)
+        await page.goto(address, wait_until="load")
 
 
 def grouped_by_context(visits: Sequence[Visit]) -> Iterator[tuple[tuple[str, str], list[Visit]]]:
