@@ -231,6 +231,7 @@ CELERY_BEAT_SCHEDULE = {
     "import statements": _every("payments.import_statements", 10),
     "settle from statements": _every("payments.settle_statements", 30),
     "fetch bills": _every("payments.fetch_bills", 300),
+    "tend raw calls": _every("payments.tend_raw_calls", 300),
     "send mail to staff": _every("payments.send_staff_mail", 10),
     "close overdue orders": _every("orders.close_overdue", 15),
     "poll tracking": _every("logistics.poll_tracking", 5),
@@ -258,6 +259,8 @@ CACHES = {
 PAYMENT_TIMEOUT_MINUTES = env.integer("PAYMENT_TIMEOUT_MINUTES", 30, least=1)
 TRACKING_POLL_HOURS = env.decimal_number("TRACKING_POLL_HOURS", 2, least=0.0001)
 PARCEL_SILENCE_DAYS = env.decimal_number("PARCEL_SILENCE_DAYS", 10, least=0.01)
+# Days until the raw body of a provider's call is deleted; that of a rejected one after 14.
+RAW_CALL_DAYS = env.integer("RAW_CALL_DAYS", 180, least=1)
 METRICS_TOKEN = env.text("METRICS_TOKEN", "")
 
 # --- Mail to staff: without a server it goes into files below var/mail ---

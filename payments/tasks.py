@@ -6,7 +6,7 @@ from celery import shared_task
 
 from orders.approvals import mail
 from payments.lifecycle import closing
-from payments.notifications import apply
+from payments.notifications import apply, retention
 from payments.polling import poll
 from payments.reconciliation import fetch, importing, settle
 from payments.refunds import execute
@@ -45,6 +45,11 @@ def settle_statements() -> None:
 @shared_task(name="payments.fetch_bills")
 def fetch_bills() -> None:
     fetch.fetch_bills()
+
+
+@shared_task(name="payments.tend_raw_calls")
+def tend_raw_calls() -> None:
+    retention.tend_raw_calls()
 
 
 @shared_task(name="payments.send_staff_mail")

@@ -114,6 +114,22 @@ class KeyRing:
         except (InvalidTag, ValueError) as error:
             raise CannotDecrypt from error
 
+    def seal_bytes(self, data: bytes, *, bound_to: str) -> tuple[str, bytes]:
+        """Encrypt bytes; return the id of the key and the nonce with the ciphertext, 28 bytes longer than the data."""
+        key_id = self.key_ids[0]
+        nonce = os.urandom(_NONCE_BYTES)
+        return key_id, nonce + self.ciphers[key_id].encrypt(nonce, data, _bound(key_id, bound_to))
+
+    def open_bytes(self, key_id: str, sealed: bytes, *, bound_to: str) -> bytes:
+        """Decrypt what `seal_bytes` returned. Raises `CannotDecrypt`."""
+        cipher = self.ciphers.get(key_id)
+        if cipher is None:
+            raise CannotDecrypt
+        try:
+            return cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _bound(key_id, bound_to))
+        except (InvalidTag, ValueError) as error:
+            raise CannotDecrypt from error
+
 
 def mac(key: bytes, data: bytes) -> str:
     """Return the HMAC-SHA256 in lower-case hex."""

@@ -166,9 +166,9 @@ def _payment_rows(order: Order) -> list[Model]:
         body_digest="ab",
         done_at=timezone.now(),
     )
-    NotificationBody.objects.create(
-        notification=notice, headers={"authorization": "Bearer secret"}, body=b"sign=0123456789"
-    )
+    raw = NotificationBody(notification=notice, headers={"authorization": "Bearer secret"})
+    raw.body = b"sign=0123456789"
+    raw.save()
     case = PaymentException.objects.create(kind="unknown_order", dedup_key="x", account=account)
     step = PaymentExceptionStep.objects.create(exception=case, action="taken")
     refund = Refund.objects.create(

@@ -9,6 +9,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from orders.models import Order, OrderStatus
+from ordersite.lib.crypto import CannotDecrypt
 from ordersite.lib.panels import Link
 from payments.about.labels import answer_label
 from payments.models import (
@@ -55,7 +56,15 @@ def _rejected(payment: Payment) -> list[PaymentNotification]:
         account_id=payment.account_id, received_at__gte=payment.created_at
     )
     latest = rows.select_related("raw").order_by("-received_at")[:_REJECTED_SEARCHED]
-    return [row for row in latest if payment.reference.encode() in bytes(row.raw.body)][::-1]
+    return [row for row in latest if payment.reference.encode() in _body(row)][::-1]
+
+
+def _body(row: PaymentNotification) -> bytes:
+    """The raw body; empty where it is deleted or cannot be opened."""
+    try:
+        return row.raw_call.body if row.raw_call else b""
+    except CannotDecrypt:
+        return b""
 
 
 def _attempt(payment: Payment) -> Link:

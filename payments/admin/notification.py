@@ -8,7 +8,6 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import admin
-from django.core.exceptions import ObjectDoesNotExist
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
@@ -68,6 +67,13 @@ def _replay(request: HttpRequest, row: PaymentNotification, _data: Mapping[str, 
         raise DomainError(
             "cannot_decrypt", _("The account's secrets cannot be opened on this machine.")
         ) from error
+    if done.gone:
+        raise DomainError(
+            "raw_call_gone",
+            _(
+                "The raw call is deleted or cannot be opened; it cannot be checked again. Nothing was changed."
+            ),
+        )
     if done.still_rejected:
         raise DomainError(
             "still_rejected", _("The signature is still bad with today's keys; nothing was changed.")
@@ -189,26 +195,29 @@ class PaymentNotificationAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnly
 
     @admin.display(description=_("headers"))
     def headers(self, notice: PaymentNotification) -> SafeString:
-        raw = _raw(notice)
+        raw = notice.raw_call
         text = json.dumps(masked_headers(raw.headers), ensure_ascii=False, indent=1) if raw else "–"
         return format_html('<pre class="os-raw">{}</pre>', text)
 
     @admin.display(description=_("raw body"))
     def body(self, notice: PaymentNotification) -> SafeString:
-        raw = _raw(notice)
-        return shown_body(bytes(raw.body), raw.headers.get("content-type", "")) if raw else badges.NOTHING
+        """Show the body, or why it cannot be shown. Its SHA-256 stays as evidence."""
+        raw = notice.raw_call
+        if raw is None:
+            text = _("Deleted after its time. Its SHA-256 stays: %(digest)s")
+            return format_html("{}", text % {"digest": notice.body_digest})
+        try:
+            return shown_body(raw.body, raw.headers.get("content-type", ""))
+        except CannotDecrypt:
+            return format_html("{}", _("The keys of this installation do not open it."))
 
     @admin.display(description=_("encrypted content, opened"))
     def content(self, notice: PaymentNotification) -> SafeString:
-        raw = _raw(notice)
-        return shown_content(notice, bytes(raw.body)) if raw else badges.NOTHING
-
-
-def _raw(notice: PaymentNotification) -> Any:
-    try:
-        return notice.raw
-    except ObjectDoesNotExist:
-        return None
+        raw = notice.raw_call
+        try:
+            return shown_content(notice, raw.body) if raw else badges.NOTHING
+        except CannotDecrypt:
+            return badges.NOTHING
 
 
 @admin.register(RefusedCall)

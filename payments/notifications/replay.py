@@ -1,7 +1,8 @@
 """Replay stored notifications, from the admin or with the command `replay_inbox`.
 
-A verified row becomes due again. A rejected one is verified again from its raw call with the current keys; if it passes,
-it becomes verified and due. Applying twice is harmless: payment updates are idempotent.
+A verified row becomes due again: what it says was parsed when it arrived. A rejected one is verified again from its raw
+call with the current keys; if it passes, it becomes verified and due. Where the raw call is deleted, nothing is changed.
+Applying twice is harmless: payment updates are idempotent.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from ordersite.lib.crypto import CannotDecrypt
 from ordersite.lib.money import yuan
 from ordersite.queue import wakeups
 from payments.accounts.keys import keys_of
@@ -41,16 +43,21 @@ logger = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Replayed:
-    """Counts of one replay. `verified` is part of `replayed`; `duplicates` were stored again as verified meanwhile."""
+    """Counts of one replay. `verified` is part of `replayed`; `duplicates` were stored again as verified meanwhile.
+
+    `gone` were rejected, and their raw call is deleted or cannot be opened.
+    """
 
     replayed: int = 0
     verified: int = 0
     still_rejected: int = 0
     duplicates: int = 0
     unknown: int = 0
+    gone: int = 0
 
     def as_dict(self) -> dict[str, int]:
-        return asdict(self)
+        """The counts by name; `gone` only where there are any."""
+        return {name: number for name, number in asdict(self).items() if number or name != "gone"}
 
 
 def replay(ids: Sequence[int], *, actor: str, user_id: int | None = None) -> Replayed:
@@ -98,7 +105,10 @@ def _make_due(row: PaymentNotification, columns: Sequence[str]) -> None:
 
 
 def _verify_again(row: PaymentNotification, done: Replayed) -> None:
-    call = RawNotification(row.raw.headers, bytes(row.raw.body), row.received_at)
+    call = _raw_call(row)
+    if call is None:
+        done.gone += 1
+        return
     try:
         notice = get_provider(row.account.provider).verify(call, keys_of(row.account))
     except Rejected as rejected:
@@ -109,6 +119,15 @@ def _verify_again(row: PaymentNotification, done: Replayed) -> None:
     for name, value in values.items():
         setattr(row, name, yuan(value) if name in _MONEY and value is not None else value)
     _save_verified(row, tuple(values), done)
+
+
+def _raw_call(row: PaymentNotification) -> RawNotification | None:
+    raw = row.raw_call
+    try:
+        return RawNotification(raw.headers, raw.body, row.received_at) if raw else None
+    except CannotDecrypt:
+        logger.error("raw call cannot be opened", extra={"notification": row.pk})
+        return None
 
 
 def _save_verified(row: PaymentNotification, columns: Sequence[str], done: Replayed) -> None:

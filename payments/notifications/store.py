@@ -15,6 +15,7 @@ from datetime import datetime
 from functools import cache, partial
 from typing import Any
 
+from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
@@ -23,6 +24,7 @@ from ordersite.database.busy_timeout import busy_timeout
 from ordersite.lib.money import fen
 from payments.lifecycle.updates import plausible_time
 from payments.models import NotificationBody, PaymentNotification
+from payments.models.notification import place_of_body
 from payments.notifications.raw_call import ReceivedCall
 from payments.providers.errors import Rejected
 from payments.providers.types import ParsedNotification
@@ -33,6 +35,7 @@ STORE_MILLISECONDS = 800
 _NOTIFICATION = PaymentNotification._meta.db_table
 _BODY = NotificationBody._meta.db_table
 _VERIFIED, _REJECTED = PaymentNotification.CheckResult.VERIFIED, PaymentNotification.CheckResult.REJECTED
+_RAW_COLUMNS = "notification_id, headers, body, key_id"
 # Fields of a new row; the statement itself sets `attempts` and `last_error`.
 FIELDS = (
     "account_id", "event_id", "check_result", "reject_code", "kind", "reference", "provider_reference", "amount",
@@ -44,11 +47,12 @@ FIELDS = (
 
 @dataclass(frozen=True, slots=True)
 class StoredCall:
-    """A call ready for its INSERT: `values` in the order of FIELDS (money in fen), raw headers and body."""
+    """A call ready for its INSERT: `values` in the order of FIELDS (money in fen), raw headers, sealed body and its key."""
 
     values: tuple[Any, ...]
     headers: Mapping[str, str]
-    body: bytes
+    sealed_body: bytes
+    key_id: str
 
 
 def store(call: StoredCall) -> bool:
@@ -61,7 +65,7 @@ def store(call: StoredCall) -> bool:
 
 def _store_at_once(call: StoredCall) -> bool:
     with connection.cursor() as cursor:
-        cursor.execute(_one_statement(), [*_adapted(call.values), _json(call.headers), call.body])
+        cursor.execute(_one_statement(), [*_adapted(call.values), *_raw(call)])
         cursor.nextset()  # past SET LOCAL, which holds for this statement alone
         return cursor.fetchone() is not None
 
@@ -69,7 +73,7 @@ def _store_at_once(call: StoredCall) -> bool:
 @cache
 def _one_statement() -> str:
     limit = f"SET LOCAL statement_timeout = {STORE_MILLISECONDS}"
-    body = f"INSERT INTO {_BODY} (notification_id, headers, body) SELECT id, %s::jsonb, %s FROM n RETURNING 1"  # noqa: S608
+    body = f"INSERT INTO {_BODY} ({_RAW_COLUMNS}) SELECT id, %s::jsonb, %s, %s FROM n RETURNING 1"  # noqa: S608
     return f"{limit}; WITH n AS ({_insert()}) {body}"
 
 
@@ -90,8 +94,8 @@ def _store_in_transaction(call: StoredCall) -> bool:
         row = cursor.fetchone()
         if row is not None:
             cursor.execute(
-                f"INSERT INTO {_BODY} (notification_id, headers, body) VALUES (%s, %s, %s)",  # noqa: S608
-                [row[0], _json(call.headers), call.body],
+                f"INSERT INTO {_BODY} ({_RAW_COLUMNS}) VALUES (%s, %s, %s, %s)",  # noqa: S608
+                [row[0], *_raw(call)],
             )
     return row is not None
 
@@ -101,8 +105,8 @@ def _adapted(values: tuple[Any, ...]) -> list[Any]:
     return [adapt(value) if isinstance(value, datetime) else value for value in values]
 
 
-def _json(headers: Mapping[str, str]) -> str:
-    return json.dumps(dict(headers))
+def _raw(call: StoredCall) -> tuple[str, bytes, str]:
+    return json.dumps(dict(call.headers)), call.sealed_body, call.key_id
 
 
 def verified_values(notice: ParsedNotification) -> dict[str, Any]:
@@ -142,16 +146,18 @@ _EMPTY: dict[str, Any] = dict.fromkeys(FIELDS, "") | {
 
 
 def stored_call(received: ReceivedCall, values: Mapping[str, Any]) -> StoredCall:
-    """Complete `values` (of `verified_values` or `rejected_values`) to a call that can be stored."""
-    call = received.call
+    """Complete `values` (of `verified_values` or `rejected_values`) to a call that can be stored, its body sealed."""
+    call, account_id = received.call, received.known.id
+    digest = hashlib.sha256(call.body).hexdigest()
+    key_id, sealed = settings.KEY_RING.seal_bytes(call.body, bound_to=place_of_body(account_id, digest))
     columns = {
         **_EMPTY,
         **values,
-        "account_id": received.known.id,
-        "body_digest": hashlib.sha256(call.body).hexdigest(),
+        "account_id": account_id,
+        "body_digest": digest,
         "remote_address": received.remote_address,
         "received_at": call.received_at,
         "due_at": call.received_at,
         "answered_ms": round((time.perf_counter() - received.started) * 1000),
     }
-    return StoredCall(tuple(columns[name] for name in FIELDS), received.headers, call.body)
+    return StoredCall(tuple(columns[name] for name in FIELDS), received.headers, sealed, key_id)

@@ -18,6 +18,7 @@ from ordersite.queue.loops import Loop, run_for_ever
 from ordersite.relay import run_relay
 from payments.lifecycle.closing import finish_closing
 from payments.notifications.apply import drain_notifications
+from payments.notifications.retention import tend_raw_calls
 from payments.polling.poll import poll_providers
 from payments.reconciliation.fetch import fetch_bills
 from payments.reconciliation.importing import import_statements
@@ -52,6 +53,7 @@ class Command(BaseCommand):
                 Loop("seal", seal_history, 5),
                 Loop("silence", find_stalled, 900),
                 Loop("alerts", tend_alerts, 15),
+                Loop("raw calls", tend_raw_calls, 300),
             ],
             stop=stop,
         )

@@ -254,7 +254,9 @@ def _notifications(world: LayoutWorld, order: Order) -> None:
         b"\xff\xfe" * 300,
     )
     for row, body in zip(rows[-3:], bodies, strict=True):
-        NotificationBody.objects.create(notification=row, headers=headers, body=body)
+        raw = NotificationBody(notification=row, headers=headers)
+        raw.body = body
+        raw.save()
         world.add("payments.paymentnotification", row.pk)
 
 

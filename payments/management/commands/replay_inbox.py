@@ -34,5 +34,9 @@ class Command(BaseCommand):
             raise CommandError("Give either --id N… or --state failed --since TIME.")
         done = replay(ids or failed_since(since), actor="replay_inbox")
         self.stdout.write(", ".join(f"{name.replace('_', ' ')}: {n}" for name, n in done.as_dict().items()))
+        if done.gone:
+            self.stderr.write(
+                f"gone: {done.gone} of these were rejected, and their raw calls are deleted or cannot be opened."
+            )
         if done.unknown:
             raise CommandError(f"{done.unknown} of these ids are not there.")
