@@ -131,8 +131,14 @@ def _database(url: str) -> dict[str, Any]:
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
         }
     elif engine == "django.db.backends.postgresql":
+        config["ENGINE"] = "ordersite.database.postgresql"
         config["OPTIONS"] = {
             "connect_timeout": 2,
+            # The kernel gives up a host that vanished; one that is frozen still acknowledges: see database/silence.py.
+            "tcp_user_timeout": 10_000,
+            "keepalives_idle": 5,
+            "keepalives_interval": 2,
+            "keepalives_count": 3,
             # The cost of a random page is that of an SSD: with that of a disk, batches by primary key read whole tables
             # of up to 100,000 rows. Compiling a statement takes longer than any of ours runs.
             "options": "-c lock_timeout=5s -c statement_timeout=30s -c idle_in_transaction_session_timeout=60s"
@@ -246,7 +252,7 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")
 
 CACHES = {
     "default": {
-        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "BACKEND": "ordersite.server.quick_cache.QuickRedisCache",
         "LOCATION": REDIS_URL,
         "OPTIONS": {"serializer": "ordersite.lib.json_cache.JsonSerializer"},
     }

@@ -13,9 +13,10 @@ import logging
 import sys
 import tempfile
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 from itertools import chain
 from queue import SimpleQueue
@@ -38,6 +39,9 @@ IN_MEMORY = 2 * 1024 * 1024
 ROOM = 1024 * 1024 * 1024
 SEND_SECONDS = 30.0
 SWEEP_SECONDS = 0.2
+# A machine's call is refused with 503 after so long when no thread gets anything done: its sender tries again.
+STUCK_SECONDS = 0.95
+MOVING_SECONDS = 0.3
 
 logger = logging.getLogger(__name__)
 
@@ -107,6 +111,13 @@ class Job:
     protocol: Any
     loop: asyncio.AbstractEventLoop
     done: asyncio.Future[None]
+    begun_at: float | None = None
+    watch: asyncio.TimerHandle | None = None
+    answer: threading.Lock = field(default_factory=threading.Lock)
+
+    def claim_answer(self) -> bool:
+        """Whether the caller is the one who answers: a thread, or the event loop that waited too long for it."""
+        return self.answer.acquire(blocking=False)
 
 
 class Front:
@@ -121,6 +132,7 @@ class Front:
         self._room = Room(ROOM)
         self._jobs: SimpleQueue[Job] = SimpleQueue()
         self._answered: deque[asyncio.Future[None]] = deque()
+        self._last_answer = 0.0
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         loop.call_soon(self._sweep, loop)
@@ -142,7 +154,25 @@ class Front:
             loop = asyncio.get_running_loop()
             job = Job(environ, protocol, loop, loop.create_future())
             self._jobs.put(job)
+            if environ["PATH_INFO"].startswith(self._small_prefixes):
+                job.watch = loop.call_later(STUCK_SECONDS, self._refuse_if_stuck, job)
             await job.done
+            if job.watch is not None:
+                job.watch.cancel()
+
+    def _refuse_if_stuck(self, job: Job) -> None:
+        """Answer 503 for threads that all wait for something; a long queue that moves is no reason."""
+        now = job.loop.time()
+        patient_until = (
+            self._last_answer + MOVING_SECONDS if job.begun_at is None else job.begun_at + STUCK_SECONDS
+        )
+        if now < patient_until:
+            job.watch = job.loop.call_at(patient_until, self._refuse_if_stuck, job)
+        elif job.claim_answer():
+            logger.error("a call was refused: its thread is stuck, or none is free")
+            with contextlib.suppress(ProtocolClosed, ProtocolError):
+                job.protocol.response_empty(503, [("retry-after", "1")])
+            self._answered.append(job.done)
 
     async def _body(self, environ: Mapping[str, Any], protocol: Any) -> IO[bytes]:
         """Raises TooSlow and TooLarge."""
@@ -173,6 +203,10 @@ class Front:
         """Run one thread: handle requests one after the other. An exception of the application is answered with 500."""
         while True:
             job = self._jobs.get()
+            if job.answer.locked():  # refused while it waited here
+                job.environ["wsgi.input"].close()
+                continue
+            job.begun_at = time.monotonic()
             try:
                 _respond(self._application, job)
             except ProtocolClosed:
@@ -180,8 +214,10 @@ class Front:
             except Exception:
                 logger.exception("request failed")
                 with contextlib.suppress(ProtocolClosed, ProtocolError):  # its answer may have begun
-                    job.protocol.response_empty(500, [])
+                    if job.claim_answer():
+                        job.protocol.response_empty(500, [])
             finally:
+                self._last_answer = time.monotonic()
                 job.environ["wsgi.input"].close()
                 self._answered.append(job.done)
 
@@ -302,7 +338,9 @@ def _respond(application: Application, job: Job) -> None:
     try:
         pieces = iter(answer)
         whole, rest = _up_to(pieces, IN_MEMORY)
-        if rest is None:
+        if not job.claim_answer():
+            logger.warning("a call was answered too late: its sender has been refused")
+        elif rest is None:
             job.protocol.response_bytes(*head, whole)
         else:
             _stream(job, head, chain([whole, rest], pieces))

@@ -12,6 +12,7 @@ from django.db import Error as DatabaseError
 from django.db import connection
 from django.http import HttpRequest, UnreadablePostError
 
+from ordersite.database.silence import time_limit
 from ordersite.lib.crypto import CannotDecrypt
 from ordersite.queue import wakeups
 from payments.accounts.cache import known_accounts
@@ -30,10 +31,11 @@ DRAIN_TASK = "payments.drain_notifications"
 logger = logging.getLogger(__name__)
 
 
+@time_limit(store.ANSWER_SECONDS)
 def receive(request: HttpRequest, provider: Provider, slug: str) -> NotificationResponse:
     """Find the account, verify and store the call; return the provider's success or failure response.
 
-    A database error or an unreadable key gives the provider's 503, so that it retries."""
+    A database error, a silent database or an unreadable key gives the provider's 503, so that it retries."""
     started = time.perf_counter()
     if content_length(request) > MAX_BODY:
         return refuse(provider, "too_large")

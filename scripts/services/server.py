@@ -9,7 +9,7 @@ import socket
 import subprocess
 from pathlib import Path
 
-from scripts.processes import birth_of, free_port, is_alive, kill_family, send, wait_until
+from scripts.processes import birth_of, family_of, free_port, is_alive, kill_family, send, wait_until
 
 
 class ServiceError(Exception):
@@ -87,6 +87,16 @@ class Server:
         if self._process is not None:
             self._process.wait()
             self._process = None
+
+    def freeze(self) -> None:
+        """SIGSTOP the server and all its children; the kernel still acknowledges what is sent to them."""
+        for member in family_of(self.pid):
+            send(member, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """SIGCONT what was frozen."""
+        for member in reversed(family_of(self.pid)):
+            send(member, signal.SIGCONT)
 
     def describe(self) -> dict[str, object]:
         """What another process needs to take the server over, and what a person wants to see."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -26,6 +27,8 @@ _KEPT = (
 def echo(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
     if environ["PATH_INFO"] == "/fails":
         raise RuntimeError("as asked")
+    if environ["PATH_INFO"] == "/notify/stuck":
+        time.sleep(1.5)
     if environ["PATH_INFO"] == "/long":
         start_response("200 OK", [("content-type", "text/plain")])
         return _long(int(environ["QUERY_STRING"]))

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx2
@@ -127,3 +128,15 @@ def test_head_and_pipelined_requests(port: int) -> None:
             answer += piece
     assert answer.count(b"HTTP/1.1 200") == 2
     assert json.loads(answer.rpartition(b"\r\n\r\n")[2])["QUERY_STRING"] == "second"
+
+
+def test_stuck_thread_answers_503_within_1_s(client: httpx2.Client) -> None:
+    def call(path: str) -> tuple[int, bool]:
+        started = time.monotonic()
+        return client.post(path, content=b"x").status_code, time.monotonic() - started < 1
+
+    with ThreadPoolExecutor(3) as pool:
+        answers = list(pool.map(call, ["/notify/stuck", "/notify/", "/notify/stuck"]))
+    assert answers == [(503, True)] * 3
+
+    assert wait_until(lambda: call("/notify/") == (200, True), 4), "serves on once the thread is free"

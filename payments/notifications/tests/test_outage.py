@@ -17,7 +17,8 @@ from django.db import connection, connections
 
 from payments.models import PaymentNotification
 from payments.tests import builders as build
-from scripts.services import new_folder, start_postgres
+from scripts.processes import wait_until
+from scripts.services import Server, new_folder, start_postgres
 
 pytestmark = pytest.mark.postgres
 
@@ -31,7 +32,7 @@ call_command("migrate", verbosity=0)
 from payments.models import PaymentNotification
 from payments.tests import builders as build
 account = build.build_alipay()
-bodies = [build.alipay_body(build.build_payment(account)) for _ in range(3)]
+bodies = [build.alipay_body(build.build_payment(account)) for _ in range(5)]
 build.post_alipay(b"nonsense")
 print("ready", flush=True)
 for line in sys.stdin:
@@ -75,22 +76,45 @@ def shop_on(url: str) -> Iterator[Shop]:
         process.communicate()
 
 
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    found = start_postgres(new_folder("outage") / "postgres")
+    yield found
+    found.thaw()
+    found.stop()
+
+
+@pytest.fixture(scope="module")
+def shop(server: Server) -> Iterator[Shop]:
+    with shop_on(server.url) as found:
+        yield found
+
+
 @pytest.mark.kill
-def test_stopped_database_is_503_till_it_is_back() -> None:
-    server = start_postgres(new_folder("outage") / "postgres")
-    try:
-        with shop_on(server.url) as shop:
-            assert shop.post(0)[:2] == (200, "success")
-            server.kill()
-            for _ in range(3):
-                status, body, seconds = shop.post(1)
-                assert (status, body) == (503, "fail")
-                assert seconds < 1
-            server.start()
-            assert shop.post(1)[:2] == (200, "success")
-            assert shop.post(0)[:2] == (200, "success")
-    finally:
-        server.stop()
+def test_stopped_database_is_503_till_it_is_back(server: Server, shop: Shop) -> None:
+    assert shop.post(0)[:2] == (200, "success")
+    server.kill()
+    for _ in range(3):
+        status, body, seconds = shop.post(1)
+        assert (status, body) == (503, "fail")
+        assert seconds < 1
+    server.start()
+    assert shop.post(1)[:2] == (200, "success")
+    assert shop.post(0)[:2] == (200, "success")
+
+
+@pytest.mark.kill
+def test_frozen_database_is_503_till_it_thaws(server: Server, shop: Shop) -> None:
+    assert shop.post(2)[:2] == (200, "success")
+    server.freeze()
+    answers = [shop.post(3) for _ in range(4)]
+    assert [answer[:2] for answer in answers] == [(503, "fail")] * 4
+    assert max(seconds for _status, _body, seconds in answers) < 1
+    assert min(seconds for _status, _body, seconds in answers) < 0.1, "known by then"
+
+    server.thaw()
+    assert wait_until(lambda: shop.post(3)[:2] == (200, "success"), 3)
+    assert shop.post(4)[:2] == (200, "success")
 
 
 @pytest.mark.django_db(transaction=True)
