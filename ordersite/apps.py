@@ -4,7 +4,7 @@ from django.core import checks
 from django.db.models.signals import post_migrate
 
 from ordersite import logs
-from ordersite.catalogues import check_catalogues
+from ordersite.health.catalogues import check_catalogues
 
 
 class OrdersiteConfig(AppConfig):

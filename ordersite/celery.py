@@ -1,6 +1,6 @@
 """The Celery application. Its tasks call the same functions as the loops of `manage.py work`.
 
-Queues and the beat schedule stand in `ordersite.settings` (CELERY_…).
+Queues stand in `ordersite.settings` (CELERY_…), what runs by the clock in `ordersite.schedule`.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy as _
 from ordersite.lib import env
 from ordersite.lib.crypto import KeyRing
 from ordersite.lib.mail_server import mail_settings
+from ordersite.schedule import DAILY, RHYTHMS
 from ordersite.server.client_address import networks
 from ordersite.server.content_policy import EVERY_PAGE
 
@@ -228,25 +229,8 @@ def _every(task: str, seconds: float) -> dict[str, Any]:
     return {"task": task, "schedule": seconds, "options": {"expires": max(seconds, 5)}}
 
 
-CELERY_BEAT_SCHEDULE = {
-    "drain payment notifications": _every("payments.drain_notifications", 3),
-    "run the relay": _every("rails.run_relay", 3),
-    "ask payment providers": _every("payments.ask_providers", 3),
-    "finish closing": _every("payments.finish_closing", 60),
-    "order refunds": _every("payments.order_refunds", 3),
-    "import statements": _every("payments.import_statements", 10),
-    "settle from statements": _every("payments.settle_statements", 30),
-    "fetch bills": _every("payments.fetch_bills", 300),
-    "tend raw calls": _every("payments.tend_raw_calls", 300),
-    "send mail to staff": _every("payments.send_staff_mail", 10),
-    "close overdue orders": _every("orders.close_overdue", 15),
-    "poll tracking": _every("logistics.poll_tracking", 5),
-    "seal history": _every("orders.seal_history", 10),
-    "look for silent parcels": _every("logistics.find_silent_parcels", 900),
-    "tend alerts": _every("health.tend_alerts", 15),
-    "forget old idempotency keys": _every("orders.forget_idempotency_keys", 3600),
-    "write the history's anchor": {"task": "orders.write_anchor", "schedule": crontab(minute=5, hour=0)},
-    "verify history": {"task": "orders.verify_history", "schedule": crontab(minute=30, hour=3)},
+CELERY_BEAT_SCHEDULE = {one.task: _every(one.task, one.seconds) for one in RHYTHMS} | {
+    one.task: {"task": one.task, "schedule": crontab(minute=one.at.minute, hour=one.at.hour)} for one in DAILY
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")
 

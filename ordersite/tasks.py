@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from celery import shared_task
+from django.core.management import call_command
 
 from ordersite import relay
 from ordersite.health import alert_mail
@@ -16,3 +17,9 @@ def run_relay() -> None:
 @shared_task(name="health.tend_alerts")
 def tend_alerts() -> None:
     alert_mail.tend_alerts()
+
+
+@shared_task(name="ordersite.clear_sessions")
+def clear_sessions() -> None:
+    """Delete sessions that have expired."""
+    call_command("clearsessions")

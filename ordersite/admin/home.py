@@ -11,6 +11,7 @@ from django.db import connection
 from django.db.models import Count, Min, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
@@ -19,6 +20,7 @@ from orders.approvals import kinds, notify
 from orders.approvals.change_kind import ChangeKind
 from orders.models import Order, OrderStatus
 from ordersite.admin.order_labels import STATUS_TONES
+from ordersite.health.heartbeat import standing_still
 from ordersite.health.models import Alert
 from ordersite.lib.adminkit.confirmed import person
 from ordersite.queue.models import Delivery
@@ -143,6 +145,7 @@ def _lights(request: HttpRequest) -> list[Waiting]:
     lights = []
     if request.user.has_perm("health.view_alert"):
         lights.append(_alert_light())
+        lights += _clock_lights()
     if request.user.has_perm("payments.view_paymentnotification"):
         waiting = PaymentNotification.objects.waiting()
         lights.append(
@@ -168,6 +171,16 @@ def _alert_light() -> Waiting:
     oldest = rows.order_by("opened_at").values_list("opened_at", flat=True).first()
     address = reverse("admin:health_alert_changelist") + "?state=open"
     return Waiting(_("open alerts"), capped(rows), address, oldest, "bad" if oldest else "good")
+
+
+def _clock_lights() -> list[Waiting]:
+    """A light when work that runs by the clock stands still: then nobody is there either to raise an alert of it."""
+    late = standing_still(timezone.now())
+    if not late:
+        return []
+    since = min((one.since for one in late if one.since), default=None)
+    address = reverse("admin:health_alert_changelist") + "?state=open"
+    return [Waiting(_("tasks of the clock stand still"), f"{len(late)}", address, since, "bad")]
 
 
 def open_alerts(request: HttpRequest) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import groupby
 
 from django.conf import settings
@@ -16,6 +16,7 @@ from orders.approvals.mail import queue
 from orders.approvals.notify import Addressee, addressees
 from orders.models import StaffMail
 from ordersite.health import alerts
+from ordersite.health.heartbeat import standing_still
 from ordersite.health.models import Alert
 from ordersite.queue.models import Delivery
 
@@ -23,14 +24,30 @@ MAILED = "health.change_alert"
 # Lines of one mail; the page has all.
 MOST_LINES = 20
 _HOUR = 3600
+_REPEATED = timedelta(minutes=1)
 
 
 def tend_alerts() -> None:
     """Close what is healed, queue mail about what is not, and forget what is old. Runs by the clock."""
     parked = Delivery.objects.filter(parked_at__isnull=False).order_by().values_list("handler", flat=True)
     alerts.heal_others(Alert.Kind.DELIVERY_PARKED, set(parked.distinct()))
+    _watch_the_clock(timezone.now())
     mail_operations(timezone.now())
     alerts.forget_old()
+
+
+def _watch_the_clock(now: datetime) -> None:
+    """Raise an alert for each task that stands still, once a minute at most while it does."""
+    late = standing_still(now)
+    alerts.heal_others(Alert.Kind.STANDSTILL, {one.task for one in late})
+    known = Alert.objects.filter(
+        kind=Alert.Kind.STANDSTILL, closed_at__isnull=True, last_at__gt=now - _REPEATED
+    )
+    fresh = set(known.values_list("subject", flat=True))
+    for one in late:
+        if one.task not in fresh:
+            text = f"last good end: {one.since:%Y-%m-%d %H:%M:%S %Z}" if one.since else "never ended well"
+            alerts.raise_alert(Alert.Kind.STANDSTILL, one.task, text)
 
 
 def mail_operations(now: datetime) -> int:

@@ -1,3 +1,6 @@
+from typing import Any
+
+from celery import current_app, signals
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
@@ -7,3 +10,14 @@ class HealthConfig(AppConfig):
     label = "health"
     verbose_name = _("Machine room")
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        signals.task_success.connect(record_success)
+
+
+def record_success(sender: Any = None, **_signal: Any) -> None:
+    """Record the good ends of what runs by the clock, so that a standstill is noticed."""
+    from ordersite.health import heartbeat  # models cannot be imported earlier
+
+    if sender.name in current_app.conf.beat_schedule:
+        heartbeat.record(sender.name)

@@ -16,6 +16,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 
 from logistics.models import ShipmentException
 from orders.models import Order
+from ordersite.health.models import Heartbeat
 from ordersite.queue import claims
 from ordersite.queue.models import Delivery, OutboxEntry
 from payments.models import PaymentException, PaymentNotification
@@ -39,6 +40,7 @@ class Queues:
         yield depth
         yield age
         yield _open_cases()
+        yield _clock()
 
 
 def _queues() -> Iterator[tuple[str, int, datetime | None]]:
@@ -57,6 +59,15 @@ def _open_cases() -> Metric:
     cases.add_metric(["payments"], PaymentException.objects.open()[:_CAP].count())
     cases.add_metric(["logistics"], ShipmentException.objects.open()[:_CAP].count())
     return cases
+
+
+def _clock() -> Metric:
+    age = GaugeMetricFamily(
+        "ordersite_clock_age_seconds", "Seconds since a task of the clock last ended well", labels=["task"]
+    )
+    for task, at in Heartbeat.objects.values_list("task", "at"):
+        age.add_metric([task], max(0.0, (timezone.now() - at).total_seconds()))
+    return age
 
 
 _registry = CollectorRegistry()

@@ -1,4 +1,4 @@
-"""Alerts: what is wrong with the installation, one open row for each kind and subject."""
+"""Alerts, one open row for each kind and subject, and when each task of the clock last ended well."""
 
 from __future__ import annotations
 
@@ -46,3 +46,18 @@ class Alert(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.subject}"
+
+
+class Heartbeat(models.Model):
+    """When a task that runs by the clock last ended well, and in which process. Written every few seconds at most."""
+
+    task = models.CharField(max_length=100, primary_key=True)
+    at = models.DateTimeField()
+    process = models.CharField(max_length=200)
+
+    class Meta:
+        verbose_name = _("heartbeat")
+        verbose_name_plural = _("heartbeats")
+
+    def __str__(self) -> str:
+        return self.task

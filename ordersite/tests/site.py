@@ -39,7 +39,7 @@ def commands(port: int) -> dict[str, list[str]]:
         "worker": [*celery, "worker", "--loglevel", "warning", "--concurrency", "2", "--without-mingle"],
         "beat": [*celery, "beat", "--loglevel", "warning", "--pidfile="],
         "sandbox": [sys.executable, "-m", "sandbox"],
-        "work": [sys.executable, "manage.py", "work", "--drainers", "2"],
+        "clock": [sys.executable, "manage.py", "work", "--standby"],
     }
 
 

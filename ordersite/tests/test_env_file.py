@@ -12,7 +12,7 @@ from typing import Any
 
 from django.core import checks
 
-from ordersite.catalogues import check_catalogues
+from ordersite.health.catalogues import check_catalogues
 from scripts import env_file
 from scripts.messages import compile_catalogues
 
@@ -28,7 +28,7 @@ print(json.dumps(values))
 
 def unusual_values(folder: Path) -> dict[str, str]:
     """A value other than the default for every variable."""
-    return {
+    values = {
         **env_file.new_values(),
         "DEBUG": "true",
         "DEMO": "false",
@@ -52,7 +52,11 @@ def unusual_values(folder: Path) -> dict[str, str]:
         "EMAIL_URL": "smtp://mail.example:2525",
         "EMAIL_FROM": "shop@mail.example",
         "LOG_LEVEL": "ERROR",
+        "RAW_CALL_DAYS": "90",
+        "OUTGOING_ALLOWED_NETWORKS": "10.2.0.0/16",
+        "STAFF_TOTP": "offered",
     }
+    return {name: values[name] for name in env_file.names() if name not in NOT_IN_SETTINGS}
 
 
 def checkout(folder: Path) -> Path:
@@ -82,7 +86,6 @@ def settings_of(place: Path, environment: dict[str, str]) -> dict[str, Any]:
 def test_file_and_environment_give_the_same(tmp_path: Path) -> None:
     """Given every variable in the file, the settings are those of the same variables in the environment."""
     place, values = checkout(tmp_path / "checkout"), unusual_values(tmp_path)
-    assert sorted(values) == sorted(set(env_file.names()) - NOT_IN_SETTINGS)
     by_environment = settings_of(place, values)
     keys = env_file.new_values()
     plain = settings_of(place, keys)

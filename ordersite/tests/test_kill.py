@@ -213,3 +213,29 @@ def test_backlog_of_broker_outage_is_processed(world: ShopUnderFire, seconds: in
     assert world.count("SELECT count(*) FROM payments_paymentnotification") == 50
     world.servers["rabbitmq"].start()
     check_all_paid_once(world, 50)
+
+
+@pytest.mark.parametrize(("orders", "seconds"), [(30, 10), pytest.param(100, 120, marks=pytest.mark.long)])
+def test_orders_are_paid_without_the_broker(world: ShopUnderFire, orders: int, seconds: int) -> None:
+    """While the broker is away, the clock service alone applies each notification within 5 s of its answer."""
+    world.site.start("clock")
+    beats = "SELECT count(*) FROM health_heartbeat WHERE task = 'payments.drain_notifications'"
+    assert eventually(lambda: world.count(beats) == 1, 60)
+    world.servers["rabbitmq"].kill()
+
+    started = time.monotonic()
+
+    def paid_after(serial: int) -> float:
+        time.sleep(max(0.0, started + seconds * serial / orders - time.monotonic()))
+        number = buy_and_pay(world, serial)
+        answered = time.monotonic()
+        paid = f"SELECT count(*) FROM orders_order WHERE number = '{number}' AND status = 'paid'"
+        assert eventually(lambda: world.count(paid) == 1, PATIENCE_SECONDS, every=0.1)
+        return time.monotonic() - answered
+
+    with ThreadPoolExecutor(8) as pool:
+        waits = list(pool.map(paid_after, range(orders)))
+
+    assert max(waits) <= 5, sorted(waits)[-5:]
+    world.servers["rabbitmq"].start()
+    check_all_paid_once(world, orders)

@@ -1,59 +1,67 @@
-"""`work`: drainers, relay, closer, pollers and sealer in one process, on its own clock, with no broker at all."""
+"""`work`: everything that runs by the clock, in one process, on its own clock, with no broker at all."""
 
 from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Callable, Iterator
 from typing import Any
 
+from celery import current_app
 from django.core.management.base import BaseCommand, CommandParser
+from django.utils import timezone
 
-from logistics.tracking.poll import poll_tracking
-from logistics.tracking.stalled import find_stalled
-from orders.approvals.mail import send_staff_mail
-from orders.closing import close_overdue
-from orders.history.seals import seal_history
-from ordersite.health.alert_mail import tend_alerts
+from ordersite.health.heartbeat import last_end, recorded
 from ordersite.queue.loops import Loop, run_for_ever
-from ordersite.relay import run_relay
-from payments.lifecycle.closing import finish_closing
-from payments.notifications.apply import drain_notifications
-from payments.notifications.retention import tend_raw_calls
-from payments.polling.poll import poll_providers
-from payments.reconciliation.fetch import fetch_bills
-from payments.reconciliation.importing import import_statements
-from payments.reconciliation.settle import settle_statements
-from payments.refunds.execute import order_refunds
+from ordersite.schedule import DAILY, RHYTHMS, Daily
+
+DRAIN = "payments.drain_notifications"
+DAILY_LOOK_SECONDS = 60
 
 
 class Command(BaseCommand):
-    help = "Does the work of the queues by the clock until it is stopped (SIGTERM or Ctrl-C)."
+    help = (
+        "Does everything that runs by the clock until it is stopped (SIGTERM or Ctrl-C): the only worker where there is"
+        " no broker, and with --standby the one that goes on beside Celery when the broker is away."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--drainers", type=int, default=1, help="threads that apply notifications")
+        parser.add_argument(
+            "--standby", action="store_true", help="beside Celery: by the slower rhythm of beat"
+        )
 
     def handle(self, *_args: Any, **options: Any) -> None:
         stop = threading.Event()
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, lambda *_: stop.set())
-        drainers = [Loop(f"drain-{n}", drain_notifications, 0.2) for n in range(options["drainers"])]
-        run_for_ever(
-            [
-                *drainers,
-                Loop("relay", run_relay, 0.5),
-                Loop("ask", poll_providers, 1),
-                Loop("close", close_overdue, 10),
-                Loop("finish closing", finish_closing, 60),
-                Loop("refund", order_refunds, 1),
-                Loop("statements", import_statements, 2),
-                Loop("settle", settle_statements, 5),
-                Loop("bills", fetch_bills, 300),
-                Loop("mail", send_staff_mail, 2),
-                Loop("track", poll_tracking, 10),
-                Loop("seal", seal_history, 5),
-                Loop("silence", find_stalled, 900),
-                Loop("alerts", tend_alerts, 15),
-                Loop("raw calls", tend_raw_calls, 300),
-            ],
-            stop=stop,
-        )
+        run_for_ever(list(loops(options["drainers"], is_standby=options["standby"])), stop=stop)
+
+
+def loops(drainers: int, *, is_standby: bool) -> Iterator[Loop]:
+    """Yield a loop for each task of the clock, and `drainers` for notifications."""
+    for one in RHYTHMS:
+        run = recorded(one.task, task_function(one.task))
+        for number in range(drainers if one.task == DRAIN else 1):
+            name = f"{one.task} {number}" if number else one.task
+            yield Loop(name, run, one.pause(is_standby=is_standby))
+    for daily in DAILY:
+        yield Loop(daily.task, once_a_day(daily), DAILY_LOOK_SECONDS)
+
+
+def task_function(name: str) -> Callable[[], object]:
+    """Return what the Celery task of this name runs. Raises KeyError for a task that nobody defined."""
+    current_app.loader.import_default_modules()
+    return current_app.tasks[name].run
+
+
+def once_a_day(daily: Daily) -> Callable[[], None]:
+    """Run a daily task unless it ended well, here or elsewhere, since it was last due."""
+    run = recorded(daily.task, task_function(daily.task))
+
+    def look() -> None:
+        done = last_end(daily.task)
+        if done is None or done < daily.last_due(timezone.localtime()):
+            run()
+
+    return look

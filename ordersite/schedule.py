@@ -1,0 +1,62 @@
+"""Everything that runs by the clock, once: beat and `manage.py work` are both made from this table.
+
+Imports nothing of ours: the settings read it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Rhythm:
+    """A task that runs again and again. `seconds` lie between two starts by beat, or by `work` beside Celery.
+
+    `alone` is the shorter rhythm of `work` where no broker wakes anybody; 0 where `seconds` is as good.
+    """
+
+    task: str
+    seconds: float
+    alone: float = 0
+
+    def pause(self, *, is_standby: bool) -> float:
+        return self.seconds if is_standby or not self.alone else self.alone
+
+
+@dataclass(frozen=True, slots=True)
+class Daily:
+    """A task that runs once a day, at this time of the installation's zone."""
+
+    task: str
+    at: time
+
+    def last_due(self, now: datetime) -> datetime:
+        """The newest moment, not after `now` (aware, in the installation's zone), at which it was due."""
+        due = now.replace(hour=self.at.hour, minute=self.at.minute, second=0, microsecond=0)
+        return due if due <= now else due - timedelta(days=1)
+
+
+RHYTHMS = (
+    Rhythm("payments.drain_notifications", 3, alone=0.2),
+    Rhythm("rails.run_relay", 3, alone=0.5),
+    Rhythm("payments.ask_providers", 3, alone=1),
+    Rhythm("payments.finish_closing", 60),
+    Rhythm("payments.order_refunds", 3, alone=1),
+    Rhythm("payments.import_statements", 10, alone=2),
+    Rhythm("payments.settle_statements", 30, alone=5),
+    Rhythm("payments.fetch_bills", 300),
+    Rhythm("payments.tend_raw_calls", 300),
+    Rhythm("payments.send_staff_mail", 10, alone=2),
+    Rhythm("orders.close_overdue", 15, alone=10),
+    Rhythm("logistics.poll_tracking", 5),
+    Rhythm("orders.seal_history", 10, alone=5),
+    Rhythm("logistics.find_silent_parcels", 900),
+    Rhythm("health.tend_alerts", 15),
+    Rhythm("orders.forget_idempotency_keys", 3600),
+    Rhythm("ordersite.clear_sessions", 86_400),
+)
+DAILY = (
+    Daily("orders.write_anchor", time(0, 5)),
+    Daily("orders.verify_history", time(3, 30)),
+)
