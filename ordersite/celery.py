@@ -22,3 +22,9 @@ def keep_logging(*, loglevel: int | str | None = None, **_ignored: Any) -> None:
     """Keep the site's log handlers: those that Celery would add print errors as they are, personal data included."""
     if loglevel is not None:
         logging.getLogger().setLevel(loglevel)
+
+
+@signals.worker_init.connect
+@signals.beat_init.connect
+def write_for_the_owner_alone(**_ignored: Any) -> None:
+    os.umask(0o077)

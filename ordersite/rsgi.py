@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import os
+
+from django.db import connections
+
 from ordersite.lib import env
 from ordersite.server.front import Front
 from ordersite.wsgi import application as wsgi_application
+from payments.accounts.checks import refuse_playgrounds
+
+os.umask(0o077)  # what a web process writes is for its owner alone
+refuse_playgrounds()
+connections.close_all()  # the threads have connections of their own
 
 # Calls of providers and carriers, whose bodies are small.
 application = Front(

@@ -21,6 +21,7 @@ from ordersite.lib.mail_server import mail_settings
 from ordersite.schedule import DAILY, RHYTHMS
 from ordersite.server.client_address import networks
 from ordersite.server.content_policy import EVERY_PAGE
+from ordersite.server.production import is_this_machine, refuse_debug, refuse_weak_keys
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env.load_file(BASE_DIR / ".env")  # before anything is taken from the environment
@@ -46,6 +47,11 @@ _https = _public.scheme == "https"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https
 SECURE_HSTS_SECONDS = 31_536_000 if _https else 0
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _https else None
+# People are sent to https. Machines are not: none of them follows, and some call past the proxy.
+SECURE_SSL_REDIRECT = _https
+SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz|metrics)$", r"^push/", r"^api/"]
+# Subdomains and the browsers' preload list belong to whom the whole domain belongs to, which is not the shop's software.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 SESSION_COOKIE_HTTPONLY = True
 X_FRAME_OPTIONS = "DENY"
 # Whose X-Forwarded-For is believed.
@@ -155,7 +161,7 @@ def _database(url: str) -> dict[str, Any]:
 
 # Migrations may run as the owner of the tables, so that the application's own role cannot change history.
 _migrating = "migrate" in sys.argv[1:2] and env.text("DATABASE_MIGRATION_URL", "") != ""
-VAR_DIR.mkdir(parents=True, exist_ok=True)
+VAR_DIR.mkdir(parents=True, exist_ok=True, mode=0o700)
 DATABASES = {
     "default": _database(
         env.text(
@@ -174,6 +180,10 @@ HISTORY_ANCHOR_DIR = env.text(
 # The demonstration shop belongs to the embedded database unless DEMO=false, or to an empty one with DEMO=1.
 IS_EMBEDDED = DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3"
 DEMO_SHOP = env.flag("DEMO", default=IS_EMBEDDED)
+if DEBUG:
+    refuse_debug([*ALLOWED_HOSTS, env.text("BIND", "127.0.0.1")])
+if not ((DEBUG or DEMO_SHOP) and is_this_machine(_public.hostname)):
+    refuse_weak_keys(SECRET_KEY, env.text("FIELD_ENCRYPTION_KEYS"))
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Celery carries wake-ups; the rows are the truth ---

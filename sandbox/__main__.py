@@ -1,6 +1,7 @@
 """`python -m sandbox` runs the sandbox; `python -m sandbox keys` only makes its keys."""
 
 import logging
+import os
 import signal
 import sys
 import threading
@@ -40,4 +41,5 @@ def _serve(settings: Settings) -> int:
 
 
 if __name__ == "__main__":
+    os.umask(0o077)  # it holds keys: for its owner alone
     sys.exit(main(sys.argv[1:]))

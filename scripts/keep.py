@@ -85,6 +85,7 @@ def watched_processes() -> list[int]:
 
 
 def main() -> int:
+    os.umask(0o077)  # also for the program: what it writes is for its owner alone
     name = sys.argv[1]
     keeper = Keeper(name, parse_procfile(Path("Procfile").read_text()).processes[name], watched_processes())
     signal.signal(signal.SIGTERM, keeper.stop)

@@ -106,6 +106,7 @@ def run_step(log: Path, saying: str, *arguments: str) -> str:
 def prepare(place: Place) -> str:
     """Translations, tables and, where they belong, demonstration data; returns the log-ins made now."""
     (place.files / "static").mkdir(parents=True, exist_ok=True)  # empty: the files come from where they lie
+    keep_private(place.files)
     place.log.write_text("")
     compile_catalogues()
     run_step(place.log, "Preparing the database ...", "manage.py", "migrate", "--no-input")
@@ -157,7 +158,19 @@ def supervise(place: Place) -> int:
     return 0 if stopped_by_hand else int(manager.returncode or 1)
 
 
+def keep_private(files: Path) -> None:
+    """Close to others what an older version left open below this folder; the umask closes what is made from now on."""
+    if files == ROOT / "var" and files.is_dir():
+        files.chmod(0o700)
+    for path in files.glob("ordersite.sqlite3*"):
+        path.chmod(0o600)
+    for name in ("sandbox", "mail", "broker", "anchors", "static"):
+        if (files / name).is_dir():
+            (files / name).chmod(0o700)
+
+
 def main() -> int:
+    os.umask(0o077)  # names, phones, sessions and keys: for their owner alone
     os.chdir(ROOT)
     env_file.ensure()
     env.load_file(ROOT / ".env")

@@ -13,6 +13,7 @@ from ordersite.outside_accounts.errors import bad_account
 from ordersite.outside_accounts.files import known_keys
 from ordersite.outside_accounts.save import SplitKeys, lock_or_new, read_keys, write_keys
 from payments.accounts.cache import known_accounts
+from payments.accounts.checks import playground_problems
 from payments.models import PaymentAccount
 from payments.providers import weak_keys
 from payments.providers.registry import get_provider
@@ -81,7 +82,10 @@ def checked_keys(slug: str, provider_name: str, values: Mapping[str, Any]) -> Sp
     ]
     keys = read_keys(provider, slug, values, problems=no_text)
     found = AccountKeys(provider.name, slug, keys.config, keys.secrets)
-    if problems := provider.check(found) or weak_keys.weaknesses(found):
+    if problems := provider.check(found) or [
+        *weak_keys.weaknesses(found),
+        *playground_problems(keys.config),
+    ]:
         raise bad_account(slug, problems)
     return keys
 

@@ -115,3 +115,15 @@ def test_a_family_dies_as_a_whole() -> None:
         assert parent.wait(5) == -signal.SIGKILL
     except subprocess.TimeoutExpired:
         pytest.fail("the family outlived its killing")
+
+
+def test_files_of_programs_are_their_owners_alone(tmp_path: Path) -> None:
+    umask = os.umask(0o022)
+    try:
+        keeper = keep(tmp_path)
+        assert wait_until(lambda: len(numbers(tmp_path)) == 1, 10)
+        keeper.terminate()
+        assert keeper.wait(10) == 0
+    finally:
+        os.umask(umask)
+    assert (tmp_path / "pids").stat().st_mode & 0o777 == 0o600
