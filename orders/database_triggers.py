@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from django.conf import settings
@@ -11,6 +12,7 @@ from orders import machine
 from orders.models import TransitionRule
 from ordersite.database import triggers
 
+logger = logging.getLogger(__name__)
 APPEND_ONLY = ("orders_orderevent", "orders_historyseal", "rails_auditentry")
 GUARDS: tuple[triggers.Guard, ...] = (
     *(triggers.AppendOnly(table) for table in APPEND_ONLY),
@@ -44,3 +46,19 @@ def grant_to_application(role: str) -> None:
         cursor.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {name}")
         cursor.execute(f"GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {name}")
         cursor.execute(f"REVOKE UPDATE, DELETE, TRUNCATE ON {tables} FROM {name}")
+        _revoke_hiding(cursor, role)
+
+
+def _revoke_hiding(cursor: Any, role: str) -> None:
+    """Take away what could stand before a table of its name: temporary tables, and new ones in the public schema.
+
+    A role that owns neither database nor schema cannot take it away; then the log says so.
+    """
+    name, database = map(connection.ops.quote_name, (role, connection.settings_dict["NAME"]))
+    cursor.execute(f"REVOKE TEMPORARY ON DATABASE {database} FROM PUBLIC, {name}")
+    cursor.execute(f"REVOKE CREATE ON SCHEMA public FROM PUBLIC, {name}")
+    cursor.execute("SELECT has_database_privilege(%s, current_database(), 'TEMPORARY')", [role])
+    if cursor.fetchone()[0]:
+        logger.warning(
+            "the application's role may still make temporary tables: let the database's owner migrate"
+        )

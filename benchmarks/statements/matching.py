@@ -45,7 +45,7 @@ _NAMES = (
 _SUMMARY = "总交易单数,应结订单总金额,退款总金额,充值券退款总金额,手续费总金额,订单总金额,申请退款总金额"
 # Bare: no reading, no states, no duplicates; every statement of ours that a matching cannot do without.
 _FLOOR = (
-    "CREATE TEMP TABLE bare (number int, reference text, trade text, amount bigint, at timestamptz)",
+    "CREATE UNLOGGED TABLE bare (number int, reference text, trade text, amount bigint, at timestamptz)",
     "ANALYZE bare",
     "CREATE TABLE bare_line (number int, reference text, trade text, amount bigint, at timestamptz, result text,"
     " payment_id bigint)",

@@ -31,6 +31,7 @@ from payments.reconciliation.readers.base import CURRENCY, PAYMENT, REFUND, Bill
 from payments.reconciliation.readers.containers import MAX_BYTES, OpenedBill, opened
 from payments.reconciliation.readers.registry import MAPPED, form_of, lines_of
 from payments.reconciliation.refusals import Refused, message_of
+from payments.reconciliation.staging import Stage
 
 TASK = "payments.import_statements"
 KINDS = ("csv", "zip", "xlsx", "xls", "gz")
@@ -203,8 +204,8 @@ class Import:
         if self.attempts > MOST_ATTEMPTS:
             raise Refused("failed", attempts=self.attempts - 1, problem=self.statement.last_error)
         self._begin()
-        with staging.stage():
-            brief = self._read()
+        with staging.stage(self.statement.pk, self.attempts) as staged:
+            brief = self._read(staged)
             self._set_period(brief)
             staging.analyze()
             self._match()
@@ -216,7 +217,7 @@ class Import:
             mine.save(update_fields=["status", "progress", "lines_read", "lines_total"])
         self.statement.lines_read = 0
 
-    def _read(self) -> Brief:
+    def _read(self, staged: Stage) -> Brief:
         statement = self.statement
         brief = Brief(
             config=statement.account.config, file_name=statement.file_name, day=_midnight(statement.day)
@@ -227,7 +228,7 @@ class Import:
             self._check_form()
             lines = lines_of(source, brief, statement.mapping)
             while chunk := list(islice(lines, CHUNK)):
-                self._take(chunk)
+                self._take(staged, chunk)
                 self._report_progress(source)
         return brief
 
@@ -263,8 +264,8 @@ class Import:
         if form not in (MAPPED, provider):
             raise Refused("wrong_form", form=form, provider=provider)
 
-    def _take(self, chunk: list[BillLine]) -> None:
-        staging.add(chunk)
+    def _take(self, staged: Stage, chunk: list[BillLine]) -> None:
+        staging.add(staged.rows(chunk))
         self.statement.lines_read += len(chunk)
         for kind in (PAYMENT, REFUND):
             self.fen[kind] += sum(line.fen for line in chunk if line.kind == kind and line.note != CURRENCY)

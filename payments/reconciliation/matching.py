@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from django.db import connection
+from django.db import OperationalError, connection
 from django.db.models import Count
 
 from payments.models import Statement, StatementLine, StatementStatus
@@ -52,13 +52,15 @@ FROM (
     SELECT t.*, COALESCE(a.id, b.id) AS payment_id, COALESCE(a.order_id, b.order_id) AS order_id,
       COALESCE(a.status, b.status) AS status, COALESCE(a.amount, b.amount) AS expected,
       COALESCE(a.provider_reference, b.provider_reference) AS trade
-    FROM statement_stage t
+    FROM payments_statementstage t
     LEFT JOIN payments_payment a ON a.reference = t.reference AND a.account_id = %(account)s
     {by_trade}
+    WHERE t.statement_id = %(statement)s AND t.attempt = %(attempt)s
   ) f
 ) s
 LEFT JOIN (
-  SELECT identity, min(number) AS first FROM statement_stage GROUP BY identity HAVING count(*) > 1
+  SELECT identity, min(number) AS first FROM payments_statementstage
+  WHERE statement_id = %(statement)s AND attempt = %(attempt)s GROUP BY identity HAVING count(*) > 1
 ) d ON d.identity = s.identity
 LEFT JOIN payments_statementline k ON k.account_id = %(account)s AND k.identity = s.identity
   AND k.number IS NOT NULL AND k.result <> 'duplicate'
@@ -105,13 +107,20 @@ def match(statement: Statement) -> None:
     """
     earlier = supersede(statement)
     settled_before = _SETTLED_BEFORE.format(earlier=", ".join(map(str, earlier))) if earlier else ""
-    values: dict[str, Any] = {"statement": statement.pk, "account": statement.account_id}
+    values: dict[str, Any] = {
+        "statement": statement.pk,
+        "account": statement.account_id,
+        "attempt": statement.attempts,
+    }
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             for sql in _ROOM:
                 cursor.execute(sql)
         sql = _MATCH.format(by_trade=_BY_TRADE[connection.vendor], settled_before=settled_before)
         cursor.execute(sql, values)
+        if cursor.rowcount < statement.lines_read:
+            # An unlogged table is empty after a crash of the server: less than was read must not count as matched.
+            raise OperationalError(f"{cursor.rowcount} of {statement.lines_read} staged lines are there")
         if statement.period_from and statement.period_to:
             period = {"start": _stored(statement.period_from), "end": _stored(statement.period_to)}
             sql = _MISSING_THERE.format(identity=_IDENTITY[connection.vendor])
