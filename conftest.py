@@ -10,8 +10,10 @@ import pytest
 from django.core.cache import cache
 from django.core.management.commands import flush
 from django.db.backends.base.operations import BaseDatabaseOperations
+from django.test import Client
 from pytest_django import DjangoDbBlocker
 
+from ordersite.tests import person
 from ordersite.tests.flushing import Flusher
 from sandbox.tests.nobody import nobody
 
@@ -46,15 +48,25 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
         _flusher.remember()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def people_take_the_second_step() -> Iterator[None]:
+    """How people type a password and a code is tested in `ordersite.people`; everywhere else they are logged in."""
+    Client.force_login = person.log_in  # type: ignore[method-assign,assignment]
+    yield
+    Client.force_login = person.with_password_only  # type: ignore[method-assign,assignment]
+
+
 @pytest.fixture(autouse=True)
 def own_places(settings: Any, tmp_path: Any) -> None:
     """What one test leaves in the cache or among the anchors must not be seen by another, on no worker.
 
-    Notifications for the shop go to a port where nobody listens, unless the test starts a web server of its own.
+    The second step of a log-in is required, as in a real shop. Notifications for the shop go to a port where nobody
+    listens, unless the test starts a web server of its own.
     """
     settings.HISTORY_ANCHOR_DIR = str(tmp_path / "anchors")
     settings.PRIVATE_DIR = str(tmp_path / "private")
     settings.PUBLIC_BASE_URL = nobody()
+    settings.STAFF_TOTP = "required"  # also on the embedded database, where the shop is a demonstration
     default = {**settings.CACHES["default"], "KEY_PREFIX": uuid.uuid4().hex}
     settings.CACHES = {**settings.CACHES, "default": default}
 

@@ -53,6 +53,8 @@ SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz|metrics)$", r"^push/", r"^api/"]
 # Subdomains and the browsers' preload list belong to whom the whole domain belongs to, which is not the shop's software.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 SESSION_COOKIE_HTTPONLY = True
+# The longest life of a session (see ordersite.people.sessions, which also ends unused ones).
+SESSION_COOKIE_AGE = 12 * 3600
 X_FRAME_OPTIONS = "DENY"
 # Whose X-Forwarded-For is believed.
 TRUSTED_PROXIES = env.checked("TRUSTED_PROXIES", networks, "127.0.0.1,::1")
@@ -75,6 +77,7 @@ INSTALLED_APPS = [
     "ordersite",
     "ordersite.health",
     "ordersite.queue",
+    "ordersite.people",
     "orders",
     "payments",
     "logistics",
@@ -92,6 +95,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "ordersite.people.middleware.PeopleMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -184,6 +188,10 @@ if DEBUG:
     refuse_debug([*ALLOWED_HOSTS, env.text("BIND", "127.0.0.1")])
 if not ((DEBUG or DEMO_SHOP) and is_this_machine(_public.hostname)):
     refuse_weak_keys(SECRET_KEY, env.text("FIELD_ENCRYPTION_KEYS"))
+# Whether roles that move money or change accounts have to log in with a second step, or may.
+STAFF_TOTP = env.text("STAFF_TOTP", "offered" if DEMO_SHOP else "required")
+if STAFF_TOTP not in {"required", "offered"}:
+    env.stop("STAFF_TOTP", f"must be required or offered, not {STAFF_TOTP!r}")
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Celery carries wake-ups; the rows are the truth ---
@@ -296,6 +304,7 @@ FILE_UPLOAD_HANDLERS = [
 # What people hand in (statements, evidence): never below a folder that is served.
 PRIVATE_DIR = str(VAR_DIR / "private")
 
+AUTHENTICATION_BACKENDS = ["ordersite.people.backend.PeopleBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
@@ -341,6 +350,12 @@ UNFOLD = {
     "SHOW_VIEW_ON_SITE": False,
     "DASHBOARD_CALLBACK": "ordersite.admin.fill_home",
     "STYLES": [lambda _request: static("ordersite/admin.css")],
+    "ACCOUNT": {
+        "navigation": [
+            {"title": _("Change password"), "link": reverse_lazy("admin:password_change")},
+            {"title": _("Security"), "link": reverse_lazy("security")},
+        ]
+    },
     "LOGIN": {"redirect_after": lambda _request: reverse_lazy("admin:index")},
     "SIDEBAR": {"show_search": True, "navigation": "ordersite.admin.sidebar"},
 }

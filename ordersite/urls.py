@@ -22,6 +22,7 @@ urlpatterns = [
     path("", include("ordersite.api.urls")),
     path("", include("payments.urls")),
     path("", include("logistics.urls")),
+    path("", include("ordersite.people.urls")),
     path("", include("ordersite.merchant.urls")),
     path("", include("ordersite.demo.urls")),
     *not_found_urlpatterns,

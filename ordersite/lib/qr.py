@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 import segno
+from django.utils.safestring import SafeString, mark_safe
 
 
 def svg(text: str) -> bytes:
@@ -14,3 +15,11 @@ def svg(text: str) -> bytes:
         drawn, kind="svg", scale=8, border=2, dark="#17211f", light="#fff"
     )
     return drawn.getvalue()
+
+
+def inline(text: str) -> SafeString:
+    """Draw the code of a text as an SVG element for a page: a secret needs no address of its own."""
+    drawn: str = segno.make(text, error="m", micro=False).svg_inline(
+        scale=5, border=2, dark="#17211f", light="#fff"
+    )
+    return mark_safe(drawn)  # made of numbers alone

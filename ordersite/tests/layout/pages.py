@@ -16,6 +16,7 @@ from ordersite.tests.layout.world import LayoutWorld
 # Addresses that somebody may open and that are no page, or are looked at elsewhere: a pattern of routes, the reason.
 NO_PAGE: Mapping[str, str] = {
     r"/accounts/logout/|/admin/logout/": "takes a POST and leads away",
+    r"/accounts/security/(other-sessions|recovery-codes|switch-off)/": "takes a POST",
     r"/admin/<url>": "the page for an unknown address is walked as /no-such-page/",
     r"/admin/jsi18n/": "a script",
     r"/admin/autocomplete/": "for a script",
@@ -35,6 +36,7 @@ NO_PAGE: Mapping[str, str] = {
 }
 # Lists are looked at a second time with nothing in them, and with a tab or form that has another face.
 MORE: Mapping[str, Sequence[str]] = {
+    "/accounts/security/code/": ("?recovery=1",),
     "/admin/orders/order/": ("?q=nothing-like-it",),
     "/admin/payments/paymentnotification/": ("?q=nothing-like-it",),
     "/admin/payments/paymentexception/": ("?state=all",),
@@ -44,7 +46,7 @@ MORE: Mapping[str, Sequence[str]] = {
 SEE_MOST = ("superuser", *ROLES, "merchant", "anonymous")
 # Pages whose buttons, lists and numbers follow from a person's rights.
 _DIFFERS = re.compile(
-    r"/|/admin/|/admin/<app_label>/|/admin/\w+/\w+/(<path:object_id>/change/)?|/track/<token>/"
+    r"/|/accounts/security/|/admin/|/admin/<app_label>/|/admin/\w+/\w+/(<path:object_id>/change/)?|/track/<token>/"
 )
 Table = Mapping[tuple[str, str], Mapping[str, int]]
 # Routes whose further rows are worth a look each: the row's page, not the questions before its actions.

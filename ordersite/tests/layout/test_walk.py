@@ -49,6 +49,10 @@ ANSWERS: tuple[tuple[str, str, Mapping[str, str]], ...] = (
         "/accounts/password/",
         {"old_password": "wrong", "new_password1": "1", "new_password2": "2"},
     ),
+    ("superuser", "/accounts/security/code/", {"code": "0"}),
+    ("superuser", "/accounts/security/set-up/", {"code": "0"}),
+    ("superuser", "/accounts/security/recovery-codes/", {}),
+    ("merchant", "/accounts/password-again/", {"password_again": "wrong"}),
     ("superuser", "/admin/orders/apiclient/add/", {}),
     (
         "superuser",
