@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
 from logistics.accounts import keys_of
@@ -30,6 +30,7 @@ from logistics.tracking.coverage import (
     floors_by_carrier,
 )
 from logistics.tracking.throttle import CARRIERS, DAY, MISCONFIGURED_BACKOFF, claim_next, claim_this
+from ordersite.database.locking import update_in_order
 from ordersite.lib.crypto import CannotDecrypt
 from ordersite.lib.http import gateway
 from ordersite.lib.tracebacks import brief
@@ -307,6 +308,7 @@ def poll_soon(shipments: Sequence[Shipment]) -> int:
     ready = [row.pk for row in shipments if (at := refresh_allowed_at(row, floors)) is not None and at <= now]
     if not ready:
         return 0
-    Shipment.objects.filter(pk__in=ready, next_check_at__gt=now).update(next_check_at=now)
+    with transaction.atomic():
+        update_in_order(Shipment.objects.filter(pk__in=ready, next_check_at__gt=now), next_check_at=now)
     wakeups.wake(TASK)
     return len(ready)

@@ -18,6 +18,7 @@ from orders.changes import Move, Result
 from orders.history.lines import Actor
 from orders.machine import Action
 from orders.models import Order, OrderEvent, OrderStatus
+from ordersite.database.locking import update_in_order
 from ordersite.queue.relay import Answer, Delivered
 from ordersite.queue.wakeups import wake
 from payments.cases import desk
@@ -55,10 +56,13 @@ def handle_order_closed(events: Sequence[Delivered]) -> Sequence[Answer]:
 
 
 def mark_for_closing(order_ids: Iterable[int]) -> int:
-    """Mark the undecided attempts of these orders to be closed, and query them now; return how many are new."""
+    """Mark the undecided attempts of these orders to be closed, and query them now; return how many are new.
+
+    Call inside a transaction.
+    """
     now = timezone.now()
     attempts = Payment.objects.of_orders(order_ids).undecided().not_closing()
-    marked = attempts.update(close_wanted_at=now, next_query_at=now)
+    marked = update_in_order(attempts, close_wanted_at=now, next_query_at=now)
     if marked:
         transaction.on_commit(partial(wake, QUERY_TASK))
     return marked

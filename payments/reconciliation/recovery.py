@@ -12,9 +12,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
+from django.db import transaction
 from django.db.models import Count, Q
 from django.utils import timezone
 
+from ordersite.database.locking import update_in_order
 from ordersite.lib.china_time import BEIJING
 from payments.models import BillFetch, Payment, PaymentAccount, PaymentStatus
 from payments.models.payment import UNDECIDED, UNSETTLED, PaymentQuerySet
@@ -23,6 +25,7 @@ from payments.reconciliation.fetch import fetch_days
 
 # Pause between polls while every account's circuit is open.
 PAUSE_SECONDS = 1.0
+BATCH = 1_000
 
 Progress = Callable[[int, int], None]
 
@@ -82,9 +85,16 @@ def _counts(since: datetime) -> dict[str, int]:
 
 
 def _mark(since: datetime) -> datetime:
-    """Make all unsettled attempts due for polling and return the timestamp that marks those not polled yet."""
-    now = timezone.now()
-    _window(since).unsettled().update(next_query_at=now)
+    """Make all unsettled attempts due for polling and return the timestamp that marks those not polled yet.
+
+    In batches, each with its locks by primary key: workers go on beside it.
+    """
+    now, after = timezone.now(), 0
+    unsettled = _window(since).unsettled()
+    while ids := list(unsettled.filter(pk__gt=after).order_by("pk").values_list("pk", flat=True)[:BATCH]):
+        with transaction.atomic():
+            update_in_order(Payment.objects.filter(pk__in=ids).unsettled(), next_query_at=now)
+        after = ids[-1]
     return now
 
 
