@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
@@ -175,7 +176,7 @@ def test_real_functions_do_not_deadlock(account: PaymentAccount, seconds: float)
                     close_old_connections()
                 done[number] += 1
 
-    threads = [in_thread(lambda number=number: again(number), deadlocks) for number in range(len(rounds))]
+    threads = [in_thread(partial(again, number), deadlocks) for number in range(len(rounds))]
     for thread in threads:
         thread.join()
 
