@@ -22,10 +22,18 @@ _TONES = {OrderStatus.CLOSED: "bad", OrderStatus.REFUNDED: "bad", OrderStatus.PE
 _PEOPLE = frozenset({"staff", "buyer"})
 
 
-def find(term: str, *, merchant_id: int | None = None) -> list[int]:
+def digits_of(term: str) -> str:
+    """A phone number as it is compared: without a plus, dashes and blanks."""
+    return term.strip().removeprefix("+").replace("-", "").replace(" ", "")
+
+
+def find(
+    term: str, *, merchant_id: int | None = None, by_phone: bool = True, parts_of_phones: bool = True
+) -> list[int]:
     """Ids of at most 50 orders by number, its beginning, or the buyer's phone; newest first, by index only.
 
-    Searches the orders of one merchant if `merchant_id` is given: fifty orders of others must not hide its own.
+    Searches the orders of one merchant if `merchant_id` is given: fifty orders of others must not hide its own. Pages
+    search through `orders.phone_search`, which knows who may search by a part of a phone.
     """
     text = term.strip().upper()
     rows = Order.objects.of_merchant(merchant_id).order_by("-id").values_list("id", flat=True)
@@ -33,11 +41,13 @@ def find(term: str, *, merchant_id: int | None = None) -> list[int]:
         return list(rows.filter(number=text))
     if len(text) > 8 and text[:8].isdigit() and text[8] == "-":
         return list(rows.filter(number__startswith=text)[:MOST_FOUND])
-    digits = text.removeprefix("+").replace("-", "").replace(" ", "")
-    if not (digits.isascii() and digits.isdigit()) or len(digits) < _SHORTEST_PREFIX:
+    digits = digits_of(text)
+    if not by_phone or not (digits.isascii() and digits.isdigit()) or len(digits) < _SHORTEST_PREFIX:
         return []
     exact = list(rows.filter(buyer_phone__in={text, *_spellings(digits)})[:MOST_FOUND])
-    return exact or list(rows.filter(buyer_phone__startswith=digits)[:MOST_FOUND])
+    if exact or not parts_of_phones:
+        return exact
+    return list(rows.filter(buyer_phone__startswith=digits)[:MOST_FOUND])
 
 
 def _spellings(digits: str) -> set[str]:

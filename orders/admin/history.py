@@ -6,8 +6,10 @@ from django.contrib import admin
 from django.db.models import CharField, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Cast
 from django.http import HttpRequest
+from django.utils.functional import Promise
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from orders.labels import ACTORS, TRIGGERS
 from orders.models import ApiClient, HistorySeal, OrderEvent, OrderStatus, PhoneLook
@@ -101,7 +103,7 @@ class PhoneLookAdmin(ShapeSearchMixin, ReadOnlyAdmin):
     """Log of accesses to buyers' phone numbers. The number itself is not stored here."""
 
     who = columns.plain("username", _("user"))
-    list_display = ("who", "order_link", "looked")
+    list_display = ("who", "how", "order_link", "looked")
     search_fields = ("username",)
     search_help_text = _("User name")
     shapes = (column(r"[\w.@+-]{1,150}", "username"),)
@@ -110,7 +112,14 @@ class PhoneLookAdmin(ShapeSearchMixin, ReadOnlyAdmin):
 
     @admin.display(description=_("order"))
     def order_link(self, look: PhoneLook) -> SafeString:
+        if look.order_id is None:
+            return badges.NOTHING
         return badges.link(f"#{look.order_id}", "admin:orders_order_change", look.order_id)
+
+    @admin.display(description=pgettext_lazy("phone", "by"))
+    def how(self, look: PhoneLook) -> str | Promise:
+        """Show whether the page was opened or the number searched; equal fingerprints are equal numbers."""
+        return _("search %(number)s") % {"number": look.searched} if look.searched else _("order page")
 
     @admin.display(description=_("looked at"))
     def looked(self, look: PhoneLook) -> SafeString:

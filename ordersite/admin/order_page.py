@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db.models import Max
 from django.http import HttpRequest
 from django.urls import reverse
@@ -16,6 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from logistics import about as logistics_about
 from logistics.labels import carrier_name
 from orders import about as orders_about
+from orders import phone_search
 from orders.labels import TRIGGERS
 from orders.models import HistorySeal, Order, OrderEvent, OrderStatus
 from orders.truth.sentence import truth_of
@@ -114,9 +116,14 @@ class Row:
     actions: Sequence[RowAction]
 
 
-def find(term: str) -> list[int]:
-    """Find the ids of orders by a search term. The first app that knows the term decides."""
-    return next((found for room in ROOMS if (found := room.find(term))), [])
+def find(term: str, user: AbstractBaseUser | AnonymousUser) -> list[int]:
+    """Find the ids of orders by a search term. The first app that knows the term decides.
+
+    Raises `DomainError` too_many_phone_searches.
+    """
+    if found := phone_search.find(term, user):
+        return found
+    return next((found for room in ROOMS if room is not orders_about and (found := room.find(term))), [])
 
 
 def compose(request: HttpRequest, order: Order) -> dict[str, Any]:

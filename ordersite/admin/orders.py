@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
@@ -18,6 +18,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
+from orders import phone_search
 from orders.models import Order, OrderStatus, PhoneLook
 from orders.truth.facts import TruthLine
 from orders.truth.sentence import truths_of
@@ -28,6 +29,7 @@ from ordersite.lib import masking
 from ordersite.lib.adminkit import badges
 from ordersite.lib.adminkit.confirmed import ConfirmedActionsMixin, person
 from ordersite.lib.adminkit.read_only import ReadOnlyAdmin
+from ordersite.lib.errors import DomainError
 
 PHONE = "orders.view_buyer_phone"
 
@@ -88,17 +90,33 @@ class OrderAdmin(ConfirmedActionsMixin, ReadOnlyAdmin):
         self, request: HttpRequest, queryset: QuerySet[Model], search_term: str
     ) -> tuple[QuerySet[Model], bool]:
         term = search_term.strip().replace("\x00", "")
-        return (queryset.filter(pk__in=order_page.find(term)) if term else queryset), False
+        return (queryset.filter(pk__in=self._find(request, term)) if term else queryset), False
 
     def find_view(self, request: HttpRequest) -> HttpResponse:
         """Search from any page: redirect to the order if there is exactly one, else to the list."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         term = request.GET.get("q", "").strip().replace("\x00", "")[:100]
-        found = order_page.find(term) if term else []
+        try:
+            found = order_page.find(term, request.user) if term else []
+        except DomainError:  # the list says why
+            found = []
         if len(found) == 1:
             return HttpResponseRedirect(reverse("admin:orders_order_change", args=[found[0]]))
         return HttpResponseRedirect(f"{reverse('admin:orders_order_changelist')}?{urlencode({'q': term})}")
+
+    def _find(self, request: HttpRequest, term: str) -> list[int]:
+        """Find orders; say why a search by phone finds nothing where the person may not see phones."""
+        try:
+            found = order_page.find(term, request.user)
+        except DomainError as refused:
+            messages.error(request, refused.message)
+            return []
+        if not found and phone_search.is_part_of_phone(term, request.user):
+            messages.warning(
+                request, _("Without the right to see phones you search by all digits of a phone.")
+            )
+        return found
 
     def change_view(
         self,

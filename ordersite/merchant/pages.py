@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -13,8 +14,10 @@ from django.views.decorators.http import require_safe
 
 from logistics import about as logistics_about
 from orders import about as orders_about
+from orders import phone_search
 from orders.models import Merchant, Order, OrderStatus
 from orders.truth.sentence import Truth, truth_of, truths_of
+from ordersite.lib.errors import DomainError
 from ordersite.lib.panels import Entry
 from ordersite.merchant.access import for_members, merchant_of
 from payments import about as payments_about
@@ -54,22 +57,32 @@ def order_list(request: HttpRequest, merchant: Merchant) -> HttpResponse:
     rows = Order.objects.filter(merchant=merchant).select_related("merchant")
     if status in OrderStatus.values:
         rows = rows.filter(status=status)
+    refusal = ""
     if term:
-        rows = rows.filter(pk__in=find_orders(term, merchant))
+        try:
+            rows = rows.filter(pk__in=find_orders(term, merchant, request.user))
+        except DomainError as refused:
+            rows, refusal = rows.none(), refused.message
     context = {
         "merchant": merchant,
         "page": cut_page(rows, request.GET.get("before", "")),
         "statuses": OrderStatus.choices,
         "status": status,
         "term": term,
+        "refusal": refusal,
     }
     return render(request, "merchant/orders.html", context)
 
 
-def find_orders(term: str, merchant: Merchant) -> list[int]:
-    """The shop's orders that any app knows for what a customer reads out: a number, a reference, a phone."""
+def find_orders(term: str, merchant: Merchant, user: AbstractBaseUser | AnonymousUser) -> list[int]:
+    """The shop's orders that any app knows for what a customer reads out: a number, a reference, a whole phone.
+
+    Raises `DomainError` too_many_phone_searches.
+    """
     clean = term.replace("\x00", "")[:64]
-    return [pk for about in ABOUT for pk in about.find(clean, merchant_id=merchant.pk)]
+    found = phone_search.find(clean, user, merchant_id=merchant.pk)
+    others = (about for about in ABOUT if about is not orders_about)
+    return found + [pk for about in others for pk in about.find(clean, merchant_id=merchant.pk)]
 
 
 def cut_page(rows: QuerySet[Order], before: str) -> Page:
