@@ -13,9 +13,11 @@ from django.db.backends.base.operations import BaseDatabaseOperations
 from django.test import Client
 from pytest_django import DjangoDbBlocker
 
+from ordersite.server.client_address import networks
 from ordersite.tests import person
 from ordersite.tests.flushing import Flusher
 from sandbox.tests.nobody import nobody
+from scripts.network_guard import OWN_MACHINE
 
 pytest_plugins = ["scripts.own_network", "sandbox.tests.box"]
 
@@ -61,8 +63,9 @@ def own_places(settings: Any, tmp_path: Any) -> None:
     """What one test leaves in the cache or among the anchors must not be seen by another, on no worker.
 
     The second step of a log-in is required, as in a real shop. Notifications for the shop go to a port where nobody
-    listens, unless the test starts a web server of its own.
+    listens, unless the test starts a web server of its own. The providers of tests are on this machine.
     """
+    settings.OUTGOING_ALLOWED_NETWORKS = networks(OWN_MACHINE)
     settings.HISTORY_ANCHOR_DIR = str(tmp_path / "anchors")
     settings.PRIVATE_DIR = str(tmp_path / "private")
     settings.PUBLIC_BASE_URL = nobody()

@@ -66,6 +66,7 @@ def environment(folder: Path) -> dict[str, str]:
         "HISTORY_ANCHOR_DIR": str(folder / "anchors"),
         "LOG_LEVEL": "ERROR",
         "DEBUG": "false",
+        "OUTGOING_ALLOWED_NETWORKS": "127.0.0.0/8,::1/128",
     }
 
 

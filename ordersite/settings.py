@@ -14,6 +14,7 @@ from celery.schedules import crontab
 from django.templatetags.static import static
 from django.urls import reverse_lazy
 from django.utils.translation import gettext_lazy as _
+from kombu import Queue
 
 from ordersite.lib import env
 from ordersite.lib.crypto import KeyRing
@@ -58,6 +59,8 @@ SESSION_COOKIE_AGE = 12 * 3600
 X_FRAME_OPTIONS = "DENY"
 # Whose X-Forwarded-For is believed.
 TRUSTED_PROXIES = env.checked("TRUSTED_PROXIES", networks, "127.0.0.1,::1")
+# Where calls to providers and carriers may go beside public addresses.
+OUTGOING_ALLOWED_NETWORKS = env.checked("OUTGOING_ALLOWED_NETWORKS", networks, "")
 SECURE_REFERRER_POLICY = "same-origin"
 CONTENT_SECURITY_POLICY = {"DIRECTIVES": EVERY_PAGE}
 
@@ -217,6 +220,7 @@ CELERY_TASK_PUBLISH_RETRY_POLICY = {
     "interval_step": 0.1,
     "interval_max": 0.1,
 }
+_queue_arguments: dict[str, str] | None = None
 if CELERY_BROKER_URL.startswith("filesystem"):
     CELERY_BROKER_TRANSPORT = "ordersite.queue.file_broker:Transport"
     _broker = VAR_DIR / "broker"
@@ -239,7 +243,25 @@ else:
         "read_timeout": 10,
     }
     CELERY_TASK_DEFAULT_QUEUE_TYPE = "quorum"
+    _queue_arguments = {"x-queue-type": "quorum"}
     CELERY_TASK_DEFAULT_EXCHANGE_TYPE = "topic"  # a direct exchange switches native delayed delivery off
+
+# What calls the outside waits for others, however slow they are: its queue has workers of its own, so that it never
+# holds those that apply notifications, run the relay and close orders. A worker without -Q takes both queues.
+CELERY_TASK_QUEUES = tuple(
+    Queue(name, routing_key=name, queue_arguments=_queue_arguments)
+    for name in (CELERY_TASK_DEFAULT_QUEUE, "outside")
+)
+CELERY_TASK_ROUTES = {
+    name: {"queue": "outside"}
+    for name in (
+        "payments.ask_providers",
+        "payments.order_refunds",
+        "payments.fetch_bills",
+        "payments.send_staff_mail",
+        "logistics.poll_tracking",
+    )
+}
 
 
 def _every(task: str, seconds: float) -> dict[str, Any]:

@@ -24,6 +24,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 VARIABLE = "TEST_NETWORK"
+# What OUTGOING_ALLOWED_NETWORKS is in tests.
+OWN_MACHINE = "127.0.0.0/8,::1/128"
 _IN_CHILDREN = str(Path(__file__).resolve().parent / "in_children")
 _INTERNET = (socket.AF_INET, socket.AF_INET6)
 _USUAL_PORTS = {

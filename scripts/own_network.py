@@ -22,6 +22,8 @@ NETWORK = pytest.StashKey[Network]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # For the programs that tests start; the settings of this process stand already.
+    os.environ["OUTGOING_ALLOWED_NETWORKS"] = network_guard.OWN_MACHINE
     servers = network_guard.servers_of(os.environ.get(name, "") for name in SERVERS)
     config.stash[NETWORK] = network_guard.confine(new_folder("network"), servers)
 

@@ -32,7 +32,8 @@ from logistics.carriers.types import (
 )
 from ordersite.lib.china_time import read_beijing
 from ordersite.lib.errors import OutsideError
-from ordersite.lib.http import Gateway, Reply, is_loopback, is_private_enough
+from ordersite.lib.http import Gateway, Reply, is_loopback
+from ordersite.lib.outgoing.addresses import address_problems
 from ordersite.lib.strict_json import loads_object
 from ordersite.outside_accounts.files import missing_keys
 
@@ -101,11 +102,8 @@ class Kuaidi100(Carrier):
     def check(self, keys: CarrierKeys) -> list[str]:
         """The problems of the account's keys that can be found without a call."""
         problems = missing_keys(self, keys)
-        problems += [
-            _("%(key)s must be an https address.") % {"key": name}
-            for name in ("query_url", "subscribe_url", "label_url")
-            if keys.config.get(name) and not is_private_enough(keys.config[name])
-        ]
+        for name in ("query_url", "subscribe_url", "label_url"):
+            problems += address_problems(name, keys.config[name]) if keys.config.get(name) else []
         if _configured_interval(keys) is None:
             problems.append(_("min_interval_seconds must be a whole number of seconds."))
         return problems

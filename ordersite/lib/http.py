@@ -1,7 +1,8 @@
 """The HTTP client: every call to a provider or carrier goes through a `Gateway`.
 
-Time-outs are explicit, bodies are bounded, redirects are not followed, cookies are not kept, proxies of the
-environment are not used. Nothing is retried here: after a time-out only the caller knows what is safe.
+A call ends within its total time, and connects only to an address that was checked for it. Bodies are bounded,
+redirects are not followed, cookies are not kept, proxies of the environment are not used. Nothing is retried here: after
+a time-out only the caller knows what is safe.
 """
 
 from __future__ import annotations
@@ -22,8 +23,10 @@ import httpx2
 from django.utils.translation import gettext_lazy as _
 
 from ordersite.lib.errors import OutsideError
+from ordersite.lib.outgoing.addresses import AddressRefused, address_problems, targets_of
+from ordersite.lib.outgoing.connection import BoundTransport, Call, within
 
-# The read time-out begins again with each byte; this one bounds the whole answer.
+# The read time-out begins again with each byte; this one bounds the whole call, from the look-up of the name on.
 TOTAL_SECONDS = 20.0
 # A file of a busy day may be large and its server slow; between two bytes it may be silent this long.
 DOWNLOAD_SECONDS = 600.0
@@ -78,8 +81,11 @@ def is_loopback(url: str) -> bool:
 
 
 def is_private_enough(url: str) -> bool:
-    """Whether secrets may travel there: https, or plain http that does not leave this machine."""
-    return is_web_address(url) and (urlsplit(url).scheme == "https" or is_loopback(url))
+    """Whether secrets may travel there: https, or plain http to where the settings allow it.
+
+    False too for an address inside a network that outgoing calls may not reach. A name is not looked up.
+    """
+    return is_web_address(url) and not address_problems("", url)
 
 
 def _unknown_outcome(code: str) -> OutsideError:
@@ -88,23 +94,25 @@ def _unknown_outcome(code: str) -> OutsideError:
     )
 
 
-def _chunks(response: httpx2.Response, *, max_bytes: int, until: float) -> Iterator[bytes]:
+def _unreachable() -> OutsideError:
+    return OutsideError("provider_unreachable", _("The other side cannot be reached."), retryable=True)
+
+
+def _chunks(response: httpx2.Response, *, max_bytes: int) -> Iterator[bytes]:
     size = 0
     # Raw, because a small compressed answer can unpack to gigabytes; we ask for identity anyway.
     for chunk in response.iter_raw():
         size += len(chunk)
         if size > max_bytes:
             raise _unknown_outcome("provider_answer_too_large")
-        if time.monotonic() > until:
-            raise _unknown_outcome("provider_timeout")
         yield chunk
     if response.headers.get("content-encoding", "identity") != "identity":
         raise _unknown_outcome("provider_answer_compressed")
 
 
-def _read_body(response: httpx2.Response, *, max_bytes: int, until: float) -> bytes:
+def _read_body(response: httpx2.Response, *, max_bytes: int) -> bytes:
     body = bytearray()
-    for chunk in _chunks(response, max_bytes=max_bytes, until=until):
+    for chunk in _chunks(response, max_bytes=max_bytes):
         body += chunk
     return bytes(body)
 
@@ -124,7 +132,9 @@ def _arriving(target: Path) -> Iterator[BinaryIO]:
 class Gateway:
     """A bounded HTTP client. Time-outs are seconds. Safe for threads.
 
-    A forked child gets connections of its own.
+    `total` bounds a whole call, however its parts are spread; the others bound one step of it, `connect`
+    also the wait for a free connection. A forked child gets
+    connections of its own.
     """
 
     def __init__(
@@ -133,10 +143,11 @@ class Gateway:
         connect: float = 2.0,
         read: float = 5.0,
         write: float = 5.0,
-        pool: float = 2.0,
+        total: float = TOTAL_SECONDS,
         max_bytes: int = 1_000_000,
     ) -> None:
-        self._timeout = httpx2.Timeout(connect=connect, read=read, write=write, pool=pool)
+        self._total = total
+        self._timeout = httpx2.Timeout(connect=connect, read=read, write=write, pool=connect)
         self._max_bytes = max_bytes
         self._clients: dict[int, httpx2.Client] = {}
 
@@ -155,13 +166,12 @@ class Gateway:
         other status leaves no file and has its body in the reply. Raises `OutsideError` like `post`, and OSError when
         the disk does not take the file; both leave nothing behind.
         """
-        until = time.monotonic() + DOWNLOAD_SECONDS
 
         def save(response: httpx2.Response) -> bytes:
             if response.status_code != 200:
-                return _read_body(response, max_bytes=self._max_bytes, until=until)
+                return _read_body(response, max_bytes=self._max_bytes)
             with _arriving(target) as file:
-                for chunk in _chunks(response, max_bytes=max_bytes, until=until):
+                for chunk in _chunks(response, max_bytes=max_bytes):
                     file.write(chunk)
             return b""
 
@@ -172,6 +182,7 @@ class Gateway:
             ),
             url,
             read=save,
+            until=time.monotonic() + DOWNLOAD_SECONDS,
         )
 
     def _client(self) -> httpx2.Client:
@@ -183,6 +194,7 @@ class Gateway:
 
     def _new_client(self) -> httpx2.Client:
         return httpx2.Client(
+            transport=BoundTransport(),
             timeout=self._timeout,
             follow_redirects=False,
             trust_env=False,
@@ -191,29 +203,31 @@ class Gateway:
         )
 
     def _send(self, method: str, url: str, *, content: bytes, headers: Mapping[str, str]) -> Reply:
-        until = time.monotonic() + TOTAL_SECONDS
         return self._exchange(
             lambda: self._client().build_request(method, url, content=content, headers=dict(headers)),
             url,
-            read=lambda response: _read_body(response, max_bytes=self._max_bytes, until=until),
+            read=lambda response: _read_body(response, max_bytes=self._max_bytes),
+            until=time.monotonic() + self._total,
         )
 
     def _exchange(
-        self, build: Callable[[], httpx2.Request], url: str, *, read: Callable[[httpx2.Response], bytes]
+        self,
+        build: Callable[[], httpx2.Request],
+        url: str,
+        *,
+        read: Callable[[httpx2.Response], bytes],
+        until: float,
     ) -> Reply:
-        if not is_web_address(url):
-            raise OutsideError("bad_address", _("The address is not an http address."), retryable=False)
         start = time.monotonic()
         try:
-            response = self._client().send(build(), stream=True)
-            try:
-                body = read(response)
-            finally:
-                response.close()
+            with within(self._call(url, until)):
+                response = self._client().send(build(), stream=True)
+                try:
+                    body = read(response)
+                finally:
+                    response.close()
         except _NOT_SENT as error:
-            raise OutsideError(
-                "provider_unreachable", _("The other side cannot be reached."), retryable=True
-            ) from error
+            raise _unreachable() from error
         except httpx2.HTTPError as error:
             raise _unknown_outcome("provider_timeout") from error
         return Reply(
@@ -222,6 +236,24 @@ class Gateway:
             body=body,
             duration_ms=round((time.monotonic() - start) * 1000),
         )
+
+    def _call(self, url: str, until: float) -> Call:
+        """Check the address and resolve it, once. Raises `OutsideError`; nothing was sent."""
+        if not is_web_address(url):
+            raise OutsideError("bad_address", _("The address is not an http address."), retryable=False)
+        left = until - time.monotonic()
+        try:
+            targets = targets_of(url, seconds=min(self._timeout.connect or left, left))
+        except AddressRefused as refused:
+            message = _("%(host)s may not be called: it is no public address, or it is not called by https.")
+            raise OutsideError("bad_address", message, retryable=False, host=refused.place) from refused
+        except ValueError as error:
+            raise OutsideError(
+                "bad_address", _("The address is not an http address."), retryable=False
+            ) from error
+        except OSError as error:  # TimeoutError is one
+            raise _unreachable() from error
+        return Call(tuple(targets), until)
 
 
 _SHARED = Gateway()

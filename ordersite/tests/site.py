@@ -34,9 +34,11 @@ def commands(port: int) -> dict[str, list[str]]:
         str(port),
     ]
     celery = [str(BIN / "celery"), "-A", "ordersite"]
+    work = ["worker", "--loglevel", "warning", "--without-mingle"]
     return {
         "web": [*web, "--workers", "1", "--no-ws", "ordersite.rsgi:application"],
-        "worker": [*celery, "worker", "--loglevel", "warning", "--concurrency", "2", "--without-mingle"],
+        "worker": [*celery, *work, "--queues", "ordersite", "--concurrency", "2"],
+        "outside": [*celery, *work, "--queues", "outside", "--pool", "threads", "--concurrency", "8"],
         "beat": [*celery, "beat", "--loglevel", "warning", "--pidfile="],
         "sandbox": [sys.executable, "-m", "sandbox"],
         "clock": [sys.executable, "manage.py", "work", "--standby"],

@@ -34,7 +34,7 @@ def site() -> Iterator[Site]:
     folder = new_folder("browser")
     quick = {"SANDBOX_PARCEL_SECONDS": "12", "SANDBOX_SHIP_SECONDS": "2", "TRACKING_POLL_HOURS": "0.0015"}
     with whole_site(folder / "site", servers={}, extra=quick) as running:
-        running.start("sandbox", "web", "worker", "beat")
+        running.start("sandbox", "web", "worker", "outside", "beat")
         running.wait_for_sandbox()
         running.wait_until_up()
         yield running

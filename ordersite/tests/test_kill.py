@@ -76,7 +76,7 @@ def make_world(site: Site, servers: dict[str, Server]) -> ShopUnderFire:
     made = site.manage(
         "add_api_client", "--merchant", "demo", "--scope", "orders:write", "--scope", "orders:read"
     )
-    site.start("web", "worker", "beat")
+    site.start("web", "worker", "outside", "beat")
     site.wait_until_up()
     return ShopUnderFire(site, servers, key, made.split()[-1])
 

@@ -23,7 +23,7 @@ from payments.provider_calls.throttle import PROVIDERS, accounts_to_query, claim
 LEAST_INTERVAL = timedelta(seconds=3)
 
 # For a person who waits at a page: better «not known yet» soon than the answer late.
-_PAGE_GATEWAY = Gateway(connect=1.0, read=3.0, write=2.0, pool=1.0)
+_PAGE_GATEWAY = Gateway(connect=1.0, read=3.0, write=2.0, total=4.0)
 
 
 def poll_providers() -> int:

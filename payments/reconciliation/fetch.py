@@ -20,7 +20,7 @@ from django.utils import timezone
 from ordersite.lib.china_time import BEIJING
 from ordersite.lib.crypto import CannotDecrypt
 from ordersite.lib.errors import DomainError, OutsideError
-from ordersite.lib.http import Gateway
+from ordersite.lib.http import DOWNLOAD_SECONDS, TOTAL_SECONDS, Gateway
 from payments.accounts.keys import keys_of
 from payments.cases.open import Case, fact_key, open_cases
 from payments.models import BillFetch, PaymentAccount, PaymentException, Statement
@@ -34,7 +34,8 @@ READY_HOUR = 10
 DAYS_BACK = 3
 GIVE_UP_AFTER = timedelta(days=4)
 _GAPS = (timedelta(minutes=10), timedelta(minutes=30), timedelta(hours=1), timedelta(hours=2))
-_LEASE = timedelta(minutes=10)
+# Longer than the longest fetch: a request, the download, and reading the file in.
+_LEASE = timedelta(seconds=TOTAL_SECONDS + DOWNLOAD_SECONDS, minutes=10)
 _GATEWAY = Gateway()
 
 logger = logging.getLogger(__name__)

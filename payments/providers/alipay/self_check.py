@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
 from cryptography.x509 import Certificate
 from django.utils.translation import gettext as _
 
-from ordersite.lib.http import is_private_enough
+from ordersite.lib.outgoing.addresses import address_problems
 from payments.providers.alipay.certificates import (
     CERTIFICATE_KEYS,
     is_certificate_mode,
@@ -42,9 +42,7 @@ def _check_config(keys: AccountKeys) -> list[str]:
         problems.append(_("app_id must be 16 to 32 digits."))
     if not re.fullmatch(r"2088[0-9]{12}", keys.config["seller_id"], re.ASCII):
         problems.append(_("seller_id must be 16 digits and begin with 2088."))
-    if not is_private_enough(keys.config["gateway_url"]):
-        problems.append(_("%(key)s must be an https address.") % {"key": "gateway_url"})
-    return problems
+    return [*problems, *address_problems("gateway_url", keys.config["gateway_url"])]
 
 
 def _check_mode(keys: AccountKeys) -> list[str]:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from django.utils.translation import gettext as _
 
-from ordersite.lib.http import is_private_enough
+from ordersite.lib.outgoing.addresses import address_problems
 from payments.providers.certificates import (
     REASONS,
     is_certificate,
@@ -36,11 +36,8 @@ def _check_config(keys: AccountKeys) -> list[str]:
     problems = []
     if not re.fullmatch(r"[0-9A-Za-z]{15}", keys.config["mer_id"], re.ASCII):
         problems.append(_("mer_id must be 15 letters and digits."))
-    problems += [
-        _("%(key)s must be an https address.") % {"key": name}
-        for name in ("gateway_url", "file_url")
-        if keys.config.get(name) and not is_private_enough(keys.config[name])
-    ]
+    for name in ("gateway_url", "file_url"):
+        problems += address_problems(name, keys.config[name]) if keys.config.get(name) else []
     return problems
 
 

@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy
 from ordersite.lib.crypto import new_token
 from ordersite.lib.errors import OutsideError
 from ordersite.lib.http import Gateway, Reply, is_private_enough
+from ordersite.lib.outgoing.addresses import address_problems
 from ordersite.lib.strict_json import loads_object
 from ordersite.outside_accounts.files import missing_keys
 from payments.providers.answers import decode_reply
@@ -77,12 +78,8 @@ class Webhook(Provider):
                 secret_bytes(secret)
             except ValueError:
                 problems.append(_("A secret must be whsec_ followed by the base64 of 24 to 64 bytes."))
-        given = [name for name in _URL_KEYS if keys.config.get(name)]
-        problems += [
-            _("%(key)s must be an https address.") % {"key": name}
-            for name in given
-            if not is_private_enough(keys.config[name])
-        ]
+        for name in _URL_KEYS:
+            problems += address_problems(name, keys.config[name]) if keys.config.get(name) else []
         return problems
 
     def verify(self, call: RawNotification, keys: AccountKeys) -> ParsedNotification:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
 from django.utils.translation import gettext as _
 
-from ordersite.lib.http import is_private_enough
+from ordersite.lib.outgoing.addresses import address_problems
 from payments.providers.rsa_keys import private_key
 from payments.providers.types import AccountKeys
 from payments.providers.wechatpay.keys import (
@@ -31,8 +31,10 @@ def check_config(config: Mapping[str, str]) -> list[str]:
     if not re.fullmatch(r"wx[0-9A-Za-z]{6,30}", config["appid"], re.ASCII):
         problems.append(_("appid must begin with wx."))
     address = config["gateway_url"]
-    if not is_private_enough(address) or "?" in address or "#" in address:
+    if "?" in address or "#" in address:
         problems.append(_("%(key)s must be an https address.") % {"key": "gateway_url"})
+    else:
+        problems += address_problems("gateway_url", address)
     if config.get("trade_type", NATIVE) not in (NATIVE, JSAPI):
         problems.append(_("trade_type must be native or jsapi."))
     if not is_serial(config["merchant_serial"]):
