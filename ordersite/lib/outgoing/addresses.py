@@ -10,6 +10,7 @@ import socket
 import threading
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Any
 
 import httpx2
 from django.conf import settings
@@ -48,7 +49,7 @@ class Target:
     """An address that was checked. `place` is what a socket of `family` connects to."""
 
     family: socket.AddressFamily
-    place: tuple[str | int, ...]
+    place: tuple[Any, ...]
 
 
 @dataclass(slots=True)
