@@ -1,4 +1,4 @@
-"""`/healthz`: the process is alive. `/readyz`: database, broker and cache answer, each by name."""
+"""`/healthz`: the process is alive. `/readyz`: what answers and what does not, each by name."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 from celery import current_app
 from django.core.cache import cache
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
+
+from ordersite.health.heartbeat import standing_still
 
 # Anybody may call: a check costs a connection to the broker, and seconds where one of the servers is silent.
 KEPT_SECONDS, PATIENCE = 2.0, 0.25
@@ -43,27 +46,37 @@ def check_cache() -> None:
         raise RuntimeError("what was stored is not there")
 
 
+def check_clock() -> None:
+    if late := standing_still(timezone.now()):
+        raise RuntimeError(f"{late[0].task} stands still")
+
+
+# The database first: without it nothing can be taken in. Without the others orders and notifications are taken all the
+# same, so they are named and cost no process its place behind the proxy.
 CHECKS: dict[str, Callable[[], None]] = {
     "database": check_database,
     "broker": check_broker,
     "cache": check_cache,
+    "clock": check_clock,
 }
+NEEDED = "database"
 
 
 class Readiness:
     """The last result of the checks, and the one check that may run at a time in this process.
 
     A silent server makes a check take seconds. Whoever else calls meanwhile waits PATIENCE at most, counted from the
-    check's beginning, and is answered "checking": the web threads stay free for providers' calls.
+    check's beginning, and is answered "checking" for what is not known yet: the web threads stay free for providers' calls.
     """
 
     def __init__(
-        self, check: Callable[[], dict[str, str]], *, clock: Callable[[], float] = time.monotonic
+        self, check: Callable[[], Iterable[tuple[str, str]]], *, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._check, self._clock, self._mutex = check, clock, threading.Lock()
         self._running: threading.Event | None = None
         self._began, self._ended = 0.0, -math.inf
         self._state: dict[str, str] = {}
+        self._known: dict[str, str] = {}  # of the check that runs
 
     def state(self) -> dict[str, str]:
         """Return `ok`, `down` or `checking` for each server."""
@@ -72,18 +85,21 @@ class Readiness:
                 return self._state
             mine = self._running is None
             if mine:
-                self._running, self._began = threading.Event(), self._clock()
+                self._running, self._began, self._known = threading.Event(), self._clock(), {}
             running, wait = self._running, self._began + PATIENCE - self._clock()
         if mine:
             return self._run()
         assert running is not None
         running.wait(max(wait, 0))
         with self._mutex:
-            return self._state if self._is_fresh() else dict.fromkeys(CHECKS, "checking")
+            return self._state if self._is_fresh() else dict.fromkeys(CHECKS, "checking") | self._known
 
     def _run(self) -> dict[str, str]:
-        state = self._check()
+        for name, word in self._check():
+            with self._mutex:
+                self._known[name] = word
         with self._mutex:
+            state = dict(self._known)
             self._state, self._ended = state, self._clock()
             if self._running:
                 self._running.set()
@@ -94,8 +110,8 @@ class Readiness:
         return self._clock() - self._ended < KEPT_SECONDS
 
 
-def check_all() -> dict[str, str]:
-    return {name: _state(name, check) for name, check in CHECKS.items()}
+def check_all() -> Iterator[tuple[str, str]]:
+    return ((name, _state(name, check)) for name, check in CHECKS.items())
 
 
 readiness = Readiness(check_all)
@@ -104,10 +120,14 @@ readiness = Readiness(check_all)
 @never_cache
 @require_safe
 def readyz(_request: HttpRequest) -> JsonResponse:
-    """503 when one of them fails; the reason is in the log, not in the answer. At most KEPT_SECONDS old."""
+    """503 where nothing can be taken in; else 200, and `degraded` where something else does not answer.
+
+    The reason is in the log, not in the answer. At most KEPT_SECONDS old.
+    """
     state = readiness.state()
-    ready = all(word == "ok" for word in state.values())
-    return JsonResponse({"ready": ready, **state}, status=200 if ready else 503)
+    ready = state[NEEDED] == "ok"
+    degraded = sorted(name for name, word in state.items() if word != "ok")
+    return JsonResponse({"ready": ready, "degraded": degraded, **state}, status=200 if ready else 503)
 
 
 def _state(name: str, check: Callable[[], None]) -> str:

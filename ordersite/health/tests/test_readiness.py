@@ -6,14 +6,17 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from ordersite.health import probes
+from ordersite.health.models import Heartbeat
 from ordersite.health.probes import Readiness
 
-OK = {"database": "ok", "broker": "ok", "cache": "ok"}
+OK = {"database": "ok", "broker": "ok", "cache": "ok", "clock": "ok"}
 CHECKING = dict.fromkeys(OK, "checking")
 
 
@@ -24,13 +27,13 @@ class Servers:
         self.may_answer, self.checks, self.running, self.most = threading.Event(), 0, 0, 0
         self.may_answer.set()
 
-    def check(self) -> dict[str, str]:
+    def check(self) -> Iterator[tuple[str, str]]:
         self.checks += 1
         self.running += 1
         self.most = max(self.most, self.running)
         self.may_answer.wait(10)
         self.running -= 1
-        return OK
+        yield from OK.items()
 
 
 @pytest.fixture
@@ -84,8 +87,42 @@ def test_silent_server_holds_one_thread(servers: Servers) -> None:
 
 @pytest.mark.django_db
 def test_answer_names_what_is_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probes, "readiness", Readiness(lambda: {**OK, "broker": "down"}))
+    monkeypatch.setattr(probes, "readiness", Readiness({**OK, "database": "down"}.items))
     answer = Client().get("/readyz")
-    assert (answer.status_code, answer.json()) == (503, {"ready": False, **OK, "broker": "down"})
-    monkeypatch.setattr(probes, "readiness", Readiness(lambda: OK))
-    assert Client().get("/readyz").json() == {"ready": True, **OK}
+    assert (answer.status_code, answer.json()) == (
+        503, {"ready": False, "degraded": ["database"], **OK, "database": "down"},
+    )  # fmt: skip
+    monkeypatch.setattr(probes, "readiness", Readiness(OK.items))
+    assert Client().get("/readyz").json() == {"ready": True, "degraded": [], **OK}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", ["broker", "cache", "clock"])
+def test_process_stays_in_service(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """What orders and notifications can do without is named, and takes no process away."""
+    monkeypatch.setattr(probes, "readiness", Readiness({**OK, name: "down"}.items))
+    answer = Client().get("/readyz")
+    assert (answer.status_code, answer.json()["degraded"], answer.json()[name]) == (200, [name], "down")
+
+
+def test_database_is_known_while_the_broker_is_silent(servers: Servers) -> None:
+    def check() -> Iterator[tuple[str, str]]:
+        yield "database", "ok"
+        yield from servers.check()
+
+    readiness = Readiness(check)
+    servers.may_answer.clear()
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(readiness.state)
+        time.sleep(0.05)
+        assert readiness.state() == {**CHECKING, "database": "ok"}
+        servers.may_answer.set()
+        assert first.result() == OK
+
+
+@pytest.mark.django_db
+def test_standstill_is_named() -> None:
+    Heartbeat.objects.create(
+        task="payments.drain_notifications", at=timezone.now() - timedelta(minutes=5), process="x"
+    )
+    assert dict(probes.check_all())["clock"] == "down"
