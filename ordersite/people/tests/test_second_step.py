@@ -5,17 +5,20 @@ from __future__ import annotations
 import re
 import time
 from base64 import b32decode
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, User
 from django.core.management import CommandError, call_command
 from django.test import Client
+from django.utils import timezone
 from django_otp.oath import totp
 
 from orders.clients import add_client
 from orders.models import StaffMail
 from orders.tests.builders import build_merchant
+from ordersite.people import second_step
 from ordersite.people.models import Authenticator, RecoveryCode, open_key
 from ordersite.queue.models import AuditEntry
 from ordersite.tests.person import build_authenticator
@@ -125,6 +128,18 @@ def test_wrong_codes_have_to_wait(client: Client) -> None:
     device.refresh_from_db()
     assert (device.throttling_failure_count, device.last_step) == (5, -1)
     assert client.get("/admin/").status_code == 302
+
+
+def test_a_right_code_waits_too() -> None:
+    """Guesses that are sent side by side have all passed the page's own look at the wait."""
+    user = build_person("finance")
+    device = build_authenticator(user, KEY)
+    assert second_step.check(user, "000000x") is None
+    assert second_step.check(user, code_of(KEY)) is None
+
+    Authenticator.objects.update(throttling_failure_timestamp=timezone.now() - timedelta(seconds=1))
+
+    assert second_step.check(user, code_of(KEY)) == device
 
 
 def test_the_wait_stays_below_nine_minutes() -> None:
