@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth.models import AbstractUser
 from django.db import transaction
 from django.utils.translation import gettext as _
 
@@ -46,8 +47,10 @@ def save_account(slug: str, *, carrier: str, merchant: Merchant, data: Mapping[s
     return SavedAccount(account, _push_url(carrier, token))
 
 
-def save_on_server(slug: str, *, carrier: str, merchant: Merchant, data: Mapping[str, Any]) -> SavedAccount:
-    """Save an account by a command on the server: it holds at once, is audited, and the approvers get mail.
+def save_announced(
+    slug: str, *, carrier: str, merchant: Merchant, data: Mapping[str, Any], by: AbstractUser | None = None
+) -> SavedAccount:
+    """Save an account for a person, or for a command on the server: audited, and the approvers get mail.
 
     Raises what `save_account` raises.
     """
@@ -56,7 +59,7 @@ def save_on_server(slug: str, *, carrier: str, merchant: Merchant, data: Mapping
         before = _shown(old) if old else {}
         saved = save_account(slug, carrier=carrier, merchant=merchant, data=data)
         row = server_changes.Changed(CarrierAccount._meta.db_table, saved.account.pk, slug)
-        server_changes.note(row, before=before, after=_shown(saved.account))
+        server_changes.note(row, before=before, after=_shown(saved.account), by=by)
     return saved
 
 

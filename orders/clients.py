@@ -56,6 +56,11 @@ def add_client(merchant: Merchant, *, name: str, scopes: Sequence[str]) -> tuple
     return client, token
 
 
+def described(client: ApiClient) -> dict[str, str]:
+    """What an auditor may read of a token: its beginning and what it may do."""
+    return {"token": f"{client.token_hint}…", "scopes": " ".join(client.scopes)}
+
+
 # Plain SQL, because it runs for every call: building the same query with the ORM takes longer than running it.
 _FIND_CLIENT = """
 SELECT c.id, c.name, c.scopes, c.requests_per_second, m.id, m.slug, m.name, m.payment_timeout_minutes

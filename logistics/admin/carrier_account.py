@@ -16,7 +16,7 @@ from logistics.models import CarrierAccount
 from orders.models import Merchant
 from ordersite.lib.adminkit import fields
 from ordersite.lib.adminkit.add_form import AddByFormMixin
-from ordersite.lib.adminkit.confirmed import Confirmed, ConfirmedActionsMixin
+from ordersite.lib.adminkit.confirmed import Confirmed, ConfirmedActionsMixin, person
 from ordersite.lib.adminkit.read_only import ReadOnlyAdmin
 from ordersite.outside_accounts.account_pages import AccountColumnsMixin, self_check, switches
 
@@ -36,9 +36,13 @@ class AddAccountForm(KeysForm):
     field_order = ("carrier", "slug", "merchant", "keys")
 
 
-def _replace_keys(_request: HttpRequest, account: CarrierAccount, data: Mapping[str, Any]) -> str:
-    saved = accounts.save_account(
-        account.slug, carrier=account.carrier, merchant=account.merchant, data=data["keys"]
+def _replace_keys(request: HttpRequest, account: CarrierAccount, data: Mapping[str, Any]) -> str:
+    saved = accounts.save_announced(
+        account.slug,
+        carrier=account.carrier,
+        merchant=account.merchant,
+        data=data["keys"],
+        by=person(request),
     )
     return str(_("Saved. Push address: %(url)s") % {"url": saved.push_url})
 
@@ -75,8 +79,12 @@ class CarrierAccountAdmin(AccountColumnsMixin, AddByFormMixin, ConfirmedActionsM
     )
 
     def create(self, request: HttpRequest, data: Mapping[str, Any]) -> HttpResponse:
-        saved = accounts.save_account(
-            data["slug"], carrier=data["carrier"], merchant=data["merchant"], data=data["keys"]
+        saved = accounts.save_announced(
+            data["slug"],
+            carrier=data["carrier"],
+            merchant=data["merchant"],
+            data=data["keys"],
+            by=person(request),
         )
         self.log_addition(request, saved.account, "add")
         return self.desk_page(

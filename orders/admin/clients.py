@@ -7,16 +7,19 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.contrib.auth.models import AbstractUser
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.utils.functional import Promise
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from orders import clients
+from orders.approvals import server_changes
 from orders.models import ApiClient, Merchant
 from ordersite.lib.adminkit import badges, fields
 from ordersite.lib.adminkit.add_form import AddByFormMixin
-from ordersite.lib.adminkit.confirmed import Confirmed, ConfirmedActionsMixin
+from ordersite.lib.adminkit.confirmed import Confirmed, ConfirmedActionsMixin, person
 from ordersite.lib.adminkit.read_only import ReadOnlyAdmin
 
 CHANGE = "orders.change_apiclient"
@@ -34,11 +37,22 @@ class AddClientForm(forms.Form):
 
 
 def _switch(active: bool) -> Any:
-    def run(_request: HttpRequest, client: ApiClient, _data: Mapping[str, Any]) -> Promise:
-        ApiClient.objects.filter(pk=client.pk).update(is_active=active)
+    def run(request: HttpRequest, client: ApiClient, _data: Mapping[str, Any]) -> Promise:
+        with transaction.atomic():
+            ApiClient.objects.filter(pk=client.pk).update(is_active=active)
+            before = {"is_active": str(client.is_active)}
+            _announce(client, before=before, after={"is_active": str(active)}, by=person(request))
         return _("The token works again.") if active else _("The token no longer works.")
 
     return run
+
+
+def _announce(
+    client: ApiClient, *, before: Mapping[str, str], after: Mapping[str, str], by: AbstractUser | None
+) -> None:
+    """Write what was done to a token into the audit, and mail the approvers: a token reads whole phones."""
+    row = server_changes.Changed(ApiClient._meta.db_table, client.pk, str(client))
+    server_changes.note(row, before=before, after=after, by=by)
 
 
 @admin.register(ApiClient)
@@ -72,8 +86,10 @@ class ApiClientAdmin(AddByFormMixin, ConfirmedActionsMixin, ReadOnlyAdmin):
     )
 
     def create(self, request: HttpRequest, data: Mapping[str, Any]) -> HttpResponse:
-        client, token = clients.add_client(data["merchant"], name=data["name"], scopes=data["scopes"])
-        self.log_addition(request, client, "add")
+        with transaction.atomic():
+            client, token = clients.add_client(data["merchant"], name=data["name"], scopes=data["scopes"])
+            _announce(client, before={}, after=clients.described(client), by=person(request))
+            self.log_addition(request, client, "add")
         shown = {
             "label": _("Bearer token"),
             "value": token,

@@ -14,7 +14,10 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, ClassVar
 
+from django.apps import apps
+from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth.models import AbstractUser
+from django.contrib.contenttypes.models import ContentType
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -87,16 +90,24 @@ class ChangeKind(ApprovalKind[ChangeRequest]):
         if approver is None:  # no rule of a merchant approves a change
             raise errors.not_allowed()
         self.check_person(request, approver)
-        self.write_audited(request, actor=self._persons(request, approver))
+        self._write_audited(request, approver)
 
-    def write_audited(self, request: ChangeRequest, *, actor: str) -> None:
-        """Write the values and an audit entry for each."""
-        row_id = self.write(request)
+    def _write_audited(self, request: ChangeRequest, approver: AbstractUser) -> None:
+        """Write the values, an audit entry for each, and a line in the log of staff actions."""
+        row_id, actor = self.write(request), self._persons(request, approver)
         entries = [
             audit.AuditedChange(self.table, row_id, name, before, after)
             for name, (before, after) in request.changes.items()
         ]
         audit.record(entries, actor=actor)
+        LogEntry.objects.create(
+            user_id=approver.pk,
+            content_type=_content_type_of(self.table),
+            object_id=str(row_id),
+            object_repr=request.subject[:200],
+            action_flag=CHANGE,
+            change_message=_log_line(request.changes, actor),
+        )
 
     def _persons(self, request: ChangeRequest, approver: AbstractUser) -> str:
         proposer, second = request.proposer.get_username(), approver.get_username()
@@ -176,6 +187,19 @@ class ChangeKind(ApprovalKind[ChangeRequest]):
         except IntegrityError as error:
             raise errors.proposal_waiting(draft.subject) from error
         return request
+
+
+def _log_line(changes: Mapping[str, Any], actor: str) -> str:
+    """Each value before and after, secrets as fingerprints, and the persons."""
+    values = "; ".join(
+        f"{name} {before or '–'} → {after or '–'}" for name, (before, after) in changes.items()
+    )
+    return f"changed: {values} ({actor})"
+
+
+def _content_type_of(table: str) -> ContentType | None:
+    model = next((model for model in apps.get_models() if model._meta.db_table == table), None)
+    return ContentType.objects.get_for_model(model) if model else None
 
 
 def kind_of(request: ChangeRequest) -> ChangeKind:

@@ -1,6 +1,7 @@
-"""Changes made by a command on the server: they hold at once, are audited, and the approvers get mail.
+"""Changes that one person makes alone: they hold at once, are audited, and the approvers get mail.
 
-Two persons are needed in the browser only: a person with a shell on the server has the database anyway.
+Commands on the server, since a person with a shell there has the database anyway; and in the back office what moves no
+money but reads personal data or speaks for a carrier: API tokens, carriers' keys.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from django.conf import settings
+from django.contrib.auth.models import AbstractUser
 from django.urls import reverse
 from django.utils import translation
 from django.utils.translation import gettext as _
@@ -25,7 +27,7 @@ APPROVE_ACCOUNTS = "payments.approve_paymentaccount"
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """The row that a command changed, and its name for people."""
+    """The row that was changed, and its name for people."""
 
     table: str
     row_id: int
@@ -33,23 +35,32 @@ class Changed:
 
 
 def note(
-    row: Changed, *, before: Mapping[str, str], after: Mapping[str, str], permission: str = APPROVE_ACCOUNTS
+    row: Changed,
+    *,
+    before: Mapping[str, str],
+    after: Mapping[str, str],
+    permission: str = APPROVE_ACCOUNTS,
+    by: AbstractUser | None = None,
 ) -> None:
-    """Write what a command changed into the audit and queue a mail to those who hold the right to approve it.
+    """Write a change into the audit and queue a mail to the others who hold the right to approve such changes.
 
-    `before` and `after` hold values as an auditor may read them: secrets as fingerprints. Call it in the transaction of
-    the change. Nothing is written where nothing changed.
+    `before` and `after` hold values as an auditor may read them: secrets as fingerprints. `by`: who made it in the back
+    office; None for a command on the server. Call it in the transaction of the change. Nothing is written where nothing
+    changed.
     """
     changed = differences(before, after)
     if not changed:
         return
-    actor = audit.command_actor()
+    actor = audit.command_actor() if by is None else f"staff: {by.get_username()}"
     entries = audit.record(
         [audit.AuditedChange(row.table, row.row_id, name, old, new) for name, (old, new) in changed.items()],
         actor=actor,
     )
+    write = _mail_of_command if by is None else _mail_of_person
     mail.queue(
-        _mail(entries[0].pk, one, _values(row.subject, actor, changed)) for one in addressees(permission)
+        write(entries[0].pk, one, _values(row.subject, actor, changed))
+        for one in addressees(permission)
+        if by is None or one.pk != by.pk
     )
 
 
@@ -64,7 +75,7 @@ def _values(subject: str, actor: str, changed: Iterable[str]) -> dict[str, str]:
     }
 
 
-def _mail(entry_id: int, receiver: Addressee, values: Mapping[str, str]) -> StaffMail:
+def _mail_of_command(entry_id: int, receiver: Addressee, values: Mapping[str, str]) -> StaffMail:
     """The mail in the receiver's language, with the address of the audit."""
     with translation.override(receiver.language):
         return StaffMail(
@@ -75,6 +86,22 @@ def _mail(entry_id: int, receiver: Addressee, values: Mapping[str, str]) -> Staf
             body=_(
                 "%(actor)s changed %(subject)s on the server: %(names)s. If nobody of you knows of it, look at once:"
                 "\n%(url)s\n"
+            )
+            % values,
+        )
+
+
+def _mail_of_person(entry_id: int, receiver: Addressee, values: Mapping[str, str]) -> StaffMail:
+    """The same for a change in the back office."""
+    with translation.override(receiver.language):
+        return StaffMail(
+            event=EVENT,
+            subject_id=entry_id,
+            address=receiver.address,
+            subject=_("Changed by one person: %(subject)s") % values,
+            body=_(
+                "%(actor)s changed %(subject)s in the back office: %(names)s. No second person was needed. If nobody of"
+                " you knows of it, look at once:\n%(url)s\n"
             )
             % values,
         )

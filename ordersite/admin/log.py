@@ -17,6 +17,7 @@ ACTIONS = {
     "approve": _("Approve"),
     "ask": _("Query the provider"),
     "assign": pgettext_lazy("case", "Give to a colleague"),
+    "changed": _("Changed by approval"),
     "check": _("Self-check"),
     "close": _("Close order"),
     "hold": _("Hold"),

@@ -114,7 +114,7 @@ def save_accounts(merchant: Merchant, *, sandbox_url: str, folder: Path) -> None
         save_on_server(
             slug, provider=provider, merchant=merchant, values={**values, "gateway_url": sandbox_url + path}
         )
-    carrier_accounts.save_on_server(
+    carrier_accounts.save_announced(
         "demo-kuaidi100",
         carrier="kuaidi100",
         merchant=merchant,

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from logistics.accounts import save_on_server
+from logistics.accounts import save_announced
 from orders.models import Merchant
 from ordersite.lib import strict_json
 from ordersite.lib.errors import DomainError
@@ -33,7 +33,7 @@ class Command(BaseCommand):
             raise CommandError(f"there is no merchant {options['merchant']}")
         data = _read(options["from_json"])
         try:
-            saved = save_on_server(options["slug"], carrier=options["carrier"], merchant=merchant, data=data)
+            saved = save_announced(options["slug"], carrier=options["carrier"], merchant=merchant, data=data)
         except DomainError as error:
             raise CommandError(error.message) from error
         self.stdout.write(saved.push_url)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import transaction
 
 from orders import clients
-from orders.models import Merchant
+from orders.approvals import server_changes
+from orders.models import ApiClient, Merchant
 
 
 class Command(BaseCommand):
@@ -23,5 +25,8 @@ class Command(BaseCommand):
         if merchant is None:
             raise CommandError(f"there is no merchant {options['merchant']}")
         scopes = [scope for group in options["scope"] for scope in group]
-        client, token = clients.add_client(merchant, name=options["name"], scopes=scopes)
+        with transaction.atomic():
+            client, token = clients.add_client(merchant, name=options["name"], scopes=scopes)
+            row = server_changes.Changed(ApiClient._meta.db_table, client.pk, str(client))
+            server_changes.note(row, before={}, after=clients.described(client))
         self.stdout.write(f"{client} ({' '.join(client.scopes)}), shown only now: {token}")
