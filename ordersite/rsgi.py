@@ -7,7 +7,10 @@ import os
 from django.db import connections
 
 from ordersite.lib import env
+from ordersite.lib.files.uploads import takes_files
+from ordersite.server.bodies import Uploads
 from ordersite.server.front import Front
+from ordersite.server.uploads import may_upload
 from ordersite.wsgi import application as wsgi_application
 from payments.accounts.checks import refuse_playgrounds
 
@@ -15,7 +18,11 @@ os.umask(0o077)  # what a web process writes is for its owner alone
 refuse_playgrounds()
 connections.close_all()  # the threads have connections of their own
 
-# Calls of providers and carriers, whose bodies are small.
+# Calls of providers and carriers, whose bodies are small; the API words its refusals itself.
 application = Front(
-    wsgi_application, threads=env.integer("WEB_THREADS", 8, least=1), small_prefixes=("/notify/", "/push/")
+    wsgi_application,
+    threads=env.integer("WEB_THREADS", 8, least=1),
+    small_prefixes=("/notify/", "/push/"),
+    worded_prefixes=("/api/",),
+    uploads=Uploads(takes_files, may_upload),
 )

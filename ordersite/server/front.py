@@ -11,11 +11,11 @@ import asyncio
 import contextlib
 import logging
 import sys
-import tempfile
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from io import BytesIO
 from itertools import chain
@@ -24,17 +24,29 @@ from typing import IO, Any
 
 from granian.rsgi import ProtocolClosed, ProtocolError
 
+from ordersite.server.bodies import (
+    IN_MEMORY,
+    LARGEST_BODY,
+    LARGEST_UPLOAD,
+    NO_UPLOADS,
+    Room,
+    SlowBody,
+    Spool,
+    TooLarge,
+    TooShort,
+    TooSlow,
+    UnreadBody,
+    Uploads,
+)
+
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 # Calls of machines are small and fast; a person may upload a file over a slow line.
 SMALL_BODY = 64 * 1024
 SMALL_SECONDS = 5.0
-LARGEST_BODY = 512 * 1024 * 1024
 # A large body may take this long, and a second more for each piece of so many bytes.
 LARGE_SECONDS = 30.0
 BYTES_PER_SECOND = 32 * 1024
-# Held in memory up to here, on disk beyond; answers up to here go out whole, so that a slow reader holds no thread.
-IN_MEMORY = 2 * 1024 * 1024
 # What all long bodies of a process may fill together, in memory and on disk: beyond it the answer is 413.
 ROOM = 1024 * 1024 * 1024
 SEND_SECONDS = 30.0
@@ -44,63 +56,6 @@ STUCK_SECONDS = 0.95
 MOVING_SECONDS = 0.3
 
 logger = logging.getLogger(__name__)
-
-
-class TooSlow(Exception):
-    """The body did not arrive in time."""
-
-
-class TooLarge(Exception):
-    """The body is longer than the limit."""
-
-
-class UnreadBody(BytesIO):
-    """Stands for a body that was not read to its end: its connection cannot be used again."""
-
-
-class SlowBody(UnreadBody):
-    """Stands for a body that did not arrive in time, where the application itself is to answer that."""
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        raise TimeoutError("the body did not arrive in time")
-
-
-class Room:
-    """The bytes that all long bodies may fill together; taken by the event loop, returned by the threads."""
-
-    def __init__(self, size: int) -> None:
-        self._left, self._lock = size, threading.Lock()
-
-    def take(self, size: int) -> bool:
-        with self._lock:
-            if size > self._left:
-                return False
-            self._left -= size
-            return True
-
-    def give(self, size: int) -> None:
-        with self._lock:
-            self._left += size
-
-
-class Spool(tempfile.SpooledTemporaryFile[bytes]):
-    """A long body, on disk beyond IN_MEMORY; gives its room back when it is closed."""
-
-    def __init__(self, room: Room) -> None:
-        super().__init__(IN_MEMORY)
-        self._room, self.size = room, 0
-
-    def add(self, piece: bytes) -> None:
-        """Raises TooLarge where this body, or all of them together, would be more than is taken."""
-        if self.size + len(piece) > LARGEST_BODY or not self._room.take(len(piece)):
-            raise TooLarge
-        self.size += len(piece)
-        self.write(piece)
-
-    def close(self) -> None:
-        super().close()
-        self._room.give(self.size)
-        self.size = 0
 
 
 @dataclass(slots=True)
@@ -121,14 +76,29 @@ class Job:
 
 
 class Front:
-    """`small_prefixes`: paths of machines' calls. There a longer body is cut one byte beyond SMALL_BODY (not read at all
-    where its length says so) and a slow one raises TimeoutError when read: the application refuses, counts and answers
-    it in its own words."""
+    """Reads a body of up to LARGEST_BODY from anybody, and a longer one where and from whom `uploads` says.
 
-    def __init__(self, application: Application, *, threads: int, small_prefixes: Sequence[str]) -> None:
+    `small_prefixes`: paths of machines' calls. There a longer body is cut one byte beyond SMALL_BODY (not read at all
+    where its length says so) and a slow one raises TimeoutError when read: the application refuses, counts and answers
+    it in its own words.
+
+    `worded_prefixes`: paths where the application itself refuses by its announced length what is too long."""
+
+    def __init__(
+        self,
+        application: Application,
+        *,
+        threads: int,
+        small_prefixes: Sequence[str],
+        worded_prefixes: Sequence[str] = (),
+        uploads: Uploads = NO_UPLOADS,
+    ) -> None:
         self._application = application
         self._threads = threads
         self._small_prefixes = tuple(small_prefixes)
+        self._worded_prefixes = tuple(worded_prefixes)
+        self._uploads = uploads
+        self._gate = ThreadPoolExecutor(1, "uploads")
         self._room = Room(ROOM)
         self._jobs: SimpleQueue[Job] = SimpleQueue()
         self._answered: deque[asyncio.Future[None]] = deque()
@@ -144,8 +114,10 @@ class Front:
         environ = environ_of(scope)
         try:
             environ["wsgi.input"] = await self._body(environ, protocol)
-        except ProtocolClosed:
+        except (ProtocolClosed, TooShort):
             logger.info("a client went away before its body was here")
+            with contextlib.suppress(ProtocolClosed, ProtocolError):  # it may still listen
+                protocol.response_empty(400, [("connection", "close")])
         except TooSlow:
             protocol.response_empty(408, [("connection", "close")])
         except TooLarge:
@@ -175,29 +147,44 @@ class Front:
             self._answered.append(job.done)
 
     async def _body(self, environ: Mapping[str, Any], protocol: Any) -> IO[bytes]:
-        """Raises TooSlow and TooLarge."""
+        """Raises TooSlow, TooLarge, and TooShort or ProtocolClosed where the client goes away.
+
+        A chunked body that breaks off cannot be told from a whole one; Django reads none, and a machine's is signed.
+        """
         length = environ.get("CONTENT_LENGTH")
         if length is None and "HTTP_TRANSFER_ENCODING" not in environ:
             return BytesIO()
-        is_small = environ["PATH_INFO"].startswith(self._small_prefixes)
-        if length is not None and int(length) <= SMALL_BODY:
-            return await _in_time(_whole(protocol), SMALL_SECONDS if is_small else LARGE_SECONDS, is_small)
-        if is_small and length is not None:
-            return UnreadBody(bytes(SMALL_BODY + 1))  # long enough to be refused
-        return (
-            await _in_time(_cut(protocol), SMALL_SECONDS, True) if is_small else await self._large(protocol)
-        )
+        announced = None if length is None else int(length)
+        if environ["PATH_INFO"].startswith(self._small_prefixes):
+            return await _small(announced, protocol)
+        if announced is not None and announced <= SMALL_BODY:
+            return await _in_time(_whole(protocol), LARGE_SECONDS, False)
+        return await self._large(environ, announced, protocol)
 
-    async def _large(self, protocol: Any) -> IO[bytes]:
+    async def _large(self, environ: Mapping[str, Any], announced: int | None, protocol: Any) -> IO[bytes]:
         """Any other body, on disk where it is long."""
-        spool = Spool(self._room)
+        most = LARGEST_BODY
+        if self._uploads.is_address(environ["PATH_INFO"]) and await self._may_upload(environ):
+            most = LARGEST_UPLOAD
+        if announced is not None and announced > most:
+            if environ["PATH_INFO"].startswith(self._worded_prefixes):
+                return UnreadBody()
+            raise TooLarge
+        spool = Spool(self._room, most)
         try:
             await _fill(spool, protocol)
+            if announced is not None and spool.size < announced:
+                raise TooShort
         except BaseException:
             spool.close()
             raise
         spool.seek(0)
         return spool
+
+    async def _may_upload(self, environ: Mapping[str, Any]) -> bool:
+        """Ask in a thread apart, since the answer is in the database; no thread that answers requests waits for it."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._gate, self._uploads.may_upload, environ)
 
     def _work(self) -> None:
         """Run one thread: handle requests one after the other. An exception of the application is answered with 500."""
@@ -282,6 +269,15 @@ _KEYS = {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"} | {
         "x-forwarded-proto",
     )
 }
+
+
+async def _small(announced: int | None, protocol: Any) -> IO[bytes]:
+    """Read the body of a machine's call; one that is too long is cut where it is long enough to be refused."""
+    if announced is None:
+        return await _in_time(_cut(protocol), SMALL_SECONDS, True)
+    if announced > SMALL_BODY:
+        return UnreadBody(bytes(SMALL_BODY + 1))
+    return await _in_time(_whole(protocol), SMALL_SECONDS, True)
 
 
 async def _in_time(reading: Any, seconds: float, marked: bool) -> IO[bytes]:

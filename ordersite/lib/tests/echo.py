@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from ordersite.server import front
+from ordersite.server.bodies import IN_MEMORY, Uploads
 
 front.SMALL_SECONDS = front.LARGE_SECONDS = 0.4
 front.BYTES_PER_SECOND = 1_000_000
-front.ROOM = front.IN_MEMORY + 1_000_000
+front.ROOM = IN_MEMORY + 1_000_000
 _KEPT = (
     "REQUEST_METHOD",
     "PATH_INFO",
@@ -47,4 +48,14 @@ def _long(megabytes: int) -> Iterator[bytes]:
         yield bytes([65 + number % 26]) * 1024 * 1024
 
 
-application = front.Front(echo, threads=1, small_prefixes=("/notify/",))
+def may_upload(environ: Mapping[str, Any]) -> bool:
+    return str(environ.get("HTTP_COOKIE", "")) == "session=good"
+
+
+application = front.Front(
+    echo,
+    threads=1,
+    small_prefixes=("/notify/",),
+    worded_prefixes=("/api/",),
+    uploads=Uploads(lambda path: path == "/upload/", may_upload),
+)

@@ -15,10 +15,12 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from ordersite.server.front import IN_MEMORY, SMALL_BODY
+from ordersite.server.bodies import IN_MEMORY, LARGEST_BODY
+from ordersite.server.front import SMALL_BODY
 from scripts.processes import free_port, is_port_taken, wait_until
 
 ROOT = Path(__file__).resolve().parents[3]
+GOOD = "session=good"
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +52,10 @@ def opened(port: int, text: str) -> socket.socket:
     return connection
 
 
+def upload(client: httpx2.Client, size: int) -> httpx2.Response:
+    return client.post("/upload/", content=b"x" * size, headers={"cookie": GOOD})
+
+
 def status_of(connection: socket.socket) -> int:
     return int(connection.recv(4096).split()[1])
 
@@ -66,13 +72,52 @@ def test_application_gets_a_wsgi_environ(client: httpx2.Client) -> None:
 
 def test_chunked_and_long_bodies_arrive_whole(client: httpx2.Client) -> None:
     assert client.post("/", content=iter([b"ab", b"c"])).json()["size"] == 3
-    assert client.post("/", content=b"x" * (IN_MEMORY + 1)).json()["size"] == IN_MEMORY + 1
+    assert client.post("/", content=b"x" * LARGEST_BODY).json()["size"] == LARGEST_BODY
+    assert upload(client, IN_MEMORY + 1).json()["size"] == IN_MEMORY + 1
 
 
 def test_long_bodies_share_memory_and_release_it(client: httpx2.Client) -> None:
-    assert client.post("/", content=b"x" * (IN_MEMORY + 1_000_001)).status_code == 413
+    assert upload(client, IN_MEMORY + 1_000_001).status_code == 413
     for _time in range(3):
-        assert client.post("/", content=b"x" * (IN_MEMORY + 900_000)).json()["size"] == IN_MEMORY + 900_000
+        assert upload(client, IN_MEMORY + 900_000).json()["size"] == IN_MEMORY + 900_000
+
+
+@pytest.mark.parametrize("chunked", [True, False])
+@pytest.mark.parametrize(
+    ("path", "cookie"), [("/", GOOD), ("/upload/", ""), ("/upload/", "session=forged"), ("/upload/x", GOOD)]
+)
+def test_only_uploads_with_a_session_are_long(
+    client: httpx2.Client, path: str, cookie: str, chunked: bool
+) -> None:
+    body = b"x" * (LARGEST_BODY + 1)
+    headers = {"cookie": cookie} if cookie else {}
+    answer = client.post(path, content=iter([body]) if chunked else body, headers=headers)
+    assert (answer.status_code, answer.headers["connection"]) == (413, "close")
+
+
+def test_too_long_announced_is_not_waited_for(port: int) -> None:
+    head = "POST {} HTTP/1.1\nHost: x\nContent-Length: 400000000\n\nabc"
+    for path in ("/", "/upload/", "/admin/"):
+        with contextlib.closing(opened(port, head.format(path))) as connection:
+            started = time.monotonic()
+            assert (status_of(connection), time.monotonic() - started < 0.3) == (413, True)
+
+
+def test_api_refuses_in_its_own_words(client: httpx2.Client) -> None:
+    seen = client.post("/api/", content=b"x" * (LARGEST_BODY + 1)).json()
+    assert (seen["CONTENT_LENGTH"], seen["size"]) == (str(LARGEST_BODY + 1), 0)
+
+
+@pytest.mark.parametrize(
+    ("path", "length"), [("/", 10), ("/", 100_000), ("/upload/", 2_000_000), ("/notify/", 10)]
+)
+def test_broken_off_body_reaches_nobody(port: int, path: str, length: int) -> None:
+    head = f"POST {path} HTTP/1.1\nHost: x\nCookie: {GOOD}\nContent-Length: {length}\n\nabc"
+    with contextlib.closing(opened(port, head)) as connection:
+        connection.shutdown(socket.SHUT_WR)
+        answer = connection.recv(4096)
+    assert answer.split()[1] == b"400"
+    assert b"CONTENT_LENGTH" not in answer
 
 
 @pytest.mark.parametrize("chunked", [True, False])
@@ -86,7 +131,7 @@ def test_missing_body_is_408(
     port: int,
 ) -> None:
     head = "POST {} HTTP/1.1\nHost: x\nContent-Length: {}\n\nabc"
-    for path, length in (("/", 10), ("/notify/", 10), ("/", 10_000_000)):
+    for path, length in (("/", 10), ("/notify/", 10), ("/", 1_000_000)):
         with contextlib.closing(opened(port, head.format(path, length))) as connection:
             answer = connection.recv(4096)
         assert answer.split()[1] == b"408"
