@@ -40,7 +40,7 @@ def stored(monkeypatch: pytest.MonkeyPatch, settings: Any) -> list[str]:
 
     def note(handler: TemporaryFileUploadHandler, raw_data: bytes, start: int) -> None:
         kept.append(str(handler.file_name))
-        return real(handler, raw_data, start)
+        real(handler, raw_data, start)
 
     monkeypatch.setattr(TemporaryFileUploadHandler, "receive_data_chunk", note)
     return kept
@@ -50,9 +50,9 @@ def send(client: Client, path: str, size: int) -> int:
     return client.post(path, {"file": SimpleUploadedFile("x.csv", b"x" * size)}).status_code
 
 
-def staff_client(**rights: bool) -> Client:
+def client_of(*, is_staff: bool) -> Client:
     client = Client(enforce_csrf_checks=True)
-    client.force_login(User.objects.create_user("somebody", **rights))
+    client.force_login(User.objects.create_user("somebody", is_staff=is_staff))
     client.cookies["csrftoken"] = "x" * 32  # without it a form is refused unread
     return client
 
@@ -67,14 +67,14 @@ def test_anonymous_file_is_kept_nowhere(stored: list[str], path: str) -> None:
 
 
 def test_a_merchants_file_is_kept_nowhere(stored: list[str]) -> None:
-    client = staff_client()
+    client = client_of(is_staff=False)
     for path in UPLOADS:
         assert send(client, path, 1000) == 403
     assert stored == []
 
 
 def test_file_of_the_staff_is_kept_where_it_belongs(stored: list[str]) -> None:
-    client = staff_client(is_staff=True)
+    client = client_of(is_staff=True)
     for path in ELSEWHERE:
         send(client, path, 1000)
     assert stored == []
@@ -101,7 +101,7 @@ def test_every_form_with_a_file_has_its_address() -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_only_a_session_of_the_staff_may_upload() -> None:
-    staff, merchant = staff_client(is_staff=True), Client()
+    staff, merchant = client_of(is_staff=True), Client()
     merchant.force_login(User.objects.create_user("merchant"))
 
     def cookie(client: Client) -> dict[str, str]:
