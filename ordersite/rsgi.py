@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 
+from django.conf import settings
 from django.db import connections
 
-from ordersite.lib import env
 from ordersite.lib.files.uploads import takes_files
 from ordersite.server.bodies import Uploads
 from ordersite.server.front import Front
@@ -21,7 +21,7 @@ connections.close_all()  # the threads have connections of their own
 # Calls of providers and carriers, whose bodies are small; the API words its refusals itself.
 application = Front(
     wsgi_application,
-    threads=env.integer("WEB_THREADS", 8, least=1),
+    threads=settings.WEB_THREADS,
     small_prefixes=("/notify/", "/push/"),
     worded_prefixes=("/api/",),
     uploads=Uploads(takes_files, may_upload),

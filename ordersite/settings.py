@@ -109,6 +109,8 @@ if SERVES not in {"all", "notify"}:
     env.stop("SERVES", f"must be all or notify, not {SERVES!r}")
 if SERVES == "notify":
     MIDDLEWARE = MIDDLEWARE[:4]
+# The threads of a web process; at most half of them call the outside at a time.
+WEB_THREADS = env.integer("WEB_THREADS", 8, least=1)
 ROOT_URLCONF = "ordersite.notify_urls" if SERVES == "notify" else "ordersite.urls"
 WSGI_APPLICATION = "ordersite.wsgi.application"
 TEMPLATES = [

@@ -35,6 +35,7 @@ REFRESH_REFUSALS: Mapping[str, Promise] = {
     "arrived": _("The parcel has arrived; there is nothing left to poll."),
     "no_account": _("There is no carrier account through which this parcel can be polled."),
     "circuit_open": _("Circuit open: the carrier account failed often and is not called for a while."),
+    "busy_here": _("Many carriers are being polled at this moment: this parcel follows within seconds."),
     "failed": _("The carrier did not answer."),
 }
 

@@ -34,6 +34,7 @@ from ordersite.database.locking import update_in_order
 from ordersite.lib.crypto import CannotDecrypt
 from ordersite.lib.http import gateway
 from ordersite.lib.tracebacks import brief
+from ordersite.outside_accounts.web_calls import web_calls
 from ordersite.queue import wakeups
 from ordersite.queue.claims import SQLITE_PAUSE_SECONDS
 
@@ -243,7 +244,8 @@ def _record_nothing_found(parcel: Shipment, problem: str, pause: timedelta) -> N
 class Refresh:
     """The result of a refresh.
 
-    `code` is refreshed, too_soon, arrived, no_account, circuit_open, failed or a code of `CARRIER_ERRORS`.
+    `code` is refreshed, too_soon, arrived, no_account, circuit_open, busy_here (a worker polls it), failed or a code of
+    `CARRIER_ERRORS`.
     `allowed_at` (UTC) is when the parcel may be refreshed again.
     """
 
@@ -262,6 +264,14 @@ def refresh_now(shipment: Shipment, *, counts: Counts | None = None) -> Refresh:
         return Refresh("no_account")
     if poller.account.is_circuit_open:
         return Refresh("circuit_open", poller.account.circuit_open_until)
+    with web_calls().query(poller.account) as has_slot:
+        if not has_slot:
+            poll_soon([shipment])
+            return Refresh("busy_here")
+        return _claim_and_poll(shipment, poller, counts)
+
+
+def _claim_and_poll(shipment: Shipment, poller: Poller, counts: Counts) -> Refresh:
     parcel = claim_this(shipment, floor=poller.floor, cap=poller.cap)
     if parcel is None:
         counts.too_soon += 1

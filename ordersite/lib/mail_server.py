@@ -25,7 +25,7 @@ def mail_settings(address: str, *, folder: Path) -> dict[str, Any]:
     if not parts.hostname or parts.path not in ("", "/") or parts.query:
         raise ValueError("must be scheme://user:password@host:port")
     return {
-        "EMAIL_BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+        "EMAIL_BACKEND": "ordersite.lib.outgoing.mail.BoundEmailBackend",
         "EMAIL_HOST": parts.hostname,
         "EMAIL_PORT": parts.port or _PORTS[parts.scheme],
         "EMAIL_HOST_USER": unquote(parts.username or ""),

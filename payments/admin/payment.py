@@ -96,6 +96,11 @@ def _not_queried(reason: NotQueried, payment: Payment) -> ActionReply:
         return ActionReply(
             gettext("Not queried: the last query was less than three seconds ago."), messages.INFO
         )
+    if reason is NotQueried.BUSY:
+        return ActionReply(
+            gettext("Many queries wait for answers at this moment: this one goes out within seconds."),
+            messages.INFO,
+        )
     words = gettext(
         "%(provider)s does not answer: it cannot be confirmed whether the buyer has paid. "
         "Queries are paused for %(time)s, so none was sent now."

@@ -133,11 +133,10 @@ class StatementLineAdmin(ShapeSearchMixin, ReadOnlyAdmin):
         return badges.badge(line.get_outcome_display(), tone=TONES.get(line.outcome, "bad"))
 
 
-def _fetch_now(_request: HttpRequest, fetch: BillFetch, _data: Mapping[str, Any]) -> str | Promise:
-    rows = daily.fetch_days(fetch.account, [fetch.day])
-    if not rows:
+def _fetch_now(_request: HttpRequest, fetch: BillFetch, _data: Mapping[str, Any]) -> Promise:
+    if not daily.fetch_soon(fetch):
         return _("This account has no bills to fetch.")
-    return f"{rows[0].get_state_display()} {error_label(rows[0].last_error)}".strip()
+    return _("The bill is being fetched; this page then shows what became of it.")
 
 
 @admin.register(BillFetch)

@@ -18,7 +18,7 @@ from orders import lifecycle
 from orders.errors import order_not_payable
 from orders.models import Order
 from ordersite.lib.errors import OutsideError
-from ordersite.lib.http import gateway
+from ordersite.outside_accounts.web_calls import WebGateway
 from payments.accounts.keys import keys_of
 from payments.attempts.errors import ProviderUnavailable, openid_missing
 from payments.lifecycle.apply import open_attempt
@@ -36,6 +36,8 @@ from payments.references import new_reference
 _MOST_TRIES = 3
 # A page or code that the provider lets live no longer than this is ordered anew: the buyer needs time to pay.
 PAGE_MARGIN = timedelta(minutes=5)
+# A buyer waits, and a web thread with him.
+_GATEWAY = WebGateway(total=8.0)
 
 logger = logging.getLogger(__name__)
 
@@ -197,14 +199,14 @@ def _keep_page(payment: Payment, page: PaymentPage, *, is_renewed: bool) -> Paym
 
 def _request_page(payment: Payment) -> PaymentPage:
     keys = keys_of(payment.account)
-    return get_provider(keys.provider).start(_attempt(payment), keys, gateway())
+    return get_provider(keys.provider).start(_attempt(payment), keys, _GATEWAY)
 
 
 def _request_app_params(payment: Payment) -> PaymentPage:
     keys = keys_of(payment.account)
     provider = get_provider(keys.provider)
     attempt = _attempt(payment, openid=payment.order.buyer.openid)
-    params = provider.start_in_app(attempt, keys, gateway()) if isinstance(provider, PaysInApp) else {}
+    params = provider.start_in_app(attempt, keys, _GATEWAY) if isinstance(provider, PaysInApp) else {}
     return PaymentPage(app_params=params)
 
 

@@ -14,12 +14,15 @@ from django.utils import timezone
 
 from ordersite.lib.http import Gateway
 from ordersite.outside_accounts.throttle import Lease
+from ordersite.outside_accounts.web_calls import web_calls
+from ordersite.queue.wakeups import wake
 from payments.models import Payment, PaymentAccount
 from payments.polling.call import QueryResult, StatusQuery, query_provider
 from payments.polling.record import record_result
 from payments.provider_calls.runner import CallKind, readable_keys, run
 from payments.provider_calls.throttle import PROVIDERS, accounts_to_query, claim_payments
 
+TASK = "payments.ask_providers"
 LEAST_INTERVAL = timedelta(seconds=3)
 
 # For a person who waits at a page: better «not known yet» soon than the answer late.
@@ -55,12 +58,13 @@ class NotQueried(StrEnum):
 
     SETTLED = "settled"
     CIRCUIT_OPEN = "circuit_open"
+    BUSY = "busy"
     TOO_SOON = "too_soon"
 
 
 def query_now(payment: Payment) -> bool:
     """Query one undecided attempt at once, for a buyer who waits; at most every 3 s, and not while the account's
-    circuit is open.
+    circuit is open. Where the web threads wait for providers enough already, it becomes due and the workers query it.
 
     Returns whether it was queried. The payment instance is not refreshed.
     """
@@ -76,22 +80,44 @@ def query_for_staff(payment: Payment) -> QueryResult | NotQueried:
         return NotQueried.SETTLED
     if payment.account.is_circuit_open:
         return NotQueried.CIRCUIT_OPEN
-    if not _may_query_again(payment):
-        return NotQueried.TOO_SOON
-    return _query(StatusQuery(payment, readable_keys(payment.account), close=False))
+    with web_calls().query(payment.account) as has_slot:
+        if not has_slot:
+            _query_soon(payment)
+            return NotQueried.BUSY
+        if not _may_query_again(payment):
+            return NotQueried.TOO_SOON
+        return _query(StatusQuery(payment, readable_keys(payment.account), close=False))
+
+
+def _query_soon(payment: Payment) -> None:
+    """Make the attempt due, unless it was queried a moment ago or a query is under way."""
+    now = timezone.now()
+    is_over = Q(last_query_at__isnull=True) | Q(last_query_at__lte=now - LEAST_INTERVAL)
+    unsettled = Payment.objects.unsettled().filter(is_over, pk=payment.pk, next_query_at__gt=now)
+    # While a query lasts, `next_query_at` is its lease.
+    if unsettled.exclude(next_query_at=F("last_query_at") + PROVIDERS.lease).update(next_query_at=now):
+        wake(TASK)
 
 
 def close_now(payment: Payment) -> QueryResult | None:
-    """Mark an attempt as to be closed, query it and close it at once; None while the account's circuit is open.
+    """Mark an attempt as to be closed, query it and close it at once; None while the account's circuit is open, or
+    while web threads wait for providers enough already.
 
     The mark is committed first, so that polling finishes the work if this process dies.
     """
-    now, is_open = timezone.now(), payment.account.is_circuit_open
-    lease = now if is_open else now + PROVIDERS.lease
+    with web_calls().query(payment.account) as has_slot:
+        return _close(payment, is_left=not has_slot or payment.account.is_circuit_open)
+
+
+def _close(payment: Payment, *, is_left: bool) -> QueryResult | None:
+    """Mark it and close it, or leave it to polling."""
+    now = timezone.now()
+    lease = now if is_left else now + PROVIDERS.lease
     undecided = Payment.objects.undecided().filter(pk=payment.pk)
     undecided.update(close_wanted_at=now, next_query_at=lease, last_query_at=now, queries=F("queries") + 1)
     payment.close_wanted_at = now
-    if is_open:
+    if is_left:
+        wake(TASK)
         return None
     return _query(StatusQuery(payment, readable_keys(payment.account), close=True, lease=lease))
 

@@ -21,6 +21,7 @@ from ordersite.lib.china_time import BEIJING
 from ordersite.lib.crypto import CannotDecrypt
 from ordersite.lib.errors import DomainError, OutsideError
 from ordersite.lib.http import DOWNLOAD_SECONDS, TOTAL_SECONDS, Gateway
+from ordersite.queue.wakeups import wake
 from payments.accounts.keys import keys_of
 from payments.cases.open import Case, fact_key, open_cases
 from payments.models import BillFetch, PaymentAccount, PaymentException, Statement
@@ -28,6 +29,7 @@ from payments.providers.registry import get_provider
 from payments.providers.types import AccountKeys, BillResult, BillState
 from payments.reconciliation import importing
 
+TASK = "payments.fetch_bills"
 # Alipay and WeChat Pay both promise the bill of a day for ten o'clock of the next.
 READY_HOUR = 10
 # Days that are fetched late after a shutdown.
@@ -73,6 +75,19 @@ def fetch_days(account: PaymentAccount, days: Iterable[date]) -> list[BillFetch]
         row.refresh_from_db()
         rows.append(row)
     return rows
+
+
+def fetch_soon(fetch: BillFetch) -> bool:
+    """Make the bill due now, even if it was fetched before; False for an account whose provider has no bills.
+
+    A download takes minutes where the provider is slow: that is a worker's business.
+    """
+    if not _can_bill(fetch.account):
+        return False
+    columns = {"state": BillFetch.State.WAITING, "attempts": 0, "next_at": timezone.now()}
+    BillFetch.objects.filter(pk=fetch.pk).update(**columns)
+    wake(TASK)
+    return True
 
 
 def plan(now: datetime) -> None:

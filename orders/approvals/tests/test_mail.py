@@ -28,7 +28,7 @@ from payments.tests.steps import run_together
 
 pytestmark = pytest.mark.django_db
 
-SMTP = "django.core.mail.backends.smtp.EmailBackend"
+SMTP = "ordersite.lib.outgoing.mail.BoundEmailBackend"
 LOCAL = "django.core.mail.backends.locmem.EmailBackend"
 
 

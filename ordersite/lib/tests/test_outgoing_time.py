@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,37 +12,12 @@ import pytest
 
 from ordersite.lib.errors import OutsideError
 from ordersite.lib.http import Gateway
+from ordersite.lib.tests.drip import dripping
 
 TOTAL = 0.7
 # What the machine may need on top.
 SLACK = 0.8
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n"
-
-
-@contextlib.contextmanager
-def dripping(first: bytes, drip: bytes, *, every: float = 0.05) -> Iterator[int]:
-    """A server that says `first` and then `drip` again and again; yields its port."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    over = threading.Event()
-
-    def serve() -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                line, _address = listener.accept()
-                threading.Thread(target=talk, args=(line,), daemon=True).start()
-
-    def talk(line: socket.socket) -> None:
-        with line, contextlib.suppress(OSError):
-            line.sendall(first)
-            while not over.wait(every):
-                line.sendall(drip)
-
-    threading.Thread(target=serve, daemon=True).start()
-    try:
-        yield int(listener.getsockname()[1])
-    finally:
-        over.set()
-        listener.close()
 
 
 @pytest.mark.parametrize(
@@ -62,8 +35,8 @@ def dripping(first: bytes, drip: bytes, *, every: float = 0.05) -> Iterator[int]
 )
 def test_a_dripping_answer_ends_in_time(first: bytes, drip: bytes) -> None:
     start = time.monotonic()
-    with dripping(first, drip) as port, pytest.raises(OutsideError) as caught:
-        Gateway(total=TOTAL).post(f"http://127.0.0.1:{port}/", content=b"x", headers={})
+    with dripping(first, drip) as server, pytest.raises(OutsideError) as caught:
+        Gateway(total=TOTAL).post(f"http://127.0.0.1:{server.port}/", content=b"x", headers={})
 
     assert (caught.value.code, caught.value.outcome_known) == ("provider_timeout", False)
     assert TOTAL - 0.05 <= time.monotonic() - start < TOTAL + SLACK
@@ -71,8 +44,8 @@ def test_a_dripping_answer_ends_in_time(first: bytes, drip: bytes) -> None:
 
 def test_a_dripping_handshake_ends_in_time() -> None:
     start = time.monotonic()
-    with dripping(b"\x16\x03\x03\x40\x00", b"\x02") as port, pytest.raises(OutsideError) as caught:
-        Gateway(total=TOTAL, connect=60).get(f"https://127.0.0.1:{port}/")
+    with dripping(b"\x16\x03\x03\x40\x00", b"\x02") as server, pytest.raises(OutsideError) as caught:
+        Gateway(total=TOTAL, connect=60).get(f"https://127.0.0.1:{server.port}/")
 
     assert (caught.value.code, caught.value.outcome_known) == ("provider_unreachable", True)
     assert time.monotonic() - start < TOTAL + SLACK
@@ -108,8 +81,8 @@ def test_a_resolver_that_hangs_ends_in_time(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_dripping_download_ends_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ordersite.lib.http.DOWNLOAD_SECONDS", TOTAL)
     start = time.monotonic()
-    with dripping(b"HTTP/1.1 200 OK\r\nX-Long: ", b"a") as port:
-        url = f"http://127.0.0.1:{port}/"
+    with dripping(b"HTTP/1.1 200 OK\r\nX-Long: ", b"a") as server:
+        url = f"http://127.0.0.1:{server.port}/"
         with pytest.raises(OutsideError):
             Gateway().download(url, headers={}, target=tmp_path / "bill", max_bytes=1000)
 
