@@ -92,10 +92,12 @@ def query_for_staff(payment: Payment) -> QueryResult | NotQueried:
 def _query_soon(payment: Payment) -> None:
     """Make the attempt due, unless it was queried a moment ago or a query is under way."""
     now = timezone.now()
-    is_over = Q(last_query_at__isnull=True) | Q(last_query_at__lte=now - LEAST_INTERVAL)
-    unsettled = Payment.objects.unsettled().filter(is_over, pk=payment.pk, next_query_at__gt=now)
     # While a query lasts, `next_query_at` is its lease.
-    if unsettled.exclude(next_query_at=F("last_query_at") + PROVIDERS.lease).update(next_query_at=now):
+    is_idle = Q(last_query_at__lte=now - LEAST_INTERVAL) & ~Q(
+        next_query_at=F("last_query_at") + PROVIDERS.lease
+    )
+    waiting = Payment.objects.unsettled().filter(pk=payment.pk, next_query_at__gt=now)
+    if waiting.filter(Q(last_query_at__isnull=True) | is_idle).update(next_query_at=now):
         wake(TASK)
 
 
