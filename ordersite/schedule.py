@@ -46,6 +46,7 @@ RHYTHMS = (
     Rhythm("payments.import_statements", 10, alone=2),
     Rhythm("payments.settle_statements", 30, alone=5),
     Rhythm("payments.fetch_bills", 300),
+    Rhythm("payments.raise_statement_cases", 300),
     Rhythm("payments.tend_raw_calls", 300),
     Rhythm("payments.send_staff_mail", 10, alone=2),
     Rhythm("orders.close_overdue", 15, alone=10),

@@ -42,6 +42,11 @@ def settle_statements() -> None:
     settle.settle_statements()
 
 
+@shared_task(name="payments.raise_statement_cases")
+def raise_statement_cases() -> None:
+    settle.raise_overdue_cases()
+
+
 @shared_task(name="payments.fetch_bills")
 def fetch_bills() -> None:
     fetch.fetch_bills()

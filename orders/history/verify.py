@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hmac
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from django.conf import settings
 from django.db import connection
+from django.db.models import Model, QuerySet
 
 from orders import database_triggers
 from orders.history import lines, seals
@@ -17,6 +20,10 @@ from orders.models import HistorySeal, Order, OrderEvent, OrderEventText
 from ordersite.database import triggers
 
 CHUNK = 5_000
+STATEMENT_TIME = "10min"
+_DIGEST = ("order_id", "seq", "text_digest")
+Progress = Callable[[int], None]
+M = TypeVar("M", bound=Model)
 
 
 class Broken(Exception):
@@ -32,59 +39,85 @@ class Report:
     unsealed: int
 
 
-def verify_history() -> Report:
-    """Verify triggers, hashes, links, heads, texts, seals and anchors. Raises `Broken` at the first fault."""
+def verify_history(*, after_line: int = 0, report: Progress = lambda line_id: None) -> Report:
+    """Verify triggers, hashes, links, heads, texts, seals and anchors. Raises `Broken` at the first fault.
+
+    Reads by ranges of ids, so that memory and every single statement stay small however long the history is. `report`
+    gets the id of the last verified line after each chunk; `after_line` continues behind it in another run.
+    """
     if missing := triggers.missing(database_triggers.GUARDS):
         raise Broken(f"trigger {missing[0]} is missing")
-    count = _check_hashes()
-    _check_links()
-    _check_heads()
-    _check_texts()
-    sealed_to, seal_count = _check_seals()
-    _check_anchors()
-    unsealed = OrderEvent.objects.filter(id__gt=sealed_to).count()
+    with _own_time():
+        count = _check_lines(after_line, report)
+        _check_heads()
+        _check_texts()
+        sealed_to, seal_count = _check_seals()
+        _check_anchors()
+        unsealed = OrderEvent.objects.filter(id__gt=sealed_to).count()
     return Report(count, seal_count, unsealed)
 
 
-def _chunks() -> Iterator[list[OrderEvent]]:
-    after = 0
-    while True:
-        chunk = list(OrderEvent.objects.filter(id__gt=after).order_by("id").select_related(None)[:CHUNK])
-        if not chunk:
-            return
+@contextmanager
+def _own_time() -> Iterator[None]:
+    """Give statements minutes instead of the seconds of a page: a cold disk may need them for one chunk."""
+    if connection.vendor != "postgresql":
+        yield
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_setting('statement_timeout')")
+        before = cursor.fetchone()[0]
+        cursor.execute("SELECT set_config('statement_timeout', %s, false)", [STATEMENT_TIME])
+    try:
+        yield
+    finally:
+        if connection.connection is not None and not connection.needs_rollback:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT set_config('statement_timeout', %s, false)", [before])
+
+
+def _by_id(rows: QuerySet[M], *, after: int = 0, key: str = "id") -> Iterator[list[M]]:
+    """Yield the rows in chunks in the order of their `key`, each read by a range of the index."""
+    while chunk := list(rows.filter(**{f"{key}__gt": after}).order_by(key)[:CHUNK]):
         yield chunk
-        after = chunk[-1].pk
+        after = getattr(chunk[-1], key)
 
 
-def _check_hashes() -> int:
+def _check_lines(after: int, report: Progress) -> int:
+    """Each line has its hash, and follows the one before it of its order; returns how many there are."""
     count = 0
-    for chunk in _chunks():
-        numbers = dict(
-            Order.objects.filter(pk__in={line.order_id for line in chunk}).values_list("pk", "number")
-        )
-        for line in chunk:
-            if line.order_id not in numbers:
-                raise Broken(f"line {line.pk}: its order {line.order_id} is gone")
-            if lines.line_hash(line, numbers[line.order_id]) != line.hash:
-                raise Broken(f"line {line.pk} (order {numbers[line.order_id]}, {line.seq}) was altered")
+    for chunk in _by_id(OrderEvent.objects.all(), after=after):
+        _check_hashes(chunk)
+        _check_links(chunk[0].pk, chunk[-1].pk)
         count += len(chunk)
+        report(chunk[-1].pk)
     return count
 
 
-def _first(sql: str) -> tuple[object, ...] | None:
+def _check_hashes(chunk: Sequence[OrderEvent]) -> None:
+    numbers = dict(Order.objects.filter(pk__in={line.order_id for line in chunk}).values_list("pk", "number"))
+    for line in chunk:
+        if line.order_id not in numbers:
+            raise Broken(f"line {line.pk}: its order {line.order_id} is gone")
+        if lines.line_hash(line, numbers[line.order_id]) != line.hash:
+            raise Broken(f"line {line.pk} (order {numbers[line.order_id]}, {line.seq}) was altered")
+
+
+def _first(sql: str, *values: int) -> tuple[object, ...] | None:
     with connection.cursor() as cursor:
-        cursor.execute(sql)
+        cursor.execute(sql, values)
         row = cursor.fetchone()
     return tuple(row) if row else None
 
 
-def _check_links() -> None:
-    """Each line of an order follows the one before it: number and hash."""
+def _check_links(first: int, last: int) -> None:
+    """Each of these lines follows the one before it of its order: number and hash."""
     row = _first(
-        "SELECT order_id, seq FROM (SELECT order_id, seq, prev_hash,"
-        " lag(seq, 1, 0) OVER w AS before_seq, lag(hash, 1, '') OVER w AS before_hash"
-        " FROM orders_orderevent WINDOW w AS (PARTITION BY order_id ORDER BY seq)) AS chained"
-        " WHERE seq <> before_seq + 1 OR prev_hash <> before_hash ORDER BY order_id, seq LIMIT 1"
+        "SELECT e.order_id, e.seq FROM orders_orderevent e LEFT JOIN orders_orderevent b"
+        " ON b.order_id = e.order_id AND b.seq = e.seq - 1 WHERE e.id BETWEEN %s AND %s AND CASE"
+        " WHEN e.seq > 1 THEN b.id IS NULL OR b.hash <> e.prev_hash ELSE e.seq <> 1 OR e.prev_hash <> '' END"
+        " ORDER BY e.order_id, e.seq LIMIT 1",
+        first,
+        last,
     )
     if row:
         raise Broken(f"order {row[0]}: the chain is broken at line {row[1]}")
@@ -92,37 +125,48 @@ def _check_links() -> None:
 
 def _check_heads() -> None:
     """Each order remembers its last line, and its status is that of its last transition."""
-    row = _first(
-        "SELECT o.number FROM orders_order o LEFT JOIN orders_orderevent e"
-        " ON e.order_id = o.id AND e.seq = o.history_seq"
-        " WHERE e.id IS NULL OR e.hash <> o.history_hash ORDER BY o.id LIMIT 1"
-    )
-    if row:
-        raise Broken(f"order {row[0]}: its last line is missing or is not the one that it remembers")
-    row = _first(
-        "SELECT o.number, o.status FROM orders_order o JOIN (SELECT order_id, max(seq) AS seq FROM orders_orderevent"
-        " WHERE to_status <> '' GROUP BY order_id) AS newest ON newest.order_id = o.id"
-        " JOIN orders_orderevent e ON e.order_id = o.id AND e.seq = newest.seq"
-        " WHERE e.to_status <> o.status ORDER BY o.id LIMIT 1"
-    )
-    if row:
-        raise Broken(f"order {row[0]}: its state is {row[1]}, but its history says otherwise")
+    for chunk in _by_id(Order.objects.only("pk")):
+        first, last = chunk[0].pk, chunk[-1].pk
+        row = _first(
+            "SELECT o.number FROM orders_order o LEFT JOIN orders_orderevent e"
+            " ON e.order_id = o.id AND e.seq = o.history_seq WHERE o.id BETWEEN %s AND %s"
+            " AND (e.id IS NULL OR e.hash <> o.history_hash) ORDER BY o.id LIMIT 1",
+            first,
+            last,
+        )
+        if row:
+            raise Broken(f"order {row[0]}: its last line is missing or is not the one that it remembers")
+        row = _first(
+            "SELECT o.number, o.status FROM orders_order o WHERE o.id BETWEEN %s AND %s AND o.status <> ("
+            "SELECT e.to_status FROM orders_orderevent e WHERE e.order_id = o.id AND e.to_status <> ''"
+            " ORDER BY e.seq DESC LIMIT 1) ORDER BY o.id LIMIT 1",
+            first,
+            last,
+        )
+        if row:
+            raise Broken(f"order {row[0]}: its state is {row[1]}, but its history says otherwise")
 
 
 def _check_texts() -> None:
-    for text in OrderEventText.objects.order_by("id").iterator(CHUNK):
-        line = OrderEvent.objects.filter(order_id=text.order_id, seq=text.seq).first()
-        if line is None or line.text_digest != lines.digest_text(text):
-            raise Broken(f"the words of line {text.order_id}/{text.seq} were altered")
+    """Each personal text is the one whose digest its line holds; a few statements for a chunk of them."""
+    for chunk in _by_id(OrderEventText.objects.all()):
+        hashed = OrderEvent.objects.filter(order_id__in={text.order_id for text in chunk}).exclude(
+            text_digest=""
+        )
+        digests = {(order_id, seq): digest for order_id, seq, digest in hashed.values_list(*_DIGEST)}
+        for text in chunk:
+            if digests.get((text.order_id, text.seq)) != lines.digest_text(text):
+                raise Broken(f"the words of line {text.order_id}/{text.seq} were altered")
 
 
 def _check_seals() -> tuple[int, int]:
     """Verify the chain of seals; returns the last sealed id and the number of seals."""
     previous: HistorySeal | None = None
     count = 0
-    for seal in HistorySeal.objects.order_by("first_id").iterator(CHUNK):
-        _check_seal(seal, previous)
-        previous, count = seal, count + 1
+    for chunk in _by_id(HistorySeal.objects.all(), key="first_id"):
+        for seal in chunk:
+            _check_seal(seal, previous)
+            previous, count = seal, count + 1
     return (previous.last_id if previous else 0), count
 
 
@@ -131,7 +175,8 @@ def _check_seal(seal: HistorySeal, previous: HistorySeal | None) -> None:
     if key is None:
         raise Broken(f"seal {seal.pk}: its key {seal.key_id} is not configured")
     expected_first = previous.last_id + 1 if previous else 1
-    if seal.first_id != expected_first or seal.prev_mac != (previous.mac if previous else ""):
+    before = previous.mac if previous else ""
+    if seal.first_id != expected_first or not hmac.compare_digest(seal.prev_mac, before):
         raise Broken(f"seal {seal.pk}: a seal before it is missing")
     if not hmac.compare_digest(seals.compute_mac(seal, key), seal.mac):
         raise Broken(f"seal {seal.pk} was altered")
@@ -151,5 +196,5 @@ def _check_anchors() -> None:
     for path in sorted(Path(settings.HISTORY_ANCHOR_DIR).glob("history-*.json")):
         anchor = json.loads(path.read_text(encoding="utf-8"))
         seal = HistorySeal.objects.filter(first_id=anchor["first_id"]).first()
-        if seal is None or seal.mac != anchor["mac"]:
+        if seal is None or not hmac.compare_digest(seal.mac, str(anchor["mac"])):
             raise Broken(f"anchor {path.name}: the seal that it names is missing or another one")

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
+from urllib.parse import urlencode
 
+from django.urls import reverse
 from django.utils.functional import Promise
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from ordersite.lib.adminkit import badges
@@ -37,6 +41,7 @@ LABELS: Mapping[str, Promise] = {
     "difference": _("result"),
     "statement_line": _("statement line"),
     "note": _("note"),
+    "lines": _("statement lines"),
     "statement": _("statement"),
     "bill_of": _("bill of the day"),
 }
@@ -70,7 +75,10 @@ def detail_rows(case: PaymentException) -> list[tuple[str | Promise, object]]:
     """The names and values of a case, in the order in which they were kept."""
     is_refund = case.detail.get("kind") in _REFUND_KINDS
     labels = {**LABELS, **_OF_A_REFUND} if is_refund else LABELS
-    return [(labels.get(key, key), _value(key, value)) for key, value in case.detail.items()]
+    rows = [
+        (labels.get(key, key), _value(key, value)) for key, value in case.detail.items() if key != "lines"
+    ]
+    return [*rows, (LABELS["lines"], _lines(case))] if "lines" in case.detail else rows
 
 
 def _value(key: str, value: Any) -> object:
@@ -94,6 +102,12 @@ def _last_answer(value: str) -> str:
 def _line(value: str) -> object:
     number = int(value) if value.isdigit() else None
     return badges.link(f"#{value}", "admin:payments_statementline_change", number)
+
+
+def _lines(case: PaymentException) -> SafeString:
+    """How many lines stand in the case, with the way to them."""
+    address = f"{reverse('admin:payments_statementline_changelist')}?{urlencode({'case': case.pk})}"
+    return format_html('<a class="os-link" href="{}">{}</a>', address, f"{case.detail['lines']:,}")
 
 
 def _named(names: Mapping[str, Promise | str]) -> Callable[[str], object]:

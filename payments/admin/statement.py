@@ -113,12 +113,20 @@ def _has_unsettleable(statement: Statement) -> bool:
 
 
 def _raise(_request: HttpRequest, statement: Statement, _data: Mapping[str, Any]) -> str:
-    new = settle.raise_cases(statement)
-    return ngettext(
+    handed = settle.hand_over(statement)
+    said = ngettext(
         "%(number)s new case stands in the queue of payment exceptions.",
         "%(number)s new cases stand in the queue of payment exceptions.",
-        new,
-    ) % {"number": new}
+        handed.cases,
+    ) % {"number": handed.cases}
+    if not handed.grouped:
+        return said
+    grouped = ngettext(
+        "%(number)s line stands together with others of its kind in one case.",
+        "%(number)s lines stand together with others of their kind in one case for each kind.",
+        handed.grouped,
+    ) % {"number": handed.grouped}
+    return f"{said} {grouped}"
 
 
 @admin.register(Statement)
@@ -152,7 +160,8 @@ class StatementAdmin(ReadingPageMixin, AddByFormMixin, HandOverMixin, ReadOnlyAd
             STATEMENT.may_approve,
             _(
                 "Differences that no machine can settle (unknown orders, other amounts, payments that the file lacks for"
-                " more than a day) become cases in the queue of payment exceptions, one for each."
+                " more than a day) become cases in the queue of payment exceptions, one for each; more than a hundred of"
+                " one kind become one case with their number."
             ),
             _raise,
             fits=_has_unsettleable,

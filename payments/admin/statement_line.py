@@ -50,6 +50,17 @@ class OfStatementFilter(admin.SimpleListFilter):
         return queryset if number is None else queryset.filter(statement_id=number)
 
 
+class OfCaseFilter(OfStatementFilter):
+    """The lines that stand in one case: its page leads here."""
+
+    title = _("payment exception")
+    parameter_name = "case"
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[StatementLine]) -> QuerySet[StatementLine]:
+        number = row_number(self.value() or "")
+        return queryset if number is None else queryset.filter(case_id=number)
+
+
 @admin.register(StatementLine)
 class StatementLineAdmin(ShapeSearchMixin, ReadOnlyAdmin):
     list_display = (
@@ -63,7 +74,7 @@ class StatementLineAdmin(ShapeSearchMixin, ReadOnlyAdmin):
         "order_link",
         "settlement",
     )
-    list_filter = (OfStatementFilter, "result", "kind")
+    list_filter = (OfStatementFilter, OfCaseFilter, "result", "kind")
     list_select_related = ("statement", "payment__order")
     search_fields = ("reference",)
     search_help_text = _("Merchant reference, provider's reference or #line")
@@ -73,7 +84,7 @@ class StatementLineAdmin(ShapeSearchMixin, ReadOnlyAdmin):
     )
     fields = (
         "statement", "number", "kind", "result", "note", "reference", "provider_reference", "refund_reference", "amount",
-        "occurred_at", "payment", "settlement", "settled_at",
+        "occurred_at", "payment", "case", "settlement", "settled_at",
     )  # fmt: skip
     readonly_fields = ("settlement",)
 

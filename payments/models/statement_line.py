@@ -41,6 +41,7 @@ class StatementLine(models.Model):
     `amount` is never negative: `kind` says which way it went. `identity` is the same wherever the same fact stands, in
     this file or another: a second one is DUPLICATE. `outcome` is what settling it came to, `settled_at` when. `note` says
     why a line is not settled by itself: a payment found IN_TEXT is a proposal to a person.
+    `case` is where a person looks at it, alone or together with others of its kind.
     """
 
     class LineKind(models.TextChoices):
@@ -60,6 +61,7 @@ class StatementLine(models.Model):
         IN_TEXT = "in_text", _("our number was found inside a text")
         LEFT_OUT = "left_out", _("left out: no buyer's money")
         READ_AGAIN = "read_again", _("the file was read again by another mapping")
+        LATER = "later", _("stands in another file")
 
     # No database constraints: their checks, one for each of a million lines, would cost more than the matching, and
     # would lock the payments that notifications are waiting for. None of the rows that stand behind is ever deleted.
@@ -106,6 +108,16 @@ class StatementLine(models.Model):
         _("settlement"), max_length=20, choices=PaymentNotification.Outcome.choices, default="", blank=True
     )
     settled_at = models.DateTimeField(_("settled at"), null=True, blank=True)
+    case = models.ForeignKey(
+        "payments.PaymentException",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_index=False,
+        db_constraint=False,
+        verbose_name=_("payment exception"),
+    )
 
     objects = StatementLineQuerySet.as_manager()
 
@@ -137,6 +149,13 @@ class StatementLine(models.Model):
             ),
             models.Index(
                 fields=["payment"], name="statement_line_payment", condition=Q(payment__isnull=False)
+            ),
+            models.Index(fields=["case"], name="statement_line_case", condition=Q(case__isnull=False)),
+            # What files lack and no case tells of, for the clock that waits until it is old enough.
+            models.Index(
+                fields=["occurred_at"],
+                name="statement_line_lacking",
+                condition=Q(result="missing_there", outcome="", note="", case__isnull=True),
             ),
             # For a search for the money of a complaint: only open lines are searched.
             models.Index(

@@ -12,6 +12,7 @@ from django.utils.translation import pgettext
 ERRORS: Mapping[str, Promise] = {
     "adapter_failed": _("The answer could not be worked on."),
     "bad_address": _("The account's address cannot be used."),
+    "bill_empty": _("The provider's bill is empty, and there are payments of that day here."),
     "cannot_decrypt": _("The account's secrets cannot be opened on this machine."),
     "provider_answer_refused": _("The answer is not a genuine one, or about something else."),
     "provider_answer_unreadable": _("The answer cannot be read."),

@@ -307,6 +307,7 @@ class Import:
             mine.payments_amount, mine.refunds_amount = yuan(self.fen[PAYMENT]), yuan(self.fen[REFUND])
             matching.match(mine)
             mine.match()
+            mine.last_error = ""  # from here on it tells of the settlement
             mine.save()
             approval.offer(mine)
             if mine.source == Statement.Source.FETCH:

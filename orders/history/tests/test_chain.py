@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 from django.db import DatabaseError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from orders import database_triggers, tasks
 from orders.changes import Hold
-from orders.history import seals
+from orders.history import seals, verify
 from orders.history.lines import SYSTEM
 from orders.history.verify import Broken, verify_history
 from orders.models import HistorySeal, Order, OrderEvent, OrderEventText
@@ -250,3 +251,21 @@ def test_broken_history_is_an_alert_until_it_is_whole() -> None:
     run_past_triggers(f"UPDATE orders_orderevent SET hash = '{hashes[pk]}' WHERE id = {pk}")
     tasks.verify_history()
     assert Alert.objects.get().closed_at is not None
+
+
+def test_verifying_reads_by_ranges_of_ids(monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(6):
+        order = build_order_in("paid")
+        apply_changes(Hold(order.pk, SYSTEM, f"reason {number}"))
+    lines = OrderEvent.objects.count()
+    monkeypatch.setattr(verify, "CHUNK", 4)
+    reported: list[int] = []
+    with CaptureQueriesContext(connection) as queries:
+        assert verify.verify_history(report=reported.append).lines == lines
+    last = OrderEvent.objects.latest("id").pk
+    assert (len(reported), reported[-1]) == (-(-lines // 4), last)
+    of_lines = [query["sql"] for query in queries if "orders_orderevent" in query["sql"]]
+    assert [sql for sql in of_lines if "WINDOW" in sql or "GROUP BY" in sql] == []
+    # Six texts are read in two chunks, not one by one.
+    assert len([sql for sql in of_lines if '"text_digest" = ' in sql]) == 2
+    assert verify.verify_history(after_line=reported[0]).lines == lines - 4
