@@ -205,6 +205,29 @@ class PartialRefund(_Silent):
 
 
 @dataclass(frozen=True, slots=True)
+class KeepOut(_Silent):
+    """Counts the payment that has just paid the order alone: money of other attempts, which it had refused, is surplus.
+
+    Comes after the `Move` that pays. `refunded` is what has gone back of that payment (yuan), `evidence` names the
+    other one: what had gone back of it is the order's no more.
+    """
+
+    columns: ClassVar[tuple[str, ...]] = ("refunded_amount",)
+    order_id: int
+    refunded: Decimal
+    actor: Actor
+    evidence: Evidence
+
+    def check(self, order: Order, rules: Rules) -> Outcome:
+        is_paid = order.status == OrderStatus.PAID
+        return Outcome(self.order_id, Result.DONE if is_paid else Result.REFUSED)
+
+    def make(self, order: Order, now: datetime) -> Fact:
+        order.refunded_amount = self.refunded
+        return Fact(Kind.NOTE, "payment_surplus", self.actor, now, evidence=self.evidence)
+
+
+@dataclass(frozen=True, slots=True)
 class _RefundsPending(_Silent):
     """Adds `amount` (yuan) to `refunds_pending`, or takes it off. `evidence` names the refund request."""
 

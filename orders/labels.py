@@ -55,6 +55,7 @@ TRIGGERS: Mapping[str, Promise] = {
     "revival_refused": _("reviving the order was refused"),
     "revival_withdrawn": _("reviving the order was withdrawn"),
     "case_resolved": _("an exception was resolved"),
+    "payment_surplus": _("another payment has paid the order"),
 }
 ACTORS: Mapping[str, Promise] = {
     "provider": _("payment provider"),
@@ -73,6 +74,9 @@ NOTES: Mapping[str, Promise] = {
         "the same trade has paid the order, with the right amount and account"
     ),
     "the provider has answered": _("the provider has answered"),
+    "another payment has paid the order, and this money has a case of its own": _(
+        "another payment has paid the order, and this money has a case of its own"
+    ),
     "completed after all": _("completed after all"),
     "the parcel has arrived": _("the parcel has arrived"),
     "the carrier reports again": _("the carrier reports again"),

@@ -44,6 +44,7 @@ LABELS: Mapping[str, Promise] = {
     "lines": _("statement lines"),
     "statement": _("statement"),
     "bill_of": _("bill of the day"),
+    "paid_by": _("the order was paid by"),
 }
 # In a case about a refund the other sums are those of the payment that it belongs to.
 _OF_A_REFUND: Mapping[str, Promise] = {

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from django.contrib.auth.models import AbstractUser
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from orders import lifecycle
@@ -22,6 +22,7 @@ Action = PaymentExceptionStep.Action
 REFUNDED, REPLAYED = "refunded in full", "replayed"
 HEALED = "the same trade has paid the order, with the right amount and account"
 ANSWERED = "the provider has answered"
+KEPT_OUT = "another payment has paid the order, and this money has a case of its own"
 Kind = PaymentException.Kind
 
 
@@ -75,15 +76,18 @@ def resolve_all(case_ids: Iterable[int], *, user: AbstractUser | None, note: str
 def resolve_healed(order_ids: Iterable[int]) -> int:
     """Resolve the cases of these orders whose cause is gone; returns how many. Locks the orders of what it resolves.
 
-    An amount or an account differed, and the same trade has settled the payment since; or a provider was silent, and the
-    payment is settled. Money of another trade stays a person's matter.
+    An amount or an account differed, and the same trade has settled the payment since; a provider was silent, and the
+    payment is settled; or the order had refused money that is surplus now. Money of another trade stays a person's matter.
     """
-    rows = PaymentException.objects.open().filter(order_id__in=sorted(order_ids), payment__is_surplus=False)
+    rows = PaymentException.objects.open().filter(order_id__in=sorted(order_ids))
     paid = rows.filter(payment__status__in=SETTLED).select_related("payment")
-    kinds = (Kind.AMOUNT_MISMATCH, Kind.WRONG_ACCOUNT, Kind.PROVIDER_SILENT)
-    found: dict[str, list[int]] = {HEALED: [], ANSWERED: []}
-    for case in paid.filter(kind__in=kinds):
-        if case.kind == Kind.PROVIDER_SILENT:
+    kinds = Q(kind__in=(Kind.AMOUNT_MISMATCH, Kind.WRONG_ACCOUNT, Kind.PROVIDER_SILENT))
+    kept_out = Q(kind=Kind.ORDER_REFUSED, payment__is_surplus=True)
+    found: dict[str, list[int]] = {HEALED: [], ANSWERED: [], KEPT_OUT: []}
+    for case in paid.filter((kinds & Q(payment__is_surplus=False)) | kept_out):
+        if case.kind == Kind.ORDER_REFUSED:
+            found[KEPT_OUT].append(case.pk)
+        elif case.kind == Kind.PROVIDER_SILENT:
             found[ANSWERED].append(case.pk)
         elif _is_settled_by_its_trade(case):
             found[HEALED].append(case.pk)

@@ -17,13 +17,14 @@ from django.db.models import Q
 from django.utils import timezone
 
 from orders import lifecycle
-from orders.changes import Change, Move, Result
+from orders.changes import Change, KeepOut, Move, Result
 from orders.history.lines import Actor
 from ordersite.database import bulk
 from ordersite.queue import wakeups
 from payments.cases.desk import resolve_refunded
 from payments.cases.open import open_cases
 from payments.lifecycle import closing, refunds
+from payments.lifecycle.case_details import case_of_kept_out
 from payments.lifecycle.decide import (
     Effect,
     PaymentContext,
@@ -33,6 +34,7 @@ from payments.lifecycle.decide import (
     decide_unmatched,
 )
 from payments.lifecycle.matched import MatchedUpdate, UnmatchedUpdate
+from payments.lifecycle.others import others_of
 from payments.lifecycle.updates import PaymentUpdate, UpdateResult
 from payments.models import Payment, PaymentAccount, PaymentStatus, Refund
 from payments.providers.types import UpdateKind
@@ -112,11 +114,17 @@ class Batch:
         """Lock orders, then payments, then refund requests, each by primary key, and decide about every update."""
         owned = [keys[update.reference] for update in updates if update.reference in keys]
         self.orders = lifecycle.lock(key.order_id for key in owned)
-        locked = Payment.objects.select_for_update(no_key=True).filter(pk__in=[k.payment_id for k in owned])
-        payments = {payment.reference: payment for payment in locked.only(*_READ).order_by("pk")}
+        # The other attempts as well: what they hold decides what a payment or a refund means for the order.
+        locked = Payment.objects.select_for_update(no_key=True).of_orders(key.order_id for key in owned)
+        attempts = list(locked.only(*_READ).order_by("pk"))
+        payments = {payment.reference: payment for payment in attempts if payment.reference in keys}
+        self._attempts: dict[int, list[Payment]] = {}
+        for payment in attempts:
+            self._attempts.setdefault(payment.order_id, []).append(payment)
         self.now = timezone.now()
         self.matched = self._decide(updates, payments)
         matched = iter(self.matched)
+        self.kept_out: list[tuple[MatchedUpdate, Payment]] = []
         self.entries: list[MatchedUpdate | UnmatchedUpdate] = [
             next(matched)
             if update.reference in payments
@@ -145,7 +153,8 @@ class Batch:
             if settles and update.provider_reference:
                 holders[trade] = payment.pk
             actor = update.actor or actors[payment.account_id]
-            matched.append(MatchedUpdate(update, payment, order, known, actor, decision))
+            others = others_of(payment, self._attempts[payment.order_id])
+            matched.append(MatchedUpdate(update, payment, order, known, actor, decision, others))
         return matched
 
     def apply(self) -> None:
@@ -169,6 +178,8 @@ class Batch:
         for (entry, change), outcome in zip(wanted, outcomes, strict=False):
             if isinstance(change, Move) and outcome.result is not Result.DONE:
                 entry.decision = decide_refusal(entry.decision, change.action, outcome)
+            if isinstance(change, KeepOut) and outcome.result is Result.DONE:
+                self.kept_out += [(entry, other) for other in entry.others.attempts]
 
     def _closing_moves(self) -> list[Move]:
         """An order that waits to be closed closes with its last attempt."""
@@ -183,6 +194,9 @@ class Batch:
             source = str(entry.payment.status)
             if entry.change_payment(self.now):
                 groups.setdefault(source, []).append(entry.payment)
+        for _entry, other in self.kept_out:
+            other.is_surplus = True
+            groups.setdefault(str(other.status), []).append(other)
         for source, changed in sorted(groups.items()):
             count = bulk.update_rows(Payment, changed, _WRITTEN, guard={"status": source})
             if count != len(changed):
@@ -201,6 +215,7 @@ class Batch:
 
     def _open_cases(self) -> None:
         cases = [entry.case(outcome) for entry in self.entries for outcome in entry.decision.cases]
+        cases += [case_of_kept_out(other, entry.update) for entry, other in self.kept_out if other.is_paid]
         if cases:
             open_cases(cases)
 

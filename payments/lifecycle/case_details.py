@@ -53,6 +53,27 @@ def case_of(
     )
 
 
+def case_of_kept_out(payment: Payment, update: PaymentUpdate) -> Case:
+    """Build the case of money that its order had refused, and that another attempt has made surplus now."""
+    detail = {
+        "kind": str(UpdateKind.PAYMENT),
+        "reference": payment.reference,
+        "provider_reference": payment.provider_reference,
+        "amount": payment.amount,
+        "currency": payment.currency,
+        "paid_by": update.reference,
+    }
+    return Case(
+        kind=PaymentException.Kind.ALREADY_PAID,
+        dedup_key=fact_key(payment.account_id, payment.reference, payment.provider_reference, ""),
+        account_id=payment.account_id,
+        order_id=payment.order_id,
+        payment_id=payment.pk,
+        amount=payment.amount - payment.refunded_amount,
+        detail=detail,
+    )
+
+
 def _amount(
     update: PaymentUpdate, outcome: Outcome, payment: Payment | None, risen: Decimal
 ) -> Decimal | None:

@@ -47,13 +47,15 @@ class Effect(Enum):
     """What a decision does to the payment.
 
     SETTLE: it becomes paid, and the orders' door is tried with `pay`. PAY_ORDER: it is paid already, only the order
-    is tried again. CLOSE: it becomes closed. QUERY: its provider is queried as soon as possible.
+    is tried again. CLOSE: it becomes closed. QUERY: its provider is queried as soon as possible. QUERY_LATER: it is
+    queried once more, as soon as its answer can be no older than the money.
     """
 
     SETTLE = auto()
     PAY_ORDER = auto()
     CLOSE = auto()
     QUERY = auto()
+    QUERY_LATER = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,14 +329,16 @@ def _is_stale(update: PaymentUpdate, payment: Payment) -> bool:
 def _decide_closed(update: PaymentUpdate, context: PaymentContext) -> Decision:
     """A provider that closes a trade that it was paid for has reversed the money: a person must know.
 
-    While the money is fresh the answer to a query may be older than it: then the provider is queried again.
+    While the money is fresh the answer to a query may be older than it: then the provider is queried once more.
     """
     payment = context.payment
     if payment.is_undecided:
         return Decision(Outcome.CLOSED_NOTED, Effect.CLOSE)
     if payment.is_paid and not context.refunds.live:
         return (
-            Decision(Outcome.NOTED, Effect.QUERY) if _is_stale(update, payment) else _case(Outcome.REVERSED)
+            Decision(Outcome.NOTED, Effect.QUERY_LATER)
+            if _is_stale(update, payment)
+            else _case(Outcome.REVERSED)
         )
     return _DUPLICATE if payment.is_closed else _NOTED
 

@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from orders import machine
-from orders.changes import Change, HoldUnshipped, Move, PartialRefund, ReleaseRefund
-from orders.history.lines import Actor
+from orders.changes import Change, HoldUnshipped, KeepOut, Move, PartialRefund, ReleaseRefund
+from orders.history.lines import Actor, Evidence
 from orders.labels import REFUNDED_AT_PROVIDER
 from orders.machine import Action
 from orders.models import Order, OrderStatus
@@ -20,6 +20,7 @@ from payments.cases.open import Case
 from payments.lifecycle import refunds
 from payments.lifecycle.case_details import case_of
 from payments.lifecycle.decide import (
+    FRESH,
     RETRY_AFTER,
     SURPLUS,
     Decision,
@@ -27,11 +28,16 @@ from payments.lifecycle.decide import (
     RaiseRefunded,
     SettleRefunded,
 )
+from payments.lifecycle.others import Others
 from payments.lifecycle.refunds import KnownRefunds, RefundRows, RequestAction
 from payments.lifecycle.updates import Outcome, PaymentUpdate, UpdateResult
 from payments.models import Payment
 from payments.provider_calls.throttle import PROVIDERS
 from payments.providers.types import UpdateKind
+
+_NO_OTHERS = Others()
+# A plan that is no query's lease.
+_AFTER_LEASE = timedelta(seconds=1)
 
 
 @dataclass(slots=True)
@@ -54,7 +60,7 @@ class UnmatchedUpdate:
 class MatchedUpdate:
     """An update of one of our payments with its locked rows, and the decision about it.
 
-    `actor` is named in the history; `risen` is by how much (yuan) the payment's refunded sum rises.
+    `actor` is named in the history; `others` hold money of the order as well; `risen` is by how much (yuan) the payment's refunded sum rises.
     """
 
     update: PaymentUpdate
@@ -63,6 +69,7 @@ class MatchedUpdate:
     refunds: KnownRefunds
     actor: Actor
     decision: Decision
+    others: Others = _NO_OTHERS
     risen: Decimal = ZERO
 
     @property
@@ -77,6 +84,8 @@ class MatchedUpdate:
         changes: list[Change] = []
         if effect in (Effect.SETTLE, Effect.PAY_ORDER) or isinstance(effect, SettleRefunded):
             changes.append(self._move(Action.PAY, self.update.trigger, self.update.at))
+            if self.others.attempts and self.order.status == OrderStatus.PENDING:
+                changes.append(self._keep_out())
         if not self._is_money_of_order:
             return changes
         if isinstance(effect, RaiseRefunded | SettleRefunded) and effect.total:
@@ -93,10 +102,18 @@ class MatchedUpdate:
         return bool(self.order.status == OrderStatus.PENDING)
 
     def _refund(self, total: Decimal) -> Change:
+        """The order is refunded with the last of all money that it took; until then the refunds of its attempts add up."""
         at = self.update.refunded_at
-        if total == self.payment.amount:
+        # This payment makes the money of the others surplus, in the same visit.
+        others = _NO_OTHERS if isinstance(self.decision.effect, SettleRefunded) else self.others
+        if total == self.payment.amount and others.kept <= ZERO:
             return self._move(Action.REFUND, machine.REFUND_CONFIRMED, at)
-        return PartialRefund(self.order.pk, total, self.actor, self.update.evidence, at)
+        both = min(total + others.refunded, self.order.total_amount)
+        return PartialRefund(self.order.pk, both, self.actor, self.update.evidence, at)
+
+    def _keep_out(self) -> KeepOut:
+        evidence = Evidence("payment", self.others.attempts[0].reference)
+        return KeepOut(self.order.pk, self.payment.refunded_amount, self.actor, evidence)
 
     def _move(self, action: Action, trigger: str, at: datetime) -> Move:
         return Move(self.order.pk, action, trigger, self.actor, self.update.evidence, at=at)
@@ -127,7 +144,9 @@ class MatchedUpdate:
         if isinstance(effect, RaiseRefunded):
             self._raise_refunded(effect.total)
             return True
-        return effect is Effect.QUERY and self._query_at_once(now)
+        if effect is Effect.QUERY_LATER:
+            return self._query_at((self.payment.paid_at or now) + FRESH)
+        return effect is Effect.QUERY and self._query_at(self._soonest(now))
 
     def _settle(self) -> None:
         payment = self.payment
@@ -157,12 +176,19 @@ class MatchedUpdate:
         if total == self.payment.amount:
             self.payment.refund()
 
-    def _query_at_once(self, now: datetime) -> bool:
-        """Not while somebody queries at this moment: `next_query_at` is that query's lease then."""
+    def _soonest(self, now: datetime) -> datetime:
+        """Not while somebody may be querying at this moment, whose answer may be older than this update."""
         last_query = self.payment.last_query_at
-        if last_query is not None and now - last_query <= PROVIDERS.lease:
+        is_over = last_query is None or now - last_query > PROVIDERS.lease
+        return now if last_query is None or is_over else last_query + PROVIDERS.lease + _AFTER_LEASE
+
+    def _query_at(self, at: datetime) -> bool:
+        """Have it queried by then. While a query lasts, `next_query_at` is its lease, which is no plan: it is replaced."""
+        payment = self.payment
+        lease = payment.last_query_at + PROVIDERS.lease if payment.last_query_at else None
+        if payment.next_query_at and payment.next_query_at <= at and payment.next_query_at != lease:
             return False
-        self.payment.next_query_at = now
+        payment.next_query_at = at
         return True
 
     def refund_rows(self) -> RefundRows | None:

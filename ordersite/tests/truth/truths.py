@@ -47,13 +47,24 @@ def check_money(bank: Bank, orders: Iterable[int]) -> None:
         trade = bank.trades.get(payment.reference)
         if trade is not None:
             _check_trade(trade, payment)
-    mains: dict[int, int] = {}
+    mains: dict[int, list[Payment]] = {}
     for payment in payments:
         if payment.is_settled and not payment.is_surplus:
-            mains[payment.order_id] = mains.get(payment.order_id, 0) + 1
+            mains.setdefault(payment.order_id, []).append(payment)
     for order in Order.objects.filter(pk__in=orders):
-        unpaid = order.status in (OrderStatus.PENDING, OrderStatus.CLOSED)
-        assert mains.get(order.pk, 0) == (0 if unpaid else 1), order.number
+        _check_order(order, mains.get(order.pk, []))
+
+
+def _check_order(order: Order, mains: list[Payment]) -> None:
+    """One payment pays an order, and its refunds are the order's; what an unpaid one has taken waits for a person."""
+    if order.status in (OrderStatus.PENDING, OrderStatus.CLOSED):
+        for payment in mains:
+            kinds = set(PaymentException.objects.filter(payment=payment).values_list("kind", flat=True))
+            assert "order_refused" in kinds, (order.number, kinds)
+        return
+    assert len(mains) == 1, order.number
+    assert order.refunded_amount == mains[0].refunded_amount, order.number
+    assert (order.status == OrderStatus.REFUNDED) == mains[0].is_refunded, order.number
 
 
 def _check_trade(trade: Trade, payment: Payment) -> None:
@@ -77,7 +88,7 @@ def _check_trade(trade: Trade, payment: Payment) -> None:
         assert (payment.status == PaymentStatus.REFUNDED) == (trade.refunded == trade.paid)
     if payment.is_surplus:
         # Surplus that had gone back whole before we saw it leaves nothing to decide but who gave it back.
-        wanted = {"refund_event"} if payment.is_refunded else set()
+        wanted = {"refund_event", "order_refused"} if payment.is_refunded else set()
         assert cases & {"already_paid", "order_closed", *wanted}, payment.reference
 
 

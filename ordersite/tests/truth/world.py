@@ -15,7 +15,8 @@ from logistics.dispatch.confirm import Confirmation, confirm_shipments
 from logistics.models import Warehouse
 from orders import closing, machine
 from orders.history.lines import Actor
-from orders.models import Merchant, Order
+from orders.machine import Action
+from orders.models import Merchant, Order, TransitionRule
 from orders.tests.builders import build_merchant, build_order
 from ordersite import relay
 from ordersite.lib.errors import DomainError
@@ -107,6 +108,9 @@ class World:
     def forgive(self) -> None:
         """Accounts that rest after failures are called again."""
         PaymentAccount.objects.update(next_call_at=None, failures_in_a_row=0)
+
+    def switch_paying(self, *, on: bool) -> None:
+        TransitionRule.objects.filter(action=Action.PAY).update(is_enabled=on)
 
     def query(self, payment: Payment, *, death: int | None = None) -> None:
         """The buyer has come back from the cashier and looks at the page."""
