@@ -16,6 +16,7 @@ from orders import machine
 from orders.history.lines import Actor, Evidence, Fact
 from orders.machine import Action
 from orders.models import Order, OrderEvent, OrderStatus
+from ordersite.lib.money import ZERO
 from ordersite.queue import outbox
 
 Kind = OrderEvent.EventKind
@@ -30,6 +31,7 @@ EVENTS: Mapping[Action, str] = {
     Action.REVIVE: "order.revived",
     Action.REFUND: "order.refunded",
 }
+_GOING_ON = (OrderStatus.PAID, OrderStatus.SHIPPED)
 _MOVED: Mapping[Action, tuple[str, ...]] = {
     Action.PAY: ("status", "paid_at", "closing_at"),
     Action.SHIP: ("status", "shipped_at"),
@@ -182,6 +184,13 @@ class RequestClose:
         return outbox.Event("order.close_requested", self.order_id, now, payload)
 
 
+def _rest_may_go_on(order: Order, now: datetime) -> outbox.Event | None:
+    """The event of a partly refunded order that nothing stops any more: its rest may have been refunded."""
+    if order.is_stopped or order.refunded_amount <= ZERO or order.status not in _GOING_ON:
+        return None
+    return outbox.Event("order.partly_refunded", order.pk, now, {"number": order.number})
+
+
 @dataclass(frozen=True, slots=True)
 class PartialRefund(_Silent):
     """Raises an order's refunded sum to `total` (yuan, of all refunds so far); never lowers it. `at` is UTC."""
@@ -202,6 +211,9 @@ class PartialRefund(_Silent):
         return Fact(
             Kind.PARTIAL_REFUND, machine.REFUND_CONFIRMED, self.actor, self.at, evidence=self.evidence
         )
+
+    def event(self, order: Order, now: datetime) -> outbox.Event | None:
+        return _rest_may_go_on(order, now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,6 +279,9 @@ class ReleaseRefund(_RefundsPending):
     trigger = machine.REFUND_ENDED
     sign = -1
 
+    def event(self, order: Order, now: datetime) -> outbox.Event | None:
+        return _rest_may_go_on(order, now)
+
 
 @dataclass(frozen=True, slots=True)
 class Hold(_Silent):
@@ -311,6 +326,9 @@ class ReleaseHold(_Silent):
     def make(self, order: Order, now: datetime) -> Fact:
         order.held, order.hold_reason = False, ""
         return Fact(Kind.RELEASE, "release", self.actor, now, reason=self.reason)
+
+    def event(self, order: Order, now: datetime) -> outbox.Event | None:
+        return _rest_may_go_on(order, now)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Defines the order's state machine as one table: each of the 13 rows is an edge and a trigger that may fire it.
+"""Defines the order's state machine as one table: each of the 15 rows is an edge and a trigger that may fire it.
 
 The rows belong to the code; staff only switch them on and off (`orders.models.TransitionRule`).
 """
@@ -44,7 +44,9 @@ ROWS: tuple[Row, ...] = (
     Row(OrderStatus.PENDING, Action.PAY, OrderStatus.PAID, STATEMENT),
     Row(OrderStatus.PENDING, Action.PAY, OrderStatus.PAID, MANUAL),
     Row(OrderStatus.PAID, Action.SHIP, OrderStatus.SHIPPED, WAREHOUSE),
+    Row(OrderStatus.PAID, Action.SHIP, OrderStatus.SHIPPED, REFUND_CONFIRMED),
     Row(OrderStatus.SHIPPED, Action.COMPLETE, OrderStatus.COMPLETED, CARRIER),
+    Row(OrderStatus.SHIPPED, Action.COMPLETE, OrderStatus.COMPLETED, REFUND_CONFIRMED),
     Row(OrderStatus.PENDING, Action.CLOSE, OrderStatus.CLOSED, TIMEOUT),
     Row(OrderStatus.PENDING, Action.CLOSE, OrderStatus.CLOSED, BUYER_CANCEL),
     Row(OrderStatus.PENDING, Action.CLOSE, OrderStatus.CLOSED, STAFF_CANCEL),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from logistics.dispatch import refunded_rest
 from orders.approvals.limit_changes import LIMIT
 from orders.approvals.notify import mail_approvers
 from orders.approvals.switches import SWITCHES
@@ -30,6 +31,7 @@ FLOW: Table = {
     "order.closed": {"payments.close_after_order": closing.handle_order_closed},
     "order.revived": {},
     "order.refunded": {},
+    "order.partly_refunded": {"logistics.end_with_refund": refunded_rest.handle_partly_refunded},
     "switches.change_proposed": {"orders.notify_approvers_of_switches": partial(mail_approvers, SWITCHES)},
     "limit.change_proposed": {"orders.notify_approvers_of_limit": partial(mail_approvers, LIMIT)},
     # payments

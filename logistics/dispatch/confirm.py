@@ -16,6 +16,7 @@ from django.utils import timezone
 from logistics import errors
 from logistics.dispatch import check
 from logistics.dispatch.check import Batch, Checked, Confirmation, ProductQuantity, Waybill
+from logistics.dispatch.refunded_rest import end_refunded
 from logistics.models import Shipment, ShipmentLine
 from orders import lifecycle, machine
 from orders.changes import Move, NoteWaybill, Result
@@ -137,6 +138,7 @@ def _update_orders(
     complete = _complete_orders(batch, kept)
     moves = [Move(pk, Action.SHIP, machine.WAREHOUSE, actor, last[pk], at=at) for pk, at in complete.items()]
     outcomes = lifecycle.apply(orders, [*notes, *moves])
+    end_refunded(orders)
     refused = [outcome for outcome in outcomes if outcome.result is not Result.DONE]
     if refused:
         # Checked under the same lock a moment ago: only a rule switched off in between refuses. Roll back.

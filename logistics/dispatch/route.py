@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from logistics import cases
 from logistics.carriers.types import Route, RouteEvent, TrackingStatus
+from logistics.dispatch.refunded_rest import end_refunded
 from logistics.models import Shipment, ShipmentException, ShipmentStatus, TrackingEvent
 from orders import lifecycle, machine
 from orders.changes import Move, Result
@@ -60,6 +61,9 @@ def apply_route(shipment: Shipment, route: Route, *, next_check_in: timedelta) -
             raise RuntimeError("a locked parcel was not changed")
         _publish_arrival(parcel, arrived)
         completed = arrived == _DELIVERED and _complete(orders[parcel.order_id], parcels, parcel, route.raw)
+        if arrived and not completed:
+            end_refunded(orders)
+            completed = orders[parcel.order_id].status == OrderStatus.COMPLETED
     return Applied(new_events, arrived == _DELIVERED, completed)
 
 

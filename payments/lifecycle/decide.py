@@ -281,13 +281,15 @@ def _refunded_total(update: PaymentUpdate, context: PaymentContext) -> Decimal |
     """Return the provider's own sum in yuan; where it keeps none, ours and this refund. None: neither is known.
 
     A refund that an earlier sum of the provider's held already, or that may be reported a second time, is not added
-    again. A sum may also be older than requests that were confirmed since: it counts no less than those and this refund.
+    again. A sum may also be older than refunds that were reported since by their numbers: it counts no less than those
+    and this refund.
     """
     if update.full_refund:
         return context.payment.amount
     known, refunds = context.payment.refunded_amount, context.refunds
     if update.refunded_total is not None and update.refund_amount is not None and update.refund_reference:
-        return max(update.refunded_total, refunds.confirmed + update.refund_amount)
+        least = max(refunds.confirmed, refunds.numbered_beside(update)) + update.refund_amount
+        return max(update.refunded_total, least)
     if update.refunded_total is not None or update.refund_amount is None:
         return update.refunded_total
     if (

@@ -60,7 +60,8 @@ class UnmatchedUpdate:
 class MatchedUpdate:
     """An update of one of our payments with its locked rows, and the decision about it.
 
-    `actor` is named in the history; `others` hold money of the order as well; `risen` is by how much (yuan) the payment's refunded sum rises.
+    `actor` is named in the history; `others` hold money of the order as well; `risen` is by how much (yuan) the payment's
+    refunded sum rises.
     """
 
     update: PaymentUpdate

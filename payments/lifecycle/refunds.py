@@ -84,6 +84,11 @@ class KnownRefunds:
         """The part (yuan) of the payment's refunded sum that has rows; providers' sums may run ahead of them."""
         return sum((row.amount for row in self.recorded.values()), ZERO)
 
+    def numbered_beside(self, update: PaymentUpdate) -> Decimal:
+        """The sum (yuan) of the other refunds on record that were reported by numbers of their own."""
+        rows = [row for number, row in self.recorded.items() if number != update.refund_reference]
+        return sum((row.amount for row in rows if row.reached_total is None and not row.is_unnumbered), ZERO)
+
     def is_expected(self, update: PaymentUpdate) -> bool:
         """Whether the refund has the amount that was requested under its number, or that is on record for it."""
         if self.named is not None:

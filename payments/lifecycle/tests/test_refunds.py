@@ -315,3 +315,18 @@ def test_migration_marks_older_rows() -> None:
     assert list(Refund.objects.filter(is_unnumbered=True).values_list("refund_reference", flat=True)) == [
         "to 30.00"
     ]
+
+
+def test_sum_older_than_other_numbered_refunds() -> None:
+    """A second refund of the console is reported with its sum of then, which does not hold ours but the first one."""
+    payment = paid_payment(total="100.00")
+    request = requested_refund(payment, "11.00")
+    first = reported(payment, refund_reference="C1", refund_amount=Decimal("50.00"))
+    second = reported(
+        payment, refund_reference="C2", refund_amount=Decimal("37.00"), refunded_total=Decimal("87.00")
+    )
+
+    apply(first, about(request), second, second)
+
+    assert rows() == [("C1", "50.00"), (request.reference, "11.00"), ("C2", "37.00")]
+    assert order_of(payment).refunded_amount == Decimal("98.00")
