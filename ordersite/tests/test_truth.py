@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from ordersite.tests.truth.stories import Stories
+from ordersite.tests.truth.stories import Stories, TwiceStories
 from payments.tests.fake_provider import serving
 
 STEPS = 2_500
@@ -19,11 +19,24 @@ STEPS = 2_500
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("seed", [1, 2, 3, 4])
 def test_money_and_orders_always_agree(seed: int) -> None:
+    tell(Stories, seed, examples=28, length=110, steps=STEPS)
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(("seed", "examples"), [(5, 6), pytest.param(6, 28, marks=pytest.mark.long)])
+def test_two_payments_of_one_order(seed: int, examples: int) -> None:
+    tell(TwiceStories, seed, examples=examples, length=60, steps=examples * 30)
+
+
+def tell(stories: type[Stories], seed: int, *, examples: int, length: int, steps: int) -> None:
+    """Run so many stories of this length; the seed is in the class's name."""
     with serving() as server:
-        story: Any = type(f"Stories{seed}", (Stories,), {"server": server, "steps": 0})
+        story: Any = type(f"{stories.__name__}{seed}", (stories,), {"server": server, "steps": 0})
         rules = settings(
-            max_examples=28,
-            stateful_step_count=110,
+            max_examples=examples,
+            stateful_step_count=length,
             deadline=None,
             database=None,
             derandomize=True,
@@ -31,4 +44,4 @@ def test_money_and_orders_always_agree(seed: int) -> None:
             suppress_health_check=list(HealthCheck),
         )
         run_state_machine_as_test(story, settings=rules)
-        assert story.steps >= STEPS
+        assert story.steps >= steps
