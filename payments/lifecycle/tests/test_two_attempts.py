@@ -182,7 +182,7 @@ def test_order_is_refunded_with_the_last_money(two: tuple[Order, Payment, Paymen
     assert order_state(order)[0] == "paid"
     give_back(second, "40.00")
     assert order_state(order)[0] == "paid"
-    money = money_of(Payment.objects.filter(order=order))
+    money = money_of(list(Payment.objects.filter(order=order)))
     assert (f"{money.received}", f"{money.refunded}") == ("200.00", "140.00")
 
     give_back(second, "60.00")
