@@ -162,7 +162,7 @@ def test_more_updates_cost_no_more_statements(build: Callable[[PaymentAccount], 
     ("build", "count"),
     [
         (paid, 12),
-        (lambda account: refunded(account, "60.00"), 14),
+        (lambda account: refunded(account, "60.00"), 15),
         (lambda account: refunded(account, "199.00"), 16),
         (closed, 13),
         (returned, 18),
