@@ -1,4 +1,4 @@
-"""`make lint`: style, types, missing migrations, missing translations. Runs all, then says which failed."""
+"""`make lint`: style, types, missing migrations and translations, security. Runs all, then says which failed."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ CHECKS = {
     "types": [PYTHON, "-m", "mypy"],
     "migrations": [PYTHON, "manage.py", "makemigrations", "--check", "--dry-run"],
     "translations": [PYTHON, "-m", "scripts.translations"],
+    "code (bandit)": [PYTHON, "-m", "scripts.security", "code"],
+    "secrets in the history": [PYTHON, "-m", "scripts.security", "secrets"],
+    "packages (pip-audit)": [PYTHON, "-m", "scripts.security", "packages"],
 }
 
 
