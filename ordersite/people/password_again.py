@@ -1,7 +1,7 @@
 """The password again before keys, people and approvals, when it was given more than fifteen minutes ago.
 
 A form is interrupted twice: before it is opened, and when it is sent after a long time. What was typed goes along as
-hidden fields, so it is sent on with the password; files have to be chosen again, since no page may fill them in.
+hidden fields, so it is sent on with the password. None of these forms takes a file, which no page could fill in.
 """
 
 from __future__ import annotations
@@ -94,7 +94,6 @@ def page_or_logout(request: HttpRequest, form: PasswordAgainForm, *, target: str
         "form": form,
         "next": target,
         "kept": list(kept(request)),
-        "files": [(name, file.name) for name, files in request.FILES.lists() for file in files],
     }
     return render(request, "people/password_again.html", context)
 
