@@ -9,10 +9,12 @@ import logging
 import os
 from typing import Any
 
-from celery import Celery, signals
+from celery import signals
+
+from ordersite.queue.bounded_celery import BoundedCelery
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ordersite.settings")
-app = Celery("ordersite")
+app = BoundedCelery("ordersite")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from django.apps import apps
 from django.conf import settings
 from django.db import connections
 
@@ -16,6 +17,7 @@ from payments.accounts.checks import refuse_playgrounds
 
 os.umask(0o077)  # what a web process writes is for its owner alone
 refuse_playgrounds()
+apps.get_app_config("health").watch_clock()  # type: ignore[attr-defined]  # our own class
 connections.close_all()  # the threads have connections of their own
 
 # Calls of providers and carriers, whose bodies are small; the API words its refusals itself.

@@ -54,6 +54,7 @@ RHYTHMS = (
     Rhythm("orders.seal_history", 10, alone=5),
     Rhythm("logistics.find_silent_parcels", 900),
     Rhythm("health.tend_alerts", 15),
+    Rhythm("health.take_back_future_times", 60),
     Rhythm("orders.forget_idempotency_keys", 3600),
     Rhythm("ordersite.clear_sessions", 86_400),
 )

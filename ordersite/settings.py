@@ -16,6 +16,7 @@ from django.urls import reverse_lazy
 from django.utils.translation import gettext_lazy as _
 from kombu import Queue
 
+from ordersite.database import clock
 from ordersite.lib import env
 from ordersite.lib.crypto import KeyRing
 from ordersite.lib.mail_server import mail_settings
@@ -23,6 +24,9 @@ from ordersite.schedule import DAILY, RHYTHMS
 from ordersite.server.client_address import networks
 from ordersite.server.content_policy import EVERY_PAGE
 from ordersite.server.production import is_this_machine, refuse_debug, refuse_weak_keys
+
+# Before any model takes `timezone.now` as a default.
+clock.install()
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env.load_file(BASE_DIR / ".env")  # before anything is taken from the environment
@@ -266,12 +270,9 @@ CELERY_TASK_ROUTES = {
 }
 
 
-def _every(task: str, seconds: float) -> dict[str, Any]:
-    # A message that waited longer than its rhythm is worthless: the next one says the same.
-    return {"task": task, "schedule": seconds, "options": {"expires": max(seconds, 5)}}
-
-
-CELERY_BEAT_SCHEDULE = {one.task: _every(one.task, one.seconds) for one in RHYTHMS} | {
+CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
+    one.task: {"task": one.task, "schedule": one.seconds} for one in RHYTHMS
+} | {
     one.task: {"task": one.task, "schedule": crontab(minute=one.at.minute, hour=one.at.hour)} for one in DAILY
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")

@@ -6,7 +6,7 @@ from celery import shared_task
 from django.core.management import call_command
 
 from ordersite import relay
-from ordersite.health import alert_mail
+from ordersite.health import alert_mail, future_times
 
 
 @shared_task(name="rails.run_relay")
@@ -23,3 +23,8 @@ def tend_alerts() -> None:
 def clear_sessions() -> None:
     """Delete sessions that have expired."""
     call_command("clearsessions")
+
+
+@shared_task(name="health.take_back_future_times")
+def take_back_future_times() -> None:
+    future_times.take_back()

@@ -13,6 +13,14 @@ class HealthConfig(AppConfig):
 
     def ready(self) -> None:
         signals.task_success.connect(record_success)
+        signals.worker_process_init.connect(self.watch_clock)
+        signals.beat_init.connect(self.watch_clock)
+
+    def watch_clock(self, **_signal: Any) -> None:
+        """Set this process's clock by the database's, again and again; for processes that serve or work."""
+        from ordersite.queue.clock_watch import watch  # models cannot be imported earlier
+
+        watch.start()
 
 
 def record_success(sender: Any = None, **_signal: Any) -> None:

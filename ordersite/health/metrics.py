@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
@@ -16,8 +17,8 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 
 from logistics.models import ShipmentException
 from orders.models import Order
-from ordersite.health.models import Heartbeat
-from ordersite.queue import claims
+from ordersite.health.models import Alert, Heartbeat
+from ordersite.queue import claims, clock_watch
 from ordersite.queue.models import Delivery, OutboxEntry
 from payments.models import PaymentException, PaymentNotification
 
@@ -41,6 +42,7 @@ class Queues:
         yield age
         yield _open_cases()
         yield _clock()
+        yield _skew()
 
 
 def _queues() -> Iterator[tuple[str, int, datetime | None]]:
@@ -68,6 +70,18 @@ def _clock() -> Metric:
     for task, at in Heartbeat.objects.values_list("task", "at"):
         age.add_metric([task], max(0.0, (timezone.now() - at).total_seconds()))
     return age
+
+
+def _skew() -> Metric:
+    """The clock of this web process's host, and that of other hosts where it is too far away."""
+    skew = GaugeMetricFamily(
+        "ordersite_clock_skew_seconds", "How far a host's clock is ahead of the database's", labels=["host"]
+    )
+    skewed = Alert.objects.filter(kind=Alert.Kind.CLOCK_SKEW, closed_at__isnull=True)
+    found = {host: float(text.split()[0]) for host, text in skewed.values_list("subject", "text")}
+    for host, seconds in {**found, socket.gethostname(): clock_watch.watch.skew}.items():
+        skew.add_metric([host], seconds)
+    return skew
 
 
 _registry = CollectorRegistry()

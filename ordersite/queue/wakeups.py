@@ -14,7 +14,6 @@ import time
 from celery import current_app
 
 INTERVAL_SECONDS = 0.05
-EXPIRES_SECONDS = 30
 # After a failure the broker is left alone for a while: the loops that run by the clock do the work meanwhile.
 PAUSE_AFTER_FAILURE_SECONDS = 1.0
 
@@ -53,7 +52,7 @@ class Publisher:
     def _publish(self, names: set[str]) -> bool:
         for name in sorted(names):
             try:
-                current_app.send_task(name, expires=EXPIRES_SECONDS, ignore_result=True)
+                current_app.send_task(name, ignore_result=True)
             except Exception as error:  # the edge: a wake-up may be lost, its row is not
                 logger.warning("wake-up not published: %s", error.__class__.__name__, extra={"task": name})
                 return False

@@ -12,6 +12,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
 
 from ordersite.health.heartbeat import last_end, recorded
+from ordersite.queue import clock_watch
 from ordersite.queue.loops import Loop, run_for_ever
 from ordersite.schedule import DAILY, RHYTHMS, Daily
 
@@ -35,6 +36,7 @@ class Command(BaseCommand):
         stop = threading.Event()
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, lambda *_: stop.set())
+        clock_watch.watch.start()
         run_for_ever(list(loops(options["drainers"], is_standby=options["standby"])), stop=stop)
 
 

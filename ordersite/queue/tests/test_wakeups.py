@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -53,6 +54,7 @@ def test_a_frozen_broker_holds_nobody_up() -> None:
         server.thaw()
         line = redis.Redis.from_url(server.url)
         assert wait_until(lambda: wake() < 0.05 and line.llen("ordersite") > 0, 10)
+        assert {json.loads(one)["headers"]["expires"] for one in line.lrange("ordersite", 0, -1)} == {None}
     finally:
         caller.kill()
         caller.communicate()

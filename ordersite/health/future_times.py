@@ -1,0 +1,66 @@
+"""Takes back leases and due times that lie further in the future than any rule sets them.
+
+A clock that jumped ahead and back, or a version from before the database's clock was used, leaves them there; nothing else
+would look at those rows before that time comes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db.models import F, Q, QuerySet
+from django.utils import timezone
+
+from logistics.models import CarrierAccount, Shipment
+from orders.models import StaffMail
+from ordersite.queue.models import Delivery
+from payments.models import Payment, PaymentAccount, PaymentNotification, RefundRequest, Statement
+from payments.polling.schedule import EXPIRY_GRACE
+
+LEASE = timedelta(minutes=15)
+# Of accounts: an open circuit, 10 minutes at most.
+CALL = timedelta(minutes=30)
+RETRY = timedelta(hours=2)
+DAY = timedelta(hours=25)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A time of these rows, and how far in the future a rule may set it."""
+
+    rows: QuerySet[Any]
+    name: str
+    longest: timedelta
+
+
+def take_back(now: datetime | None = None) -> int:
+    """Set every time that is too far ahead to now (UTC, the database's clock); return how many there were."""
+    now = now or timezone.now()
+    return sum(
+        column.rows.filter(**{f"{column.name}__gt": now + column.longest}).update(**{column.name: now})
+        for column in _columns()
+    )
+
+
+def _columns() -> Iterator[Column]:
+    for model in (PaymentNotification, Delivery, StaffMail, Statement):
+        waiting = model._default_manager.filter(done_at__isnull=True)
+        yield Column(waiting, "leased_until", LEASE)
+        yield Column(waiting, "due_at", RETRY)
+    for account in (PaymentAccount, CarrierAccount):
+        yield Column(account._default_manager.all(), "next_call_at", CALL)
+    yield Column(CarrierAccount.objects.all(), "leased_until", LEASE)
+    # An attempt that cannot be queried waits for its own end.
+    at_its_end = Q(next_query_at=F("expires_at") + EXPIRY_GRACE)
+    yield Column(Payment.objects.exclude(at_its_end), "next_query_at", RETRY)
+    yield Column(RefundRequest.objects.all(), "next_try_at", RETRY)
+    parcels = Shipment.objects.under_way()
+    checks = max(DAY, 2 * timedelta(hours=settings.TRACKING_POLL_HOURS))
+    yield Column(parcels, "next_check_at", checks)
+    yield Column(parcels, "leased_until", LEASE)
+    yield Column(parcels, "capped_until", DAY)
+    yield Column(parcels, "last_poll_at", timedelta(minutes=1))
