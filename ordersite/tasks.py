@@ -7,6 +7,7 @@ from django.core.management import call_command
 
 from ordersite import relay
 from ordersite.health import alert_mail, future_times
+from ordersite.queue import deploys
 
 
 @shared_task(name="rails.run_relay")
@@ -28,3 +29,4 @@ def clear_sessions() -> None:
 @shared_task(name="health.take_back_future_times")
 def take_back_future_times() -> None:
     future_times.take_back()
+    deploys.forget_old()

@@ -19,11 +19,15 @@ from ordersite.lib.adminkit.confirmed import Confirmed, ConfirmedActionsMixin
 from ordersite.lib.adminkit.read_only import ReadOnlyAdmin
 from ordersite.lib.adminkit.search import Shape, ShapeSearchMixin, column, row_id
 from ordersite.lib.errors import DomainError
+from ordersite.queue import deploys
 from ordersite.queue.models import AuditEntry, Delivery
 
 
 def _retry(_request: HttpRequest, delivery: Delivery, _data: Mapping[str, Any]) -> Promise:
     """Retry a delivery. Refused for a handler that this version does not know."""
+    if delivery.handler == deploys.UNKNOWN and delivery.event in FLOW:
+        deploys.take_up(delivery, deploys.keys_of(FLOW))
+        return _("The delivery is in the queue again.")
     if delivery.handler not in {key for handlers in FLOW.values() for key in handlers}:
         raise DomainError("unknown_handler", _("Nobody here takes “%(handler)s”."), handler=delivery.handler)
     Delivery.objects.filter(pk=delivery.pk).update(

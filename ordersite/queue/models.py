@@ -46,16 +46,43 @@ class Delivery(QueueRow):
     payload = models.JSONField(default=dict)
     event_at = models.DateTimeField()
     parked_at = models.DateTimeField(null=True)
+    # Parked because this handler was not known; the first version that knows it takes it up.
+    is_unknown = models.BooleanField(default=False)
 
     class Meta:
         verbose_name = _("delivery")
         verbose_name_plural = _("deliveries")
         indexes = [
             models.Index(fields=["handler", "id"], name="delivery_open", condition=Q(parked_at__isnull=True)),
+            models.Index(
+                fields=["handler", "id"], name="delivery_parked", condition=Q(parked_at__isnull=False)
+            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.event} → {self.handler}"
+
+
+class SpreadBatch(models.Model):
+    """What the relay has spread in one transaction: kept for an hour, for a version that has more handlers.
+
+    `keys` names the handlers that got a delivery, by event; `events` holds event, subject, payload and time of each;
+    `seen_by` the versions that have looked at it since.
+    """
+
+    version = models.CharField(max_length=16)
+    spread_at = models.DateTimeField(default=timezone.now, db_index=True)
+    keys = models.JSONField(default=dict)
+    events = models.JSONField(default=list)
+    seen_by = models.CharField(max_length=500, default="", blank=True)
+
+    class Meta:
+        verbose_name = _("spread events")
+        verbose_name_plural = _("spread events")
+        indexes = [models.Index(fields=["version", "id"], name="spread_version")]
+
+    def __str__(self) -> str:
+        return f"{self.version} #{self.pk}"
 
 
 class AuditEntry(models.Model):

@@ -17,8 +17,10 @@ from django.db.models import Q
 from django.utils import timezone
 
 from ordersite.database import bulk
+from ordersite.health.alerts import raise_alert
+from ordersite.health.models import Alert
 from ordersite.lib.tracebacks import brief
-from ordersite.queue import claims
+from ordersite.queue import claims, deploys
 from ordersite.queue.models import Delivery, OutboxEntry
 
 BATCH = 200
@@ -55,6 +57,7 @@ def run(table: Table) -> int:
     """Spread all entries, then hand out all due deliveries; returns how many deliveries were finished."""
     while spread(table):
         _breathe()
+    deploys.catch_up(deploys.keys_of(table))
     handlers = {key: handler for keyed in table.values() for key, handler in keyed.items()}
     return sum(_deliver(key, handler) for key, handler in sorted(handlers.items()))
 
@@ -67,6 +70,7 @@ def spread(table: Table) -> int:
             Delivery,
             [_delivery(entry, key) for entry in entries for key in _keys(table, entry)],
         )
+        deploys.remember(entries, deploys.keys_of(table))
     return len(entries)
 
 
@@ -81,13 +85,13 @@ def _take_entries() -> list[OutboxEntry]:
 
 def _keys(table: Table, entry: OutboxEntry) -> Sequence[str]:
     """An event that this process does not know yet (a rolling deploy) is parked, never dropped."""
-    return tuple(table[entry.name]) if entry.name in table else ("unknown",)
+    return tuple(table[entry.name]) if entry.name in table else (deploys.UNKNOWN,)
 
 
 def _delivery(entry: OutboxEntry, key: str) -> Delivery:
-    parked = timezone.now() if key == "unknown" else None
+    parked = timezone.now() if key == deploys.UNKNOWN else None
     if parked:
-        logger.error("event parked: nobody here knows it", extra={"event_name": entry.name})
+        raise_alert(Alert.Kind.DELIVERY_PARKED, key, f"nobody here knows the event {entry.name}")
     return Delivery(
         handler=key,
         event=entry.name,
@@ -95,6 +99,7 @@ def _delivery(entry: OutboxEntry, key: str) -> Delivery:
         payload=entry.payload,
         event_at=entry.created_at,
         parked_at=parked,
+        is_unknown=parked is not None,
     )
 
 
@@ -136,7 +141,9 @@ def _postpone_or_park(claimed: claims.Claim, error: Exception) -> None:
     if claimed.attempts < claims.MOST_ATTEMPTS:
         claims.postpone(Delivery, claimed, error)
         return
-    logger.error("delivery parked after %d attempts", claimed.attempts, extra={"delivery": claimed.id})
+    handler = Delivery.objects.filter(pk=claimed.id).values_list("handler", flat=True).first()
+    evidence = f"delivery {claimed.id} failed {claimed.attempts} times: {brief(error)}"
+    raise_alert(Alert.Kind.DELIVERY_PARKED, handler or "", evidence)
     Delivery.objects.filter(pk=claimed.id).update(
         parked_at=timezone.now(), leased_until=None, last_error=brief(error)[:500]
     )
