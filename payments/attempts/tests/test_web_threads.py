@@ -61,12 +61,14 @@ def beside_buyers(client: httpx2.Client, buyers: list[str], bodies: list[bytes])
     with ThreadPoolExecutor(BUYERS) as pool:
         polling = [pool.submit(poll_state, client, reference, stop) for reference in buyers]
         until = time.monotonic() + 4
-        while time.monotonic() < until:
-            started = time.perf_counter()
-            post(client, bodies[len(took) % 40])
-            took.append((time.perf_counter() - started) * 1000)
-            time.sleep(0.02)
-        stop.set()
+        try:
+            while time.monotonic() < until:
+                started = time.perf_counter()
+                post(client, bodies[len(took) % 40])
+                took.append((time.perf_counter() - started) * 1000)
+                time.sleep(0.02)
+        finally:
+            stop.set()
     for future in polling:
         future.result()
     return sorted(took)[int(len(took) * 0.99) - 1]
