@@ -68,6 +68,7 @@ _OPERATIONS = _LOOK | _IMPORTS | {
     "logistics.view_carrieraccount", "logistics.add_carrieraccount", "logistics.change_carrieraccount",
     "logistics.resolve_shipmentexception",
     "rails.view_delivery", "rails.change_delivery", "health.view_alert", "health.change_alert",
+    "people.view_loginfailure", "people.change_loginfailure",
 }  # fmt: skip
 _AUDITOR = _LOOK | {
     "orders.view_apiclient", "orders.view_transitionrule", "orders.view_historyseal", "orders.view_phonelook",
@@ -75,7 +76,7 @@ _AUDITOR = _LOOK | {
     "payments.view_paymentaccount", "payments.view_refusedcall", "logistics.view_carrieraccount",
     "payments.view_settlementfile", "payments.view_moneylimit", "orders.view_changerequest",
     "payments.approve_moneylimit",
-    "rails.view_delivery", "rails.view_auditentry", "health.view_alert", "admin.view_logentry",
+    "rails.view_delivery", "rails.view_auditentry", "health.view_alert", "people.view_loginfailure", "admin.view_logentry",
 }  # fmt: skip
 
 ROLES: Mapping[str, frozenset[str]] = {

@@ -56,7 +56,7 @@ RHYTHMS = (
     Rhythm("health.tend_alerts", 15),
     Rhythm("health.take_back_future_times", 60),
     Rhythm("orders.forget_idempotency_keys", 3600),
-    Rhythm("ordersite.clear_sessions", 86_400),
+    Rhythm("ordersite.clear_sessions", 3600),
 )
 DAILY = (
     Daily("orders.write_anchor", time(0, 5)),

@@ -7,6 +7,7 @@ from django.core.management import call_command
 
 from ordersite import relay
 from ordersite.health import alert_mail, future_times
+from ordersite.people import throttle
 from ordersite.queue import deploys
 
 
@@ -22,8 +23,9 @@ def tend_alerts() -> None:
 
 @shared_task(name="ordersite.clear_sessions")
 def clear_sessions() -> None:
-    """Delete sessions that have expired."""
+    """Delete sessions that have expired, and old failures of log-ins."""
     call_command("clearsessions")
+    throttle.forget_old()
 
 
 @shared_task(name="health.take_back_future_times")

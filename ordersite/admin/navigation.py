@@ -108,6 +108,7 @@ GROUPS: tuple[tuple[str | Promise, tuple[Place, ...]], ...] = (
             Place(_("Staff actions"), "admin.logentry", "badge"),
             Place(_("Seals"), "orders.historyseal", "verified"),
             Place(_("Phone numbers looked at"), "orders.phonelook", "visibility"),
+            Place(_("Failed log-ins"), "people.loginfailure", "lock_clock"),
             Place(_("Users"), "auth.user", "person"),
             Place(_("Roles"), "auth.group", "group"),
         ),

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY, logout
+from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
 from django.urls import reverse
 
 from ordersite.people import password_again, second_step, sessions
 from ordersite.people.models import Authenticator
+from ordersite.people.throttle import LoginThrottled, note_success, one_try
 
 # They read no session: API tokens, probes. Static files are answered before.
 _FOR_PROGRAMS = ("/api/v1/", "/healthz", "/readyz", "/metrics", "/favicon.ico")
@@ -36,13 +41,42 @@ class PeopleMiddleware:
             sessions.note_use(request.session)
         return _second_step(request) or self.get_response(request)
 
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """Answer 429 for a log-in that has to wait."""
+        if not isinstance(exception, LoginThrottled):
+            return None
+        seconds = max(1, math.ceil(exception.wait.total_seconds()))
+        context = {"seconds": seconds, "minutes": math.ceil(seconds / 60)}
+        answer = render(request, "people/throttled.html", context, status=429)
+        answer["Retry-After"] = str(seconds)
+        return answer
+
     def process_view(
         self, request: HttpRequest, view: View, args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> HttpResponse | None:
         """Have the password given again; the form's token has been checked by now."""
         if not _has_login(request) or not request.user.is_authenticated:
             return None
+        if (
+            request.method == "POST"
+            and request.resolver_match
+            and request.resolver_match.url_name == "password_change"
+        ):
+            return self._change_password(request, partial(view, request, *args, **kwargs))
         return password_again.interrupt(request)
+
+    def _change_password(
+        self, request: HttpRequest, change: Callable[[], HttpResponse]
+    ) -> HttpResponse | None:
+        """The old password can be guessed there like one of a log-in."""
+        try:
+            with one_try(request, request.user.get_username()) as attempt:
+                answer = change()
+                if answer.status_code == 302 and attempt is not None and isinstance(request.user, User):
+                    note_success(attempt, request.user)
+                return answer
+        except LoginThrottled as throttled:
+            return self.process_exception(request, throttled)
 
 
 def is_use(request: HttpRequest) -> bool:

@@ -139,3 +139,45 @@ def step_of(key: str, code: str, *, after: int = -1) -> int | None:
 
 def _place(user_id: int) -> str:
     return f"people_authenticator.sealed_key.{user_id}"
+
+
+class LoginFailure(models.Model):
+    """Failed log-ins of one name at one address (IPv6: its /64). Times are UTC.
+
+    The name is kept as a keyed digest, since people type passwords into the wrong field; `user` is whose name it is.
+    """
+
+    digest = models.CharField(max_length=64)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, null=True, verbose_name=_("user"))
+    address = models.CharField(_("address"), max_length=50)
+    failures = models.PositiveIntegerField(_("failures"), default=0)
+    since = models.DateTimeField()
+    last_at = models.DateTimeField(_("last"))
+
+    class Meta:
+        verbose_name = _("failed log-in")
+        verbose_name_plural = _("failed log-ins")
+        constraints = [models.UniqueConstraint(fields=["digest", "address"], name="people_failure_once")]
+        indexes = [
+            models.Index(fields=["address", "last_at"], name="people_failure_address"),
+            models.Index(fields=["last_at"], name="people_failure_old"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user or '–'} · {self.address}"
+
+
+class KnownAddress(models.Model):
+    """An address from which a person has logged in. Times are UTC."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+    address = models.CharField(max_length=50)
+    last_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name = _("known address")
+        verbose_name_plural = _("known addresses")
+        constraints = [models.UniqueConstraint(fields=["user", "address"], name="people_known_once")]
+
+    def __str__(self) -> str:
+        return f"{self.user_id}: {self.address}"

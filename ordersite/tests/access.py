@@ -13,6 +13,7 @@ from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth.models import Group, User
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import Model
+from django.http import HttpRequest
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 
@@ -23,6 +24,8 @@ from orders.models import ChangeRequest, HistorySeal, Merchant, MerchantMember, 
 from orders.tests.builders import build_merchant, build_order
 from ordersite.health.models import Alert
 from ordersite.lib.files import private
+from ordersite.people.models import LoginFailure
+from ordersite.people.throttle import Try
 from ordersite.queue.models import Delivery
 from ordersite.roles import ROLES
 from payments.models import (
@@ -240,4 +243,13 @@ def _machine_rows(order: Order) -> list[Model]:
         object_repr="x", action_flag=CHANGE, change_message="x",
     )  # fmt: skip
     alert = Alert.objects.create(kind=Alert.Kind.DELIVERY_PARKED, subject="unknown", text="order.paid #1")
-    return [delivery, look, entry, someone, alert]
+    now = timezone.now()
+    failure = LoginFailure.objects.create(
+        digest=Try.of(HttpRequest(), "someone").digest,
+        user=someone,
+        address="127.0.0.1",
+        failures=9,
+        since=now,
+        last_at=now,
+    )
+    return [delivery, look, entry, someone, alert, failure]

@@ -43,6 +43,7 @@ ERROR_PAGES = ("400.html", "403.html", "403_csrf.html", "500.html")
 ANSWERS: tuple[tuple[str, str, Mapping[str, str]], ...] = (
     ("anonymous", "/accounts/login/", {"username": "nobody", "password": "wrong"}),
     ("anonymous", "/admin/login/", {"username": "nobody", "password": "wrong"}),
+    ("anonymous", "/accounts/login/", {"username": "someone", "password": "wrong"}),
     ("anonymous", "/checkout/", {"name": "", "idempotency_key": "x"}),
     (
         "merchant",
