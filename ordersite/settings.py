@@ -329,6 +329,7 @@ FILE_UPLOAD_HANDLERS = [
 # What people hand in (statements, evidence): never below a folder that is served.
 PRIVATE_DIR = str(VAR_DIR / "private")
 
+PASSWORD_HASHERS = ["ordersite.people.hashing.BoundedPBKDF2PasswordHasher"]
 AUTHENTICATION_BACKENDS = ["ordersite.people.backend.PeopleBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}

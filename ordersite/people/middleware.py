@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from functools import partial
 from typing import Any
 from urllib.parse import urlencode
@@ -15,7 +16,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 
-from ordersite.people import password_again, second_step, sessions
+from ordersite.people import hashing, password_again, second_step, sessions
 from ordersite.people.models import Authenticator
 from ordersite.people.throttle import LoginThrottled, note_success, one_try
 
@@ -41,42 +42,44 @@ class PeopleMiddleware:
             sessions.note_use(request.session)
         return _second_step(request) or self.get_response(request)
 
-    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        """Answer 429 for a log-in that has to wait."""
-        if not isinstance(exception, LoginThrottled):
-            return None
-        seconds = max(1, math.ceil(exception.wait.total_seconds()))
-        context = {"seconds": seconds, "minutes": math.ceil(seconds / 60)}
-        answer = render(request, "people/throttled.html", context, status=429)
-        answer["Retry-After"] = str(seconds)
-        return answer
-
     def process_view(
         self, request: HttpRequest, view: View, args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> HttpResponse | None:
         """Have the password given again; the form's token has been checked by now."""
         if not _has_login(request) or not request.user.is_authenticated:
             return None
-        if (
-            request.method == "POST"
-            and request.resolver_match
-            and request.resolver_match.url_name == "password_change"
-        ):
-            return self._change_password(request, partial(view, request, *args, **kwargs))
-        return password_again.interrupt(request)
-
-    def _change_password(
-        self, request: HttpRequest, change: Callable[[], HttpResponse]
-    ) -> HttpResponse | None:
-        """The old password can be guessed there like one of a log-in."""
+        is_change = (
+            request.resolver_match is not None and request.resolver_match.url_name == "password_change"
+        )
         try:
-            with one_try(request, request.user.get_username()) as attempt:
-                answer = change()
-                if answer.status_code == 302 and attempt is not None and isinstance(request.user, User):
-                    note_success(attempt, request.user)
-                return answer
-        except LoginThrottled as throttled:
-            return self.process_exception(request, throttled)
+            if request.method == "POST" and is_change:
+                return _change_password(request, partial(view, request, *args, **kwargs))
+            return password_again.interrupt(request)
+        except (LoginThrottled, hashing.TooManyHashes) as refused:
+            return self.process_exception(request, refused)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """Answer 429 where a password is not checked: too many failures, or too many at this moment."""
+        if isinstance(exception, hashing.TooManyHashes):
+            return hashing.busy_page(request)
+        return _wait_page(request, exception.wait) if isinstance(exception, LoginThrottled) else None
+
+
+def _change_password(request: HttpRequest, change: Callable[[], HttpResponse]) -> HttpResponse:
+    """The old password can be guessed there like one of a log-in. Raises `LoginThrottled`."""
+    with one_try(request, request.user.get_username()) as attempt:
+        answer = change()
+        if answer.status_code == 302 and attempt is not None and isinstance(request.user, User):
+            note_success(attempt, request.user)
+        return answer
+
+
+def _wait_page(request: HttpRequest, wait: timedelta) -> HttpResponse:
+    seconds = max(1, math.ceil(wait.total_seconds()))
+    context = {"seconds": seconds, "minutes": math.ceil(seconds / 60)}
+    answer = render(request, "people/throttled.html", context, status=429)
+    answer["Retry-After"] = str(seconds)
+    return answer
 
 
 def is_use(request: HttpRequest) -> bool:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import logging
-import threading
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,10 +19,11 @@ from ipaddress import IPv6Address, ip_address, ip_network
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import Max, QuerySet, Sum
+from django.db.models import F, Max, QuerySet, Sum
 from django.http import HttpRequest
 from django.utils import timezone
 
+from ordersite.people.hashing import TooManyHashes
 from ordersite.people.models import KnownAddress, LoginFailure
 from ordersite.server.client_address import sender_of
 
@@ -33,9 +33,6 @@ FIRST_PAUSE, LONGEST_PAUSE = timedelta(minutes=1), timedelta(minutes=15)
 PAUSE_OF_NAME = timedelta(seconds=2)
 # How long a pause is remembered, so that the next one is longer.
 REMEMBERED, KNOWN = timedelta(hours=2), timedelta(days=180)
-# Hashing takes a quarter of a second of a processor: more at once would keep providers' calls waiting.
-HASHES_AT_ONCE = 2
-_gate = threading.BoundedSemaphore(HASHES_AT_ONCE)
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +64,7 @@ class Try:
 
 @contextmanager
 def one_try(request: HttpRequest | None, name: str) -> Iterator[Try | None]:
-    """Hold one of the few places for hashing. Raises `LoginThrottled` where the caller has to wait.
+    """Count a try before its password is hashed. Raises `LoginThrottled` where the caller has to wait.
 
     None for programs: a command has no address.
     """
@@ -75,13 +72,13 @@ def one_try(request: HttpRequest | None, name: str) -> Iterator[Try | None]:
         yield None
         return
     attempt = Try.of(request, name)
-    if not _gate.acquire(blocking=False):
-        raise LoginThrottled(timedelta(seconds=1))
+    _count(attempt)
     try:
-        _count(attempt)
         yield attempt
-    finally:
-        _gate.release()
+    except TooManyHashes:  # nothing was looked at, so nothing failed
+        mine = LoginFailure.objects.filter(digest=attempt.digest, address=attempt.address, failures__gt=0)
+        mine.update(failures=F("failures") - 1)
+        raise
 
 
 def note_success(attempt: Try, user: User) -> None:
