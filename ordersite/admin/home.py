@@ -143,9 +143,6 @@ def _states() -> list[Waiting]:
 def _lights(request: HttpRequest) -> list[Waiting]:
     """Return the depth and age of the work queues."""
     lights = []
-    if request.user.has_perm("health.view_alert"):
-        lights.append(_alert_light())
-        lights += _clock_lights()
     if request.user.has_perm("payments.view_paymentnotification"):
         waiting = PaymentNotification.objects.waiting()
         lights.append(
@@ -163,6 +160,9 @@ def _lights(request: HttpRequest) -> list[Waiting]:
         address = "admin:rails_delivery_changelist"
         lights.append(_light(_("deliveries waiting"), waiting_deliveries, "event_at", address))
         lights.append(_light(_("deliveries parked"), parked, "event_at", address, query="?state=parked"))
+    if request.user.has_perm("health.view_alert"):
+        lights.append(_alert_light())
+        lights += _clock_lights()
     return lights
 
 

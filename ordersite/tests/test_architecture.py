@@ -34,7 +34,7 @@ ORDERS = (
     ("database_triggers",),
     ("history",),
     ("changes",),
-    ("lifecycle",),
+    ("lifecycle", "phone_search"),
     ("approvals", "closing", "intake", "truth"),
     ("about", "serializers"),
     ("admin", "management", "tasks", "apps"),
