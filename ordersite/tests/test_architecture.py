@@ -34,9 +34,10 @@ ORDERS = (
     ("database_triggers",),
     ("history",),
     ("changes",),
-    ("lifecycle", "phone_search"),
+    ("lifecycle",),
     ("approvals", "closing", "intake", "truth"),
     ("about", "serializers"),
+    ("phone_search",),
     ("admin", "management", "tasks", "apps"),
 )
 PAYMENTS = (

@@ -17,7 +17,7 @@ from scripts import env_file
 from scripts.messages import compile_catalogues
 
 # Read by `make run` only: nothing of it stands in the settings.
-NOT_IN_SETTINGS = {"BIND", "PORT", "SANDBOX_PORT", "WEB_WORKERS", "WORKER_PROCESSES"}
+NOT_IN_SETTINGS = {"BIND", "PORT", "SANDBOX_PORT", "WEB_WORKERS", "WORKER_PROCESSES", "OUTSIDE_THREADS"}
 PRINT = """
 import json
 from django.conf import settings
@@ -32,7 +32,7 @@ def unusual_values(folder: Path) -> dict[str, str]:
         **env_file.new_values(),
         "DEBUG": "true",
         "DEMO": "false",
-        "ALLOWED_HOSTS": "shop.example",
+        "ALLOWED_HOSTS": "localhost",
         "PUBLIC_BASE_URL": "http://127.0.0.1:8100",
         "DATABASE_URL": "postgres://app:x@127.0.0.1:5999/orders",
         "DATABASE_MIGRATION_URL": "postgres://owner:x@127.0.0.1:5999/orders",
