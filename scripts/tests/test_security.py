@@ -19,8 +19,8 @@ from scripts.security import differences, reviewed, secrets_in
         "MIIE" + "vQIBADANBgkq" * 30,
         "-----BEGIN RSA " + "PRIVATE KEY-----",
         "postgres://ordersite:" + "Tr0ub4dor-and-3@db/x",
-        f"SECRET_KEY={new_values()['SECRET_KEY']}",
-        f"FIELD_ENCRYPTION_KEYS={new_values()['FIELD_ENCRYPTION_KEYS']}",
+        pytest.param(f"SECRET_KEY={new_values()['SECRET_KEY']}", id="secret key"),
+        pytest.param(f"FIELD_ENCRYPTION_KEYS={new_values()['FIELD_ENCRYPTION_KEYS']}", id="encryption keys"),
     ],
 )
 def test_a_committed_secret_is_found(text: str) -> None:

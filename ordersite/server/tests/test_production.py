@@ -82,7 +82,7 @@ def test_demonstration_here_is_let_be(tmp_path: Path) -> None:
         b"ab" * 16,
         bytes(range(32)),
         b"correct horse battery staple!!!!",
-        os.urandom(16) * 2,
+        pytest.param(os.urandom(16) * 2, id="16 bytes twice"),
     ],
 )
 def test_key_that_can_be_guessed_is_refused(raw: bytes, capsys: pytest.CaptureFixture[str]) -> None:
