@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from ordersite.tests.truth.stories import Stories, TwiceStories
+from ordersite.tests.truth.stories import Stories
 from payments.tests.fake_provider import serving
 
 STEPS = 2_500
@@ -20,14 +20,6 @@ STEPS = 2_500
 @pytest.mark.parametrize("seed", [1, 2, 3, 4])
 def test_money_and_orders_always_agree(seed: int) -> None:
     tell(Stories, seed, examples=28, length=110, steps=STEPS)
-
-
-@pytest.mark.postgres
-@pytest.mark.django_db(transaction=True)
-@pytest.mark.timeout(300)
-@pytest.mark.parametrize(("seed", "examples"), [(5, 6), pytest.param(6, 28, marks=pytest.mark.long)])
-def test_two_payments_of_one_order(seed: int, examples: int) -> None:
-    tell(TwiceStories, seed, examples=examples, length=60, steps=examples * 30)
 
 
 def tell(stories: type[Stories], seed: int, *, examples: int, length: int, steps: int) -> None:

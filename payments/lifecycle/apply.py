@@ -209,7 +209,7 @@ class Batch:
         new.sort(key=lambda row: (row.payment_id, row.refund_reference))
         bulk.insert_rows(Refund, new, ignore_conflicts=True)
         changed = [rows.changed for rows in found if rows.changed is not None]
-        bulk.update_rows(Refund, changed, ("amount", "refund_reference", "is_unnumbered"))
+        bulk.update_rows(Refund, changed, ("amount", "refund_reference", "is_unnumbered", "reached_total"))
         effects = [(entry.decision.request, entry.update.refunded_at) for entry in self.matched]
         refunds.apply_request_effects([(effect, at) for effect, at in effects if effect is not None])
 

@@ -229,7 +229,8 @@ def refund_rows(
     amount = min(_own_amount(update, known, risen), payment.refunded_amount - known.explained)
     same = known.unnumbered_row_of(update) if amount <= ZERO else None
     if same is not None:
-        same.refund_reference, same.is_unnumbered = number, False
+        # Its amount is known to be its own now: it holds no other refund's money.
+        same.refund_reference, same.is_unnumbered, same.reached_total = number, False, None
         return RefundRows(None, same)
     holder = known.holder_of(update) if amount <= ZERO else None
     if holder is not None:

@@ -203,10 +203,6 @@ class Stories(RuleBasedStateMachine):
     def import_file(self, account: int, death: int | None) -> None:
         self.people.import_file(account, death=death)
 
-
-class TwiceStories(Stories):
-    """Stories in which two attempts pay one order, and both are refunded."""
-
     @rule(index=INDEX)
     def pay_twice(self, index: int) -> None:
         """The order refuses the first money, as its rule is switched off; then another attempt pays."""

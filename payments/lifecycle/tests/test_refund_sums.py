@@ -240,3 +240,15 @@ def test_second_refund_of_one_amount_counts() -> None:
         apply(at(line, 12))
 
     assert books(payment) == ("20.00", {"A": "10.00", "B": "10.00"})
+
+
+def test_sum_older_than_a_named_refund() -> None:
+    """A sum was found to be one refund; ours went back; then an older one is reported with the sum of its day."""
+    payment = paid_payment(total="1.50")
+    apply(reported(payment, total="0.73"))
+    apply(reported(payment, "A", amount="0.73", total="0.73"))
+    apply(reported(payment, "OURS", amount="0.11"))
+
+    apply(reported(payment, "B", amount="0.37", total="1.10"))
+
+    assert books(payment) == ("1.21", {"A": "0.73", "B": "0.37", "OURS": "0.11"})
