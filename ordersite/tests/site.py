@@ -37,8 +37,19 @@ def commands(port: int) -> dict[str, list[str]]:
     work = ["worker", "--loglevel", "warning", "--without-mingle"]
     return {
         "web": [*web, "--workers", "1", "--no-ws", "ordersite.rsgi:application"],
-        "worker": [*celery, *work, "--queues", "ordersite", "--concurrency", "2"],
-        "outside": [*celery, *work, "--queues", "outside", "--pool", "threads", "--concurrency", "8"],
+        "worker": [*celery, *work, "--queues", "ordersite", "--hostname", "worker@%h", "--concurrency", "2"],
+        "outside": [
+            *celery,
+            *work,
+            "--queues",
+            "outside",
+            "--hostname",
+            "outside@%h",
+            "--pool",
+            "threads",
+            "-c",
+            "8",
+        ],
         "beat": [*celery, "beat", "--loglevel", "warning", "--pidfile="],
         "sandbox": [sys.executable, "-m", "sandbox"],
         "clock": [sys.executable, "manage.py", "work", "--standby"],

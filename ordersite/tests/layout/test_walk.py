@@ -38,7 +38,7 @@ from ordersite.tests.layout.world import LayoutWorld, build_layout_world
 from ordersite.tests.test_access import read_matrix
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900), pytest.mark.django_db(transaction=True)]
-ERROR_PAGES = ("400.html", "403.html", "403_csrf.html", "500.html")
+ERROR_PAGES = ("400.html", "403.html", "403_csrf.html", "500.html", "people/busy.html")
 # Pages that only answer a form: who sends what to which address.
 ANSWERS: tuple[tuple[str, str, Mapping[str, str]], ...] = (
     ("anonymous", "/accounts/login/", {"username": "nobody", "password": "wrong"}),
