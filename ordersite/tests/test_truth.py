@@ -19,7 +19,7 @@ STEPS = 2_500
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("seed", [1, 2, 3, 4])
 def test_money_and_orders_always_agree(seed: int) -> None:
-    tell(Stories, seed, examples=28, length=110, steps=STEPS)
+    tell(Stories, seed, examples=36, length=110, steps=STEPS)
 
 
 def tell(stories: type[Stories], seed: int, *, examples: int, length: int, steps: int) -> None:

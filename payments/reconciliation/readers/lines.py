@@ -324,7 +324,8 @@ class LineReader:
             return
         text = folded(self.last.cells[place])
         if place in self._amount_places():
-            is_cut = _decimals(text, self.mapping.decimal_mark or ".") < self.most_decimals
+            # Empty is no amount that was cut: the line's money stands in the other column.
+            is_cut = bool(text) and _decimals(text, self.mapping.decimal_mark or ".") < self.most_decimals
         elif place in self._number_places():
             is_cut = len(self.lengths) == 1 and 0 < len(text) < min(self.lengths)
         else:
