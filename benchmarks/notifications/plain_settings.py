@@ -6,11 +6,3 @@ from ordersite.settings import *  # noqa: F403
 
 MIDDLEWARE = []
 ROOT_URLCONF = "benchmarks.notifications.plain"
-# The yardstick needs the tables, not the pages.
-INSTALLED_APPS = [
-    "django.contrib.contenttypes",
-    "django.contrib.auth",
-    "ordersite.queue",
-    "orders",
-    "payments",
-]
