@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -22,14 +23,31 @@ def new_values() -> dict[str, str]:
 
 def ensure(path: Path = ROOT / ".env") -> bool:
     """Write the file, readable by its owner only. True when it was made now; one that is there stays."""
+    lines = [
+        "# .env.example explains the names. Losing these keys loses the stored secrets.",
+        *(f"{name}={value}" for name, value in new_values().items()),
+    ]
+    return write_new(path, "\n".join([*lines, ""]))
+
+
+def write_new(path: Path, text: str) -> bool:
+    """Make a file that its owner alone can read. False where there is one already. Raises OSError."""
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         return False
     with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write("# .env.example explains the names. Losing these keys loses the stored secrets.\n")
-        file.writelines(f"{name}={value}\n" for name, value in new_values().items())
+        file.write(text)
     return True
+
+
+def example_with(values: Mapping[str, str]) -> str:
+    """`.env.example` with these values in their lines. Raises KeyError for a name that it does not explain."""
+    lines = (ROOT / ".env.example").read_text(encoding="utf-8").splitlines()
+    places = {line.partition("=")[0]: number for number, line in enumerate(lines) if line[:1].isupper()}
+    for name, value in values.items():
+        lines[places[name]] = f"{name}={value}"
+    return "\n".join([*lines, ""])
 
 
 def names() -> list[str]:
