@@ -1,4 +1,4 @@
-"""The web process's entry: granian --interface rsgi ordersite.rsgi:application."""
+"""The web process's entry, served by `deploy/web.sh`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Generates load: serves the product with granian, calls it with wrk, and runs pgbench against the bare database."""
+"""Generates load: serves the product by its web command, calls it with wrk, and runs pgbench against the bare database."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from scripts.web import WEB, place
 
 ROOT = Path(__file__).resolve().parents[2]
 LUA = Path(__file__).resolve().parent / "requests.lua"
@@ -68,14 +69,10 @@ def serve(
     workers: int = 2,
     threads: int = 8,
 ) -> Iterator[str]:
-    """Serve an application with granian on a free port of the loopback; yields its URL without a slash at the end."""
+    """Serve an application by the web command on a free port of the loopback; yields its URL without a slash at the end."""
     port = free_port()
-    command = [
-        sys.executable, "-m", "granian", application, "--interface", "rsgi", "--http", "1", "--host", "127.0.0.1",
-        "--port", str(port), "--workers", str(workers), "--no-ws", "--log-level", "error",
-    ]  # fmt: skip
-    own = {"LOG_LEVEL": "ERROR", "WEB_THREADS": str(threads), **(env or {})}
-    server = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **own})
+    own = {"LOG_LEVEL": "ERROR", "WEB_THREADS": str(threads), **(env or {}), **place(port, workers=workers)}
+    server = subprocess.Popen([WEB, application], cwd=ROOT, env={**os.environ, **own})
     try:
         _wait_until_up(f"http://127.0.0.1:{port}{ready_path}", server)
         yield f"http://127.0.0.1:{port}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
-import sys
 import threading
 import time
 import urllib.error
@@ -17,6 +16,7 @@ from django.conf import settings
 from django.db import connection, connections
 
 from scripts.processes import free_port
+from scripts.web import WEB, place
 
 
 def database_url() -> str:
@@ -38,14 +38,10 @@ def environment() -> dict[str, str]:
 
 @contextlib.contextmanager
 def web_server(*, threads: int = 8) -> Iterator[str]:
-    """Run Granian with two workers; yields its address."""
+    """Run the web command with two workers; yields its address."""
     port = free_port()
-    command = [
-        sys.executable, "-m", "granian", "--interface", "rsgi", "--http", "1", "ordersite.rsgi:application",
-        "--port", str(port), "--workers", "2", "--no-ws", "--log-level", "error",
-    ]  # fmt: skip
-    own = {**environment(), "WEB_THREADS": str(threads)}
-    server = subprocess.Popen(command, cwd=settings.BASE_DIR, env=own)
+    own = {**environment(), **place(port, workers=2), "WEB_THREADS": str(threads)}
+    server = subprocess.Popen([WEB], cwd=settings.BASE_DIR, env=own)
     try:
         _wait_until_up(f"http://127.0.0.1:{port}/api/v1/")
         yield f"http://127.0.0.1:{port}"

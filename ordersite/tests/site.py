@@ -16,27 +16,17 @@ import httpx2
 
 from scripts.env_file import ROOT, new_values
 from scripts.processes import free_port, kill_family, wait_until
+from scripts.web import WEB, place
 
 BIN = Path(sys.executable).parent
 
 
-def commands(port: int) -> dict[str, list[str]]:
+def commands() -> dict[str, list[str]]:
     """The processes of the Procfile, as a test starts them."""
-    web = [
-        str(BIN / "granian"),
-        "--interface",
-        "rsgi",
-        "--http",
-        "1",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-    ]
     celery = [str(BIN / "celery"), "-A", "ordersite"]
     work = ["worker", "--loglevel", "warning", "--without-mingle"]
     return {
-        "web": [*web, "--workers", "1", "--no-ws", "ordersite.rsgi:application"],
+        "web": [str(WEB)],
         "worker": [*celery, *work, "--queues", "ordersite", "--hostname", "worker@%h", "--concurrency", "2"],
         "outside": [
             *celery,
@@ -78,7 +68,7 @@ class Site:
         for name in names:
             with (self.folder / f"{name}.log").open("ab") as log:
                 self.running[name] = subprocess.Popen(
-                    commands(self.port)[name],
+                    commands()[name],
                     cwd=ROOT,
                     env=self.environment,
                     stdin=subprocess.DEVNULL,
@@ -140,7 +130,7 @@ def environment(folder: Path, *, port: int, sandbox_port: int, servers: dict[str
         "VAR_DIR": str(folder / "var"),
         "SANDBOX_DIR": str(folder / "var" / "sandbox"),
         "DEMO": "true",
-        "PORT": str(port),
+        **place(port),
         "SANDBOX_PORT": str(sandbox_port),
         "SANDBOX_URL": f"http://127.0.0.1:{sandbox_port}",
         "ORDERSITE_URL": url,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +18,7 @@ import pytest
 from ordersite.server.bodies import IN_MEMORY, LARGEST_BODY
 from ordersite.server.front import SMALL_BODY
 from scripts.processes import free_port, is_port_taken, wait_until
+from scripts.web import WEB, place
 
 ROOT = Path(__file__).resolve().parents[3]
 GOOD = "session=good"
@@ -26,11 +27,8 @@ GOOD = "session=good"
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
     port = free_port()
-    command = [
-        sys.executable, "-m", "granian", "--interface", "rsgi", "--http", "1", "--no-ws", "--port", str(port),
-        "--log-level", "error", "ordersite.lib.tests.echo:application",
-    ]  # fmt: skip
-    server = subprocess.Popen(command, cwd=ROOT)
+    command = [str(WEB), "ordersite.lib.tests.echo:application"]
+    server = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **place(port)})
     try:
         assert wait_until(lambda: is_port_taken(port), 20)
         yield port
