@@ -20,7 +20,7 @@ from orders.approvals import kinds, notify
 from orders.approvals.change_kind import ChangeKind
 from orders.models import Order, OrderStatus
 from ordersite.admin.order_labels import STATUS_TONES
-from ordersite.health.heartbeat import standing_still
+from ordersite.health.heartbeat import Standstill, missing_processes, standing_still
 from ordersite.health.models import Alert
 from ordersite.lib.adminkit.confirmed import person
 from ordersite.queue.models import Delivery
@@ -174,13 +174,22 @@ def _alert_light() -> Waiting:
 
 
 def _clock_lights() -> list[Waiting]:
-    """A light when work that runs by the clock stands still: then nobody is there either to raise an alert of it."""
-    late = standing_still(timezone.now())
-    if not late:
-        return []
+    """Lights when processes or work by the clock stand still: then nobody may be there either to raise an alert of it."""
+    now = timezone.now()
+    lights = []
+    if late := standing_still(now):
+        lights.append(_standing_light(_("tasks of the clock stand still"), late))
+    if missing := missing_processes(now):
+        names = ", ".join(one.task for one in missing)
+        lights.append(_standing_light(_("processes not seen: %(names)s") % {"names": names}, missing))
+    return lights
+
+
+def _standing_light(label: str | Promise, late: list[Standstill]) -> Waiting:
     since = min((one.since for one in late if one.since), default=None)
-    address = reverse("admin:health_alert_changelist") + "?state=open"
-    return [Waiting(_("tasks of the clock stand still"), f"{len(late)}", address, since, "bad")]
+    return Waiting(
+        label, f"{len(late)}", reverse("admin:health_alert_changelist") + "?state=open", since, "bad"
+    )
 
 
 def open_alerts(request: HttpRequest) -> str | None:

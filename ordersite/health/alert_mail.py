@@ -16,7 +16,7 @@ from orders.approvals.mail import queue
 from orders.approvals.notify import Addressee, addressees
 from orders.models import StaffMail
 from ordersite.health import alerts
-from ordersite.health.heartbeat import standing_still
+from ordersite.health.heartbeat import missing_processes, standing_still
 from ordersite.health.models import Alert
 from ordersite.queue.models import Delivery
 
@@ -37,8 +37,8 @@ def tend_alerts() -> None:
 
 
 def _watch_the_clock(now: datetime) -> None:
-    """Raise an alert for each task that stands still, once a minute at most while it does."""
-    late = standing_still(now)
+    """Raise an alert for each task and kind of process that stands still, once a minute at most while it does."""
+    late = [*standing_still(now), *missing_processes(now)]
     alerts.heal_others(Alert.Kind.STANDSTILL, {one.task for one in late})
     known = Alert.objects.filter(
         kind=Alert.Kind.STANDSTILL, closed_at__isnull=True, last_at__gt=now - _REPEATED

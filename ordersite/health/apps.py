@@ -24,8 +24,11 @@ class HealthConfig(AppConfig):
 
 
 def record_success(sender: Any = None, **_signal: Any) -> None:
-    """Record the good ends of what runs by the clock, so that a standstill is noticed."""
+    """Record the good ends of what runs by the clock, and that this kind of worker works."""
     from ordersite.health import heartbeat  # models cannot be imported earlier
 
+    if not sender.request.is_eager:
+        queue = (sender.request.delivery_info or {}).get("routing_key")
+        heartbeat.record_process("outside" if queue == "outside" else "worker")
     if sender.name in current_app.conf.beat_schedule:
         heartbeat.record(sender.name)

@@ -1,4 +1,4 @@
-"""Records that the tasks of the clock ended well, and says which of them stand still."""
+"""Records that the tasks of the clock ended well and that each kind of process works, and says what stands still."""
 
 from __future__ import annotations
 
@@ -20,6 +20,10 @@ EVERY_SECONDS = 10.0
 # A task stands still once it has missed five starts, and never sooner than after a minute.
 _MISSED, _LEAST = 5, timedelta(minutes=1)
 _DAY = timedelta(hours=26)
+# What a deployment consists of beside its web processes (Procfile); each is seen by what it does.
+PROCESSES = ("worker", "outside", "beat", "clock")
+# A kind of process that was taken out of a deployment for good is missed for so long.
+_MISSED_FOR = timedelta(days=7)
 
 
 class _Recorder:
@@ -58,6 +62,11 @@ def record(task: str) -> None:
         )
 
 
+def record_process(kind: str) -> None:
+    """Keep that a process of this kind (one of PROCESSES) has just worked. At most one statement in EVERY_SECONDS."""
+    record(_process_key(kind))
+
+
 def recorded(task: str, run: Callable[[], object]) -> Callable[[], None]:
     """Wrap a task so that its good ends are recorded; what it raises passes."""
 
@@ -78,12 +87,32 @@ def standing_still(now: datetime) -> list[Standstill]:
 
     A task that never ran yet counts only when others have: a new installation stands still in nothing.
     """
-    ends = dict(Heartbeat.objects.values_list("task", "at"))
+    ends = dict(Heartbeat.objects.exclude(task__in=_KEYS).values_list("task", "at"))
     if not ends:
         return []
     oldest = min(ends.values())
     late = [one for one in (*RHYTHMS, *DAILY) if now - ends.get(one.task, oldest) > _patience(one)]
     return [Standstill(one.task, ends.get(one.task)) for one in late]
+
+
+def missing_processes(now: datetime) -> list[Standstill]:
+    """Return the kinds of process that worked here once and have done nothing for a minute. One query.
+
+    A kind that was never seen is not missed: a shop without a broker has neither workers nor beat.
+    """
+    seen = dict(Heartbeat.objects.filter(task__in=_KEYS).values_list("task", "at"))
+    return [
+        Standstill(kind, at)
+        for kind, key in zip(PROCESSES, _KEYS, strict=True)
+        if (at := seen.get(key)) and _LEAST < now - at < _MISSED_FOR
+    ]
+
+
+def _process_key(kind: str) -> str:
+    return f"process.{kind}"
+
+
+_KEYS = [_process_key(kind) for kind in PROCESSES]
 
 
 def _patience(one: Rhythm | Daily) -> timedelta:

@@ -7,6 +7,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 from celery import current_app
 from django.core.cache import cache
@@ -16,7 +17,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from ordersite.health.heartbeat import standing_still
+from ordersite.health.heartbeat import PROCESSES, missing_processes, standing_still
 
 # Anybody may call: a check costs a connection to the broker, and seconds where one of the servers is silent.
 KEPT_SECONDS, PATIENCE = 2.0, 0.25
@@ -46,9 +47,15 @@ def check_cache() -> None:
         raise RuntimeError("what was stored is not there")
 
 
-def check_clock() -> None:
+def check_tasks() -> None:
     if late := standing_still(timezone.now()):
         raise RuntimeError(f"{late[0].task} stands still")
+
+
+def check_process(kind: str) -> None:
+    for missing in missing_processes(timezone.now()):
+        if missing.task == kind:
+            raise RuntimeError(f"last seen {missing.since}")
 
 
 # The database first: without it nothing can be taken in. Without the others orders and notifications are taken all the
@@ -57,7 +64,8 @@ CHECKS: dict[str, Callable[[], None]] = {
     "database": check_database,
     "broker": check_broker,
     "cache": check_cache,
-    "clock": check_clock,
+    "tasks": check_tasks,
+    **{kind: partial(check_process, kind) for kind in PROCESSES},
 }
 NEEDED = "database"
 

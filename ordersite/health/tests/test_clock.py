@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from celery import current_app
+from celery.beat import PersistentScheduler, SchedulingError
 from django.conf import settings
 from django.contrib.auth.models import Group, User
 from django.test import Client
@@ -16,6 +17,7 @@ from ordersite.health import alert_mail, apps, heartbeat
 from ordersite.health.models import Alert, Heartbeat
 from ordersite.lib.china_time import BEIJING
 from ordersite.management.commands import work
+from ordersite.queue.watched_beat import WatchedScheduler
 from ordersite.schedule import DAILY, RHYTHMS, Daily
 
 pytestmark = pytest.mark.django_db
@@ -87,8 +89,53 @@ def test_record_costs_a_statement_in_ten_seconds(django_assert_num_queries: Any)
 
 def test_worker_records_tasks_of_the_clock_alone() -> None:
     for name in ("payments.drain_notifications", "celery.backend_cleanup"):
-        apps.record_success(sender=type("Task", (), {"name": name}))
-    assert [one.task for one in Heartbeat.objects.all()] == ["payments.drain_notifications"]
+        apps.record_success(sender=task(name, "ordersite"))
+    done = Heartbeat.objects.exclude(task__startswith="process.")
+    assert [one.task for one in done] == ["payments.drain_notifications"]
+
+
+def task(name: str, queue: str) -> Any:
+    """What Celery hands to its signals: a task of this name that came by this queue."""
+    request = type("Request", (), {"is_eager": False, "delivery_info": {"routing_key": queue}})
+    return type("Task", (), {"name": name, "request": request})
+
+
+def test_each_kind_of_process_is_seen_by_its_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    apps.record_success(sender=task("payments.send_staff_mail", "outside"))
+    apps.record_success(sender=task("rails.run_relay", "ordersite"))
+    monkeypatch.setattr(work, "task_function", lambda name: lambda: None)
+    next(work.loops(1, is_standby=True)).run()
+    monkeypatch.setattr(PersistentScheduler, "apply_async", lambda *args, **kwargs: "sent")
+    WatchedScheduler(current_app, lazy=True).apply_async(None)
+
+    seen = Heartbeat.objects.filter(task__startswith="process.").values_list("task", flat=True)
+    assert sorted(seen) == ["process.beat", "process.clock", "process.outside", "process.worker"]
+
+
+def test_beat_that_reaches_no_broker_is_not_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: Any, **kwargs: Any) -> None:
+        raise SchedulingError("no broker")
+
+    monkeypatch.setattr(PersistentScheduler, "apply_async", refuse)
+    with pytest.raises(SchedulingError):
+        WatchedScheduler(current_app, lazy=True).apply_async(None)
+    assert not Heartbeat.objects.exists()
+
+
+def test_missing_process_is_named_until_it_works_again() -> None:
+    """In the alerts and on the home page; one that was taken away for good is forgotten after a week."""
+    beating()
+    Heartbeat.objects.create(task="process.beat", at=timezone.now() - timedelta(minutes=2), process="x")
+    Heartbeat.objects.create(task="process.worker", at=timezone.now(), process="x")
+    Heartbeat.objects.create(task="process.outside", at=timezone.now() - timedelta(days=8), process="x")
+    assert [one.task for one in heartbeat.missing_processes(timezone.now())] == ["beat"]
+    alert_mail.tend_alerts()
+    assert list(Alert.objects.values_list("kind", "subject")) == [("standstill", "beat")]
+    assert "没有动静的进程：beat" in home_of_operations()
+
+    heartbeat.record_process("beat")
+    alert_mail.tend_alerts()
+    assert not Alert.objects.filter(closed_at__isnull=True).exists()
 
 
 def beating(**minutes_ago: float) -> None:
@@ -122,17 +169,21 @@ def test_new_installation_stands_still_in_nothing() -> None:
 
 def test_home_page_shows_a_standstill() -> None:
     """The light needs nobody who works by the clock."""
-    operator = User.objects.create_user("ops", is_staff=True)
-    operator.groups.add(Group.objects.get(name="operations"))
-    client = Client()
-    client.force_login(operator)
     words = "项定时任务停滞"
     beating()
-    assert words not in client.get("/admin/").content.decode()
+    assert words not in home_of_operations()
     Heartbeat.objects.filter(task="payments.drain_notifications").update(
         at=timezone.now() - timedelta(minutes=2)
     )
-    assert words in client.get("/admin/").content.decode()
+    assert words in home_of_operations()
+
+
+def home_of_operations() -> str:
+    operator, _made = User.objects.get_or_create(username="ops", is_staff=True)
+    operator.groups.add(Group.objects.get(name="operations"))
+    client = Client()
+    client.force_login(operator)
+    return client.get("/admin/").content.decode()
 
 
 def test_metrics_have_the_ages(client: Client) -> None:

@@ -16,7 +16,7 @@ from ordersite.health import probes
 from ordersite.health.models import Heartbeat
 from ordersite.health.probes import Readiness
 
-OK = {"database": "ok", "broker": "ok", "cache": "ok", "clock": "ok"}
+OK = dict.fromkeys(probes.CHECKS, "ok")
 CHECKING = dict.fromkeys(OK, "checking")
 
 
@@ -97,7 +97,7 @@ def test_answer_names_what_is_not_ready(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("name", ["broker", "cache", "clock"])
+@pytest.mark.parametrize("name", ["broker", "cache", "tasks", "worker", "clock"])
 def test_process_stays_in_service(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """What orders and notifications can do without is named, and takes no process away."""
     monkeypatch.setattr(probes, "readiness", Readiness({**OK, name: "down"}.items))
@@ -125,4 +125,6 @@ def test_standstill_is_named() -> None:
     Heartbeat.objects.create(
         task="payments.drain_notifications", at=timezone.now() - timedelta(minutes=5), process="x"
     )
-    assert dict(probes.check_all())["clock"] == "down"
+    Heartbeat.objects.create(task="process.worker", at=timezone.now() - timedelta(minutes=2), process="x")
+    states = dict(probes.check_all())
+    assert (states["tasks"], states["worker"], states["clock"]) == ("down", "down", "ok")

@@ -11,7 +11,7 @@ from celery import current_app
 from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
 
-from ordersite.health.heartbeat import last_end, recorded
+from ordersite.health.heartbeat import last_end, record_process, recorded
 from ordersite.queue import clock_watch
 from ordersite.queue.loops import Loop, run_for_ever
 from ordersite.schedule import DAILY, RHYTHMS, Daily
@@ -43,12 +43,22 @@ class Command(BaseCommand):
 def loops(drainers: int, *, is_standby: bool) -> Iterator[Loop]:
     """Yield a loop for each task of the clock, and `drainers` for notifications."""
     for one in RHYTHMS:
-        run = recorded(one.task, task_function(one.task))
+        run = seen(recorded(one.task, task_function(one.task)))
         for number in range(drainers if one.task == DRAIN else 1):
             name = f"{one.task} {number}" if number else one.task
             yield Loop(name, run, one.pause(is_standby=is_standby))
     for daily in DAILY:
         yield Loop(daily.task, once_a_day(daily), DAILY_LOOK_SECONDS)
+
+
+def seen(run: Callable[[], object]) -> Callable[[], None]:
+    """Wrap a loop so that this process is seen to work."""
+
+    def run_and_record() -> None:
+        run()
+        record_process("clock")
+
+    return run_and_record
 
 
 def task_function(name: str) -> Callable[[], object]:
