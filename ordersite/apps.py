@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.conf import settings
 from django.contrib.admin import apps as admin_apps
 from django.core import checks
 from django.db.models.signals import post_migrate
@@ -18,7 +19,7 @@ class OrdersiteConfig(AppConfig):
         # For every app: an app's permissions exist only after its own post_migrate.
         post_migrate.connect(roles.make_groups)
         checks.register(check_catalogues, checks.Tags.translation)
-        logs.install_hooks()
+        logs.install_hooks(settings.LOG_FORMAT)
 
 
 class BackOfficeConfig(admin_apps.AdminConfig):

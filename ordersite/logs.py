@@ -1,7 +1,8 @@
-"""Formats log records as one line each, with their extra fields and without personal data.
+"""Formats log records as text or as JSON, with their extra fields and without personal data.
 
 Phone numbers are masked, and what PostgreSQL quotes of a row is left out, in messages, extra fields and tracebacks. The
-hooks do the same for errors that nobody catches, which Python would print as they are.
+hooks do the same for errors that nobody catches, which Python would print as they are. Every process of the product (web,
+workers, beat, the clock service, commands) writes by `logging_settings`.
 """
 
 from __future__ import annotations
@@ -11,14 +12,44 @@ import logging
 import sys
 import threading
 from types import TracebackType
+from typing import Any
 
 from django.http import UnreadablePostError
+from pythonjsonlogger.json import JsonFormatter
 
 from ordersite.lib import tracebacks
 from ordersite.lib.masking import mask_phones
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "data"}
 _SERVER_ERROR = 500
+FORMATS = ("text", "json")
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+_uncaught = logging.getLogger("ordersite.uncaught")
+
+
+def logging_settings(*, level: str, form: str) -> dict[str, Any]:
+    """Return Django's LOGGING: one handler, to the standard error output, in one of the FORMATS."""
+    formatter = {"text": LineFormatter, "json": JsonLineFormatter}[form]
+    logging.captureWarnings(form == "json")  # printed as they are, they take two lines
+    passed_on: dict[str, Any] = {"handlers": [], "propagate": True}
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"line": {"()": formatter}},
+        "filters": {"mask": {"()": MaskFilter}},
+        "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["mask"]}},
+        "root": {"handlers": ["console"], "level": level},
+        "loggers": {
+            "httpx2": {"level": "WARNING"},
+            "httpcore2": {"level": "WARNING"},
+            # Django's own handlers print and mail records that no filter has seen; its SQL log holds every value.
+            "django": {"handlers": [], "level": "INFO"},
+            "django.server": {**passed_on, "level": "INFO"},
+            "django.db.backends": {"level": "INFO"},
+            # What the web server says inside its workers; its main process is told by `--log-config`.
+            "_granian": passed_on,
+        },
+    }
 
 
 def clean(text: str) -> str:
@@ -61,14 +92,43 @@ class LineFormatter(logging.Formatter):
         return line
 
 
+class JsonLineFormatter(JsonFormatter):
+    """`{"time": "2026-11-22T14:02:11+0800", "level": "INFO", "logger": "payments.drain", "message": "applied"}`
+
+    One line for each record: a traceback is the text of `exc_info`, its line ends escaped. The id of a request is
+    `request_id`, where there is one.
+    """
+
+    default_time_format = LineFormatter.default_time_format
+    default_msec_format = ""
+
+    def __init__(self) -> None:
+        names = {"asctime": "time", "levelname": "level", "name": "logger"}
+        super().__init__(
+            ("asctime", "levelname", "name", "message"),
+            rename_fields=names,
+            reserved_attrs=sorted(_STANDARD),
+            json_ensure_ascii=False,
+        )
+
+    def formatException(self, ei: Any) -> str:
+        return mask_phones(tracebacks.formatted(ei[1])) if ei[1] else ""
+
+    def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
+        """Drop what is no plain value, as the text form does, and clean every text."""
+        found = {key: value for key, value in log_data.items() if _plain(value) and value not in ("", None)}
+        return {key: clean(value) if isinstance(value, str) else value for key, value in found.items()}
+
+
 def _plain(value: object) -> bool:
     return isinstance(value, str | int | float | bool | type(None))
 
 
-def install_hooks() -> None:
-    """Print errors that nobody catches without row data: those of commands and of threads."""
-    sys.excepthook = _print_uncaught
-    threading.excepthook = _print_uncaught_in_thread
+def install_hooks(form: str = "text") -> None:
+    """Write errors that nobody catches without row data: those of commands and of threads. As JSON they are records."""
+    is_json = form == "json"
+    sys.excepthook = _log_uncaught if is_json else _print_uncaught
+    threading.excepthook = _log_uncaught_in_thread if is_json else _print_uncaught_in_thread
 
 
 def _print_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
@@ -83,3 +143,20 @@ def _print_uncaught_in_thread(args: threading.ExceptHookArgs) -> None:
         name = args.thread.name if args.thread else "?"
         text = mask_phones(tracebacks.formatted(args.exc_value))
         sys.stderr.write(f"Exception in thread {name}:\n{text}\n")
+
+
+def _log_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
+        return
+    _uncaught.critical("uncaught error", exc_info=(kind, error, trace))
+
+
+def _log_uncaught_in_thread(args: threading.ExceptHookArgs) -> None:
+    if args.exc_value is not None and not issubclass(args.exc_type, SystemExit):
+        name = args.thread.name if args.thread else "?"
+        _uncaught.critical(
+            "uncaught error in a thread",
+            exc_info=(args.exc_type, args.exc_value, args.exc_traceback),
+            extra={"in_thread": name},
+        )

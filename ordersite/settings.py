@@ -17,9 +17,11 @@ from django.utils.translation import gettext_lazy as _
 from kombu import Queue
 
 from ordersite.database import clock
+from ordersite.error_reports import start_error_reports
 from ordersite.lib import env
 from ordersite.lib.crypto import KeyRing
 from ordersite.lib.mail_server import mail_settings
+from ordersite.logs import FORMATS, LEVELS, logging_settings
 from ordersite.schedule import DAILY, RHYTHMS
 from ordersite.server.client_address import networks
 from ordersite.server.content_policy import EVERY_PAGE
@@ -108,9 +110,7 @@ MIDDLEWARE = [
 ]
 
 # What this process answers: everything, or providers' calls alone.
-SERVES = env.text("SERVES", "all")
-if SERVES not in {"all", "notify"}:
-    env.stop("SERVES", f"must be all or notify, not {SERVES!r}")
+SERVES = env.choice("SERVES", "all", ("all", "notify"))
 if SERVES == "notify":
     MIDDLEWARE = MIDDLEWARE[:4]
 # The threads of a web process; at most half of them call the outside at a time.
@@ -198,9 +198,7 @@ if DEBUG:
 if not ((DEBUG or DEMO_SHOP) and is_this_machine(_public.hostname)):
     refuse_weak_keys(SECRET_KEY, env.text("FIELD_ENCRYPTION_KEYS"))
 # Whether roles that move money or change accounts have to log in with a second step, or may.
-STAFF_TOTP = env.text("STAFF_TOTP", "offered" if DEMO_SHOP else "required")
-if STAFF_TOTP not in {"required", "offered"}:
-    env.stop("STAFF_TOTP", f"must be required or offered, not {STAFF_TOTP!r}")
+STAFF_TOTP = env.choice("STAFF_TOTP", "offered" if DEMO_SHOP else "required", ("required", "offered"))
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Celery carries wake-ups; the rows are the truth ---
@@ -307,10 +305,8 @@ EMAIL_TIMEOUT = 5
 
 # --- Language, time, files ---
 
-LANGUAGE_CODE = env.text("LANGUAGE_CODE", "zh-hans")
 LANGUAGES = [("zh-hans", "简体中文"), ("en", "English")]
-if LANGUAGE_CODE not in dict(LANGUAGES):
-    env.stop("LANGUAGE_CODE", f"must be one of {', '.join(dict(LANGUAGES))}, not {LANGUAGE_CODE!r}")
+LANGUAGE_CODE = env.choice("LANGUAGE_CODE", "zh-hans", dict(LANGUAGES))
 LOCALE_PATHS = [BASE_DIR / "locale"]
 USE_I18N = True
 FORMAT_MODULE_PATH = ["ordersite.formats"]
@@ -387,19 +383,6 @@ UNFOLD = {
     "SIDEBAR": {"show_search": True, "navigation": "ordersite.admin.sidebar"},
 }
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"()": "ordersite.logs.LineFormatter"}},
-    "filters": {"mask": {"()": "ordersite.logs.MaskFilter"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["mask"]}},
-    "root": {"handlers": ["console"], "level": env.text("LOG_LEVEL", "INFO")},
-    "loggers": {
-        "httpx2": {"level": "WARNING"},
-        "httpcore2": {"level": "WARNING"},
-        # Django's own handlers print and mail records that no filter has seen; its SQL log holds every value.
-        "django": {"handlers": [], "level": "INFO"},
-        "django.server": {"handlers": [], "level": "INFO", "propagate": True},
-        "django.db.backends": {"level": "INFO"},
-    },
-}
+LOG_FORMAT = env.choice("LOG_FORMAT", "text", FORMATS)
+LOGGING = logging_settings(level=env.choice("LOG_LEVEL", "INFO", LEVELS), form=LOG_FORMAT)
+start_error_reports(env.text("SENTRY_DSN", ""))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
@@ -92,6 +92,14 @@ def address(name: str, default: str, *, schemes: tuple[str, ...]) -> str:
     value = text(name, default)
     if value and value.partition("://")[0] not in schemes:
         stop(name, f"must begin with {' or '.join(f'{scheme}://' for scheme in schemes)}")
+    return value
+
+
+def choice(name: str, default: str, choices: Iterable[str]) -> str:
+    """Read one of these words, as it is written here; the default if the variable is empty."""
+    value, allowed = text(name, default), list(choices)
+    if value not in allowed:
+        stop(name, f"must be {', '.join(allowed[:-1])} or {allowed[-1]}, not {value!r}")
     return value
 
 

@@ -52,6 +52,8 @@ def unusual_values(folder: Path) -> dict[str, str]:
         "EMAIL_URL": "smtp://mail.example:2525",
         "EMAIL_FROM": "shop@mail.example",
         "LOG_LEVEL": "ERROR",
+        "LOG_FORMAT": "json",
+        "SENTRY_DSN": "https://key@sentry.example/1",
         "RAW_CALL_DAYS": "90",
         "OUTGOING_ALLOWED_NETWORKS": "10.2.0.0/16",
         "STAFF_TOTP": "offered",
