@@ -34,15 +34,20 @@ SYSTEM = Actor("system")
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What proves a change: a kind, an id and the SHA-256 of the raw data. Never a foreign key."""
+    """What proves a change: a kind, an id and the SHA-256 of the raw data. Never a foreign key.
+
+    `keys` is the fingerprint of the account's keys that the message was believed by; empty where no key took part.
+    """
 
     kind: str
     id: str
     sha256: str = ""
+    keys: str = ""
 
     def text(self) -> str:
         """The JSON text that is hashed and stored."""
-        return _encode({"kind": self.kind, "id": self.id, "sha256": self.sha256})
+        parts = {"kind": self.kind, "id": self.id, "sha256": self.sha256}
+        return _encode({**parts, "keys": self.keys} if self.keys else parts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,20 +40,22 @@ def self_check(permission: str, problems_of: Callable[[Any], Sequence[str]]) -> 
 
 
 def switches(permission: str, *, off: str | Promise, on: str | Promise) -> tuple[Confirmed, Confirmed]:
-    """Build the buttons that switch an account off and on; `off` and `on` are their explanations."""
+    """Build the buttons by which one person switches an account off and on; `off` and `on` explain them."""
     return (
         Confirmed(
-            "off", _("Switch off"), permission, off, _switch_off, fits=_is_on, tone="bad", icon="toggle_off"
+            "off", _("Switch off"), permission, off, _switch_off, fits=is_on, tone="bad", icon="toggle_off"
         ),
-        Confirmed("on", _("Switch on"), permission, on, _switch_on, fits=_is_off, icon="toggle_on"),
+        Confirmed("on", _("Switch on"), permission, on, _switch_on, fits=is_off, icon="toggle_on"),
     )
 
 
-def _is_on(account: Any) -> bool:
+def is_on(account: Any) -> bool:
+    """Whether new work begins at this account."""
     return bool(account.is_active)
 
 
-def _is_off(account: Any) -> bool:
+def is_off(account: Any) -> bool:
+    """Whether no new work begins at this account."""
     return not account.is_active
 
 

@@ -15,7 +15,7 @@ from django.utils import timezone
 from logistics.models import CarrierAccount, Warehouse
 from logistics.tests.builders import build_warehouse
 from orders.approvals import workflow
-from orders.models import ApiClient, ChangeRequest, Merchant, Order, StaffMail
+from orders.models import ApiClient, ChangeRequest, Merchant, Order, OrderEvent, StaffMail
 from orders.tests.builders import build_merchant
 from ordersite.lib.errors import DomainError
 from ordersite.outside_accounts.fingerprints import fingerprint
@@ -24,7 +24,7 @@ from payments.accounts import save
 from payments.accounts.change_kind import ACCOUNT
 from payments.accounts.keys import keys_of
 from payments.manual.tests.proposals import person
-from payments.models import Payment, PaymentAccount
+from payments.models import Payment, PaymentAccount, PaymentNotification
 from payments.notifications.apply import drain_notifications
 from payments.providers.webhook import signature
 from payments.tests import builders as build
@@ -103,7 +103,48 @@ def test_second_account_of_the_shop_is_not_there(
     assert Order.objects.get().status == "pending"
 
 
+def test_account_is_switched_on_by_two(client: Client, operations: User, account: PaymentAccount) -> None:
+    PaymentAccount.objects.update(is_active=False)
+
+    client.post(f"{ACCOUNTS}/{account.pk}/do/on/", {"reason": "back"})
+
+    assert not PaymentAccount.objects.get().is_active
+    workflow.approve(
+        ACCOUNT, ChangeRequest.objects.get().pk, user=User.objects.get(username="sup"), note="ok"
+    )
+    assert PaymentAccount.objects.get().is_active
+
+
+def test_account_is_switched_off_at_once(client: Client, operations: User, account: PaymentAccount) -> None:
+    client.post(f"{ACCOUNTS}/{account.pk}/do/off/", {})
+
+    assert not PaymentAccount.objects.get().is_active
+    entry = AuditEntry.objects.get(table_name="payments_paymentaccount")
+    assert (entry.column_name, entry.new_value, entry.database_user) == ("is_active", "False", "staff: ops")
+    assert set(StaffMail.objects.values_list("address", flat=True)) == {"fin@shop.test", "sup@shop.test"}
+
+
+def test_history_names_the_keys_that_signed(
+    client: Client, operations: User, account: PaymentAccount
+) -> None:
+    payment, old = build.build_payment(account), keys_of(account).fingerprint
+    form = {"keys": json.dumps({"secret": NEW}), "reason": "rotation"}
+    client.post(f"{ACCOUNTS}/{account.pk}/do/keys/", form)
+    workflow.approve(
+        ACCOUNT, ChangeRequest.objects.get().pk, user=User.objects.get(username="fin"), note="ok"
+    )
+
+    assert call_signed_with(NEW, payment) == 204
+
+    paid = json.loads(OrderEvent.objects.get(to_status="paid").evidence)
+    row = PaymentNotification.objects.get()
+    change = AuditEntry.objects.get(table_name="payments_paymentaccount", column_name="keys_fingerprint")
+    assert paid["keys"] == row.keys_fingerprint == change.new_value
+    assert change.old_value == old != change.new_value
+
+
 def test_approval_logs_fingerprints(client: Client, operations: User, account: PaymentAccount) -> None:
+    old = keys_of(account).fingerprint
     client.post(
         f"{ACCOUNTS}/{account.pk}/do/keys/", {"keys": json.dumps({"secret": NEW}), "reason": "rotation"}
     )
@@ -111,9 +152,10 @@ def test_approval_logs_fingerprints(client: Client, operations: User, account: P
         ACCOUNT, ChangeRequest.objects.get().pk, user=User.objects.get(username="fin"), note="ok"
     )
     entry = LogEntry.objects.get(object_id=str(account.pk), change_message__startswith="changed: ")
-    assert entry.change_message == (
-        f"changed: secret {fingerprint(OLD)} → {fingerprint(NEW)} (staff: ops + fin)"
-    )
+    new = keys_of(PaymentAccount.objects.get()).fingerprint
+    assert f"secret {fingerprint(OLD)} → {fingerprint(NEW)}" in entry.change_message
+    assert f"keys_fingerprint {old} → {new}" in entry.change_message
+    assert entry.change_message.endswith(" (staff: ops + fin)")
     assert entry.user.get_username() == "fin"
     assert entry.content_type is not None
     assert entry.content_type.model == "paymentaccount"

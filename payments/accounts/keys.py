@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.conf import settings
 
+from ordersite.outside_accounts.fingerprints import fingerprint
 from payments.models import PaymentAccount
 from payments.providers.types import AccountKeys
 
@@ -16,12 +17,14 @@ def keys_by_name(account: PaymentAccount) -> dict[str, list[str]]:
 
 def keys_of(account: PaymentAccount) -> AccountKeys:
     """The account as its adapter takes it. Raises `CannotDecrypt`."""
+    secrets = account.open_secrets()
     return AccountKeys(
         provider=account.provider,
         slug=account.slug,
         config=account.config,
-        secrets=account.open_secrets(),
+        secrets=secrets,
         version=account.keys_version,
+        fingerprint=fingerprint({**account.config, **secrets}),
     )
 
 

@@ -20,7 +20,7 @@ from ordersite.lib.adminkit.add_form import AddByFormMixin
 from ordersite.lib.adminkit.confirmed import Confirmed, ConfirmedActionsMixin, ReasonForm, log_action, person
 from ordersite.lib.adminkit.read_only import ReadOnlyAdmin
 from ordersite.lib.crypto import CannotDecrypt
-from ordersite.outside_accounts.account_pages import AccountColumnsMixin, self_check, switches
+from ordersite.outside_accounts.account_pages import AccountColumnsMixin, is_off, is_on, self_check
 from ordersite.queue import wakeups
 from payments.accounts import change_kind, keys
 from payments.lifecycle.closing import QUERY_TASK
@@ -47,6 +47,15 @@ class AddAccountForm(KeysForm):
 def _propose_keys(request: HttpRequest, account: PaymentAccount, data: Mapping[str, Any]) -> Promise:
     change = change_kind.propose_keys(account.pk, data["keys"], user=person(request), reason=data["reason"])
     return outcome_of(change)
+
+
+def _propose_on(request: HttpRequest, account: PaymentAccount, data: Mapping[str, Any]) -> Promise:
+    return outcome_of(change_kind.propose_on(account.pk, user=person(request), reason=data["reason"]))
+
+
+def _switch_off(request: HttpRequest, account: PaymentAccount, _data: Mapping[str, Any]) -> Promise:
+    change_kind.switch_off(account.pk, user=person(request))
+    return _("The account is off.")
 
 
 def _problems(account: PaymentAccount) -> list[str]:
@@ -76,13 +85,14 @@ class PaymentAccountAdmin(AccountColumnsMixin, AddByFormMixin, ConfirmedActionsM
         "address",
         "config",
         "serials",
+        "keys_fingerprint",
         "is_active",
         "created_at",
         "changed_at",
         "questions",
         "circuit",
     )
-    readonly_fields = ("channel", "address", "questions", "circuit", "serials")
+    readonly_fields = ("channel", "address", "questions", "circuit", "serials", "keys_fingerprint")
     add_by = AddAccountForm
     add_title = _("Add payment account")
     confirmed = (
@@ -111,10 +121,28 @@ class PaymentAccountAdmin(AccountColumnsMixin, AddByFormMixin, ConfirmedActionsM
             fits=lambda account: account.is_circuit_open,
             icon="bolt",
         ),
-        *switches(
+        Confirmed(
+            "off",
+            _("Switch off"),
             CHANGE,
-            off=_("No new payments begin here. Notifications are still taken: money may still arrive."),
-            on=_("Payments may begin here again."),
+            _(
+                "No new payments begin here, at once; those who approve accounts get mail."
+                " Notifications are still taken: money may still arrive."
+            ),
+            _switch_off,
+            fits=is_on,
+            tone="bad",
+            icon="toggle_off",
+        ),
+        Confirmed(
+            "on",
+            _("Propose to switch on"),
+            CHANGE,
+            _("Payments may begin here again once a colleague of finance or a supervisor approves."),
+            _propose_on,
+            form=ReasonForm,
+            fits=is_off,
+            icon="toggle_on",
         ),
     )
 
@@ -147,6 +175,14 @@ class PaymentAccountAdmin(AccountColumnsMixin, AddByFormMixin, ConfirmedActionsM
         except CannotDecrypt as error:
             return error.message
         return "; ".join(f"{name}: {', '.join(serials)}" for name, serials in named.items()) or "–"
+
+    @admin.display(description=_("fingerprint of the keys"))
+    def keys_fingerprint(self, account: PaymentAccount) -> str:
+        """Show what the audit, the notifications and the history of orders call this state of the keys."""
+        try:
+            return keys.keys_of(account).fingerprint
+        except CannotDecrypt as error:
+            return error.message
 
     @admin.display(description=_("questions to the provider"))
     def questions(self, account: PaymentAccount) -> SafeString:

@@ -107,8 +107,8 @@ class PaymentNotificationAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnly
     search_help_text = _("Merchant reference, provider's reference, order number or #row")
     shapes = (row_id(), column(r"[0-9A-Za-z_-]{6,64}", "reference"))
     fields = (
-        "account", "event_id", "check_result", "rejection", "outcome", "about", "provider_state", "reference",
-        "provider_reference", "amount", "refunded_total", "occurred_at", "remote_address", "received_at",
+        "account", "event_id", "check_result", "keys_fingerprint", "rejection", "outcome", "about", "provider_state",
+        "reference", "provider_reference", "amount", "refunded_total", "occurred_at", "remote_address", "received_at",
         "pace", "tries", "due", "finished", "problem", "headers", "body", "content",
     )  # fmt: skip
     readonly_fields = (

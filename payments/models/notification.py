@@ -88,6 +88,10 @@ class PaymentNotification(QueueRow):
     provider_state = models.CharField(_("provider's state"), max_length=30, default="", blank=True)
     occurred_at = models.DateTimeField(_("occurred at"), null=True)
     body_digest = models.CharField(max_length=64)
+    # The state of the account's keys that its signature was good with, as the audit of the account names it.
+    keys_fingerprint = models.CharField(
+        _("fingerprint of the keys"), max_length=16, default="", db_default="", blank=True
+    )
     remote_address = models.CharField(_("from"), max_length=45, default="", blank=True)
     received_at = models.DateTimeField(_("received at"), default=timezone.now)
     answered_ms = models.PositiveIntegerField(_("answered in (ms)"), default=0)

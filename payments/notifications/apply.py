@@ -95,13 +95,15 @@ def apply_notifications(ids: Sequence[int]) -> None:
 def _read(ids: Sequence[int]) -> tuple[list[Waiting], list[PaymentUpdate]]:
     found = PaymentNotification.objects.waiting().filter(pk__in=ids).order_by("pk")
     rows, updates = [], []
-    for row in found.values_list("id", "due_at", "kind", "body_digest", "received_at", *_FIELDS):
-        pk, due_at, kind, digest, received_at, *values = row
+    for row in found.values_list(
+        "id", "due_at", "kind", "body_digest", "keys_fingerprint", "received_at", *_FIELDS
+    ):
+        pk, due_at, kind, digest, keys, received_at, *values = row
         rows.append(Waiting(pk, due_at))
         updates.append(
             PaymentUpdate(
                 kind=UpdateKind(kind),
-                evidence=Evidence("notification", str(pk), digest),
+                evidence=Evidence("notification", str(pk), digest, keys),
                 seen_at=received_at,
                 trigger=machine.NOTIFICATION,
                 notification_id=pk,

@@ -23,7 +23,7 @@ from payments.notifications.store import stored_call, verified_values
 from payments.providers.errors import Rejected
 from payments.providers.interface import Provider
 from payments.providers.responses import NotificationResponse
-from payments.providers.types import ParsedNotification
+from payments.providers.types import AccountKeys, ParsedNotification
 from payments.providers.values import MAX_BODY
 
 DRAIN_TASK = "payments.drain_notifications"
@@ -59,22 +59,22 @@ def receive(request: HttpRequest, provider: Provider, slug: str) -> Notification
 
 def _verify_and_store(provider: Provider, received: ReceivedCall) -> NotificationResponse:
     try:
-        notice = _verify(provider, received)
+        notice, keys = _verify(provider, received)
     except Rejected as rejected:
         return reject(provider, received, rejected)
-    store.store(stored_call(received, verified_values(notice)))
+    store.store(stored_call(received, verified_values(notice, keys)))
     wakeups.wake(DRAIN_TASK)
     return provider.success()
 
 
-def _verify(provider: Provider, received: ReceivedCall) -> ParsedNotification:
-    """Verify with the cached keys, then with reloaded ones.
+def _verify(provider: Provider, received: ReceivedCall) -> tuple[ParsedNotification, AccountKeys]:
+    """Verify with the cached keys, then with reloaded ones; return what the call says and the keys that it fits.
 
     Another process may have changed the account's keys; the cache reloads at most once a second. Raises Rejected."""
     try:
-        return provider.verify(received.call, received.known.keys)
+        return provider.verify(received.call, received.known.keys), received.known.keys
     except Rejected:
         fresh = known_accounts.reload(received.known)
         if fresh is None:
             raise
-        return provider.verify(received.call, fresh.keys)
+        return provider.verify(received.call, fresh.keys), fresh.keys

@@ -110,12 +110,13 @@ def _verify_again(row: PaymentNotification, done: Replayed) -> None:
         done.gone += 1
         return
     try:
-        notice = get_provider(row.account.provider).verify(call, keys_of(row.account))
+        keys = keys_of(row.account)
+        notice = get_provider(row.account.provider).verify(call, keys)
     except Rejected as rejected:
         PaymentNotification.objects.filter(pk=row.pk).update(reject_code=rejected.code)
         done.still_rejected += 1
         return
-    values: dict[str, Any] = {**verified_values(notice), "reject_code": ""}
+    values: dict[str, Any] = {**verified_values(notice, keys), "reject_code": ""}
     for name, value in values.items():
         setattr(row, name, yuan(value) if name in _MONEY and value is not None else value)
     _save_verified(row, tuple(values), done)

@@ -27,7 +27,7 @@ from payments.models import NotificationBody, PaymentNotification
 from payments.models.notification import place_of_body
 from payments.notifications.raw_call import ReceivedCall
 from payments.providers.errors import Rejected
-from payments.providers.types import ParsedNotification
+from payments.providers.types import AccountKeys, ParsedNotification
 
 # Fail within a second: the provider retries, and a success after its timeout would be worth nothing.
 STORE_MILLISECONDS = 800
@@ -42,8 +42,8 @@ _RAW_COLUMNS = "notification_id, headers, body, key_id"
 FIELDS = (
     "account_id", "event_id", "check_result", "reject_code", "kind", "reference", "provider_reference", "amount",
     "currency", "refund_reference", "refund_amount", "refunded_total", "full_refund", "account_problem",
-    "provider_state", "occurred_at", "body_digest", "remote_address", "received_at", "answered_ms", "outcome",
-    "done_at", "due_at",
+    "provider_state", "occurred_at", "body_digest", "keys_fingerprint", "remote_address", "received_at",
+    "answered_ms", "outcome", "done_at", "due_at",
 )  # fmt: skip
 
 
@@ -111,8 +111,8 @@ def _raw(call: StoredCall) -> tuple[str, bytes, str]:
     return json.dumps(dict(call.headers)), call.sealed_body, call.key_id
 
 
-def verified_values(notice: ParsedNotification) -> dict[str, Any]:
-    """Return the fields of a verified notification; money in fen."""
+def verified_values(notice: ParsedNotification, keys: AccountKeys) -> dict[str, Any]:
+    """Return the fields of a notification that these keys verified; money in fen."""
     return {
         "event_id": notice.event_id,
         "check_result": _VERIFIED.value,
@@ -126,6 +126,7 @@ def verified_values(notice: ParsedNotification) -> dict[str, Any]:
         "refunded_total": _fen(notice.refunded_total),
         "full_refund": notice.full_refund,
         "account_problem": notice.account_problem,
+        "keys_fingerprint": keys.fingerprint,
         "provider_state": notice.state,
         "occurred_at": plausible_time(notice.occurred_at, seen_at=timezone.now()),
     }

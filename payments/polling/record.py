@@ -64,7 +64,12 @@ def _update(result: QueryResult, answer: TradeResult, kind: UpdateKind, now: dat
         account_id=payment.account_id,
         kind=kind,
         reference=payment.reference,
-        evidence=Evidence("query", payment.reference, hashlib.sha256(answer.raw.encode()).hexdigest()),
+        evidence=Evidence(
+            "query",
+            payment.reference,
+            hashlib.sha256(answer.raw.encode()).hexdigest(),
+            result.query.keys.fingerprint if result.query.keys else "",
+        ),
         seen_at=now,
         provider_reference=answer.provider_reference,
         amount=answer.amount,

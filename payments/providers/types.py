@@ -23,7 +23,8 @@ Secret = str | list[str] | dict[str, str]
 class AccountKeys:
     """The settings of one account: `config` may be shown, `secrets` never.
 
-    `version` changes whenever one of the two changes.
+    `version` changes whenever one of the two changes. `fingerprint` names this state of both for the audit and the
+    history, where it stays readable; it comes again with the same values, and reveals none.
     """
 
     provider: str
@@ -31,6 +32,7 @@ class AccountKeys:
     config: Mapping[str, str]
     secrets: Mapping[str, Secret] = field(repr=False)
     version: str = ""
+    fingerprint: str = ""
 
     def secret(self, name: str) -> str:
         """A secret that is one text; empty when the account has none of this name."""

@@ -18,7 +18,7 @@ from payments.lifecycle.updates import PaymentUpdate
 from payments.models import PaymentException, RefundRequest, RefundStatus
 from payments.providers.registry import get_provider
 from payments.providers.types import RefundResult, RefundState, UpdateKind
-from payments.refunds.call import RefundCallResult
+from payments.refunds.call import RefundCall, RefundCallResult
 
 # A refund takes from seconds to days (WeChat: query five times a minute apart, then wider).
 _PAUSES = ((5, timedelta(minutes=1)), (8, timedelta(minutes=5)), (12, timedelta(minutes=15)))
@@ -40,7 +40,7 @@ def record_result(result: RefundCallResult) -> None:
     """Apply the answer and set the time of the next try. Call outside of transactions."""
     now = timezone.now()
     if result.answer and result.answer.state in _KINDS:
-        apply_updates([_update(result.call.request, result.answer, now)])
+        apply_updates([_update(result.call, result.answer, now)])
     with transaction.atomic():
         request = RefundRequest.objects.lock(result.call.request.pk)
         _schedule(request, result, now)
@@ -48,13 +48,19 @@ def record_result(result: RefundCallResult) -> None:
             open_cases([_case(request)])
 
 
-def _update(request: RefundRequest, answer: RefundResult, now: datetime) -> PaymentUpdate:
+def _update(call: RefundCall, answer: RefundResult, now: datetime) -> PaymentUpdate:
+    request = call.request
     succeeded = answer.state is RefundState.SUCCEEDED
     return PaymentUpdate(
         account_id=request.account_id,
         kind=_KINDS[answer.state],
         reference=request.payment.reference,
-        evidence=Evidence("query", request.reference, hashlib.sha256(answer.raw.encode()).hexdigest()),
+        evidence=Evidence(
+            "query",
+            request.reference,
+            hashlib.sha256(answer.raw.encode()).hexdigest(),
+            call.keys.fingerprint if call.keys else "",
+        ),
         seen_at=now,
         refund_reference=request.reference,
         refund_amount=(answer.amount or request.amount) if succeeded else request.amount,

@@ -18,7 +18,7 @@ from ordersite.lib.errors import DomainError
 from ordersite.outside_accounts.fingerprints import fingerprint
 from ordersite.queue.models import AuditEntry
 from payments.accounts import save
-from payments.accounts.change_kind import ACCOUNT, NewAccount, propose_account, propose_keys
+from payments.accounts.change_kind import ACCOUNT, NewAccount, propose_account, propose_keys, propose_on
 from payments.accounts.keys import keys_of
 from payments.manual.tests.proposals import person
 from payments.models import PaymentAccount
@@ -47,11 +47,51 @@ def test_old_secret_holds_until_approved() -> None:
     workflow.approve(ACCOUNT, request.pk, user=person("fin"), note="与平台核对")
 
     assert secret(account) == NEW
-    entry = AuditEntry.objects.get(table_name="payments_paymentaccount")
+    entry = AuditEntry.objects.get(table_name="payments_paymentaccount", column_name="secret")
     assert (entry.column_name, entry.old_value, entry.new_value) == (
         "secret", fingerprint(OLD), fingerprint(NEW),
     )  # fmt: skip
     assert entry.database_user == "staff: ops + fin"
+
+
+def switched_off() -> PaymentAccount:
+    account = shop()
+    PaymentAccount.objects.update(is_active=False)
+    return account
+
+
+def test_account_stays_off_until_approved() -> None:
+    account = switched_off()
+    request = propose_on(account.pk, user=person("ops", "operations"), reason="核对完毕")
+    assert not PaymentAccount.objects.get().is_active
+
+    workflow.approve(ACCOUNT, request.pk, user=person("fin"), note="ok")
+
+    assert PaymentAccount.objects.get().is_active
+    entry = AuditEntry.objects.get(table_name="payments_paymentaccount")
+    assert (entry.column_name, entry.old_value, entry.new_value, entry.database_user) == (
+        "is_active", "False", "True", "staff: ops + fin",
+    )  # fmt: skip
+
+
+def test_page_shows_the_switch_in_words() -> None:
+    request = propose_on(switched_off().pk, user=person("ops", "operations"), reason="核对完毕")
+    client = Client()
+    client.force_login(person("fin"))
+
+    page = client.get(reverse("admin:orders_changerequest_change", args=[request.pk])).content.decode()
+
+    assert "<th scope=row>启用</th><td>否</td><td>是</td>" in page
+
+
+def test_account_without_readable_secrets_is_switched() -> None:
+    account = switched_off()
+    PaymentAccount.objects.update(sealed_secrets="1:lost")
+    request = propose_on(account.pk, user=person("ops", "operations"), reason="x")
+
+    workflow.approve(ACCOUNT, request.pk, user=person("fin"), note="ok")
+
+    assert PaymentAccount.objects.get().is_active
 
 
 def test_new_account_is_not_there_until_approved() -> None:

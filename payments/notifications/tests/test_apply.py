@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from decimal import Decimal
 
@@ -15,6 +16,7 @@ from orders.machine import Action
 from orders.models import Order, OrderEvent, TransitionRule
 from orders.tests.builders import apply_changes, build_order, move
 from ordersite.queue.models import OutboxEntry
+from payments.accounts.keys import keys_of
 from payments.models import Payment, PaymentException, PaymentNotification
 from payments.notifications.apply import drain_notifications
 from payments.notifications.tests.received import cases, lines, outcome, receive, refund_words, state
@@ -35,7 +37,10 @@ def test_payment_has_history_event_and_evidence() -> None:
     ]
     line = OrderEvent.objects.get(seq=2)
     assert (line.actor_kind, line.actor_id) == ("provider", "demo-alipay")
-    assert line.evidence == f'{{"kind":"notification","id":"{row.pk}","sha256":"{row.body_digest}"}}'
+    assert json.loads(line.evidence) == {
+        "kind": "notification", "id": str(row.pk), "sha256": row.body_digest,
+        "keys": keys_of(payment.account).fingerprint,
+    }  # fmt: skip
     assert list(OutboxEntry.objects.values_list("name", "subject_id")) == [("order.paid", payment.order_id)]
     assert fresh.paid_at == row.occurred_at == line.at
 
