@@ -17,7 +17,7 @@ from ordersite.logs import clean
 _LEFT_OUT = ("request", "user", "breadcrumbs", "server_name", "modules")
 
 
-def start_error_reports(address: str) -> None:
+def start_error_reports(address: str, *, version: str) -> None:
     """Report errors to this address (a DSN); nothing is done for an empty one. Stops the start where it cannot be done."""
     if not address:
         return
@@ -27,6 +27,7 @@ def start_error_reports(address: str) -> None:
     try:
         sentry.init(
             dsn=address,
+            release=f"ordersite@{version}",
             send_default_pii=False,
             max_request_body_size="never",
             include_local_variables=False,

@@ -16,6 +16,7 @@ from django.urls import reverse_lazy
 from django.utils.translation import gettext_lazy as _
 from kombu import Queue
 
+from ordersite import __version__
 from ordersite.database import clock
 from ordersite.error_reports import start_error_reports
 from ordersite.lib import env
@@ -352,7 +353,7 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "ordersite",
-    "VERSION": "1",
+    "VERSION": __version__,
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
@@ -385,4 +386,4 @@ UNFOLD = {
 
 LOG_FORMAT = env.choice("LOG_FORMAT", "text", FORMATS)
 LOGGING = logging_settings(level=env.choice("LOG_LEVEL", "INFO", LEVELS), form=LOG_FORMAT)
-start_error_reports(env.text("SENTRY_DSN", ""))
+start_error_reports(env.text("SENTRY_DSN", ""), version=__version__)

@@ -13,10 +13,11 @@ from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 from django.views.decorators.http import require_safe
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
 
 from logistics.models import ShipmentException
 from orders.models import Order
+from ordersite import __version__
 from ordersite.health.models import Alert, Heartbeat
 from ordersite.queue import claims, clock_watch
 from ordersite.queue.models import Delivery, OutboxEntry
@@ -40,6 +41,7 @@ class Queues:
             age.add_metric([name], max(0.0, (timezone.now() - oldest).total_seconds()) if oldest else 0.0)
         yield depth
         yield age
+        yield InfoMetricFamily("ordersite", "The version that runs", value={"version": __version__})
         yield _open_cases()
         yield _clock()
         yield _skew()
