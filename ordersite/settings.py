@@ -18,7 +18,7 @@ from kombu import Queue
 
 from ordersite import __version__
 from ordersite.database import clock
-from ordersite.error_reports import start_error_reports
+from ordersite.health.error_reports import start_error_reports
 from ordersite.lib import env
 from ordersite.lib.crypto import KeyRing
 from ordersite.lib.mail_server import mail_settings
