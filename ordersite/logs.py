@@ -19,8 +19,11 @@ from pythonjsonlogger.json import JsonFormatter
 
 from ordersite.lib import tracebacks
 from ordersite.lib.masking import mask_phones
+from ordersite.server.request_id import RequestIdFilter
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "data"}
+# Never masked: eleven of its digits may look like a phone number.
+_REQUEST_ID = "request_id"
 _SERVER_ERROR = 500
 FORMATS = ("text", "json")
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
@@ -36,8 +39,14 @@ def logging_settings(*, level: str, form: str) -> dict[str, Any]:
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"line": {"()": formatter}},
-        "filters": {"mask": {"()": MaskFilter}},
-        "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["mask"]}},
+        "filters": {"mask": {"()": MaskFilter}, "request_id": {"()": RequestIdFilter}},
+        "handlers": {
+            "console": {
+                "class": "logging.StreamHandler",
+                "formatter": "line",
+                "filters": ["mask", "request_id"],
+            }
+        },
         "root": {"handlers": ["console"], "level": level},
         "loggers": {
             "httpx2": {"level": "WARNING"},
@@ -77,16 +86,19 @@ class MaskFilter(logging.Filter):
 
 
 class LineFormatter(logging.Formatter):
-    """`2026-11-22T14:02:11+0800 INFO payments.drain applied {"rows": 200}`"""
+    """`2026-11-22T14:02:11+0800 INFO payments.drain applied {"rows": 200} request_id=5f0c…` (the last in a request)"""
 
     default_time_format = "%Y-%m-%dT%H:%M:%S%z"
     default_msec_format = ""
 
     def format(self, record: logging.LogRecord) -> str:
         extra = {key: value for key, value in vars(record).items() if key not in _STANDARD and _plain(value)}
+        request_id = extra.pop(_REQUEST_ID, "")
         line = f"{self.formatTime(record)} {record.levelname} {record.name} {clean(record.getMessage())}"
         if extra:
             line += " " + clean(json.dumps(extra, ensure_ascii=False, default=str))
+        if request_id:
+            line += f" request_id={request_id}"
         if record.exc_info and record.exc_info[1]:
             line += "\n" + mask_phones(tracebacks.formatted(record.exc_info[1]))
         return line
@@ -117,7 +129,10 @@ class JsonLineFormatter(JsonFormatter):
     def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
         """Drop what is no plain value, as the text form does, and clean every text."""
         found = {key: value for key, value in log_data.items() if _plain(value) and value not in ("", None)}
-        return {key: clean(value) if isinstance(value, str) else value for key, value in found.items()}
+        return {
+            key: clean(value) if isinstance(value, str) and key != _REQUEST_ID else value
+            for key, value in found.items()
+        }
 
 
 def _plain(value: object) -> bool:

@@ -94,7 +94,8 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    # First: provider calls are answered by it, and none of the others runs for them.
+    "ordersite.server.request_id.RequestIdMiddleware",
+    # Provider calls are answered by it, and none of the others runs for them.
     "payments.notifications.view.NotifyMiddleware",
     "ordersite.server.headers.HeadersMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -113,7 +114,7 @@ MIDDLEWARE = [
 # What this process answers: everything, or providers' calls alone.
 SERVES = env.choice("SERVES", "all", ("all", "notify"))
 if SERVES == "notify":
-    MIDDLEWARE = MIDDLEWARE[:4]
+    MIDDLEWARE = MIDDLEWARE[:5]
 # The threads of a web process; at most half of them call the outside at a time.
 WEB_THREADS = env.integer("WEB_THREADS", 8, least=1)
 ROOT_URLCONF = "ordersite.notify_urls" if SERVES == "notify" else "ordersite.urls"

@@ -17,12 +17,21 @@ def networks(text: str) -> tuple[Network, ...]:
 
 def sender_of(meta: Mapping[str, Any], proxies: tuple[Network, ...]) -> str:
     """Return the client's address as text. X-Forwarded-For counts only if the peer is a proxy of ours."""
-    peer = str(meta.get("REMOTE_ADDR", ""))[:45]
+    peer = _peer(meta)
     forwarded = meta.get("HTTP_X_FORWARDED_FOR", "")
     if not forwarded or not _is_in(peer, proxies):
         return peer
     last = forwarded.rpartition(",")[2].strip()
     return last if _is_address(last) else peer
+
+
+def is_proxy(meta: Mapping[str, Any], proxies: tuple[Network, ...]) -> bool:
+    """Whether the connection comes from a proxy of ours, whose headers are believed."""
+    return _is_in(_peer(meta), proxies)
+
+
+def _peer(meta: Mapping[str, Any]) -> str:
+    return str(meta.get("REMOTE_ADDR", ""))[:45]
 
 
 @lru_cache(maxsize=256)

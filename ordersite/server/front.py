@@ -141,7 +141,9 @@ class Front:
         if now < patient_until:
             job.watch = job.loop.call_at(patient_until, self._refuse_if_stuck, job)
         elif job.claim_answer():
-            logger.error("a call was refused: its thread is stuck, or none is free")
+            # Known where a thread began with it; the loop itself works for many requests at a time.
+            found = {"request_id": job.environ.get("ordersite.request_id", "")}
+            logger.error("a call was refused: its thread is stuck, or none is free", extra=found)
             with contextlib.suppress(ProtocolClosed, ProtocolError):
                 job.protocol.response_empty(503, [("retry-after", "1")])
             self._answered.append(job.done)
@@ -267,6 +269,7 @@ _KEYS = {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"} | {
         "connection",
         "x-forwarded-for",
         "x-forwarded-proto",
+        "x-request-id",
     )
 }
 

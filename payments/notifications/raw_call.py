@@ -10,6 +10,7 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.utils import timezone
 
+from ordersite.server import request_id
 from ordersite.server.client_address import sender_of
 from payments.accounts.cache import Known
 from payments.providers.interface import Provider
@@ -21,6 +22,7 @@ from payments.providers.values import MAX_BODY
 _MOST_HEADERS, _LONGEST_HEADER, _LONGEST_SIGNED = 40, 1000, 8000
 # No provider compresses its calls, and decompressing would be work that anybody could cause.
 COMPRESSIONS = frozenset(("gzip", "x-gzip", "deflate", "br", "zstd", "compress"))
+_REQUEST_ID = request_id.HEADER.lower()
 _SECRET_HEADERS = frozenset(("HTTP_COOKIE", "HTTP_AUTHORIZATION", "HTTP_PROXY_AUTHORIZATION"))
 
 
@@ -49,7 +51,10 @@ def read_call(request: HttpRequest, provider: Provider, known: Known, *, started
     headers = _headers(request.META)
     call = RawNotification(headers=headers, body=_body(request), received_at=timezone.now())
     sender = sender_of(request.META, settings.TRUSTED_PROXIES)
-    return ReceivedCall(known, call, _kept(headers, provider.signature_headers), sender, started)
+    # The id joins the row with the logs, ours and the proxy's.
+    found = {_REQUEST_ID: request_id.current()} if request_id.current() else {}
+    kept = _kept(headers | found, provider.signature_headers | found.keys())
+    return ReceivedCall(known, call, kept, sender, started)
 
 
 def _body(request: HttpRequest) -> bytes:

@@ -45,10 +45,10 @@ def arguments(tmp_path: Path) -> Path:
     """A copy of the script in a folder where granian is a program that prints its arguments."""
     (tmp_path / "deploy").mkdir()
     shutil.copy(WEB, tmp_path / "deploy")
-    told = tmp_path / ".venv/bin/granian"
-    told.parent.mkdir(parents=True)
-    told.write_text('#!/bin/sh\necho "$@"\n')
-    told.chmod(0o755)
+    program = tmp_path / ".venv/bin/granian"
+    program.parent.mkdir(parents=True)
+    program.write_text('#!/bin/sh\necho "$@"\n')
+    program.chmod(0o755)
     return tmp_path / "deploy/web.sh"
 
 
