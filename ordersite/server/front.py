@@ -16,10 +16,8 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from io import BytesIO
 from itertools import chain
-from queue import SimpleQueue
 from typing import IO, Any
 
 from granian.rsgi import ProtocolClosed, ProtocolError
@@ -38,6 +36,7 @@ from ordersite.server.bodies import (
     UnreadBody,
     Uploads,
 )
+from ordersite.server.jobs import Job, JobQueue
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
@@ -58,29 +57,12 @@ MOVING_SECONDS = 0.3
 logger = logging.getLogger(__name__)
 
 
-@dataclass(slots=True)
-class Job:
-    """A complete request, and whom to wake when it is answered."""
-
-    environ: dict[str, Any]
-    protocol: Any
-    loop: asyncio.AbstractEventLoop
-    done: asyncio.Future[None]
-    begun_at: float | None = None
-    watch: asyncio.TimerHandle | None = None
-    answer: threading.Lock = field(default_factory=threading.Lock)
-
-    def claim_answer(self) -> bool:
-        """Whether the caller is the one who answers: a thread, or the event loop that waited too long for it."""
-        return self.answer.acquire(blocking=False)
-
-
 class Front:
     """Reads a body of up to LARGEST_BODY from anybody, and a longer one where and from whom `uploads` says.
 
-    `small_prefixes`: paths of machines' calls. There a longer body is cut one byte beyond SMALL_BODY (not read at all
-    where its length says so) and a slow one raises TimeoutError when read: the application refuses, counts and answers
-    it in its own words.
+    `small_prefixes`: paths of machines' calls, which go before all others. There a longer body is cut one byte beyond
+    SMALL_BODY (not read at all where its length says so) and a slow one raises TimeoutError when read: the application
+    refuses, counts and answers it in its own words.
 
     `worded_prefixes`: paths where the application itself refuses by its announced length what is too long."""
 
@@ -100,7 +82,7 @@ class Front:
         self._uploads = uploads
         self._gate = ThreadPoolExecutor(1, "uploads")
         self._room = Room(ROOM)
-        self._jobs: SimpleQueue[Job] = SimpleQueue()
+        self._jobs = JobQueue(threads)
         self._answered: deque[asyncio.Future[None]] = deque()
         self._last_answer = 0.0
 
@@ -124,9 +106,10 @@ class Front:
             protocol.response_empty(413, [("connection", "close")])
         else:
             loop = asyncio.get_running_loop()
-            job = Job(environ, protocol, loop, loop.create_future())
+            is_machines = environ["PATH_INFO"].startswith(self._small_prefixes)
+            job = Job(environ, protocol, loop, loop.create_future(), is_machines)
             self._jobs.put(job)
-            if environ["PATH_INFO"].startswith(self._small_prefixes):
+            if is_machines:
                 job.watch = loop.call_later(STUCK_SECONDS, self._refuse_if_stuck, job)
             await job.done
             if job.watch is not None:
@@ -191,9 +174,10 @@ class Front:
     def _work(self) -> None:
         """Run one thread: handle requests one after the other. An exception of the application is answered with 500."""
         while True:
-            job = self._jobs.get()
+            job = self._jobs.take()
             if job.answer.locked():  # refused while it waited here
                 job.environ["wsgi.input"].close()
+                self._jobs.end(job)
                 continue
             job.begun_at = time.monotonic()
             try:
@@ -208,6 +192,7 @@ class Front:
             finally:
                 self._last_answer = time.monotonic()
                 job.environ["wsgi.input"].close()
+                self._jobs.end(job)
                 self._answered.append(job.done)
 
     def _let_go(self) -> None:
