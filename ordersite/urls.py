@@ -9,6 +9,7 @@ from django.views.generic import RedirectView
 
 from ordersite import language
 from ordersite.api.urls import not_found_urlpatterns
+from ordersite.installation.page import installation
 
 urlpatterns = [
     # Browsers ask for it on pages that name no icon.
@@ -16,6 +17,7 @@ urlpatterns = [
         "favicon.ico",
         RedirectView.as_view(url=static("ordersite/icon.svg"), http_method_names=["get", "head"]),
     ),
+    path("admin/installation/", admin.site.admin_view(installation), name="installation"),
     path("admin/", admin.site.urls),
     path("i18n/setlang/", language.switch, name="set_language"),
     path("", include("ordersite.health.urls")),

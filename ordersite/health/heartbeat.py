@@ -100,12 +100,26 @@ def missing_processes(now: datetime) -> list[Standstill]:
 
     A kind that was never seen is not missed: a shop without a broker has neither workers nor beat.
     """
-    seen = dict(Heartbeat.objects.filter(task__in=_KEYS).values_list("task", "at"))
+    seen = _seen()
     return [
         Standstill(kind, at)
         for kind, key in zip(PROCESSES, _KEYS, strict=True)
         if (at := seen.get(key)) and _LEAST < now - at < _MISSED_FOR
     ]
+
+
+def absent_processes(now: datetime) -> list[str]:
+    """Return the kinds that did nothing within the last minute, also those that were never seen here. One query."""
+    seen = _seen()
+    return [
+        kind
+        for kind, key in zip(PROCESSES, _KEYS, strict=True)
+        if key not in seen or now - seen[key] > _LEAST
+    ]
+
+
+def _seen() -> dict[str, datetime]:
+    return dict(Heartbeat.objects.filter(task__in=_KEYS).values_list("task", "at"))
 
 
 def _process_key(kind: str) -> str:

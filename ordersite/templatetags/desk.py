@@ -6,6 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from django import template
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from ordersite.lib import masking
@@ -37,6 +38,16 @@ def masked_phone(phone: str) -> str:
 @register.filter
 def masked_name(name: str) -> str:
     return masking.mask_name(name)
+
+
+@register.filter
+def commands(text: str) -> SafeString:
+    """Mark what stands between backticks as code."""
+    parts = (
+        (format_html("<code>{}</code>", part) if number % 2 else part,)
+        for number, part in enumerate(text.split("`"))
+    )
+    return format_html_join("", "{}", parts)
 
 
 @register.simple_tag
