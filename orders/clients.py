@@ -1,4 +1,4 @@
-"""API clients: authentication by bearer token, scopes, and the rate limit."""
+"""API clients: authentication by bearer token, scopes, and the rate limit. `orders.tokens` renews tokens."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import logging
 import secrets
 import time
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.core.cache import cache
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
@@ -29,8 +31,12 @@ if (
 SCOPES = ("orders:read", "orders:write", "shipments:write")
 # A cache that fails must not stop orders: requests are not counted for so long.
 CACHE_PAUSE_SECONDS = 5.0
+# The last use is exact to this: a write for each call would double the cost of a read.
+USE_NOTED_EVERY = timedelta(hours=1)
 # In the order of the models. Other columns load on first access.
-_CLIENT_COLUMNS = ("id", "merchant_id", "name", "scopes", "requests_per_second")
+_CLIENT_COLUMNS = (
+    "id", "merchant_id", "name", "scopes", "requests_per_second", "expires_at", "last_used_at", "old_token_until",
+)  # fmt: skip
 _MERCHANT_COLUMNS = ("id", "slug", "name", "payment_timeout_minutes")
 
 logger = logging.getLogger(__name__)
@@ -41,44 +47,92 @@ def digest_token(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def add_client(merchant: Merchant, *, name: str, scopes: Sequence[str]) -> tuple[ApiClient, str]:
-    """Create a client; returns it with its token, which is not stored. Raises ValueError for an unknown scope."""
+def new_token() -> str:
+    """A fresh bearer token of 256 random bits."""
+    return secrets.token_urlsafe(32)
+
+
+def hint_of(token: str) -> str:
+    """The beginning of a token, by which people tell one from another."""
+    return token[:6]
+
+
+def expiry_after(days: int | None, *, now: datetime) -> datetime | None:
+    """The moment (UTC) at which a token for so many days expires; None for one without an end."""
+    return None if days is None else now + timedelta(days=days)
+
+
+def add_client(
+    merchant: Merchant, *, name: str, scopes: Sequence[str], days: int | None = None
+) -> tuple[ApiClient, str]:
+    """Create a client; returns it with its token, which is not stored. It expires in `days`, or never.
+
+    Raises ValueError for an unknown scope.
+    """
     if unknown := sorted(set(scopes) - set(SCOPES)):
         raise ValueError(f"there is no scope {', '.join(unknown)}; there are {', '.join(SCOPES)}")
-    token = secrets.token_urlsafe(32)
+    token = new_token()
     client = ApiClient.objects.create(
         merchant=merchant,
         name=name,
         token_digest=digest_token(token),
-        token_hint=token[:6],
+        token_hint=hint_of(token),
         scopes=sorted(set(scopes)),
+        expires_at=expiry_after(days, now=timezone.now()),
     )
     return client, token
 
 
 def described(client: ApiClient) -> dict[str, str]:
-    """What an auditor may read of a token: its beginning and what it may do."""
-    return {"token": f"{client.token_hint}…", "scopes": " ".join(client.scopes)}
+    """What an auditor may read of a token: its beginning, what it may do and its end."""
+    ends = f"{client.expires_at:%Y-%m-%d}" if client.expires_at else ""
+    return {"token": f"{client.token_hint}…", "scopes": " ".join(client.scopes), "expires_at": ends}
 
 
 # Plain SQL, because it runs for every call: building the same query with the ORM takes longer than running it.
-_FIND_CLIENT = """
-SELECT c.id, c.name, c.scopes, c.requests_per_second, m.id, m.slug, m.name, m.payment_timeout_minutes
+_COLUMNS = """
+SELECT c.id, c.name, c.scopes, c.requests_per_second, c.expires_at, c.last_used_at, c.old_token_until,
+  m.id, m.slug, m.name, m.payment_timeout_minutes
 FROM orders_apiclient c JOIN orders_merchant m ON m.id = c.merchant_id
-WHERE c.token_digest = %s AND c.is_active AND m.is_active
 """
+_FIND_CLIENT = f"{_COLUMNS} WHERE c.token_digest = %s AND c.is_active AND m.is_active"
+_FIND_BY_OLD_TOKEN = f"{_COLUMNS} WHERE c.old_token_digest = %s AND c.is_active AND m.is_active"
 
 
-def _find_client(token_digest: str) -> ApiClient | None:
-    """The active client of an active merchant, None if there is none. Never cached: a revoked token fails at once."""
-    row = prepared.look_up(_FIND_CLIENT, [token_digest])
-    if row is None:
-        return None
-    pk, name, scopes, rate, *merchant = row
+def _find_client(token_digest: str) -> ApiClient:
+    """The active client of an active merchant. Never cached: a revoked token fails at once.
+
+    Raises AuthenticationFailed: no such token, or it has expired.
+    """
+    now = timezone.now()
+    if row := prepared.look_up(_FIND_CLIENT, [token_digest]):
+        client = _client(row)
+        ends = client.expires_at
+    elif row := prepared.look_up(_FIND_BY_OLD_TOKEN, [token_digest]):
+        client = _client(row)
+        ends = client.old_token_until
+    else:
+        raise AuthenticationFailed(_("This token is not known."))
+    if ends is not None and ends <= now:
+        day = timezone.localtime(ends).strftime("%Y-%m-%d %H:%M")
+        raise AuthenticationFailed(_("This token expired at %(time)s.") % {"time": day}, code="token_expired")
+    if client.last_used_at is None or client.last_used_at < now - USE_NOTED_EVERY:
+        ApiClient.objects.filter(pk=client.pk).update(last_used_at=now)
+    return client
+
+
+def _client(row: Sequence[Any]) -> ApiClient:
+    pk, name, scopes, rate, expires_at, used_at, old_until, *merchant = row
     known = json.loads(scopes) if isinstance(scopes, str) else scopes
-    client = ApiClient.from_db(None, _CLIENT_COLUMNS, [pk, merchant[0], name, known, rate])
+    times = [_moment(expires_at), _moment(used_at), _moment(old_until)]
+    client = ApiClient.from_db(None, _CLIENT_COLUMNS, [pk, merchant[0], name, known, rate, *times])
     client.merchant = Merchant.from_db(None, _MERCHANT_COLUMNS, merchant)
     return client
+
+
+def _moment(value: datetime | str | None) -> datetime | None:
+    """A time of a row that was read by plain SQL; SQLite has it as text in UTC."""
+    return datetime.fromisoformat(value).replace(tzinfo=UTC) if isinstance(value, str) else value
 
 
 class BearerAuthentication(BaseAuthentication):
@@ -88,10 +142,7 @@ class BearerAuthentication(BaseAuthentication):
         kind, _blank, token = request.headers.get("Authorization", "").partition(" ")
         if kind.lower() != "bearer" or not token.strip():
             return None
-        client = _find_client(digest_token(token.strip()))
-        if client is None:
-            raise AuthenticationFailed(_("This token is not known."))
-        return None, client
+        return None, _find_client(digest_token(token.strip()))
 
     def authenticate_header(self, request: Request) -> str:
         return 'Bearer realm="api"'

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from orders import closing
+from orders import closing, tokens
 from orders.history import seals, verify
 from orders.intake import idempotency
 from ordersite.health.alerts import heal_alert, raise_alert
@@ -40,3 +40,8 @@ def verify_history() -> None:
 @shared_task(name="orders.forget_idempotency_keys")
 def forget_idempotency_keys() -> None:
     idempotency.forget_idempotency_keys()
+
+
+@shared_task(name="orders.watch_tokens")
+def watch_tokens() -> None:
+    tokens.watch_expiry()

@@ -56,6 +56,7 @@ RHYTHMS = (
     Rhythm("health.tend_alerts", 15),
     Rhythm("health.take_back_future_times", 60),
     Rhythm("orders.forget_idempotency_keys", 3600),
+    Rhythm("orders.watch_tokens", 3600),
     Rhythm("ordersite.clear_sessions", 3600),
 )
 DAILY = (

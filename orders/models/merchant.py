@@ -74,7 +74,11 @@ class MerchantMember(models.Model):
 
 
 class ApiClient(models.Model):
-    """A program that calls the API with a bearer token. Only the SHA-256 of the token is stored."""
+    """A program that calls the API with a bearer token. Only the SHA-256 of the token is stored.
+
+    `expires_at` (UTC) None: never. `last_used_at` (UTC) is exact to the hour. While a token is rotated the old one works
+    as well, until `old_token_until`.
+    """
 
     merchant = models.ForeignKey(
         Merchant, models.PROTECT, related_name="api_clients", verbose_name=_("merchant")
@@ -88,6 +92,10 @@ class ApiClient(models.Model):
     )
     is_active = models.BooleanField(_("active"), default=True)
     created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
+    expires_at = models.DateTimeField(_("expires at"), null=True, editable=False)
+    last_used_at = models.DateTimeField(_("last used at"), null=True, editable=False)
+    old_token_digest = models.CharField(max_length=64, null=True, unique=True, editable=False)
+    old_token_until = models.DateTimeField(_("old token works until"), null=True, editable=False)
 
     class Meta:
         verbose_name = _("API client")

@@ -8,10 +8,12 @@ import secrets
 from typing import Any
 
 from django.test import Client
+from django.utils import timezone
 
 from orders import clients
 from orders.history.lines import Actor
 from orders.intake.drafts import AddressDraft, BuyerDraft, LineDraft, OrderDraft
+from orders.models import ApiClient
 from orders.tests.builders import build_merchant
 from ordersite.lib.money import parse_amount
 
@@ -20,8 +22,9 @@ BOTH = ("orders:read", "orders:write")
 
 
 def build_caller(merchant: str = "demo", *, scopes: tuple[str, ...] = BOTH) -> Client:
-    """An HTTP client that carries the token of a new API client."""
-    _row, token = clients.add_client(build_merchant(merchant), name="test", scopes=scopes)
+    """An HTTP client that carries the token of an API client; its use in this hour is noted already."""
+    row, token = clients.add_client(build_merchant(merchant), name="test", scopes=scopes)
+    ApiClient.objects.filter(pk=row.pk).update(last_used_at=timezone.now())
     return Client(headers={"authorization": f"Bearer {token}"})
 
 

@@ -22,6 +22,7 @@ class Alert(models.Model):
         MAIL_GIVEN_UP = "mail_given_up", _("mail to staff was given up")
         CLOCK_SKEW = "clock_skew", _("a process's clock differs from the database's")
         STANDSTILL = "standstill", _("work that runs by the clock stands still")
+        TOKEN_EXPIRES = "token_expires", _("an API token expires")
 
     kind = models.CharField(_("kind"), max_length=40, choices=Kind.choices)
     subject = models.CharField(pgettext_lazy("alert", "about"), max_length=200)

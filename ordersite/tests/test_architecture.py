@@ -31,7 +31,7 @@ ORDERS = (
     ("labels",),
     ("models",),
     ("machine", "errors", "clients"),
-    ("database_triggers",),
+    ("database_triggers", "tokens"),
     ("history",),
     ("changes",),
     ("lifecycle",),

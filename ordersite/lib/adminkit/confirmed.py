@@ -60,7 +60,7 @@ class Confirmed:
     label: str | Promise
     permission: str
     explain: str | Promise
-    run: Callable[[HttpRequest, Any, Mapping[str, Any]], str | Promise | ActionReply]
+    run: Callable[[HttpRequest, Any, Mapping[str, Any]], str | Promise | ActionReply | ShownOnce]
     form: type[forms.Form] = NothingForm
     fits: Callable[[Any], bool] = always
     tone: str = "plain"
@@ -75,6 +75,15 @@ class ActionReply:
 
     text: str | Promise
     level: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShownOnce:
+    """A secret that an action has made: the page shows it this once, and nothing keeps it."""
+
+    label: str | Promise
+    value: str
+    explain: str | Promise
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,10 +175,28 @@ class ConfirmedActionsMixin:
     ) -> HttpResponse:
         """Raises `DomainError`: nothing was changed."""
         reply = action.run(request, row, data)
+        if isinstance(reply, ShownOnce):
+            log_action(request, row, action.code)
+            return self._show_once(request, row, action, reply)
         answer = reply if isinstance(reply, ActionReply) else ActionReply(reply, messages.SUCCESS)
         messages.add_message(request, answer.level, str(answer.text))
         log_action(request, row, f"{action.code}: {data.get('reason', '')}".rstrip(": "))
         return HttpResponseRedirect(self.after_action(row))
+
+    def _show_once(
+        self, request: HttpRequest, row: models.Model, action: Confirmed, reply: ShownOnce
+    ) -> HttpResponse:
+        context = {
+            **self.admin_site.each_context(request),
+            "title": action.label,
+            "subtitle": str(row),
+            "opts": self.opts,
+            "label": reply.label,
+            "value": reply.value,
+            "explain_once": reply.explain,
+            "back": self.after_action(row),
+        }
+        return TemplateResponse(request, "admin/desk/shown_once.html", context)
 
     def facts_of(self, row: Any) -> SafeString | str:
         """Return the facts shown on the confirmation page."""

@@ -8,7 +8,12 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
-from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
+from unfold.widgets import (
+    UnfoldAdminIntegerFieldWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextareaWidget,
+    UnfoldAdminTextInputWidget,
+)
 
 
 class KeysField(forms.CharField):
@@ -40,6 +45,10 @@ class WriteOnlyTextarea(UnfoldAdminTextareaWidget):
 
 def text_input() -> forms.TextInput:
     return UnfoldAdminTextInputWidget()
+
+
+def number_input() -> forms.NumberInput:
+    return UnfoldAdminIntegerFieldWidget()
 
 
 def select() -> forms.Select:
