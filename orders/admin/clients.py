@@ -35,7 +35,7 @@ SCOPES = (
 COPY_NOW = _("Copy it now: it is shown this once, and only its digest is kept.")
 
 
-def _days(label: Promise, *, least: int = 1, most: int = 3650, **options: Any) -> forms.IntegerField:
+def _days(label: Any, *, least: int = 1, most: int = 3650, **options: Any) -> forms.IntegerField:
     return forms.IntegerField(
         label=label, min_value=least, max_value=most, widget=fields.number_input(), **options
     )
