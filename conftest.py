@@ -11,6 +11,7 @@ import pytest
 import redis
 from django.core.cache import cache
 from django.core.management.commands import flush
+from django.db import connection
 from django.db.backends.base.operations import BaseDatabaseOperations
 from django.test import Client
 from pytest_django import DjangoDbBlocker
@@ -50,6 +51,7 @@ def _done_by_the_flusher(*_args: Any, **_kwargs: Any) -> None:
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
     with django_db_blocker.unblock():
+        connection.close()  # it is older than the time limits that migrate wrote into the database
         _flusher.remember()
 
 

@@ -1,4 +1,4 @@
-"""Triggers of this app: append-only history, audited columns. Installed after every migrate."""
+"""Triggers of this app (append-only history, audited columns) and the server's defaults, after every migrate."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.db import connection
 
 from orders import machine
 from orders.models import TransitionRule
-from ordersite.database import triggers
+from ordersite.database import server_defaults, triggers
 
 logger = logging.getLogger(__name__)
 APPEND_ONLY = ("orders_orderevent", "orders_historyseal", "rails_auditentry")
@@ -21,7 +21,8 @@ GUARDS: tuple[triggers.Guard, ...] = (
 
 
 def prepare_database(**_kwargs: Any) -> None:
-    """Install the triggers, grant the application's rights and insert missing rows of the state machine. Idempotent."""
+    """Install triggers and server defaults, grant the application's rights, fill the state machine. Idempotent."""
+    server_defaults.install(settings.APPLICATION_ROLE)
     triggers.install(GUARDS)
     if settings.APPLICATION_ROLE and connection.vendor == "postgresql":
         grant_to_application(settings.APPLICATION_ROLE)

@@ -161,11 +161,9 @@ def _database(url: str) -> dict[str, Any]:
             "keepalives_idle": 5,
             "keepalives_interval": 2,
             "keepalives_count": 3,
-            # The cost of a random page is that of an SSD: with that of a disk, batches by primary key read whole tables
-            # of up to 100,000 rows. Compiling a statement takes longer than any of ours runs.
-            "options": "-c lock_timeout=5s -c statement_timeout=30s -c idle_in_transaction_session_timeout=60s"
-            " -c random_page_cost=1.1 -c jit=off",
+            # Nothing for the server: a pooler refuses or drops it. Its time limits: ordersite/database/server_defaults.py.
         }
+        config["DISABLE_SERVER_SIDE_CURSORS"] = True  # they live in a connection, which a pooler changes
         # A connection for each request costs 7 ms of PostgreSQL's time (measured): keep them, and check them.
         config["CONN_MAX_AGE"] = None
         config["CONN_HEALTH_CHECKS"] = True
@@ -185,6 +183,9 @@ DATABASES = {
         )
     )
 }
+DATABASE_PREPARED_STATEMENTS = env.text("DATABASE_PREPARED_STATEMENTS", "auto")
+if DATABASE_PREPARED_STATEMENTS not in {"auto", "on", "off"}:
+    env.stop("DATABASE_PREPARED_STATEMENTS", f"must be auto, on or off, not {DATABASE_PREPARED_STATEMENTS!r}")
 # Whom the migration leaves the tables to: this role may only add to and read the history (see orders.database_triggers).
 APPLICATION_ROLE = str(_database(env.text("DATABASE_URL"))["USER"]) if _migrating else ""
 # A folder for each database: an anchor of another one would make a whole history look broken.

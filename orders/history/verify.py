@@ -5,10 +5,10 @@ from __future__ import annotations
 import hmac
 import json
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from django.conf import settings
 from django.db import connection
@@ -17,13 +17,15 @@ from django.db.models import Model, QuerySet
 from orders import database_triggers
 from orders.history import lines, seals
 from orders.models import HistorySeal, Order, OrderEvent, OrderEventText
-from ordersite.database import triggers
+from ordersite.database import server_defaults, triggers
 
 CHUNK = 5_000
-STATEMENT_TIME = "10min"
+# Minutes for a chunk instead of the seconds of a page: a cold disk may need them.
+_patience = partial(server_defaults.statement_time, "10min")
 _DIGEST = ("order_id", "seq", "text_digest")
 Progress = Callable[[int], None]
 M = TypeVar("M", bound=Model)
+R = TypeVar("R")
 
 
 class Broken(Exception):
@@ -47,39 +49,26 @@ def verify_history(*, after_line: int = 0, report: Progress = lambda line_id: No
     """
     if missing := triggers.missing(database_triggers.GUARDS):
         raise Broken(f"trigger {missing[0]} is missing")
-    with _own_time():
-        count = _check_lines(after_line, report)
-        _check_heads()
-        _check_texts()
-        sealed_to, seal_count = _check_seals()
-        _check_anchors()
+    count = _check_lines(after_line, report)
+    _check_heads()
+    _check_texts()
+    sealed_to, seal_count = _check_seals()
+    _check_anchors()
+    with _patience():
         unsealed = OrderEvent.objects.filter(id__gt=sealed_to).count()
     return Report(count, seal_count, unsealed)
 
 
-@contextmanager
-def _own_time() -> Iterator[None]:
-    """Give statements minutes instead of the seconds of a page: a cold disk may need them for one chunk."""
-    if connection.vendor != "postgresql":
-        yield
-        return
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT current_setting('statement_timeout')")
-        before = cursor.fetchone()[0]
-        cursor.execute("SELECT set_config('statement_timeout', %s, false)", [STATEMENT_TIME])
-    try:
-        yield
-    finally:
-        if connection.connection is not None and not connection.needs_rollback:
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT set_config('statement_timeout', %s, false)", [before])
-
-
 def _by_id(rows: QuerySet[M], *, after: int = 0, key: str = "id") -> Iterator[list[M]]:
     """Yield the rows in chunks in the order of their `key`, each read by a range of the index."""
-    while chunk := list(rows.filter(**{f"{key}__gt": after}).order_by(key)[:CHUNK]):
+    while chunk := _read(rows.filter(**{f"{key}__gt": after}).order_by(key)[:CHUNK]):
         yield chunk
         after = getattr(chunk[-1], key)
+
+
+def _read(rows: QuerySet[Any, R]) -> list[R]:
+    with _patience():
+        return list(rows)
 
 
 def _check_lines(after: int, report: Progress) -> int:
@@ -94,7 +83,8 @@ def _check_lines(after: int, report: Progress) -> int:
 
 
 def _check_hashes(chunk: Sequence[OrderEvent]) -> None:
-    numbers = dict(Order.objects.filter(pk__in={line.order_id for line in chunk}).values_list("pk", "number"))
+    orders = Order.objects.filter(pk__in={line.order_id for line in chunk})
+    numbers = dict(_read(orders.values_list("pk", "number")))
     for line in chunk:
         if line.order_id not in numbers:
             raise Broken(f"line {line.pk}: its order {line.order_id} is gone")
@@ -103,7 +93,7 @@ def _check_hashes(chunk: Sequence[OrderEvent]) -> None:
 
 
 def _first(sql: str, *values: int) -> tuple[object, ...] | None:
-    with connection.cursor() as cursor:
+    with _patience(), connection.cursor() as cursor:
         cursor.execute(sql, values)
         row = cursor.fetchone()
     return tuple(row) if row else None
@@ -153,7 +143,7 @@ def _check_texts() -> None:
         hashed = OrderEvent.objects.filter(order_id__in={text.order_id for text in chunk}).exclude(
             text_digest=""
         )
-        digests = {(order_id, seq): digest for order_id, seq, digest in hashed.values_list(*_DIGEST)}
+        digests = {(order_id, seq): digest for order_id, seq, digest in _read(hashed.values_list(*_DIGEST))}
         for text in chunk:
             if digests.get((text.order_id, text.seq)) != lines.digest_text(text):
                 raise Broken(f"the words of line {text.order_id}/{text.seq} were altered")
@@ -185,7 +175,7 @@ def _check_seal(seal: HistorySeal, previous: HistorySeal | None) -> None:
         .order_by("id")
         .values_list("id", "hash")
     )
-    found = list(rows)
+    found = _read(rows)
     if len(found) != seal.lines or seals.digest_lines(found) != seal.digest:
         raise Broken(
             f"seal {seal.pk}: lines {seal.first_id} to {seal.last_id} are not those that were sealed"

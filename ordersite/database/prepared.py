@@ -3,6 +3,9 @@
 Django's own cursors write the values into the text and let the server parse and plan it each time. For a creation of
 an order that was three quarters of the server's work (see docs/decisions). Every value goes as text with its type
 named in the statement (`%s::bigint`): a statement whose values change their type would be prepared again.
+
+Prepared statements live in a connection of the server. A pooler in transaction mode hands out another one each time,
+so behind a pooler they are sent unprepared, unless DATABASE_PREPARED_STATEMENTS says that it knows them.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from types import NoneType
 from typing import Any
 
 import psycopg
+from django.conf import settings
 from django.db import connection, models
 
 from ordersite.database import reconnect
@@ -26,7 +30,7 @@ class _Cursor(psycopg.RawCursor[Any]):
 
     def execute(self, query: Any, params: Any = None, **_options: Any) -> _Cursor:
         try:
-            return super().execute(_numbered(query), params, prepare=True)
+            return super().execute(_numbered(query), params, prepare=_prepares(self.connection))
         finally:
             self._query: Any = _Logged(self.connection, query, params)
 
@@ -73,11 +77,53 @@ def _cursor() -> Any:
     if connection.vendor != "postgresql":
         return connection.cursor()
     connection.ensure_connection()
-    # Django switches preparing off; only these cursors do it, its own write their values into the text.
-    connection.connection.prepare_threshold = 1
     with connection.wrap_database_errors:
+        # Django switches preparing off; only these cursors do it, its own write their values into the text.
+        connection.connection.prepare_threshold = 1 if _prepares(connection.connection) else None
         raw = _Cursor(connection.connection)
     return connection._prepare_cursor(raw)  # type: ignore[attr-defined]
+
+
+def _prepares(raw: Any) -> bool:
+    """Whether this connection prepares statements. Asked once for each connection, by one round trip or none."""
+    if raw.prepares is None:
+        raw.prepares = _decided() if _decided() is not None else not is_pooled(raw)
+    return bool(raw.prepares)
+
+
+def _decided() -> bool | None:
+    return {"on": True, "off": False}.get(settings.DATABASE_PREPARED_STATEMENTS)
+
+
+def is_pooled(raw: psycopg.Connection[Any]) -> bool:
+    """Whether something stands between this connection and the server: a pooler gives the client a number of its own."""
+    row = raw.execute("SELECT pg_backend_pid()").fetchone()
+    return row is None or row[0] != raw.info.backend_pid
+
+
+def is_broken_by_pooler() -> bool:
+    """Whether statements shall be prepared through a pooler that does not know it. Raises django.db.Error.
+
+    Two connections prepare a statement of the same name; a pooler that passes them on runs into the first one's.
+    """
+    if connection.vendor != "postgresql" or _decided() is not True:
+        return False
+    connection.ensure_connection()
+    with connection.wrap_database_errors:
+        if not is_pooled(connection.connection):
+            return False
+        return not all(_can_prepare(connection.get_connection_params()) for _ in range(2))
+
+
+def _can_prepare(parameters: Mapping[str, Any]) -> bool:
+    own = {name: value for name, value in parameters.items() if name != "cursor_factory"}
+    with psycopg.connect(**{**own, "prepare_threshold": 1}, autocommit=True) as raw:
+        try:
+            for _ in range(2):
+                raw.execute("SELECT %s::text", ["x"], prepare=True)
+        except (psycopg.errors.DuplicatePreparedStatement, psycopg.errors.InvalidSqlStatementName):
+            return False
+    return True
 
 
 _WRITE: dict[type, Callable[[Any], str | None]] = {

@@ -4,6 +4,8 @@ from celery import current_app, signals
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
+from ordersite.database import server_defaults
+
 
 class HealthConfig(AppConfig):
     name = "ordersite.health"
@@ -13,6 +15,7 @@ class HealthConfig(AppConfig):
 
     def ready(self) -> None:
         signals.task_success.connect(record_success)
+        signals.worker_init.connect(refuse_missing_time_limits)
         signals.worker_process_init.connect(self.watch_clock)
         signals.beat_init.connect(self.watch_clock)
 
@@ -21,6 +24,10 @@ class HealthConfig(AppConfig):
         from ordersite.queue.clock_watch import watch  # models cannot be imported earlier
 
         watch.start()
+
+
+def refuse_missing_time_limits(**_signal: Any) -> None:
+    server_defaults.refuse_missing()
 
 
 def record_success(sender: Any = None, **_signal: Any) -> None:

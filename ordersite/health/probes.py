@@ -17,6 +17,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from ordersite.database import server_defaults
 from ordersite.health.heartbeat import PROCESSES, missing_processes, standing_still
 
 # Anybody may call: a check costs a connection to the broker, and seconds where one of the servers is silent.
@@ -58,10 +59,16 @@ def check_process(kind: str) -> None:
             raise RuntimeError(f"last seen {missing.since}")
 
 
+def check_time_limits() -> None:
+    if names := server_defaults.missing():
+        raise RuntimeError(f"{names[0]} is 0")
+
+
 # The database first: without it nothing can be taken in. Without the others orders and notifications are taken all the
 # same, so they are named and cost no process its place behind the proxy.
 CHECKS: dict[str, Callable[[], None]] = {
     "database": check_database,
+    "time_limits": check_time_limits,
     "broker": check_broker,
     "cache": check_cache,
     "tasks": check_tasks,

@@ -83,7 +83,7 @@ def end_sessions(user_id: int, *, but: str | None = None) -> int:
 
     Sessions name their person only inside, so all live ones are read: those of at most twelve hours.
     """
-    live = Session.objects.filter(expire_date__gt=timezone.now()).iterator()
+    live = Session.objects.filter(expire_date__gt=timezone.now())
     theirs = [row.pk for row in live if row.get_decoded().get(SESSION_KEY) == str(user_id) and row.pk != but]
     return Session.objects.filter(pk__in=theirs).delete()[0]
 

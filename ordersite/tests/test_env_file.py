@@ -36,6 +36,7 @@ def unusual_values(folder: Path) -> dict[str, str]:
         "PUBLIC_BASE_URL": "http://127.0.0.1:8100",
         "DATABASE_URL": "postgres://app:x@127.0.0.1:5999/orders",
         "DATABASE_MIGRATION_URL": "postgres://owner:x@127.0.0.1:5999/orders",
+        "DATABASE_PREPARED_STATEMENTS": "off",
         "DATABASE_REPLICA_URLS": "postgres://app:x@127.0.0.1:5998/orders",
         "REDIS_URL": "redis://127.0.0.1:6999/3",
         "CELERY_BROKER_URL": "amqp://guest:guest@127.0.0.1:5699//",

@@ -54,8 +54,13 @@ def _rows(lines: QuerySet[StatementLine]) -> Iterator[Sequence[str]]:
         _("line number"), _("result"), _("kind"), _("amount"), _("merchant reference"), _("provider's reference"),
         _("refund reference"), _("occurred at"), _("order"), _("amount expected"), _("settlement"),
     )  # fmt: skip
-    for line in lines.select_related("payment__order").order_by("id").iterator(chunk_size=_AT_ONCE):
-        yield _cells(line)
+    # By ranges of ids: a cursor of the server would live in a connection, which a pooler changes.
+    after = 0
+    while chunk := list(
+        lines.filter(id__gt=after).select_related("payment__order").order_by("id")[:_AT_ONCE]
+    ):
+        yield from map(_cells, chunk)
+        after = chunk[-1].pk
 
 
 def _cells(line: StatementLine) -> Sequence[str]:

@@ -21,6 +21,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
+from scripts.services.pgbouncer import PgBouncer
 from scripts.services.postgres import DURABLE, QUICK, Postgres
 from scripts.services.rabbitmq import RabbitMQ
 from scripts.services.redis import Redis
@@ -30,6 +31,7 @@ __all__ = [
     "DURABLE",
     "KINDS",
     "QUICK",
+    "PgBouncer",
     "Postgres",
     "RabbitMQ",
     "Redis",
@@ -37,6 +39,7 @@ __all__ = [
     "ServiceError",
     "down",
     "new_folder",
+    "start_pgbouncer",
     "start_postgres",
     "start_rabbitmq",
     "start_redis",
@@ -48,6 +51,11 @@ __all__ = [
 def start_postgres(folder: Path, port: int = 0, options: Mapping[str, str] = QUICK) -> Postgres:
     """`options` are settings of postgresql.conf: QUICK, or DURABLE where a commit must cost what it costs."""
     return _started(Postgres(folder, port, options))
+
+
+def start_pgbouncer(folder: Path, before: str, options: Mapping[str, str] | None = None) -> PgBouncer:
+    """`before` is the URL of a PostgreSQL server's database; `options` are settings of pgbouncer.ini."""
+    return _started(PgBouncer(folder, before=before, options=options))
 
 
 def start_redis(folder: Path, port: int = 0) -> Redis:

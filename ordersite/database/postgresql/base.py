@@ -17,6 +17,8 @@ T = TypeVar("T")
 class PatientConnection(psycopg.Connection[Any]):
     """A connection whose every wait ends: see `ordersite.database.silence`."""
 
+    prepares: bool | None = None  # kept by `ordersite.database.prepared`
+
     @classmethod
     def _connect_gen(cls, conninfo: str = "", **options: Any) -> Generator[Any, Any, Any]:
         return silence.watched(super()._connect_gen(conninfo, **options), None)

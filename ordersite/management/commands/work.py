@@ -11,6 +11,7 @@ from celery import current_app
 from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
 
+from ordersite.database import server_defaults
 from ordersite.health.heartbeat import last_end, record_process, recorded
 from ordersite.queue import clock_watch
 from ordersite.queue.loops import Loop, run_for_ever
@@ -36,6 +37,7 @@ class Command(BaseCommand):
         stop = threading.Event()
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, lambda *_: stop.set())
+        server_defaults.refuse_missing()
         clock_watch.watch.start()
         run_for_ever(list(loops(options["drainers"], is_standby=options["standby"])), stop=stop)
 
