@@ -6,6 +6,7 @@ from django.db.models.signals import post_migrate
 
 from ordersite import logs
 from ordersite.health.catalogues import check_catalogues
+from ordersite.health.private_storage import check_private_storage
 
 
 class OrdersiteConfig(AppConfig):
@@ -19,6 +20,7 @@ class OrdersiteConfig(AppConfig):
         # For every app: an app's permissions exist only after its own post_migrate.
         post_migrate.connect(roles.make_groups)
         checks.register(check_catalogues, checks.Tags.translation)
+        checks.register(check_private_storage)
         logs.install_hooks(settings.LOG_FORMAT)
 
 

@@ -326,8 +326,17 @@ FILE_UPLOAD_HANDLERS = [
     "django.core.files.uploadhandler.MemoryFileUploadHandler",
     "django.core.files.uploadhandler.TemporaryFileUploadHandler",
 ]
-# What people hand in (statements, evidence): never below a folder that is served.
+# What people hand in (statements, evidence): never below a folder that is served. Several machines share the folder, or
+# use a storage that all of them reach.
 PRIVATE_DIR = str(VAR_DIR / "private")
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    "private": {
+        "BACKEND": env.text("PRIVATE_STORAGE", "ordersite.lib.files.private_folder.PrivateFolder"),
+        "OPTIONS": env.json_object("PRIVATE_STORAGE_OPTIONS"),
+    },
+}
 
 PASSWORD_HASHERS = ["ordersite.people.hashing.BoundedPBKDF2PasswordHasher"]
 AUTHENTICATION_BACKENDS = ["ordersite.people.backend.PeopleBackend"]

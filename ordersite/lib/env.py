@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 T = TypeVar("T")
 _WORDS = {
@@ -100,6 +101,17 @@ def choice(name: str, default: str, choices: Iterable[str]) -> str:
     value, allowed = text(name, default), list(choices)
     if value not in allowed:
         stop(name, f"must be {', '.join(allowed[:-1])} or {allowed[-1]}, not {value!r}")
+    return value
+
+
+def json_object(name: str) -> dict[str, Any]:
+    """Read a JSON object; an empty one if the variable is empty. The error line never shows the value."""
+    try:
+        value = json.loads(text(name, "{}"))
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        stop(name, "must be a JSON object")
     return value
 
 

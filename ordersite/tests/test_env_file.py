@@ -47,6 +47,8 @@ def unusual_values(folder: Path) -> dict[str, str]:
         "PARCEL_SILENCE_DAYS": "4",
         "HISTORY_ANCHOR_DIR": str(folder / "anchors"),
         "VAR_DIR": str(folder / "elsewhere"),
+        "PRIVATE_STORAGE": "django.core.files.storage.InMemoryStorage",
+        "PRIVATE_STORAGE_OPTIONS": '{"location": "/in/memory"}',
         "TRUSTED_PROXIES": "10.1.0.0/16",
         "SERVES": "notify",
         "WEB_THREADS": "5",

@@ -57,14 +57,16 @@ def attach(request: SettlementRequest, files: Sequence[Kept], user: AbstractUser
 
 
 def _row(request: SettlementRequest, file: Kept, user: AbstractUser) -> SettlementFile:
+    digest, size = hashlib.sha256(), 0
     with private.open(file.stored_name) as content:
-        digest = hashlib.file_digest(content, "sha256").hexdigest()
-        size = content.tell()
+        for piece in content.chunks():
+            digest.update(piece)
+            size += len(piece)
     return SettlementFile(
         request=request,
         stored_name=file.stored_name,
         file_name=file.name,
         size=size,
-        sha256=digest,
+        sha256=digest.hexdigest(),
         uploaded_by_id=user.pk,
     )

@@ -45,7 +45,7 @@ def take_in(account: PaymentAccount, stream: private.Readable, origin: importing
 def _needs_mapping(statement: Statement) -> bool:
     """Whether a stored file is a bank's own: no provider's bill of any sort, and not broken."""
     try:
-        with opened(private.path(statement.stored_name)) as source:
+        with private.local(statement.stored_name) as raw, opened(raw, statement.stored_name) as source:
             if form_of(source):
                 return False
             check_sort(source, has_mapping=False)

@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
-from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
 from ordersite.lib.china_time import BEIJING
 from ordersite.lib.crypto import CannotDecrypt
 from ordersite.lib.errors import DomainError, OutsideError
+from ordersite.lib.files import private
 from ordersite.lib.http import DOWNLOAD_SECONDS, TOTAL_SECONDS, Gateway
 from ordersite.lib.tracebacks import brief
 from ordersite.queue.wakeups import wake
@@ -175,8 +175,7 @@ def _fetch_with_keys(account: PaymentAccount, day: date) -> Fetched:
     keys = _usable_keys(account)
     if keys is None:
         return Fetched(BillState.NOT_READY, problem="cannot_decrypt")
-    Path(settings.PRIVATE_DIR).mkdir(parents=True, exist_ok=True, mode=0o700)
-    with tempfile.TemporaryDirectory(dir=settings.PRIVATE_DIR) as folder:
+    with tempfile.TemporaryDirectory(dir=private.drafts()) as folder:
         target = Path(folder) / "bill"
         answer = get_provider(account.provider).fetch_bill(day, keys, _GATEWAY, target)
         return _take(account, day, answer, target)

@@ -9,11 +9,11 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import islice
-from typing import Any
+from typing import IO
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, InterfaceError, OperationalError, transaction
@@ -222,7 +222,7 @@ class Import:
         brief = Brief(
             config=statement.account.config, file_name=statement.file_name, day=_midnight(statement.day)
         )
-        with self._refused_if_it_fails(), opened(self._path()) as source:
+        with self._refused_if_it_fails(), self._file() as raw, opened(raw, statement.stored_name) as source:
             self.source = source
             statement.form = form_of(source) or MAPPED
             self._check_form()
@@ -247,16 +247,18 @@ class Import:
             line = self.source.line if self.source else 0
             raise Refused("reader_failed", line=line, problem=type(error).__name__) from error
 
-    def _path(self) -> Any:
-        try:
-            path = private.path(self.statement.stored_name)
-            with path.open("rb") as stream:
-                intact = hashlib.file_digest(stream, "sha256").hexdigest() == self.statement.sha256
-        except FileNotFoundError:
-            intact = False
-        if not intact:
-            raise Refused("lost")
-        return path
+    @contextmanager
+    def _file(self) -> Iterator[IO[bytes]]:
+        """Open the stored file, which has to be the one that was handed in. Raises `Refused` (lost)."""
+        with ExitStack() as stack:
+            try:
+                raw = stack.enter_context(private.local(self.statement.stored_name))
+            except FileNotFoundError as error:
+                raise Refused("lost") from error
+            if hashlib.file_digest(raw, "sha256").hexdigest() != self.statement.sha256:  # type: ignore[arg-type]
+                raise Refused("lost")
+            raw.seek(0)
+            yield raw
 
     def _check_form(self) -> None:
         """Refuse a provider's bill for an account of another provider; a mapped file fits any account."""

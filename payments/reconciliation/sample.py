@@ -104,8 +104,7 @@ def look(statement: Statement, chosen: FileMapping) -> Sample:
 @contextmanager
 def _table(statement: Statement, chosen: FileMapping) -> Iterator[tuple[Table, OpenedBill]]:
     try:
-        path = private.path(statement.stored_name)
-        with opened(path) as source:
+        with private.local(statement.stored_name) as raw, opened(raw, statement.stored_name) as source:
             words = tuple(chosen.columns().values())
             yield (
                 open_table(source, encoding=chosen.encoding, delimiter=chosen.delimiter, words=words),

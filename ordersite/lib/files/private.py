@@ -1,4 +1,7 @@
-"""Stores files that people upload under settings.PRIVATE_DIR, which no server delivers by itself.
+"""Stores files that people upload in `STORAGES["private"]`, which no server delivers by itself.
+
+That is a folder of this machine (settings.PRIVATE_DIR) or whatever Django storage PRIVATE_STORAGE names: nothing here
+asks for a path. Drafts lie in settings.PRIVATE_DIR in either case.
 
 A stored name is random and ends with the kind of the content (`3f…a9.pdf`); the uploaded name stands in a row of the
 app that owns the file. The kind is read from the content, never from the name or the browser's header.
@@ -10,13 +13,17 @@ import codecs
 import os
 import re
 import secrets
+import tempfile
 import zipfile
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Any, Protocol
 
 from django.conf import settings
+from django.core.files import File
+from django.core.files.storage import Storage, storages
 from django.http import FileResponse
 from django.utils.translation import gettext_lazy as _
 
@@ -53,45 +60,62 @@ class Readable(Protocol):
     def read(self, size: int = ..., /) -> bytes: ...
 
 
+class _Draft(File):
+    """A file that is complete on this machine: a storage in the same place may move it instead of copying it."""
+
+    def temporary_file_path(self) -> str:
+        return str(self.name)
+
+
 def save(stream: Readable, *, limit: int, kinds: Collection[str]) -> str:
     """Store a stream of at most `limit` bytes and of one of these KINDS; returns the stored name.
 
-    Reads piece by piece: memory does not grow with the file. The file is on the disk (fsync) when this returns.
-    Raises DomainError (file_empty, file_too_large, file_kind_refused); nothing is left behind then.
+    Reads piece by piece: memory does not grow with the file. The file is on the disk (fsync), or taken by the storage,
+    when this returns. Raises DomainError (file_empty, file_too_large, file_kind_refused); nothing is left behind then.
     """
-    folder = _folder()
-    draft = folder / f"{secrets.token_hex(16)}.part"
+    draft = drafts() / f"{secrets.token_hex(16)}.part"
     try:
         _write(draft, _bounded(_pieces(stream), limit))
-        kind = sniff(draft)
-        if kind not in kinds:
-            raise DomainError(
-                "file_kind_refused",
-                _("Only these files are taken: %(kinds)s."),
-                kinds=", ".join(sorted(kinds)),
-            )
-        name = f"{secrets.token_hex(16)}.{kind}"
-        draft.rename(folder / name)
+        with draft.open("rb") as written:
+            kind = sniff(written)
+            if kind not in kinds:
+                raise DomainError(
+                    "file_kind_refused",
+                    _("Only these files are taken: %(kinds)s."),
+                    kinds=", ".join(sorted(kinds)),
+                )
+            written.seek(0)
+            return _storage().save(f"{secrets.token_hex(16)}.{kind}", _Draft(written, str(draft)))
     finally:
         draft.unlink(missing_ok=True)
-    return name
 
 
-def open(name: str) -> BufferedReader:
-    """Open a stored file. Raises FileNotFoundError for a name that `save` did not return."""
-    return path(name).open("rb")
+def open(name: str) -> File[Any]:
+    """Open a stored file. Raises FileNotFoundError for a name that `save` did not return, or whose file is gone."""
+    return _storage().open(_checked(name), "rb")
 
 
-def path(name: str) -> Path:
-    """Return the path of a stored file. Raises FileNotFoundError for a name that `save` did not return."""
-    if not _NAME.fullmatch(name):
-        raise FileNotFoundError(name)
-    return Path(settings.PRIVATE_DIR) / name
+@contextmanager
+def local(name: str) -> Iterator[IO[bytes]]:
+    """Open a stored file as a file of this machine, for archives and programs, which need one.
+
+    What the storage keeps elsewhere is copied, piece by piece, to a file that is gone afterwards. Raises
+    FileNotFoundError like `open`.
+    """
+    with open(name) as stored:
+        if isinstance(stored.file, BufferedReader):
+            yield stored.file
+            return
+        with tempfile.TemporaryFile(dir=drafts()) as copy:
+            for piece in stored.chunks(_CHUNK):
+                copy.write(piece)
+            copy.seek(0)
+            yield copy
 
 
 def remove(name: str) -> None:
     """Delete a stored file, if it exists."""
-    path(name).unlink(missing_ok=True)
+    _storage().delete(_checked(name))
 
 
 def attachment(name: str, filename: str) -> FileResponse:
@@ -105,18 +129,17 @@ def attachment(name: str, filename: str) -> FileResponse:
     return response
 
 
-def sniff(file: Path) -> str:
-    """Return the kind of a file by its content: one of KINDS, or "" for anything else."""
-    with file.open("rb") as stream:
-        head = stream.read(8)
-        kind = next((kind for magic, kind in _MAGIC.items() if head.startswith(magic)), "")
-        stream.seek(0)
-        if not kind:
-            return "csv" if _is_text(iter(lambda: stream.read(_CHUNK), b"")) else ""
-    return _kind_of_archive(file) if kind == "zip" else kind
+def sniff(stream: IO[bytes]) -> str:
+    """Return the kind of an open file by its content: one of KINDS, or "" for anything else."""
+    head = stream.read(8)
+    kind = next((kind for magic, kind in _MAGIC.items() if head.startswith(magic)), "")
+    stream.seek(0)
+    if not kind:
+        return "csv" if _is_text(_pieces(stream)) else ""
+    return _kind_of_archive(stream) if kind == "zip" else kind
 
 
-def _kind_of_archive(file: Path) -> str:
+def _kind_of_archive(file: IO[bytes]) -> str:
     if not 0 < _directory_size(file) <= _LARGEST_DIRECTORY:
         return ""
     try:
@@ -127,16 +150,15 @@ def _kind_of_archive(file: Path) -> str:
     return "xlsx" if {"[Content_Types].xml", "xl/workbook.xml"} <= names else "zip"
 
 
-def _directory_size(file: Path) -> int:
+def _directory_size(stream: IO[bytes]) -> int:
     """Return the size of a zip's central directory, which is read as a whole; 0 if the zip does not state it plainly.
 
     The last record of a zip: https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT, 4.3.16; the 64-bit form (4.3.15)
     is for archives of more than 4 GB and refused.
     """
-    with file.open("rb") as stream:
-        length = stream.seek(0, 2)
-        stream.seek(max(0, length - _LAST_RECORDS))
-        tail = stream.read()
+    length = stream.seek(0, 2)
+    stream.seek(max(0, length - _LAST_RECORDS))
+    tail = stream.read()
     at = tail.rfind(b"PK\x05\x06")
     if at < 0 or at + 16 > len(tail) or b"PK\x06\x07" in tail[max(0, at - 20) : at]:
         return 0
@@ -190,7 +212,18 @@ class _Reading:
         return self.is_text and self._odd <= 1 + self._size // _ODD_SHARE
 
 
-def _folder() -> Path:
+def _storage() -> Storage:
+    return storages["private"]
+
+
+def _checked(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise FileNotFoundError(name)
+    return name
+
+
+def drafts() -> Path:
+    """Return the folder of this machine for what is not complete yet; it is made where it is missing."""
     folder = Path(settings.PRIVATE_DIR)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     return folder

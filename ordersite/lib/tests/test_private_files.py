@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from ordersite.health.private_storage import check_private_storage
 from ordersite.lib.errors import DomainError
 from ordersite.lib.files import private
+from ordersite.lib.tests.elsewhere import use_elsewhere
 
 PDF = b"%PDF-1.7\n1 0 obj\n"
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
@@ -54,7 +56,7 @@ def test_kind_is_read_from_the_content(content: bytes, kind: str) -> None:
 
 def test_only_the_owner_may_read_it(settings: Any) -> None:
     name = keep(PDF)
-    assert private.path(name).stat().st_mode & 0o777 == 0o600
+    assert (Path(settings.PRIVATE_DIR) / name).stat().st_mode & 0o777 == 0o600
     assert Path(settings.PRIVATE_DIR).stat().st_mode & 0o077 == 0
     assert name != keep(PDF)
 
@@ -113,3 +115,45 @@ def test_archive_with_huge_name_list_is_not_read() -> None:
     with pytest.raises(DomainError) as refused:
         keep(archive(*names), limit=10_000_000)
     assert refused.value.code == "file_kind_refused"
+
+
+def test_storage_without_paths_is_enough(settings: Any) -> None:
+    kept = use_elsewhere(settings)
+    content = PDF + bytes(3_000_000)
+    name = keep(content, limit=4_000_000)
+    assert (list(kept), kept[name] == content) == ([name], True)
+
+    with private.open(name) as stored:
+        assert stored.read(8) == content[:8]
+    with private.local(name) as file:
+        assert file.fileno() > 2
+        assert file.read() == content
+        assert file.seek(0) == 0
+    assert left(settings) == []
+    private.remove(name)
+    assert kept == {}
+    with pytest.raises(FileNotFoundError):
+        private.open(name)
+
+
+def test_file_of_this_machine_is_not_copied(settings: Any) -> None:
+    name = keep(PDF)
+    with private.local(name) as file:
+        assert file.name == str(Path(settings.PRIVATE_DIR) / name)
+
+
+@pytest.mark.django_db
+def test_download_streams_from_another_storage(settings: Any) -> None:
+    use_elsewhere(settings)
+    content = PDF + bytes(2_000_000)
+    answer = private.attachment(keep(content, limit=4_000_000), "x.pdf")
+    assert answer["Content-Length"] == str(len(content))
+    assert b"".join(answer) == content
+    answer.close()
+
+
+def test_unusable_storage_is_an_error(settings: Any) -> None:
+    assert check_private_storage() == []
+    for place, options in [("no.such.Storage", {}), ("django.core.files.storage.InMemoryStorage", {"x": 1})]:
+        settings.STORAGES = {**settings.STORAGES, "private": {"BACKEND": place, "OPTIONS": options}}
+        assert [one.id for one in check_private_storage()] == ["ordersite.E011"]

@@ -16,7 +16,6 @@ import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO, BinaryIO, Protocol, cast
 from xml.etree.ElementTree import ParseError
 
@@ -120,11 +119,10 @@ class OpenedBill:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[OpenedBill]:
-    """Open the bill in this file. Raises `Refused`."""
-    size = path.stat().st_size
-    with ExitStack() as stack, path.open("rb") as raw:
-        yield _opened(stack, raw, path.name, size)
+def opened(raw: IO[bytes], name: str) -> Iterator[OpenedBill]:
+    """Open the bill in this file, one of this machine that stands at its beginning. Raises `Refused`."""
+    with ExitStack() as stack:
+        yield _opened(stack, raw, name, _size(raw))
 
 
 def _opened(stack: ExitStack, raw: IO[bytes], name: str, size: int) -> OpenedBill:

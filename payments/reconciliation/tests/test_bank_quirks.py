@@ -163,7 +163,7 @@ dresses = st.builds(
 def read(content: bytes, folder: Path, said: Mapping[str, str]) -> list[BillLine]:
     path = folder / "file"
     path.write_bytes(content)
-    with opened(path) as source:
+    with path.open("rb") as raw, opened(raw, path.name) as source:
         return list(lines_of(source, Brief(), StatementMapping(**said)))
 
 

@@ -94,10 +94,10 @@ def test_lost_or_altered_file_is_refused(private_folder: Path) -> None:
     account = account_at("alipay")
     gone, changed = (take_in(account, bills.alipay_csv([row_of(paid(account))])) for _ in range(2))
     private.remove(gone.stored_name)
-    private.path(changed.stored_name).write_bytes(bills.alipay_csv([]))
+    (private_folder / changed.stored_name).write_bytes(bills.alipay_csv([]))
     importing.import_statements()
     assert [fresh(one).refusal["code"] for one in (gone, changed)] == ["lost", "lost"]
-    assert list(private_folder.iterdir()) == [private.path(changed.stored_name)]
+    assert list(private_folder.iterdir()) == [private_folder / changed.stored_name]
 
 
 @pytest.mark.django_db
