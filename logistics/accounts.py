@@ -38,7 +38,7 @@ def save_account(slug: str, *, carrier: str, merchant: Merchant, data: Mapping[s
 
     Raises `DomainError`: unknown_carrier, bad_account (with every problem), account_of_another.
     """
-    keys = _checked(slug, carrier, data)
+    keys = checked_keys(slug, carrier, data)
     with transaction.atomic():
         account = lock_or_new(CarrierAccount, slug, carrier=carrier, merchant=merchant)
         token = account.open_secrets()[_PUSH_TOKEN] if account.pk else crypto.new_token()
@@ -72,7 +72,7 @@ def _shown(account: CarrierAccount) -> dict[str, str]:
     return {"carrier": account.carrier, **described(keys.config, keys.secrets)}
 
 
-def _checked(slug: str, carrier: str, data: Mapping[str, Any]) -> SplitKeys:
+def checked_keys(slug: str, carrier: str, data: Mapping[str, Any]) -> SplitKeys:
     connector = registry.get_carrier(carrier)
     wrong = [
         _("%(key)s must be text or a whole number.") % {"key": name}

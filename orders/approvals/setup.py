@@ -27,6 +27,12 @@ def may_set_up_alone(user: AbstractUser) -> bool:
     return not _has_second_person(user)
 
 
+def is_set_up_alone() -> bool:
+    """Whether only the first administrator, or nobody yet, has been here who may approve. For commands on the server."""
+    first = User.objects.filter(is_superuser=True).order_by("pk").first()
+    return not SetupEnd.objects.exists() and not _has_second_person(first)
+
+
 def note_login(sender: type[Any], user: AbstractUser, **_kwargs: Any) -> None:
     """End the set-up when a second person who may approve logs in. Receiver of Django's `user_logged_in`."""
     if not _is_first(user) and any(user.has_perm(right) for right in _rights()):
@@ -44,9 +50,11 @@ def _is_first(user: AbstractUser) -> bool:
     return user.pk == first
 
 
-def _has_second_person(user: AbstractUser) -> bool:
+def _has_second_person(user: AbstractUser | None) -> bool:
     """Whether a second person with such a right ever logged in, also one who has left. For installations without a row."""
-    others = User.objects.exclude(pk=user.pk).filter(last_login__isnull=False)
+    others = User.objects.filter(last_login__isnull=False)
+    if user:
+        others = others.exclude(pk=user.pk)
     return others.filter(Q(is_superuser=True) | _holding(_rights())).exists()
 
 
