@@ -37,7 +37,13 @@ class Found:
         return f"{LABELS[self.kind]}: {self.text}"
 
 
-LABELS = {"postgres": "PostgreSQL", "redis": "Redis", "amqp": "RabbitMQ", "browser": "Chromium"}
+LABELS = {
+    "postgres": "PostgreSQL",
+    "redis": "Redis",
+    "amqp": "RabbitMQ",
+    "browser": "Chromium",
+    "nginx": "nginx",
+}
 VARIABLES = {"postgres": "TEST_DATABASE_URL", "redis": "TEST_REDIS_URL", "amqp": "TEST_AMQP_URL"}
 USUAL = {
     "postgres": [
@@ -153,3 +159,13 @@ def find_browser() -> Found:
             return Found("browser", "", f"none: {problem}")
         return Found("browser", path, f"{path}, without a Chinese font: {problem}")
     return Found("browser", path or "", path or "none")
+
+
+def find_program(kind: str, name: str, package: str) -> Found:
+    """A server program that tests start themselves; `url` is its path."""
+    try:
+        _provide(name, package)
+        path = program(name)
+    except (packages.NotAllowed, ServiceError) as problem:
+        return Found(kind, "", f"none: {problem}")
+    return Found(kind, path, path)

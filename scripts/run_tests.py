@@ -20,7 +20,7 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from scripts import env_file
-from scripts.found import VARIABLES, Found, find, find_browser
+from scripts.found import VARIABLES, Found, find, find_browser, find_program
 from scripts.messages import compile_catalogues
 from scripts.services import new_folder, write_description
 
@@ -34,6 +34,7 @@ REASONS = {
     "browser": "needs Chromium and PostgreSQL",
     "redis": "needs Redis",
     "amqp": "needs RabbitMQ",
+    "nginx": "needs nginx",
 }
 
 
@@ -72,6 +73,8 @@ def found_things() -> Iterator[dict[str, Found]]:
             print(things[kind].line, flush=True)
         things["browser"] = find_browser()
         print(things["browser"].line, flush=True)
+        things["nginx"] = find_program("nginx", "nginx", "nginx")
+        print(things["nginx"].line, flush=True)
         write_description(folder / "services.json", [t.started for t in things.values() if t.started])
         os.environ["ORDERSITE_TEST_SERVICES"] = str(folder / "services.json")
         yield things

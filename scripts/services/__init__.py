@@ -21,6 +21,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
+from scripts.services.nginx import Nginx
 from scripts.services.pgbouncer import PgBouncer
 from scripts.services.postgres import DURABLE, QUICK, Postgres
 from scripts.services.rabbitmq import RabbitMQ
@@ -31,6 +32,7 @@ __all__ = [
     "DURABLE",
     "KINDS",
     "QUICK",
+    "Nginx",
     "PgBouncer",
     "Postgres",
     "RabbitMQ",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import time
 from argparse import ArgumentParser
 from pathlib import Path
@@ -33,25 +34,35 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **options: Any) -> None:
         done = Read()
-        try:
-            read_log(options["file"], done)
-        except OSError as error:
-            raise CommandError(f"{options['file']}: {error.strerror}") from error
-        forget_old(timezone.now())
         if options["follow"]:
             self._follow(options["file"], done)
+        else:
+            self._read(options["file"], done)
+            forget_old(timezone.now())
         numbers = done.as_dict()
         text = ", ".join(f"{name}: {value}" for name, value in numbers.items())
         self.stdout.write(json.dumps(numbers) if options["json"] else text)
 
+    def _read(self, path: Path, done: Read) -> int:
+        try:
+            return read_log(path, done)
+        except OSError as error:
+            raise CommandError(f"{path}: {error.strerror}") from error
+
     def _follow(self, path: Path, done: Read) -> None:
-        """Read on until Ctrl-C or SIGTERM. During a log rotation the file is missing for a moment."""
+        """Read on until Ctrl-C or SIGTERM. Without a file (no call yet, a rotation under way) it waits for one.
+
+        A file that may not be read ends it: whoever starts it has to mend that.
+        """
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        forgotten_on = None
         try:
             while True:
                 try:
-                    read = read_log(path, done)
-                except FileNotFoundError:
-                    read = 0
+                    read = self._read(path, done) if path.exists() else 0
+                    if forgotten_on != timezone.localdate():
+                        forget_old(timezone.now())
+                        forgotten_on = timezone.localdate()
                 except DatabaseError as error:
                     self.stderr.write(f"not stored, will be read again: {error.__class__.__name__}")
                     close_old_connections()

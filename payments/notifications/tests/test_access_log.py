@@ -91,6 +91,24 @@ def test_rotated_file_is_read_to_its_end_first(tmp_path: Path) -> None:
     assert read_log(log, done) == 0
 
 
+def test_lines_after_the_rotation_are_read(tmp_path: Path) -> None:
+    """The proxy goes on writing into the renamed file until it is told to open the new one."""
+    log, old, done = tmp_path / "access.json", tmp_path / "access.json.1", Read()
+    log.write_text(line(1))
+    read_log(log, done)
+    log.rename(old)
+    log.touch()
+    read_log(log, done)
+
+    with old.open("a") as file:
+        file.write(line(2))
+    read_log(log, done)
+    log.write_text(line(3))
+    read_log(log, done)
+
+    assert (done.kept, DeadCall.objects.count()) == (3, 3)
+
+
 def test_emptied_file_is_read_from_its_start(tmp_path: Path) -> None:
     log = tmp_path / "access.json"
     log.write_text(line(1) + line(2))

@@ -99,4 +99,4 @@ def test_plain_http_reaches_the_product() -> None:
     plain = servers[1]
     assert "listen 80;" in plain
     assert plain.index("location / {") < plain.index("return 301")
-    assert "access_log /var/log/nginx/ordersite.json ordersite_json;" in plain
+    assert "access_log /var/log/nginx/ordersite.json.log ordersite_json;" in plain
