@@ -208,7 +208,8 @@ def facts_of(orders: Sequence[Order]) -> dict[int, Facts]:
     rows = ShipmentException.objects.open().filter(order_id__in=sorted(by_id)).order_by("-pk")
     found: dict[int, list[TruthLine]] = {}
     for case in rows:
-        found.setdefault(case.order_id, []).append(_case_line(case, by_id[case.order_id]))
+        order = by_id[case.order_id or 0]
+        found.setdefault(order.pk, []).append(_case_line(case, order))
     return {order_id: Facts(cases=lines) for order_id, lines in found.items()}
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser
 from django.db import transaction
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from logistics.carriers import registry
@@ -41,6 +42,8 @@ def save_account(slug: str, *, carrier: str, merchant: Merchant, data: Mapping[s
     keys = checked_keys(slug, carrier, data)
     with transaction.atomic():
         account = lock_or_new(CarrierAccount, slug, carrier=carrier, merchant=merchant)
+        if account.pk is None:
+            account.silence_counts_from = timezone.now()
         token = account.open_secrets()[_PUSH_TOKEN] if account.pk else crypto.new_token()
         account.push_token_digest = hashlib.sha256(token.encode()).hexdigest()
         write_keys(account, SplitKeys(keys.config, {**keys.secrets, _PUSH_TOKEN: token}))

@@ -1,4 +1,4 @@
-"""Opens and resolves the cases of parcels."""
+"""Opens and resolves the cases of parcels and of carrier accounts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from logistics.models import Shipment, ShipmentException
+from logistics.models import CarrierAccount, Shipment, ShipmentException
 from orders.models import OrderStatus
 from ordersite.database import bulk
 from ordersite.queue import outbox
@@ -29,6 +29,11 @@ WHAT_TO_DO: Mapping[str, Promise] = {
     Kind.ORDER_NOT_COMPLETED: _(
         "All parcels are signed for, but the order was not completed. See the reason; once it is gone the order is "
         "completed by itself."
+    ),
+    Kind.ACCOUNT_SILENT: _(
+        "The account has given no usable answer for long, so nothing is heard of its parcels. See the last problem: the "
+        "keys, the funds, or the company itself. Once it answers again the case is resolved by itself; parcels that "
+        "stay silent then become cases of their own."
     ),
 }
 _GOODS_AND_MONEY = _(
@@ -69,13 +74,27 @@ def open_cases(cases: Sequence[Case]) -> int:
         )
         for case in sorted(cases, key=lambda case: (case.shipment.pk, case.kind))
     ]
-    opened = bulk.insert_rows(
-        ShipmentException, rows, ignore_conflicts=True, returning=("id", "kind", "shipment")
+    return _insert(rows, about="shipment")
+
+
+def open_account_case(account: CarrierAccount, detail: Mapping[str, Any]) -> int:
+    """Insert the case of a silent account unless it is open, and publish an event; returns how many were opened.
+
+    Call inside a transaction.
+    """
+    case = ShipmentException(
+        kind=Kind.ACCOUNT_SILENT, account_id=account.pk, detail=dict(detail), created_at=timezone.now()
     )
+    return _insert([case], about="account")
+
+
+def _insert(rows: Sequence[ShipmentException], *, about: str) -> int:
+    opened = bulk.insert_rows(ShipmentException, rows, ignore_conflicts=True, returning=("id", "kind", about))
+    now = timezone.now()
     outbox.publish(
         [
-            outbox.Event("shipment.exception_raised", pk, now, {"kind": kind, "shipment": shipment})
-            for pk, kind, shipment in opened
+            outbox.Event("shipment.exception_raised", pk, now, {"kind": kind, about: about_id})
+            for pk, kind, about_id in opened
         ]
     )
     return len(opened)

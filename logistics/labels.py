@@ -35,6 +35,9 @@ _CARRIER_NAMES = dict(CARRIERS)
 PROBLEMS: Mapping[str, Promise] = {
     **CARRIER_ERRORS,
     "fault": _("The carrier's answer could not be worked on."),
+    "cannot_open": _("The secrets cannot be opened with the keys of this machine."),
+    "switched_off": _("The account is switched off."),
+    "not_asked": _("Nobody has asked it: see whether the worker of the queue “outside” runs."),
 }
 
 
@@ -49,7 +52,7 @@ def carrier_name(code: str) -> str:
 
 
 def problem_label(problem: str) -> str:
-    """Why a poll brought no route, from a stored `last_problem`; empty when it brought one."""
+    """Why a poll brought no route, from a stored `last_problem` of a parcel or an account; empty when it brought one."""
     code, _colon, detail = problem.partition(": ")
     text = str(PROBLEMS.get(code, code))
     return (

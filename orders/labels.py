@@ -80,6 +80,8 @@ NOTES: Mapping[str, Promise] = {
     "completed after all": _("completed after all"),
     "the parcel has arrived": _("the parcel has arrived"),
     "the carrier reports again": _("the carrier reports again"),
+    "the account answers again": _("the account answers again"),
+    "no parcel waits for this account any more": _("no parcel waits for this account any more"),
 }
 
 

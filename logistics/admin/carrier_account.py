@@ -8,13 +8,16 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
+from django.utils.functional import Promise
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from logistics import accounts
 from logistics.carriers import registry
+from logistics.labels import problem_label
 from logistics.models import CarrierAccount
 from orders.models import Merchant
-from ordersite.lib.adminkit import fields
+from ordersite.lib.adminkit import badges, fields
 from ordersite.lib.adminkit.add_form import AddByFormMixin
 from ordersite.lib.adminkit.confirmed import Confirmed, ConfirmedActionsMixin, person
 from ordersite.lib.adminkit.read_only import ReadOnlyAdmin
@@ -56,8 +59,8 @@ class CarrierAccountAdmin(AccountColumnsMixin, AddByFormMixin, ConfirmedActionsM
     list_display = ("slug", "connector", "merchant", "state", "changed")
     list_filter = ("is_active", "merchant")
     list_select_related = ("merchant",)
-    fields = ("slug", "connector", "merchant", "config", "is_active", "changed_at", "circuit")
-    readonly_fields = ("connector", "circuit")
+    fields = ("slug", "connector", "merchant", "config", "is_active", "changed_at", "circuit", "answers")
+    readonly_fields = ("connector", "circuit", "answers")
     add_by = AddAccountForm
     add_title = _("Add carrier account")
     confirmed = (
@@ -94,3 +97,13 @@ class CarrierAccountAdmin(AccountColumnsMixin, AddByFormMixin, ConfirmedActionsM
     @admin.display(description=_("carrier"))
     def connector(self, account: CarrierAccount) -> str:
         return dict(registry.carrier_choices()).get(account.carrier, account.carrier)
+
+    @admin.display(description=_("last answer"))
+    def answers(self, account: CarrierAccount) -> SafeString:
+        """When it last answered usefully, and why it has not since."""
+        at = account.last_answer_at
+        facts: list[tuple[str | Promise, object]] = [
+            (_("last answer"), badges.ago(at) if at else ""),
+            (_("last problem"), problem_label(account.last_problem)),
+        ]
+        return badges.facts(facts)

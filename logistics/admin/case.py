@@ -1,4 +1,4 @@
-"""The work queue of the cases of parcels."""
+"""The work queue of the cases of parcels and of carrier accounts."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import Model
 from django.http import HttpRequest
 from django.utils.dateparse import parse_datetime
 from django.utils.functional import Promise
@@ -28,6 +29,8 @@ from ordersite.lib.adminkit.search import column, order_number, row_id
 # What a case keeps; the times are ISO 8601 in UTC.
 DETAILS: Mapping[str, Promise] = {
     "shipped_at": _("shipped at"),
+    "parcels": _("parcels under way"),
+    "silent_since": _("silent since"),
     "problem": _("problem"),
     "code": _("reason"),
     "order_status": _("the order is"),
@@ -42,7 +45,9 @@ def _resolve(request: HttpRequest, case: ShipmentException, data: Mapping[str, A
 
 def _value(key: str, value: str) -> object:
     """A stored value in the reader's words."""
-    if key == "shipped_at":
+    if key == "parcels":
+        return f"{int(value):,}" if value.isdecimal() else value
+    if key in ("shipped_at", "silent_since"):
         return badges.ago(parse_datetime(value)) if parse_datetime(value) else value
     if key == "problem":
         return problem_label(value)
@@ -55,7 +60,7 @@ def _value(key: str, value: str) -> object:
 class ShipmentExceptionAdmin(CaseAdmin):
     list_display = ("name", "order_link", "parcel_link", "raised", "owner", "state")
     list_filter = (OpenCasesFilter, "kind")
-    list_select_related = ("order", "shipment", "owner")
+    list_select_related = ("order", "shipment", "account", "owner")
     search_fields = ("order__number",)
     search_help_text = _("Order number, waybill number or #case")
     shapes = (
@@ -64,13 +69,25 @@ class ShipmentExceptionAdmin(CaseAdmin):
         column(r"[0-9A-Za-z-]{6,40}", "shipment__tracking_number"),
     )
     fields = (
-        "kind", "advice", "order", "shipment", "seen", "created_at", "owner", "resolved_at", "resolved_by", "outcome",
+        "kind", "advice", "order", "shipment", "account", "seen", "created_at", "owner", "resolved_at", "resolved_by",
+        "outcome",
     )  # fmt: skip
     readonly_fields = ("advice", "seen", "outcome")
     confirmed = (resolve_action(RESOLVE, _resolve), take_action(RESOLVE, take))
 
-    @admin.display(description=_("shipment"))
-    def parcel_link(self, case: ShipmentException) -> SafeString:
+    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
+        """A case is about a parcel and its order, or about an account."""
+        about_account = isinstance(obj, ShipmentException) and obj.account_id is not None
+        absent = ("order", "shipment") if about_account else ("account",)
+        return [name for name in super().get_fields(request, obj) if name not in absent]
+
+    @admin.display(description=_("parcel or account"))
+    def parcel_link(self, case: ShipmentException) -> SafeString | str:
+        if case.account is not None:
+            page = "admin:logistics_carrieraccount_change"
+            return badges.link(case.account.slug, page, case.account_id)
+        if case.shipment is None:
+            return badges.NOTHING
         return badges.link(case.shipment.tracking_number, "admin:logistics_shipment_change", case.shipment_id)
 
     @admin.display(description=_("what to do"))

@@ -1,4 +1,4 @@
-"""Cases of parcels, the rows of the logistics work queue."""
+"""Cases of parcels and of carrier accounts, the rows of the logistics work queue."""
 
 from __future__ import annotations
 
@@ -10,23 +10,35 @@ from ordersite.lib.models.case import AbstractCase, CaseQuerySet
 
 
 class ShipmentExceptionQuerySet(CaseQuerySet["ShipmentException"]):
-    """Queries of the cases of parcels."""
+    """Queries of the cases of parcels and of carrier accounts."""
 
 
 class ShipmentException(AbstractCase):
-    """A parcel that needs a person. At most one case is open for each parcel and kind."""
+    """A parcel that needs a person, or a carrier account through which no parcel is heard of.
+
+    A case of kind account_silent has an account and neither parcel nor order; every other has both and no account. At
+    most one case is open for each parcel and kind, and for each account.
+    """
 
     class Kind(models.TextChoices):
         NOT_SIGNED = "not_signed", _("not signed for in time")
         CARRIER_SILENT = "carrier_silent", _("carrier does not answer")
         RETURNED = "returned", _("parcel returned")
         ORDER_NOT_COMPLETED = "order_not_completed", _("signed for, order not completed")
+        ACCOUNT_SILENT = "account_silent", _("carrier account silent")
 
     kind = models.CharField(_("kind"), max_length=20, choices=Kind.choices)
     shipment = models.ForeignKey(
-        "logistics.Shipment", models.PROTECT, related_name="exceptions", verbose_name=_("shipment")
+        "logistics.Shipment",
+        models.PROTECT,
+        null=True,
+        related_name="exceptions",
+        verbose_name=_("shipment"),
     )
-    order = models.ForeignKey("orders.Order", models.PROTECT, verbose_name=_("order"))
+    order = models.ForeignKey("orders.Order", models.PROTECT, null=True, verbose_name=_("order"))
+    account = models.ForeignKey(
+        "logistics.CarrierAccount", models.PROTECT, null=True, verbose_name=_("carrier account")
+    )
 
     objects = ShipmentExceptionQuerySet.as_manager()
 
@@ -40,6 +52,21 @@ class ShipmentException(AbstractCase):
                 fields=["shipment", "kind"],
                 name="shipment_exception_once",
                 condition=Q(resolved_at__isnull=True),
+            ),
+            models.UniqueConstraint(
+                fields=["account"],
+                name="account_exception_once",
+                condition=Q(resolved_at__isnull=True),
+            ),
+            models.CheckConstraint(
+                name="shipment_exception_about",
+                condition=Q(
+                    kind="account_silent", account__isnull=False, shipment__isnull=True, order__isnull=True
+                )
+                | (
+                    ~Q(kind="account_silent")
+                    & Q(account__isnull=True, shipment__isnull=False, order__isnull=False)
+                ),
             ),
         ]
 

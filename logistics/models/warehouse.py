@@ -35,6 +35,10 @@ class CarrierAccount(OutsideAccount):
 
     One poller at a time has its lease, apart from `next_call_at`, so that a person may have one parcel checked while
     a poller has it. The token of the push address is one of the sealed secrets; only its SHA-256 can be looked up.
+
+    `last_answer_at` is when it last gave a usable answer, to the minute; `last_problem` why it gave none since, empty
+    when it answers. `silent_since` is set while it counts as silent. Before `silence_counts_from` no parcel's silence
+    is its own: it is when the account was made, or answered again after it had been silent. All times are UTC.
     """
 
     breaker = CircuitBreaker(longest_backoff=timedelta(minutes=30))
@@ -43,6 +47,12 @@ class CarrierAccount(OutsideAccount):
     carrier = models.CharField(_("carrier"), max_length=20)
     merchant = models.ForeignKey("orders.Merchant", models.PROTECT, verbose_name=_("merchant"))
     leased_until = models.DateTimeField(null=True, editable=False, db_column="lane_leased_until")
+    last_answer_at = models.DateTimeField(_("last answer"), null=True, editable=False)
+    last_problem = models.CharField(
+        _("last problem"), max_length=200, default="", db_default="", editable=False
+    )
+    silent_since = models.DateTimeField(_("silent since"), null=True, editable=False)
+    silence_counts_from = models.DateTimeField(null=True, editable=False)
     push_token_digest = models.CharField(max_length=64, editable=False)
 
     class Meta:

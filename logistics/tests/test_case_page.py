@@ -4,21 +4,33 @@ from __future__ import annotations
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import IntegrityError
 from django.test import Client
 
 from logistics.models import ShipmentException
-from logistics.tests.builders import build_shipment
+from logistics.tests.builders import build_account, build_shipment
 
 pytestmark = pytest.mark.django_db
 Kind = ShipmentException.Kind
 
 
 def page(kind: str, **detail: str) -> str:
+    if kind == Kind.ACCOUNT_SILENT:
+        account = build_account("http://127.0.0.1:9/query.do")
+        return shown(ShipmentException.objects.create(kind=kind, account=account, detail=detail))
     parcel = build_shipment()
-    case = ShipmentException.objects.create(kind=kind, shipment=parcel, order=parcel.order, detail=detail)
+    return shown(
+        ShipmentException.objects.create(kind=kind, shipment=parcel, order=parcel.order, detail=detail)
+    )
+
+
+def shown(case: ShipmentException, path: str = "{}/change/", *, language: str = "zh-hans") -> str:
     client = Client()
+    client.cookies["django_language"] = language
     client.force_login(User.objects.create_superuser("root"))
-    return client.get(f"/admin/logistics/shipmentexception/{case.pk}/change/").content.decode()
+    response = client.get("/admin/logistics/shipmentexception/" + path.format(case.pk))
+    assert response.status_code == 200
+    return response.content.decode()
 
 
 @pytest.mark.parametrize(
@@ -57,3 +69,32 @@ def test_goods_and_money_with_the_buyer_is_said() -> None:
     shown = page(Kind.ORDER_NOT_COMPLETED, code="order_refunded", order_status="refunded")
 
     assert "货和钱都在买家手里" in shown
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("zh-hans", ("快递账户没有回音", "300,000", "没有回音自", "快递公司没有给出可用的应答", "HTTP 502")),
+        ("en", ("carrier account silent", "300,000", "silent since", "did not answer usefully", "HTTP 502")),
+    ],
+)
+@pytest.mark.parametrize("path", ["{}/change/", ""], ids=["page", "list"])
+def test_case_of_an_account_needs_no_parcel(language: str, words: tuple[str, ...], path: str) -> None:
+    account = build_account("http://127.0.0.1:9/query.do")
+    detail = {"parcels": 300_000, "silent_since": "2026-11-20T01:00:00+00:00", "problem": "busy: HTTP 502"}
+    case = ShipmentException.objects.create(kind=Kind.ACCOUNT_SILENT, account=account, detail=detail)
+
+    text = shown(case, path, language=language)
+
+    assert f"/admin/logistics/carrieraccount/{account.pk}/change/" in text
+    assert [word for word in (words if path else words[:1]) if word.lower() not in text.lower()] == []
+
+
+@pytest.mark.parametrize("about", ["parcel", "account", "nothing"])
+def test_case_is_about_a_parcel_or_about_an_account(about: str) -> None:
+    parcel, account = build_shipment(), build_account("http://127.0.0.1:9/query.do")
+    columns = {"parcel": {"account": account, "shipment": parcel, "order": parcel.order}, "account": {}}
+    kind = Kind.RETURNED if about != "account" else Kind.ACCOUNT_SILENT
+
+    with pytest.raises(IntegrityError, match="shipment_exception_about"):
+        ShipmentException.objects.create(kind=kind, **columns.get(about, {}))

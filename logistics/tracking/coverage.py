@@ -39,6 +39,21 @@ def coverages_with_due(now: datetime) -> list[Coverage]:
     return [one for one in _coverages(active) if not one.account.is_circuit_open]
 
 
+def coverages_to_watch() -> list[Coverage]:
+    """Every account through which parcels are polled, then the disabled ones through which they would be. Two queries."""
+    known = CarrierAccount.objects.filter(carrier__in=list(registry.CARRIERS))
+    found = coverages()
+    covered = {(one.account.merchant_id, carrier) for one in found for carrier in one.carriers}
+    for account in known.filter(is_active=False).order_by("id"):
+        names = (
+            [code for code, _name in CARRIERS] if account.carrier == registry.FALLBACK else [account.carrier]
+        )
+        left = tuple(name for name in names if (account.merchant_id, name) not in covered)
+        covered |= {(account.merchant_id, name) for name in left}
+        found += [Coverage(account, left)] if left else []
+    return found
+
+
 def _coverages(accounts: QuerySet[CarrierAccount]) -> list[Coverage]:
     by_merchant: dict[int, dict[str, CarrierAccount]] = {}
     for account in accounts.order_by("id"):

@@ -21,6 +21,7 @@ from logistics.carriers import registry
 from logistics.carriers.types import CarrierError, CarrierKeys, TrackingQuery
 from logistics.dispatch import route
 from logistics.models import CarrierAccount, Shipment
+from logistics.tracking.answers import note_answer, note_problem
 from logistics.tracking.coverage import (
     Coverage,
     cap_of,
@@ -146,9 +147,11 @@ class Poller:
         except Exception as error:  # the parcel stores the error; the other parcels go on
             logger.exception("parcel not understood", extra={"shipment": parcel.pk})
             counts.failed += 1
-            _postpone(parcel, _problem("fault", brief(error)), self._backoff(parcel))
+            problem = _problem("fault", brief(error))
+            _postpone(parcel, problem, self._backoff(parcel))
+            note_problem(self.account.pk, problem)
             return True
-        CARRIERS.record_calls(self.account.pk, [False])
+        self._record_answer()
         return True
 
     def _query(self, parcel: Shipment, counts: Counts) -> None:
@@ -165,19 +168,26 @@ class Poller:
         if error.code == "nothing_found":
             counts.answered += 1
             _record_nothing_found(parcel, problem, self._interval(parcel))
-            CARRIERS.record_calls(self.account.pk, [False])
+            self._record_answer()
             return True
         counts.failed += 1
         if error.ends_run:
+            note_problem(self.account.pk, problem)
             _postpone(parcel, problem, max(self.floor, RETRY))
             CARRIERS.open_circuit(self.account.pk, MISCONFIGURED_BACKOFF)
             logger.error("carrier account unusable: %s", error.code, extra={"account": self.account.slug})
             return False
         if not error.retryable:
             _postpone(parcel, problem, max(self.floor, AFTER_REFUSAL))
+            note_answer(self.account.pk)
             return True
         _postpone(parcel, problem, self._backoff(parcel))
+        note_problem(self.account.pk, problem)
         return not CARRIERS.record_calls(self.account.pk, [True])
+
+    def _record_answer(self) -> None:
+        CARRIERS.record_calls(self.account.pk, [False])
+        note_answer(self.account.pk)
 
     def _interval(self, parcel: Shipment) -> timedelta:
         return spread_interval(parcel, floor=self.floor, cap=self.cap)
@@ -194,6 +204,7 @@ def _poller(coverage: Coverage) -> Poller | None:
         keys = keys_of(account)
     except CannotDecrypt:
         logger.exception("carrier account cannot be opened", extra={"account": account.slug})
+        note_problem(account.pk, "cannot_open")
         CARRIERS.open_circuit(account.pk, MISCONFIGURED_BACKOFF)
         return None
     return Poller(account, keys, floor_of(account), cap_of(account))

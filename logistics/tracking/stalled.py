@@ -1,6 +1,7 @@
 """Opens cases for stalled parcels: too long under way, or of a carrier that reports nothing.
 
-Also retries the orders that could not complete when their last parcel was signed for.
+What stalled because the account itself is silent is one case of the account. Also retries the orders that could not
+complete when their last parcel was signed for.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ from logistics import cases
 from logistics.dispatch import route
 from logistics.models import Shipment, ShipmentException
 from logistics.models.shipment import UNDER_WAY
+from logistics.tracking.silent_accounts import NO_ANSWER, find_silent_accounts
 from orders.models import OrderStatus
 
 Kind = ShipmentException.Kind
 BATCH = 500
 # Stored in English, shown in the reader's language by `orders.labels.note_label`.
 ARRIVED, HEARD, COMPLETED = "the parcel has arrived", "the carrier reports again", "completed after all"
-# A carrier is silent when it has not answered for a day, or knows nothing of a parcel two days after it left.
-NO_ANSWER = timedelta(hours=24)
+# A carrier is silent too when it knows nothing of a parcel two days after it left.
 NOTHING_KNOWN = timedelta(hours=48)
 
 
@@ -36,19 +37,23 @@ class StalledCounts:
 
     not_signed: int = 0
     carrier_silent: int = 0
+    account_silent: int = 0
     resolved: int = 0
     completed: int = 0
 
 
 def find_stalled(now: datetime | None = None) -> StalledCounts:
-    """Open a case for each stalled parcel and kind. `now` is UTC.
+    """Open a case for each silent account, and for each stalled parcel and kind of the others. `now` is UTC.
 
     A case that a person has resolved is not opened again within the same span of time.
     """
     now = now or timezone.now()
     days = timedelta(days=settings.PARCEL_SILENCE_DAYS)
-    counts = StalledCounts()
-    under_way = Shipment.objects.under_way()
+    accounts = find_silent_accounts(now)
+    counts = StalledCounts(account_silent=accounts.opened)
+    under_way: QuerySet[Shipment] = Shipment.objects.under_way()
+    if accounts.spared is not None:
+        under_way = under_way.exclude(accounts.spared)
     overdue = under_way.filter(shipped_at__lt=now - days)
     counts.not_signed = _open_cases(Kind.NOT_SIGNED, overdue, resolved_since=now - days)
     unheard = under_way.annotate(last_news_at=Coalesce("last_checked_at", "created_at")).filter(
@@ -56,7 +61,7 @@ def find_stalled(now: datetime | None = None) -> StalledCounts:
         | Q(last_event_at__isnull=True, shipped_at__lt=now - NOTHING_KNOWN)
     )
     counts.carrier_silent = _open_cases(Kind.CARRIER_SILENT, unheard, resolved_since=now - NOTHING_KNOWN)
-    counts.resolved = _resolve_moved_on()
+    counts.resolved = accounts.resolved + _resolve_moved_on()
     counts.completed = _complete_late()
     return counts
 
@@ -107,7 +112,7 @@ def _complete_late() -> int:
     completed = 0
     refused = ShipmentException.objects.open().filter(kind=Kind.ORDER_NOT_COMPLETED)
     for case in refused.filter(order__status=OrderStatus.SHIPPED).order_by("pk")[:BATCH]:
-        if route.complete_order(case.order_id):
+        if route.complete_order(case.order_id or 0):
             cases.resolve(case, user=None, note=COMPLETED)
             completed += 1
     return completed

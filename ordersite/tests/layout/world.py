@@ -20,7 +20,7 @@ from django.utils import timezone
 
 from logistics.carriers.types import CityStrip, TrackingStatus
 from logistics.dispatch.route import apply_route
-from logistics.models import Shipment, ShipmentException
+from logistics.models import CarrierAccount, Shipment, ShipmentException
 from logistics.tests.builders import (
     build_paid,
     build_shipment,
@@ -188,13 +188,23 @@ def _parcels(world: LayoutWorld, shop: Merchant) -> None:
     back = event(900, TrackingStatus.RETURNED, "快件已退回寄件人")
     apply_route(returned, route_of(*route, back), next_check_in=timedelta(hours=2))
     Shipment.objects.filter(pk=first.pk).update(insured_value=Decimal("123456.78"))
-    for kind in ShipmentException.Kind.values:
+    of_account = ShipmentException.Kind.ACCOUNT_SILENT
+    for kind in set(ShipmentException.Kind) - {of_account}:
         ShipmentException.objects.create(
             kind=kind,
             shipment=silent,
             order=silent.order,
             detail={"code": "order_refunded", "error": SENTENCE},
         )
+    ShipmentException.objects.create(
+        kind=of_account,
+        account=CarrierAccount.objects.latest("pk"),
+        detail={
+            "parcels": 300_000,
+            "silent_since": timezone.now().isoformat(),
+            "problem": f"busy: {SENTENCE}",
+        },
+    )
     for parcel in (first, silent, arrived, returned):
         world.add("logistics.shipment", parcel.pk)
         world.add("orders.order", parcel.order_id)
