@@ -37,7 +37,10 @@ class KeysField(forms.CharField):
 
 
 class WriteOnlyTextarea(UnfoldAdminTextareaWidget):
-    """Never renders its value, not even after an error: it holds secrets."""
+    """Never renders its value, not even after an error: it holds secrets. The browser keeps none either."""
+
+    def __init__(self, attrs: dict[str, Any] | None = None) -> None:
+        super().__init__({"data-secret": "", "autocomplete": "off", **(attrs or {})})
 
     def format_value(self, value: Any) -> str:
         return ""
