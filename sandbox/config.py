@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 
 class BadSetting(Exception):
@@ -12,9 +13,10 @@ class BadSetting(Exception):
 
 @dataclass(frozen=True)
 class Settings:
-    """Where the sandbox listens, and its speeds. Durations are in seconds."""
+    """Where the sandbox listens, and its speeds. Durations are in seconds; `public_host` is that of SANDBOX_URL."""
 
     host: str = "127.0.0.1"
+    public_host: str = ""
     port: int = 8900
     folder: Path = Path("var/sandbox")
     ordersite_url: str = "http://127.0.0.1:8000"
@@ -44,6 +46,7 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
     port = environ.get("PORT", "8000")
     return Settings(
         host=environ.get("SANDBOX_HOST", Settings.host),
+        public_host=urlsplit(environ.get("SANDBOX_URL", "")).hostname or "",
         port=int(_number(environ, "SANDBOX_PORT", Settings.port)),
         folder=Path(environ.get("SANDBOX_DIR") or Path(environ.get("VAR_DIR") or "var") / "sandbox"),
         ordersite_url=environ.get("ORDERSITE_URL", f"http://127.0.0.1:{port}").rstrip("/"),

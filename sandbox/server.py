@@ -7,6 +7,8 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 from sandbox.alipay.gateway import handle_bill, handle_gateway
 from sandbox.alipay.notifications import AlipayForm
@@ -50,6 +52,27 @@ def route(world: World, request: Request) -> Response:
     return json_response({"error": "not_found"}, status=404)
 
 
+def is_own_name(host: str, settings: Settings) -> bool:
+    """Whether a Host header names this sandbox: by address, as localhost, or by the name that it was given.
+
+    A page of another site whose name was made to lead to this machine (DNS rebinding) sends that name, which a browser
+    takes for its own site.
+    """
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return False
+    return not host or is_address(name) or name in {"localhost", settings.host, settings.public_host}
+
+
+def is_address(name: str) -> bool:
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
 def _only_post(handler: Handler) -> Handler:
     def guarded(world: World, request: Request) -> Response:
         return handler(world, request) if request.method == "POST" else Response(405, b"method not allowed")
@@ -83,7 +106,7 @@ class Connection(BaseHTTPRequestHandler):
         """Read the whole request, route it, write the whole answer."""
         try:
             request = self._read()
-            response = Response(413, b"too large") if request is None else route(self.server.world, request)
+            response = Response(413, b"too large") if request is None else self._answer(request)
         except HangUp:
             self.close_connection = True
             return
@@ -93,6 +116,11 @@ class Connection(BaseHTTPRequestHandler):
         self._write(response)
 
     do_GET = do_POST = do_DELETE = do_PUT = do_HEAD = handle_any
+
+    def _answer(self, request: Request) -> Response:
+        if not is_own_name(request.headers.get("host", ""), self.server.world.settings):
+            return json_response({"error": "foreign_host"}, status=403)
+        return route(self.server.world, request)
 
     def _read(self) -> Request | None:
         """None when the body is too large or its length is missing."""

@@ -30,6 +30,7 @@ from orders.intake.once import create_once
 from orders.models import ApiClient, Merchant, Order
 from ordersite.demo.seed import CHECKOUT_CLIENT, SLUG
 from ordersite.lib.errors import DomainError
+from ordersite.server.client_address import sender_of
 from ordersite.server.content_policy import leads_to_cashier
 from payments.attempts.choices import place_to_pay
 from payments.attempts.start import start_attempt
@@ -187,7 +188,7 @@ def draft_of(request: HttpRequest, form: Form, key: str) -> OrderDraft:
         actor=Actor("buyer", buyer),
         evidence=Evidence("idempotency_key", key[:64]),
         shipping_fee=CUP.shipping_fee,
-        client_ip=request.META.get("REMOTE_ADDR", ""),
+        client_ip=sender_of(request.META, settings.TRUSTED_PROXIES),
         confirm_duplicate=form.confirm_duplicate,
         trigger="checkout",
     )

@@ -43,11 +43,17 @@ def shop(box: Running, settings: Any) -> Path:
     return box.folder
 
 
-def buy(account: str) -> str:
+def buy(account: str, **headers: str) -> str:
     key = str(uuid.uuid4())
-    reply = Client().post("/checkout/", {**FORM, "account": account, "idempotency_key": key})
+    reply = Client(headers=headers).post("/checkout/", {**FORM, "account": account, "idempotency_key": key})
     assert reply.status_code == 302, reply.content.decode()
     return reply.headers["Location"]
+
+
+@pytest.mark.django_db
+def test_checkout_keeps_the_buyers_address(shop: Path) -> None:
+    buy("demo-webhook", **{"x-forwarded-for": "198.51.100.7, 203.0.113.9"})
+    assert Order.objects.get().client_ip == "203.0.113.9"
 
 
 @pytest.mark.django_db

@@ -123,6 +123,25 @@ def test_another_site_may_not_press_our_buttons(box: Running) -> None:
     assert (answer.status, answer.json) == (403, {"error": "foreign_origin"})
 
 
+@pytest.mark.parametrize("path", ["/", "/control/state", "/healthz", "/alipay/gateway.do"])
+def test_foreign_names_are_refused(box: Running, path: str) -> None:
+    """A page of another site that had its own name lead here would read and change everything."""
+    answer = call("GET", box.url + path, headers={"Host": "rebound.example:8900"})
+    assert (answer.status, answer.json) == (403, {"error": "foreign_host"})
+
+
+def test_a_matching_origin_makes_no_name_ours(box: Running) -> None:
+    headers = {"Host": "rebound.example", "Origin": "http://rebound.example"}
+    answer = call("POST", f"{box.url}/control/reset", body=b"{}", headers=headers)
+    assert (answer.status, answer.json) == (403, {"error": "foreign_host"})
+
+
+def test_own_names_are_served(tmp_path: Path) -> None:
+    with started(tmp_path, SANDBOX_URL="http://sandbox.shop.example:8900") as box:
+        for name in ("localhost", "127.0.0.1:8900", "[::1]:1", "sandbox.shop.example"):
+            assert call("GET", f"{box.url}/healthz", headers={"Host": name}).status == 200, name
+
+
 def test_unknown_paths_and_large_bodies(box: Running) -> None:
     assert call("GET", f"{box.url}/nothing").status == 404
     assert call("GET", f"{box.url}/kuaidi100/query.do").status == 405

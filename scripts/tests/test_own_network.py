@@ -59,10 +59,22 @@ class Stranger:
         return False
 
 
-@pytest.fixture
-def stranger() -> Iterator[Stranger]:
+def _bound_unseen() -> _socket.socket:
     unseen = _socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     unseen.bind(("127.0.0.1", 0))
+    return unseen
+
+
+@pytest.fixture
+def stranger(network: Network) -> Iterator[Stranger]:
+    unseen = _bound_unseen()
+    # A port that an earlier test has bound stays the session's own, and the system may hand it out again.
+    passed = []
+    while network.allows("127.0.0.1", unseen.getsockname()[1]):
+        passed.append(unseen)
+        unseen = _bound_unseen()
+    for other in passed:
+        other.close()
     with socket.socket(fileno=unseen.detach()) as listener:
         listener.listen()
         listener.settimeout(0)

@@ -88,11 +88,12 @@ def test_a_file_that_trickles_is_given_up(
     server: HTTPServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def trickle() -> Iterator[bytes]:
-        for _number in range(40):
+        for _number in range(80):
             time.sleep(0.05)
             yield b"x"
 
-    monkeypatch.setattr(http, "DOWNLOAD_SECONDS", 0.2)
+    # The whole time holds for the connection too, which a busy machine makes late.
+    monkeypatch.setattr(http, "DOWNLOAD_SECONDS", 0.6)
     server.expect_request("/bill").respond_with_handler(lambda _request: HttpResponse(trickle()))
     start = time.monotonic()
     assert outside(
@@ -100,7 +101,7 @@ def test_a_file_that_trickles_is_given_up(
             server.url_for("/bill"), headers={}, target=tmp_path / "bill.csv", max_bytes=ROOM
         )
     ) == ("provider_timeout", True, False)
-    assert time.monotonic() - start < 1
+    assert time.monotonic() - start < 1.6
     assert list(tmp_path.iterdir()) == []
 
 
