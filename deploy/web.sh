@@ -12,6 +12,10 @@ setting() { # NAME DEFAULT
     echo "${value:-$2}"
 }
 
+# What the server itself says has the form of the other lines.
+log=
+[ "$(setting LOG_FORMAT text)" != json ] || log="--log-config deploy/web-log.conf"
+
 # A worker that the kernel killed comes back: without it granian ends the whole. Those that are asked to end finish what
 # they answer, within 8 s: Docker kills after 10. The front has queues and time-outs of its own (ordersite/server/front.py),
 # so that granian hands it whatever has come; only the reading of the head is granian's.
@@ -19,4 +23,4 @@ exec granian --interface rsgi --http 1 --no-ws \
     --host "$(setting BIND 127.0.0.1)" --port "$(setting PORT 8000)" --workers "$(setting WEB_WORKERS 2)" \
     --respawn-failed-workers --workers-kill-timeout 8 \
     --backlog 4096 --backpressure 4096 --http1-header-read-timeout 20000 \
-    --log-level warning "${1:-ordersite.rsgi:application}"
+    --log-level warning $log "${1:-ordersite.rsgi:application}"

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import environ
 from celery.schedules import crontab
 from django.templatetags.static import static
 from django.urls import reverse_lazy
@@ -140,10 +139,7 @@ TEMPLATES = [
 
 
 def _database(url: str) -> dict[str, Any]:
-    try:
-        config = dict(environ.Env.db_url_config(url))
-    except (ValueError, KeyError) as error:
-        env.stop("DATABASE_URL", f"is malformed: {error}")
+    config = env.database("DATABASE_URL", url)
     engine = config.get("ENGINE", "")
     if engine == "django.db.backends.sqlite3":
         # Deferred transactions fail at once when a lock is upgraded; FULL keeps the last commits on power loss.

@@ -1,4 +1,4 @@
-"""Typed values from the environment; a missing or malformed one stops the start with one clear line."""
+"""Typed values from the environment, which nothing else of the product reads; a malformed one stops the start."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
+
+import environ
 
 T = TypeVar("T")
 _WORDS = {
@@ -102,6 +104,14 @@ def choice(name: str, default: str, choices: Iterable[str]) -> str:
     if value not in allowed:
         stop(name, f"must be {', '.join(allowed[:-1])} or {allowed[-1]}, not {value!r}")
     return value
+
+
+def database(name: str, url: str) -> dict[str, Any]:
+    """Return Django's settings of a database for the address that this variable has."""
+    try:
+        return dict(environ.Env.db_url_config(url))
+    except (ValueError, KeyError) as error:
+        stop(name, f"is malformed: {error}")
 
 
 def json_object(name: str) -> dict[str, Any]:

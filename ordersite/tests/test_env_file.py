@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +15,8 @@ from typing import Any
 from django.core import checks
 
 from ordersite.health.catalogues import check_catalogues
+from ordersite.tests.site import ROOT
+from ordersite.tests.test_architecture import OURS
 from scripts import env_file
 from scripts.messages import compile_catalogues
 
@@ -117,3 +121,45 @@ def test_uncompiled_catalogue_is_an_error(tmp_path: Path, settings: Any) -> None
 
     os.utime(source, (2**31, 2**31))
     assert [(one.id, one.level) for one in check_catalogues()] == [("ordersite.W010", checks.WARNING)]
+
+
+READER = ROOT / "ordersite/lib/env.py"
+# What a program needs before there are settings, and the sandbox, which shares no code with the rest.
+NAMES_SETTINGS = 'os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ordersite.settings")'
+READS_FOR_ITSELF = {"sandbox/config.py"}
+
+
+def product_files() -> list[Path]:
+    files = [ROOT / "manage.py", *(path for top in OURS for path in (ROOT / top).rglob("*.py"))]
+    return [path for path in files if not {"tests", "migrations"} & set(path.parts)]
+
+
+def test_one_library_reads_the_environment() -> None:
+    """Given every file of the product, only the reader touches the process's environment or imports its library."""
+    found = []
+    for path in product_files():
+        text = path.read_text(encoding="utf-8").replace(NAMES_SETTINGS, "")
+        touches = re.search(
+            r"\bos\.(environb?|getenvb?)\b|from os import .*\b(environb?|getenvb?)\b|\bimport environ\b", text
+        )
+        if touches and path != READER:
+            found.append(path.relative_to(ROOT).as_posix())
+    assert set(found) == READS_FOR_ITSELF
+
+
+def test_every_variable_that_is_read_is_explained() -> None:
+    """The sandbox's own address is what `make run` makes of the two ports."""
+    names = {
+        node.args[0].value
+        for path in [*product_files(), ROOT / "scripts/start.py"]
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and isinstance(node.func.value, ast.Name)
+        and node.func.value.id == "env"
+        and node.args
+        and isinstance(node.args[0], ast.Constant)
+        and node.func.attr != "stop"
+    }
+    assert len(names) > 30
+    assert names - set(env_file.names()) == {"SANDBOX_URL"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -37,6 +38,7 @@ def test_everything_starts_it(name: str) -> None:
 
 def test_image_has_it() -> None:
     assert is_in_image("deploy/web.sh")
+    assert is_in_image("deploy/web-log.conf")
     assert os.access(WEB, os.X_OK)
 
 
@@ -102,3 +104,22 @@ def test_killed_worker_comes_back(server: tuple[subprocess.Popen[bytes], str]) -
     assert killed not in workers_of(program)
     assert program.poll() is None
     assert wait_until(lambda: is_answering(url), 10)
+
+
+@pytest.mark.kill
+def test_server_speaks_json_too(tmp_path: Path) -> None:
+    """Given LOG_FORMAT=json, what the server says of a killed worker is a line of JSON like all others."""
+    port = free_port()
+    variables = {**os.environ, **place(port, workers=1), "LOG_FORMAT": "json"}
+    with (tmp_path / "log").open("wb") as log:
+        program = subprocess.Popen([WEB, HEALTHZ], env=variables, stdout=log, stderr=subprocess.STDOUT)
+    try:
+        assert wait_until(lambda: is_answering(f"http://127.0.0.1:{port}/"), 30)
+        send(workers_of(program).pop(), signal.SIGKILL)
+        assert wait_until(lambda: (tmp_path / "log").stat().st_size > 0, 30)
+    finally:
+        kill_family(program.pid)
+        program.wait(10)
+    lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+    assert {"time", "level", "logger", "message"} <= lines[0].keys()
+    assert lines[0]["logger"] == "_granian"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from ordersite.demo.seed import Login, seed, write_private
+from ordersite.lib import env
 from ordersite.lib.errors import DomainError
 
 
@@ -17,8 +17,8 @@ class Command(BaseCommand):
     help = "Makes the demonstration shop; prints the log-ins that it made, and keeps them in var/demo-logins.txt."
 
     def handle(self, *_args: Any, **_options: Any) -> None:
-        port = os.environ.get("SANDBOX_PORT", "8900")
-        sandbox_url = os.environ.get("SANDBOX_URL", f"http://127.0.0.1:{port}").rstrip("/")
+        port = env.integer("SANDBOX_PORT", 8900, least=1)
+        sandbox_url = env.text("SANDBOX_URL", f"http://127.0.0.1:{port}").rstrip("/")
         try:
             logins = seed(sandbox_url=sandbox_url, folder=Path(settings.VAR_DIR) / "sandbox")
         except DomainError as error:
