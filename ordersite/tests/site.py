@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx2
+from honcho.environ import parse_procfile
 
 from scripts.env_file import ROOT, new_values
 from scripts.processes import free_port, kill_family, wait_until
@@ -71,6 +72,22 @@ class Site:
                     commands()[name],
                     cwd=ROOT,
                     env=self.environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                )
+
+    def start_as_deployed(self, *names: str) -> None:
+        """Start programs with the commands of the Procfile, to the letter."""
+        programs = parse_procfile((ROOT / "Procfile").read_text()).processes
+        path = os.pathsep.join([str(BIN), self.environment["PATH"]])
+        for name in names:
+            with (self.folder / f"{name}.log").open("ab") as log:
+                self.running[name] = subprocess.Popen(
+                    ["sh", "-c", f"exec {programs[name]}"],
+                    cwd=ROOT,
+                    env={**self.environment, "PATH": path},
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,

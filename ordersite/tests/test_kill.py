@@ -6,7 +6,6 @@ call until it is answered, as a shop and a provider do. Meanwhile a random proce
 
 from __future__ import annotations
 
-import base64
 import random
 import threading
 import time
@@ -14,16 +13,14 @@ import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 import httpx2
 import psycopg
 import pytest
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.asymmetric import rsa
 
+from ordersite.tests.shop_calls import FORM, NOTIFY, order_body, provider_key, signed_form
 from ordersite.tests.site import Site, eventually, whole_site
 from scripts.services import Server, new_folder, start_postgres, start_rabbitmq, start_redis
 
@@ -70,9 +67,7 @@ def world() -> Iterator[ShopUnderFire]:
 
 
 def make_world(site: Site, servers: dict[str, Server]) -> ShopUnderFire:
-    pem = (Path(site.environment["SANDBOX_DIR"]) / "alipay_private.pem").read_bytes()
-    key = serialization.load_pem_private_key(pem, password=None)
-    assert isinstance(key, rsa.RSAPrivateKey)
+    key = provider_key(site.environment["SANDBOX_DIR"])
     made = site.manage(
         "add_api_client", "--merchant", "demo", "--scope", "orders:write", "--scope", "orders:read"
     )
@@ -102,14 +97,9 @@ def buy_and_pay(world: ShopUnderFire, serial: int) -> str:
         base_url=world.site.url, timeout=10, headers={"Authorization": f"Bearer {world.token}"}
     )
     key = {"Idempotency-Key": str(uuid.uuid4())}
-    body = {
-        "buyer": {"id": f"b{serial}", "name": "王小明", "phone": f"138{serial:08d}"},
-        "lines": [{"product_id": "cup", "name": "保温杯", "quantity": 1, "unit_price": "88.80"}],
-        "address": {"province": "浙江省", "city": "杭州市", "district": "西湖区", "street": "文三路 1 号"},
-    }
     with client:
         order = until_answered(
-            lambda: client.post("/api/v1/orders/", json=body, headers=key), {200, 201}
+            lambda: client.post("/api/v1/orders/", json=order_body(serial), headers=key), {200, 201}
         ).json()
         number = order["number"]
         wish = {"provider": "alipay", "account": "demo-alipay"}
@@ -121,19 +111,10 @@ def buy_and_pay(world: ShopUnderFire, serial: int) -> str:
 
 
 def notify(world: ShopUnderFire, client: httpx2.Client, reference: str, amount: str) -> None:
-    fields = {
-        "notify_time": "2026-11-22 12:00:00", "notify_type": "trade_status_sync", "notify_id": uuid.uuid4().hex,
-        "app_id": "2021000000000001", "seller_id": "2088000000000001", "charset": "utf-8", "version": "1.0",
-        "trade_no": f"20261122{uuid.uuid4().int % 10**20:020d}", "out_trade_no": reference,
-        "trade_status": "TRADE_SUCCESS", "total_amount": amount, "gmt_payment": "2026-11-22 12:00:00",
-    }  # fmt: skip
-    signed = "&".join(f"{name}={fields[name]}" for name in sorted(fields)).encode()
-    signature = base64.b64encode(world.key.sign(signed, padding.PKCS1v15(), hashes.SHA256())).decode()
-    form = urlencode({**fields, "sign_type": "RSA2", "sign": signature}).encode()
-    headers = {"Content-Type": "application/x-www-form-urlencoded;charset=utf-8"}
+    form = signed_form(world.key, reference, amount)
 
     def call() -> httpx2.Response:
-        reply = client.post("/notify/alipay/demo-alipay/", content=form, headers=headers)
+        reply = client.post(NOTIFY, content=form, headers=FORM)
         if reply.content != b"success":  # Alipay reads the body only
             reply.status_code = 500
         return reply

@@ -110,6 +110,13 @@ def test_wechats_three_forms_have_their_columns(tmp_path: Path) -> None:
     assert widths == {"ALL": (27, 100, {27}), "SUCCESS": (20, 98, {20}), "REFUND": (29, 2, {29})}
 
 
+def test_no_made_up_number_looks_rounded() -> None:
+    """Readers refuse a file whose numbers end like those that a spreadsheet rounded."""
+    assert not [
+        line for line in bills.made_up(5, day="2026-11-21") if line.provider_reference.endswith("0" * 9)
+    ]
+
+
 def test_a_large_bill_needs_no_memory(tmp_path: Path) -> None:
     tracemalloc.start()
     for provider in ("alipay", "wechatpay", "unionpay"):

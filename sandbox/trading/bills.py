@@ -125,21 +125,24 @@ def is_out(store: Store, day: str, *, provider: str) -> bool:
 
 
 def made_up(count: int, *, day: str, provider: str = "alipay", refund_every: int = 50) -> Iterator[Line]:
-    """Payments spread over the day, every so many of them refunded in part; the same ones at each call."""
+    """Payments spread over the day, every so many of them refunded in part; the same ones at each call.
+
+    No number ends in nine zeros, as after a spreadsheet has rounded it: readers refuse that.
+    """
     begin = begin_of(day, provider=provider)
     number = day.replace("-", "")
     for position in range(count):
         moment = begin + position * (_DAY - 1) / max(1, count)
         amount = 100 + position * 7919 % 99_900
         line = Line(
-            "payment", f"BULK{position:020d}", f"{number}{position:013d}", amount, amount, moment, moment,
+            "payment", f"BULK{position:020d}", f"{number}{position + 1:013d}", amount, amount, moment, moment,
             f"保温杯, 第 {position} 件",
         )  # fmt: skip
         if refund_every and position % refund_every == refund_every - 1:
             refund = f"BULKR{position - 1:019d}"
             line = replace(
                 line, kind="refund", reference=f"BULK{position - 1:020d}", fen=1, refund_reference=refund,
-                provider_reference=f"{number}{position - 1:013d}", refund_number=f"50{position:019d}",
+                provider_reference=f"{number}{position:013d}", refund_number=f"50{position:019d}",
             )  # fmt: skip
         yield line
 
