@@ -13,7 +13,7 @@ from django.core.cache import cache
 from django.core.management.commands import flush
 from django.db import connection
 from django.db.backends.base.operations import BaseDatabaseOperations
-from django.test import Client
+from django.test import Client, override_settings
 from pytest_django import DjangoDbBlocker
 
 from ordersite.server.client_address import networks
@@ -53,6 +53,13 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
     with django_db_blocker.unblock():
         connection.close()  # it is older than the time limits that migrate wrote into the database
         _flusher.remember()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def static_files_are_as_they_lie(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Whatever `make run` built in this folder: tests look at the sources, and need no collectstatic."""
+    with override_settings(STATIC_ROOT=tmp_path_factory.mktemp("static")):
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

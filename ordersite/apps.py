@@ -7,6 +7,7 @@ from django.db.models.signals import post_migrate
 from ordersite import logs
 from ordersite.health.catalogues import check_catalogues
 from ordersite.health.private_storage import check_private_storage
+from ordersite.health.static_files import check_static_files
 
 
 class OrdersiteConfig(AppConfig):
@@ -21,6 +22,7 @@ class OrdersiteConfig(AppConfig):
         post_migrate.connect(roles.make_groups)
         checks.register(check_catalogues, checks.Tags.translation)
         checks.register(check_private_storage)
+        checks.register(check_static_files, checks.Tags.staticfiles)
         logs.install_hooks(settings.LOG_FORMAT)
 
 

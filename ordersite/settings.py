@@ -312,10 +312,11 @@ FORMAT_MODULE_PATH = ["ordersite.formats"]
 USE_TZ = True
 TIME_ZONE = env.text("TIME_ZONE", "Asia/Shanghai")
 STATIC_URL = "static/"
-STATIC_ROOT = VAR_DIR / "static"
-STATIC_ROOT.mkdir(exist_ok=True)
+# Made by whatever installs, as the compiled translations are: it belongs to the code, not to the data.
+STATIC_ROOT = BASE_DIR / "static-built"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-WHITENOISE_USE_FINDERS = True
+WHITENOISE_USE_FINDERS = True  # for plain names
+WHITENOISE_KEEP_ONLY_HASHED_FILES = True
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2_500_000
 FILE_UPLOAD_HANDLERS = [
     "ordersite.lib.files.uploads.BoundedUploadHandler",
@@ -327,7 +328,7 @@ FILE_UPLOAD_HANDLERS = [
 PRIVATE_DIR = str(VAR_DIR / "private")
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    "staticfiles": {"BACKEND": "ordersite.server.static_files.HashedFiles"},
     "private": {
         "BACKEND": env.text("PRIVATE_STORAGE", "ordersite.lib.files.private_folder.PrivateFolder"),
         "OPTIONS": env.json_object("PRIVATE_STORAGE_OPTIONS"),

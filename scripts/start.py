@@ -105,7 +105,7 @@ def run_step(log: Path, saying: str, *arguments: str) -> str:
 
 def prepare(place: Place) -> str:
     """Translations, tables and, where they belong, demonstration data; returns the log-ins made now."""
-    (place.files / "static").mkdir(parents=True, exist_ok=True)  # empty: the files come from where they lie
+    place.files.mkdir(parents=True, exist_ok=True)
     keep_private(place.files)
     place.log.write_text("")
     compile_catalogues()
@@ -164,7 +164,7 @@ def keep_private(files: Path) -> None:
         files.chmod(0o700)
     for path in files.glob("ordersite.sqlite3*"):
         path.chmod(0o600)
-    for name in ("sandbox", "mail", "broker", "anchors", "static"):
+    for name in ("sandbox", "mail", "broker", "anchors"):
         if (files / name).is_dir():
             (files / name).chmod(0o700)
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Make .venv, install a requirements file into it, compile the translations; nothing is done when all is there already.
+# Make .venv, install a requirements file into it, compile the translations, build the static files; nothing is done when all is there already.
 #     scripts/venv.sh requirements.txt
 set -eu
 cd "$(dirname "$0")/.."
@@ -39,5 +39,11 @@ if [ "$(cat "$stamp" 2>/dev/null)" != "$(state_of "$wanted")" ]; then
 fi
 # Whatever installs compiles the translations: without them pages are half English, and so is what a cashier shows.
 .venv/bin/python -m scripts.messages >/dev/null || refuse "the translations could not be compiled; why stands above"
+# And it names the static files by their content: without that each page asks for all of them again and again.
+names=$( { cat requirements.txt scripts/static_files.py ordersite/server/static_files.py; find static -type f -exec sha256sum {} + | sort; } | sha256sum)
+if [ "$(cat static-built/stamp 2>/dev/null)" != "$names" ]; then
+    .venv/bin/python -m scripts.static_files >/dev/null || refuse "the static files could not be built; why stands above"
+    echo "$names" > static-built/stamp
+fi
 # The development file contains the other one.
 [ "$wanted" = requirements.txt ] || state_of requirements.txt > .venv/installed-requirements.txt

@@ -140,7 +140,7 @@ def check_static_files() -> Found:
     if not isinstance(storage, ManifestFilesMixin):
         return good(_("Served from where they lie."))
     if not storage.hashed_files:
-        return bad(_("Not collected: run `manage.py collectstatic --no-input`."))
+        return bad(_("Not built from the sources that are here: run `python -m scripts.static_files`."))
     return good(_("Collected: %(count)s files with hashed names.") % {"count": len(storage.hashed_files)})
 
 

@@ -9,6 +9,7 @@ import shutil
 import socket
 import ssl
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -212,6 +213,7 @@ def test_dead_calls_are_read_across_a_rotation(alone: Behind) -> None:
 def behind(scratch: Path, django_db_setup: None) -> Iterator[Behind]:
     """nginx before a web process and one for providers' calls, on the test database."""
     found = set_up(scratch / "whole")
+    subprocess.run([sys.executable, "-m", "scripts.static_files"], cwd=ROOT, check=True, capture_output=True)
     own = {**environment(), "PUBLIC_BASE_URL": found.server.url, "WEB_THREADS": "4", "LOG_LEVEL": "WARNING"}
     programs = [
         subprocess.Popen([WEB], cwd=ROOT, env={**own, **place(found.web_port)}),
@@ -241,6 +243,22 @@ def test_page_comes_compressed_over_tls(behind: Behind) -> None:
     assert answer.headers["strict-transport-security"] == "max-age=31536000"
     assert "content-encoding" not in bare.headers
     assert behind.log()[-1]["id"] == bare.headers["x-request-id"]
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_static_files_are_kept_for_ever(behind: Behind) -> None:
+    with behind.client() as client:
+        page = client.get("/admin/login/").text
+        names = re.findall(r'href="(/static/[^"]+\.css)"', page)
+        first = [client.get(name, headers={"accept-encoding": "gzip"}) for name in names]
+        again = client.get(names[0], headers={"accept-encoding": "gzip"})
+    assert len(names) > 1
+    assert {answer.headers["cache-control"] for answer in first} == {"max-age=315360000, public, immutable"}
+    assert {answer.headers["content-encoding"] for answer in first} == {"gzip"}
+    assert again.content == first[0].content
+    # The second time the product was not asked.
+    assert [line["upstream_status"] for line in behind.log() if line["path"] == names[0]] == ["200", ""]
 
 
 @pytest.mark.postgres
