@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.db import connection
-from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from benchmarks.rows import fill
+from benchmarks.tests.plans import Recorder, whole_reads
 from orders import about, closing
-from orders.models import Order
+from orders.history import verify
+from orders.models import Order, OrderEvent
 from orders.tests.calls import build_caller, order_body, post_json, post_order
 
 pytestmark = [pytest.mark.postgres, pytest.mark.django_db]
@@ -36,26 +35,10 @@ def filled() -> Any:
 
 
 def _scans(work: Callable[[], object]) -> list[str]:
-    """The big tables that a statement of this work reads whole, with the statement."""
-    with CaptureQueriesContext(connection) as queries:
-        work()
-    found = []
-    for sql in {query["sql"] for query in queries if re.match(r"\s*(SELECT|UPDATE|WITH)", query["sql"])}:
-        with connection.cursor() as cursor:
-            cursor.execute(f"EXPLAIN (FORMAT JSON) {sql}")
-            plan = cursor.fetchone()[0]
-        tables = _whole(json.loads(plan) if isinstance(plan, str) else plan)
-        found += [f"{table}: {sql[:300]}" for table in sorted(tables & BIG)]
-    return found
-
-
-def _whole(node: Any) -> set[str]:
-    if isinstance(node, list):
-        return set().union(*map(_whole, node)) if node else set()
-    if not isinstance(node, dict):
-        return set()
-    own = {node["Relation Name"]} if node.get("Node Type") == "Seq Scan" else set()
-    return own.union(*(_whole(value) for value in node.values()))
+    """The statements of this work that read a big table whole."""
+    recorder = Recorder()
+    recorder.record(work)
+    return whole_reads(recorder, dict.fromkeys(BIG, ORDERS), most=ORDERS // 2)
 
 
 def test_the_check_sees_a_whole_table_read(filled: Any) -> None:
@@ -100,3 +83,11 @@ def test_closing_uses_indexes(filled: Any) -> None:
 
     assert _scans(work) == []
     assert _scans(closing.closing_estimate) == []
+
+
+def test_verifying_reads_by_ranges(filled: Any) -> None:
+    """Also each statement over a chunk: one that walks the index of all lines costs more with each line there is."""
+    first = OrderEvent.objects.earliest("id").pk
+
+    assert _scans(lambda: verify._check_links(first, first + verify.CHUNK - 1)) == []
+    assert _scans(verify._check_heads) == []

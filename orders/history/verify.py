@@ -100,12 +100,15 @@ def _first(sql: str, *values: int) -> tuple[object, ...] | None:
 
 
 def _check_links(first: int, last: int) -> None:
-    """Each of these lines follows the one before it of its order: number and hash."""
+    """Each of these lines follows the one before it of its order: number and hash.
+
+    The first one by id: asked for the first by order, PostgreSQL walks the whole index of orders for each chunk.
+    """
     row = _first(
         "SELECT e.order_id, e.seq FROM orders_orderevent e LEFT JOIN orders_orderevent b"
         " ON b.order_id = e.order_id AND b.seq = e.seq - 1 WHERE e.id BETWEEN %s AND %s AND CASE"
         " WHEN e.seq > 1 THEN b.id IS NULL OR b.hash <> e.prev_hash ELSE e.seq <> 1 OR e.prev_hash <> '' END"
-        " ORDER BY e.order_id, e.seq LIMIT 1",
+        " ORDER BY e.id LIMIT 1",
         first,
         last,
     )
