@@ -26,6 +26,7 @@ class PhoneLook(models.Model):
         indexes = [
             models.Index(fields=["order_id", "id"], name="phone_look_order"),
             models.Index(fields=["user_id", "looked_at"], name="phone_look_user"),
+            models.Index(fields=["username", "id"], name="phone_look_username"),
         ]
 
     def __str__(self) -> str:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
-from django.db.models import Max
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.functional import Promise
@@ -190,7 +189,8 @@ def history(order: Order) -> dict[str, Any]:
     """Return the history lines for the template, and whether a seal covers the last one."""
     lines = list(OrderEvent.objects.filter(order_id=order.pk).order_by("seq"))
     actors = orders_about.actor_labels(lines)
-    sealed_to = HistorySeal.objects.aggregate(last=Max("last_id"))["last"] or 0
+    newest = HistorySeal.objects.order_by("-first_id").values_list("last_id", flat=True)
+    sealed_to = newest.first() or 0
     shown = [
         {
             "line": line,

@@ -25,6 +25,11 @@ from ordersite.queue.models import Delivery, OutboxEntry, SpreadBatch
 # Longer than a rolling deploy takes; a handler that is added gets the events of this time.
 KEPT = timedelta(hours=1)
 UNKNOWN = "unknown"
+_OPEN = "SELECT min(handler) FROM rails_delivery WHERE parked_at IS NULL"
+_HANDLERS = (
+    f"WITH RECURSIVE waiting (handler) AS ({_OPEN} UNION ALL SELECT ({_OPEN} AND handler > waiting.handler)"
+    " FROM waiting WHERE handler IS NOT NULL) SELECT handler FROM waiting WHERE handler IS NOT NULL"
+)
 # event name → handler keys
 Keys = Mapping[str, Sequence[str]]
 
@@ -124,11 +129,17 @@ def take_up(row: Delivery, keys: Keys) -> None:
 
 def _park_unknown(keys: Keys) -> None:
     """Park deliveries whose handler this version does not have, with an alert; a version that has it takes them up."""
-    ours = [key for own in keys.values() for key in own]
     now = timezone.now()
     unclaimed = Q(leased_until__isnull=True) | Q(leased_until__lt=now)
-    strange = Delivery.objects.filter(unclaimed, parked_at__isnull=True).exclude(handler__in=ours)
-    for handler, event in strange.order_by().values_list("handler", "event").distinct():
-        rows = strange.filter(handler=handler)
+    for handler in _waiting_handlers() - {key for own in keys.values() for key in own}:
+        rows = Delivery.objects.filter(unclaimed, parked_at__isnull=True, handler=handler)
+        event = rows.order_by("id").values_list("event", flat=True).first()
         if rows.update(parked_at=now, is_unknown=True, last_error="nobody here knows this handler"):
             raise_alert(Alert.Kind.DELIVERY_PARKED, handler, f"{event}: nobody knows its handler {handler}")
+
+
+def _waiting_handlers() -> set[str]:
+    """The handlers that deliveries wait for: from one to the next in the index, however many deliveries there are."""
+    with connection.cursor() as cursor:
+        cursor.execute(_HANDLERS)
+        return {handler for (handler,) in cursor.fetchall()}

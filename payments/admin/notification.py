@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import admin
-from django.db.models import Model, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.functional import Promise
@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy as _
 from ordersite.lib.adminkit import badges, columns
 from ordersite.lib.adminkit.confirmed import Confirmed, ConfirmedActionsMixin, person
 from ordersite.lib.adminkit.read_only import ReadOnlyAdmin
-from ordersite.lib.adminkit.search import ShapeSearchMixin, column, row_id
+from ordersite.lib.adminkit.search import ShapeSearchMixin, any_of, column, row_id
 from ordersite.lib.crypto import CannotDecrypt
 from ordersite.lib.errors import DomainError
 from payments.about.case_detail import UPDATE_KINDS
@@ -134,9 +134,7 @@ class PaymentNotificationAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnly
     ) -> tuple[QuerySet[Model], bool]:
         """Also find notifications by the provider's number or the order's number of their payment attempt."""
         term = search_term.strip().replace("\x00", "")
-        attempts = Payment.objects.filter(provider_reference=term) | Payment.objects.filter(
-            order__number=term
-        )
+        attempts = any_of(Payment.objects.all(), [Q(provider_reference=term), Q(order__number=term)])
         references = list(attempts.values_list("reference", flat=True)[:50]) if len(term) >= 6 else []
         if references:
             return queryset.filter(reference__in=references), False

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.functional import Promise
 from django.utils.html import format_html
@@ -16,11 +17,12 @@ from django.utils.translation import gettext_lazy as _
 from ordersite.lib.adminkit import badges, columns
 from ordersite.lib.adminkit.confirmed import Confirmed, ConfirmedActionsMixin
 from ordersite.lib.adminkit.read_only import ReadOnlyAdmin
-from ordersite.lib.adminkit.search import ShapeSearchMixin, column, row_id, row_number
+from ordersite.lib.adminkit.search import Shape, ShapeSearchMixin, row_id, row_number
 from payments.admin.notification import TONES
 from payments.admin.statement import RESULT_TONES
 from payments.lifecycle.updates import Outcome
 from payments.models import BillFetch, StatementLine
+from payments.models.statement_line import NOT_BY_PAYMENT
 from payments.provider_calls.labels import error_label
 from payments.reconciliation import fetch as daily
 from payments.reconciliation import settle
@@ -33,6 +35,12 @@ FETCH_TONES = {
     BillFetch.State.EMPTY: "plain",
     BillFetch.State.GIVEN_UP: "bad",
 }
+
+
+def _by_number(term: str) -> list[Q]:
+    """Look it up among the numbers of payments, and among those that stand in files alone: indexes hold no others."""
+    payment = [Q(payment__reference=term), Q(payment__provider_reference=term)]
+    return [*payment, NOT_BY_PAYMENT & Q(reference=term), NOT_BY_PAYMENT & Q(provider_reference=term)]
 
 
 class OfStatementFilter(admin.SimpleListFilter):
@@ -80,7 +88,7 @@ class StatementLineAdmin(ShapeSearchMixin, ReadOnlyAdmin):
     search_help_text = _("Merchant reference, provider's reference or #line")
     shapes = (
         row_id(),
-        column(r"[0-9A-Za-z_-]{6,64}", "payment__reference", "reference", "provider_reference"),
+        Shape(re.compile(r"[0-9A-Za-z_-]{6,64}"), _by_number),
     )
     fields = (
         "statement", "number", "kind", "result", "note", "reference", "provider_reference", "refund_reference", "amount",

@@ -32,7 +32,11 @@ class DeadCall(models.Model):
         verbose_name_plural = _("calls lost at the proxy")
         ordering = ["-id"]
         constraints = [models.UniqueConstraint(fields=["line_digest"], name="dead_call_once")]
-        indexes = [models.Index(fields=["at"], name="dead_call_at")]
+        indexes = [
+            models.Index(fields=["at"], name="dead_call_at"),
+            models.Index(fields=["provider", "id"], name="dead_call_provider"),
+            models.Index(fields=["status", "id"], name="dead_call_status"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.status} {self.path}"

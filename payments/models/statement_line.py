@@ -35,6 +35,10 @@ class StatementLineQuerySet(models.QuerySet["StatementLine"]):
         return lines.exclude(note=StatementLine.Note.CURRENCY)
 
 
+# Lines that a search by the numbers of payments does not find, or not by all of their own.
+NOT_BY_PAYMENT = Q(payment__isnull=True) | ~Q(result="matched")
+
+
 class StatementLine(models.Model):
     """One line of a file, or (without a `number`) a payment of ours that the file lacks.
 
@@ -157,16 +161,10 @@ class StatementLine(models.Model):
                 name="statement_line_lacking",
                 condition=Q(result="missing_there", outcome="", note="", case__isnull=True),
             ),
-            # For a search for the money of a complaint: only open lines are searched.
+            # For a search by a number of the file; matched lines are found by the numbers of their payment.
+            models.Index(fields=["reference"], name="statement_line_reference", condition=NOT_BY_PAYMENT),
             models.Index(
-                fields=["reference"],
-                name="statement_line_reference",
-                condition=Q(result__in=["missing_here", "amount_differs"]),
-            ),
-            models.Index(
-                fields=["provider_reference"],
-                name="statement_line_trade",
-                condition=Q(result__in=["missing_here", "amount_differs"]),
+                fields=["provider_reference"], name="statement_line_trade", condition=NOT_BY_PAYMENT
             ),
         ]
 

@@ -8,17 +8,20 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 
+M = TypeVar("M", bound=Model)
+
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Terms that match `pattern` whole are looked up by `where`; several shapes may match one term."""
+    """Terms that match `pattern` whole are looked up by each of `where`; several shapes may match one term."""
 
     pattern: re.Pattern[str]
-    where: Callable[[str], Q]
+    where: Callable[[str], Sequence[Q]]
 
 
 def row_number(text: str) -> int | None:
@@ -28,19 +31,13 @@ def row_number(text: str) -> int | None:
 
 def row_id(pattern: str = r"#?[0-9]{1,18}") -> Shape:
     """The shape `#88213`: a primary key as pages show it."""
-    return Shape(re.compile(pattern), lambda term: Q(pk=int(term.lstrip("#"))))
+    return Shape(re.compile(pattern), lambda term: [Q(pk=int(term.lstrip("#")))])
 
 
 def column(pattern: str, *lookups: str) -> Shape:
     """The shape of a pattern, looked up in each of these lookups."""
 
-    def where(term: str) -> Q:
-        found = Q()
-        for lookup in lookups:
-            found |= Q(**{lookup: term})
-        return found
-
-    return Shape(re.compile(pattern), where)
+    return Shape(re.compile(pattern), lambda term: [Q(**{lookup: term}) for lookup in lookups])
 
 
 def order_number() -> Shape:
@@ -59,8 +56,16 @@ class ShapeSearchMixin:
         term = search_term.strip().replace("\x00", "")
         if not term:
             return queryset, False
-        found = Q()
-        for shape in self.shapes:
-            if shape.pattern.fullmatch(term):
-                found |= shape.where(term)
-        return (queryset.filter(found) if found else queryset.none()), False
+        matching = [shape for shape in self.shapes if shape.pattern.fullmatch(term)]
+        return any_of(queryset, [where for shape in matching for where in shape.where(term)]), False
+
+
+def any_of(rows: QuerySet[M], conditions: Sequence[Q]) -> QuerySet[M]:
+    """Return the rows that meet one of these conditions, each looked up for itself.
+
+    PostgreSQL uses no index for an OR over columns of two tables: it joins them whole.
+    """
+    if len(conditions) < 2:
+        return rows.filter(conditions[0]) if conditions else rows.none()
+    keys = [rows.model._base_manager.filter(condition).order_by().values("pk") for condition in conditions]
+    return rows.filter(pk__in=keys[0].union(*keys[1:]))
