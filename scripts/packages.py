@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from pathlib import Path
 
 QUIET = {
     "DEBIAN_FRONTEND": "noninteractive",
@@ -39,3 +40,23 @@ def install(*packages: str) -> None:
     if done.returncode:
         last = (done.stderr or done.stdout).strip().splitlines()[-1:]
         raise NotAllowed(f"apt-get failed: {' '.join(last)}")
+
+
+def unpack(package: str, folder: Path) -> Path:
+    """Unpack a Debian package into a folder without installing it; returns the folder. Raises NotAllowed."""
+    if not shutil.which("apt-get"):
+        raise NotAllowed("there is no apt-get")
+    folder.mkdir(parents=True, exist_ok=True)
+    if not _download(package, folder):
+        subprocess.run([*_apt(), "update", "-q"], check=False, capture_output=True, stdin=subprocess.DEVNULL)
+        if not _download(package, folder):
+            raise NotAllowed(f"{package} cannot be downloaded")
+    (file,) = folder.glob("*.deb")
+    subprocess.run(["dpkg-deb", "-x", file, folder], check=True, capture_output=True)
+    return folder
+
+
+def _download(package: str, folder: Path) -> bool:
+    command = ["apt-get", "-q", "download", package]
+    done = subprocess.run(command, cwd=folder, check=False, capture_output=True, stdin=subprocess.DEVNULL)
+    return done.returncode == 0 and any(folder.glob("*.deb"))

@@ -20,8 +20,17 @@ from ordersite.tests.test_architecture import OURS
 from scripts import env_file
 from scripts.messages import compile_catalogues
 
-# Read by `make run` only: nothing of it stands in the settings.
-NOT_IN_SETTINGS = {"BIND", "PORT", "SANDBOX_PORT", "WEB_WORKERS", "WORKER_PROCESSES", "OUTSIDE_THREADS"}
+# Read by `make run` or compose.yaml only: nothing of it stands in the settings.
+NOT_IN_SETTINGS = {
+    "BIND",
+    "PORT",
+    "SANDBOX_PORT",
+    "WEB_WORKERS",
+    "WORKER_PROCESSES",
+    "OUTSIDE_THREADS",
+    "SERVERS_PASSWORD",
+    "DATABASE_OWNER_PASSWORD",
+}
 PRINT = """
 import json
 from django.conf import settings

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+from scripts.processes import send
 from scripts.services.server import Server, program
 
 # Safe against killed processes (WAL reaches the kernel before a commit returns), not against a power cut.
@@ -43,6 +44,12 @@ class Postgres(Server):
         }
         pairs = [part for key, value in (options | self.options).items() for part in ("-c", f"{key}={value}")]
         return [program("postgres"), "-D", "data", *pairs]
+
+    def ask_passwords(self, *roles: str) -> None:
+        """Let these roles in by their password only, as a server of the network does; the others stay trusted."""
+        rules = self.folder / "data" / "pg_hba.conf"
+        rules.write_text(f"host all {','.join(roles)} 127.0.0.1/32 scram-sha-256\n{rules.read_text()}")
+        send(self.pid, signal.SIGHUP)
 
     def is_ready(self) -> bool:
         question = [program("pg_isready"), "-q", "-U", "postgres", "-h", "127.0.0.1", "-p", str(self.port)]

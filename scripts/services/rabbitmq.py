@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from pathlib import Path
 
 from scripts.processes import free_port
-from scripts.services.server import Server, answer, program
+from scripts.services.server import Server, ServiceError, answer, program
 
 
 class RabbitMQ(Server):
@@ -51,6 +53,25 @@ class RabbitMQ(Server):
 
     def is_ready(self) -> bool:
         return len(answer(self.port, b"AMQP\x00\x00\x09\x01")) > 8
+
+    def control(self, *arguments: str) -> str:
+        """Run rabbitmqctl on this broker and return what it printed. Raises ServiceError."""
+        path = os.environ.get("PATH", os.defpath)
+        done = subprocess.run(
+            [program("rabbitmqctl"), "--quiet", *arguments],
+            cwd=self.folder,
+            env={"PATH": path, "LC_ALL": "C.UTF-8", "HOME": str(self.folder)} | self.environment(),
+            user=self._drop_to,
+            group=self._drop_to,
+            extra_groups=[] if self._drop_to else None,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise ServiceError(f"rabbitmqctl {arguments[0]} failed: {done.stderr.strip()}")
+        return done.stdout
 
     def stop(self) -> None:
         """Its own start script waits for an Erlang shell to say goodbye (5 s); nothing here is worth that."""
