@@ -1,4 +1,4 @@
-"""Takes back leases and due times that lie further in the future than any rule sets them.
+"""Takes back leases, due times and marks of a last try that lie further in the future than any rule sets them.
 
 A clock that jumped ahead and back, or a version from before the database's clock was used, leaves them there; nothing else
 would look at those rows before that time comes.
@@ -16,9 +16,11 @@ from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from logistics.models import CarrierAccount, Shipment
-from orders.models import StaffMail
+from orders.models import ApiClient, StaffMail
+from ordersite.health.models import Alert
+from ordersite.people.models import LoginFailure
 from ordersite.queue.models import Delivery
-from payments.models import Payment, PaymentAccount, PaymentNotification, RefundRequest, Statement
+from payments.models import BillFetch, Payment, PaymentAccount, PaymentNotification, RefundRequest, Statement
 from payments.polling.schedule import EXPIRY_GRACE
 
 LEASE = timedelta(minutes=15)
@@ -26,6 +28,8 @@ LEASE = timedelta(minutes=15)
 CALL = timedelta(minutes=30)
 RETRY = timedelta(hours=2)
 DAY = timedelta(hours=25)
+# Of what has happened already, and holds the next try back.
+HAPPENED = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +46,15 @@ def take_back(now: datetime | None = None) -> int:
     now = now or timezone.now()
     return sum(
         column.rows.filter(**{f"{column.name}__gt": now + column.longest}).update(**{column.name: now})
-        for column in _columns()
+        for column in columns()
     )
 
 
-def _columns() -> Iterator[Column]:
+def columns() -> Iterator[Column]:
+    """Every column whose time, were it far ahead, would keep something from being done.
+
+    `ordersite/health/tests/test_future_times.py` looks at all columns of all models for one that is missing.
+    """
     for model in (PaymentNotification, Delivery, StaffMail, Statement):
         waiting = model._default_manager.filter(done_at__isnull=True)
         yield Column(waiting, "leased_until", LEASE)
@@ -54,13 +62,26 @@ def _columns() -> Iterator[Column]:
     for account in (PaymentAccount, CarrierAccount):
         yield Column(account._default_manager.all(), "next_call_at", CALL)
     yield Column(CarrierAccount.objects.all(), "leased_until", LEASE)
+    # No parcel counts as silent before it.
+    yield Column(CarrierAccount.objects.all(), "silence_counts_from", HAPPENED)
     # An attempt that cannot be queried waits for its own end.
     at_its_end = Q(next_query_at=F("expires_at") + EXPIRY_GRACE)
     yield Column(Payment.objects.exclude(at_its_end), "next_query_at", RETRY)
+    # The least pause between two queries of one attempt counts from the last.
+    yield Column(Payment.objects.filter(next_query_at__isnull=False), "last_query_at", HAPPENED)
     yield Column(RefundRequest.objects.all(), "next_try_at", RETRY)
+    # The longest gap of a fetch that failed is two hours, its lease less.
+    yield Column(BillFetch.objects.filter(next_at__isnull=False), "next_at", RETRY + LEASE)
+    # Pauses of log-ins count from here: people would be kept out for as long as the clock was ahead.
+    yield Column(LoginFailure.objects.all(), "last_at", HAPPENED)
+    yield Column(LoginFailure.objects.all(), "since", HAPPENED)
+    yield Column(Alert.objects.filter(closed_at__isnull=True), "last_at", HAPPENED)
+    yield Column(Alert.objects.filter(closed_at__isnull=True), "mailed_at", HAPPENED)
+    yield Column(ApiClient.objects.all(), "last_used_at", HAPPENED)
     parcels = Shipment.objects.under_way()
     checks = max(DAY, 2 * timedelta(hours=settings.TRACKING_POLL_HOURS))
     yield Column(parcels, "next_check_at", checks)
     yield Column(parcels, "leased_until", LEASE)
     yield Column(parcels, "capped_until", DAY)
-    yield Column(parcels, "last_poll_at", timedelta(minutes=1))
+    yield Column(parcels, "last_poll_at", HAPPENED)
+    yield Column(parcels, "queries_since", HAPPENED)

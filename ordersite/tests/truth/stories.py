@@ -48,6 +48,7 @@ class Stories(RuleBasedStateMachine):
                 self.world.settle_down()
             truths.check_history(self.world.orders)
             truths.check_money(self.world.bank, self.world.orders)
+            truths.check_goods(self.world.orders)
         finally:
             self.travel.stop()
 
@@ -170,6 +171,19 @@ class Stories(RuleBasedStateMachine):
     @rule(index=INDEX, death=DEATH)
     def ship(self, index: int, death: int | None) -> None:
         self.world.ship(self.world.order(index), death=death)
+
+    @rule(index=INDEX, death=DEATH)
+    def ship_piece(self, index: int, death: int | None) -> None:
+        self.world.ship_piece(self.world.order(index), death=death)
+
+    @rule(index=INDEX, death=DEATH)
+    def send_a_piece_and_give_back_the_other(self, index: int, death: int | None) -> None:
+        """The other half is out of stock."""
+        order = self.world.order(index)
+        self.world.ship_piece(order)
+        for payment in self.world.payments():
+            if payment.order_id == order.pk and payment.is_paid:
+                self.people.request_refund(payment, 50, death=death)
 
     @rule(index=INDEX, part=st.integers(1, 100), death=DEATH)
     def request_refund(self, index: int, part: int, death: int | None) -> None:

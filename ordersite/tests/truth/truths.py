@@ -40,6 +40,17 @@ def check_no_goods_for_nothing(order: Order, lines: Iterable[OrderEvent]) -> Non
         assert order.paid_at
 
 
+def check_goods(orders: Iterable[int]) -> None:
+    """No more is sent than was bought, and a part with the money of the rest given back is no order that still waits."""
+    for order in Order.objects.filter(pk__in=orders).prefetch_related("lines__shipped"):
+        [line] = order.lines.all()
+        sent = sum(one.quantity for one in line.shipped.all())
+        assert sent <= line.quantity, order.number
+        rest = line.unit_price * (line.quantity - sent)
+        if sent and rest and order.refunded_amount == rest and not order.is_stopped:
+            assert order.status != OrderStatus.PAID, (order.number, sent, rest)
+
+
 def check_money(bank: Bank, orders: Iterable[int]) -> None:
     """Money in = applied to orders + in a person's queue − given back: for each trade, and in all."""
     payments = list(Payment.objects.filter(order_id__in=orders).select_related("order"))

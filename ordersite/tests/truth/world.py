@@ -11,7 +11,7 @@ import time_machine
 from django.test import Client
 from pytest_httpserver import HTTPServer
 
-from logistics.dispatch.confirm import Confirmation, confirm_shipments
+from logistics.dispatch.confirm import Confirmation, ProductQuantity, confirm_shipments
 from logistics.models import Warehouse
 from orders import closing, machine
 from orders.history.lines import Actor
@@ -74,7 +74,9 @@ class World:
         return list(Payment.objects.filter(order_id__in=self.orders).order_by("pk").select_related("account"))
 
     def new_order(self, fen: int) -> None:
-        self.orders.append(build_order(merchant=self.shop, total=f"{Decimal(fen) / 100:.2f}").pk)
+        """Of two pieces, where the sum can be halved."""
+        total, pieces = f"{Decimal(fen) / 100:.2f}", 1 + (fen % 2 == 0)
+        self.orders.append(build_order(merchant=self.shop, total=total, quantity=pieces).pk)
 
     def begin(self, order: Order, account: int, *, death: int | None) -> None:
         self.ours(lambda: start.start_attempt(order, self.accounts[account]), death=death)
@@ -126,12 +128,18 @@ class World:
         )
 
     def ship(self, order: Order, *, death: int | None = None) -> None:
+        """All that is left, in one parcel."""
+        self._confirm(order, f"YT{order.pk:013d}", (), death)
+
+    def ship_piece(self, order: Order, *, death: int | None = None) -> None:
+        """One piece; asked again it is the same parcel."""
+        self._confirm(order, f"YT{order.pk:012d}P", (ProductQuantity("cup-1", 1),), death)
+
+    def _confirm(
+        self, order: Order, number: str, lines: tuple[ProductQuantity, ...], death: int | None
+    ) -> None:
         parcel = Confirmation(
-            order=order.number,
-            warehouse="main",
-            carrier="yto",
-            tracking_number=f"YT{order.pk:013d}",
-            lines=(),
+            order=order.number, warehouse="main", carrier="yto", tracking_number=number, lines=lines
         )
         self.ours(lambda: confirm_shipments(self.shop, [parcel], actor=STAFF), death=death)
 

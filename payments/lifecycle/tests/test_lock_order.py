@@ -6,6 +6,7 @@ import random
 import re
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -17,6 +18,8 @@ import pytest
 from django.db import OperationalError, close_old_connections, connection, transaction
 from django.utils import timezone
 
+from logistics.dispatch.confirm import Confirmation, confirm_shipments
+from logistics.tests.builders import build_warehouse
 from orders import closing as order_closing
 from orders import lifecycle
 from orders.changes import Hold, ReleaseHold
@@ -28,9 +31,10 @@ from ordersite.relay import run_relay
 from payments.lifecycle import closing
 from payments.lifecycle.apply import apply_updates
 from payments.lifecycle.updates import PaymentUpdate
-from payments.models import Payment, PaymentAccount
+from payments.models import Payment, PaymentAccount, Statement, StatementLine
 from payments.providers.types import UpdateKind
 from payments.reconciliation import recovery
+from payments.reconciliation.settle import settle
 from payments.tests.builders import build_payment, build_webhook, trade_number
 
 pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
@@ -133,11 +137,54 @@ def pay_some(payments: list[Payment], rng: random.Random) -> None:
     )  # fmt: skip
 
 
+def statement_of(payments: list[Payment]) -> Statement:
+    """A file that has all of them, in the order in which the bank wrote them."""
+    statement = Statement.objects.create(
+        account=payments[0].account, file_name="bank.csv", sha256="0" * 64, size=1, source=Statement.Source.UPLOAD
+    )  # fmt: skip
+    StatementLine.objects.bulk_create(
+        StatementLine(
+            statement=statement, account=payment.account, number=number, kind=StatementLine.LineKind.PAYMENT,
+            reference=payment.reference, provider_reference=trade_number(), amount=payment.amount,
+            occurred_at=timezone.now(), identity=uuid.uuid4(), result=StatementLine.Result.MISSING_HERE,
+            payment=payment,
+        )
+        for number, payment in enumerate(random.Random(3).sample(payments, len(payments)), 1)
+    )  # fmt: skip
+    return statement
+
+
+def settle_again(statement: Statement) -> None:
+    statement.lines.update(outcome="", settled_at=None)
+    settle(statement)
+
+
+def ship_some(orders: list[int], rng: random.Random) -> None:
+    """What a warehouse confirms in one call, in no order; much of it is refused, under the same locks."""
+    rows = list(Order.objects.filter(pk__in=rng.sample(orders, 20)).select_related("merchant"))
+    rng.shuffle(rows)
+    parcels = [
+        Confirmation(
+            order=order.number, warehouse="main", carrier="yto", tracking_number=f"YT{order.pk:010d}{rng.random():.6f}"
+        )
+        for order in rows
+    ]  # fmt: skip
+    confirm_shipments(rows[0].merchant, parcels, actor=SYSTEM)
+
+
 def start_over(payments: list[Payment], rng: random.Random) -> None:
     """What a real day makes anew: attempts that nobody has marked yet. A row at a time, so it deadlocks with nothing."""
     for payment in rng.sample(payments, 20):
         Payment.objects.filter(pk=payment.pk).update(close_wanted_at=None)
     time.sleep(0.01)
+
+
+def deadlocks_of_the_database() -> int:
+    """Also those after which a function tried again. Sessions report theirs at their end at the latest."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_stat_clear_snapshot()")
+        cursor.execute("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
+        return int(cursor.fetchone()[0])
 
 
 @contextmanager
@@ -150,6 +197,8 @@ def stopped_after(seconds: float) -> Iterator[Callable[[], bool]]:
 def test_real_functions_do_not_deadlock(account: PaymentAccount, seconds: float) -> None:
     payments = attempts_in_another_order(account, 120)
     orders = [payment.order_id for payment in payments]
+    build_warehouse(account.merchant)
+    statement = statement_of(payments)
     since = timezone.now() - timedelta(days=1)
     rounds: list[Callable[[random.Random], object]] = [
         lambda rng: deliver(closing.handle_order_closed, orders, rng),
@@ -158,9 +207,12 @@ def test_real_functions_do_not_deadlock(account: PaymentAccount, seconds: float)
         lambda rng: recovery._mark(since),
         lambda rng: pay_some(payments, rng),
         lambda rng: hold_and_release(orders, rng),
+        lambda rng: settle_again(statement),
+        lambda rng: ship_some(orders, rng),
         lambda rng: (order_closing.close_overdue(), closing.finish_closing(), run_relay()),
         lambda rng: start_over(payments, rng),
     ]
+    before = deadlocks_of_the_database()
     deadlocks: list[BaseException] = []
     done = [0] * len(rounds)
 
@@ -181,6 +233,7 @@ def test_real_functions_do_not_deadlock(account: PaymentAccount, seconds: float)
         thread.join()
 
     assert [str(error) for error in deadlocks] == []
+    assert deadlocks_of_the_database() == before
     assert min(done) > 0, done
 
 
