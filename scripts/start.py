@@ -143,7 +143,7 @@ def announce(place: Place, logins: str) -> None:
     elif place.demo:
         lines += [f"  log-ins    in {place.files / 'demo-logins.txt'}"]
     else:
-        lines += ["  log-ins    make the first one: .venv/bin/python manage.py createsuperuser"]
+        lines += ["  log-ins    make the first ones: .venv/bin/python manage.py setup"]
     print("\n".join([*lines, "", "Ctrl-C stops everything.", ""]), flush=True)
 
 

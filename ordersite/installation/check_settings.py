@@ -13,12 +13,14 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.contrib.staticfiles.storage import ManifestFilesMixin, staticfiles_storage
 from django.core import checks
+from django.core.files.storage import storages
 from django.utils.translation import gettext as _
 
 from logistics.models import CarrierAccount
 from ordersite.health.catalogues import check_catalogues
 from ordersite.installation.result import Found, bad, good, warn
 from ordersite.lib.crypto import CannotDecrypt
+from ordersite.lib.files.private_folder import PrivateFolder
 from ordersite.people import second_step
 from ordersite.server.production import is_this_machine
 from payments.models import PaymentAccount
@@ -140,12 +142,21 @@ def check_static_files() -> Found:
     if not isinstance(storage, ManifestFilesMixin):
         return good(_("Served from where they lie."))
     if not storage.hashed_files:
-        return bad(_("Not built from the sources that are here: run `python -m scripts.static_files`."))
+        return warn(_("Not built from the sources that are here: run `python -m scripts.static_files`."))
     return good(_("Collected: %(count)s files with hashed names.") % {"count": len(storage.hashed_files)})
 
 
-def check_private_folder() -> Found:
-    """What people hand in can be written, and others cannot read it."""
+def check_private_files() -> Found:
+    """What people hand in can be stored, and others cannot read it."""
+    storage = storages["private"]
+    name = storage.__class__.__name__
+    if not isinstance(storage, PrivateFolder):
+        try:
+            storage.exists("installation-check")
+        except Exception as error:  # whatever the storage's own library raises
+            shown = {"storage": name, "error": error.__class__.__name__}
+            return bad(_("%(storage)s does not answer (%(error)s): look at PRIVATE_STORAGE.") % shown)
+        return good(_("Kept by %(storage)s.") % {"storage": name})
     return _folder(Path(settings.PRIVATE_DIR)) or good(
         _("%(folder)s: belongs in the backup; several machines share it.") % {"folder": settings.PRIVATE_DIR}
     )

@@ -85,7 +85,7 @@ GROUPS: Sequence[Group] = (
         (
             Check("translations", gettext_lazy("Translations"), environment.check_translations),
             Check("static_files", gettext_lazy("Static files"), environment.check_static_files),
-            Check("private_folder", gettext_lazy("Files that people hand in"), environment.check_private_folder),
+            Check("private_files", gettext_lazy("Files that people hand in"), environment.check_private_files),
             Check("anchor_folder", gettext_lazy("Anchors of the history"), environment.check_anchor_folder),
         ),
     ),

@@ -10,3 +10,7 @@ from scripts import network_guard  # noqa: E402  # the repository is on the path
 
 sys.path.remove(_ROOT)
 network_guard.guard_if_enabled()
+# A copy of the product elsewhere has a package of this name as well: its own is the one that it imports.
+if str(Path.cwd()) != _ROOT:
+    for _name in ("scripts.network_guard", "scripts"):
+        sys.modules.pop(_name, None)

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, User
+from django.core.files.storage import InMemoryStorage
 from django.core.management import call_command
 from django.db import DatabaseError, connection
 from django.test import Client
@@ -144,13 +145,25 @@ def test_private_folder(settings: Any, tmp_path: Path) -> None:
     """One closed folder above it is enough; a file in its place is named."""
     folder = tmp_path / "var" / "private"
     settings.PRIVATE_DIR = str(folder)
-    assert check_settings.check_private_folder().state is State.GOOD
+    assert check_settings.check_private_files().state is State.GOOD
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
     assert check_settings._open_to_the_world(Path("/")) is True
     folder.rmdir()
     folder.touch()
-    assert check_settings.check_private_folder().state is State.BAD
+    assert check_settings.check_private_files().state is State.BAD
+
+
+def test_private_files_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Shelf(InMemoryStorage):
+        def exists(self, name: str) -> bool:
+            raise TimeoutError
+
+    monkeypatch.setattr(check_settings, "storages", {"private": InMemoryStorage()})
+    assert check_settings.check_private_files().text == "Kept by InMemoryStorage."
+    monkeypatch.setattr(check_settings, "storages", {"private": Shelf()})
+    found = check_settings.check_private_files()
+    assert (found.state, "TimeoutError" in found.text) == (State.BAD, True)
 
 
 def test_anchors_lie_elsewhere(settings: Any, tmp_path: Path) -> None:
