@@ -131,8 +131,9 @@ def _client(row: Sequence[Any]) -> ApiClient:
 
 
 def _moment(value: datetime | str | None) -> datetime | None:
-    """A time of a row that was read by plain SQL; SQLite has it as text in UTC."""
-    return datetime.fromisoformat(value).replace(tzinfo=UTC) if isinstance(value, str) else value
+    """A time of a row that was read by plain SQL; SQLite has it in UTC without a zone, as a time or as text."""
+    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
 
 
 class BearerAuthentication(BaseAuthentication):
