@@ -150,6 +150,10 @@ def _database(url: str) -> dict[str, Any]:
         }
     elif engine == "django.db.backends.postgresql":
         config["ENGINE"] = "ordersite.database.postgresql"
+        if "options" in config.setdefault("OPTIONS", {}):
+            env.stop(
+                "DATABASE_URL", "must not name options, which a pooler refuses or drops: ALTER ROLE … SET"
+            )
         config["OPTIONS"] = {
             "connect_timeout": 2,
             # The kernel gives up a host that vanished; one that is frozen still acknowledges: see database/silence.py.
@@ -158,6 +162,7 @@ def _database(url: str) -> dict[str, Any]:
             "keepalives_interval": 2,
             "keepalives_count": 3,
             # Nothing for the server: a pooler refuses or drops it. Its time limits: ordersite/database/server_defaults.py.
+            **config["OPTIONS"],  # sslmode and the like, from the address
         }
         config["DISABLE_SERVER_SIDE_CURSORS"] = True  # they live in a connection, which a pooler changes
         # A connection for each request costs 7 ms of PostgreSQL's time (measured): keep them, and check them.

@@ -20,14 +20,16 @@ from orders.history.verify import verify_history
 from orders.models import Order
 from orders.tests.calls import order_body
 from orders.tests.web import at_once, database_url, environment, web_server
+from ordersite import settings as project
 from ordersite.database import prepared, server_defaults
 from ordersite.health import probes
+from ordersite.tests.deployment.shop import provide_pgbouncer
 from ordersite.tests.site import BIN, eventually
 from payments.tests import builders as build
 from scripts import packages
 from scripts.env_file import ROOT
 from scripts.processes import free_port, kill_family
-from scripts.services import PgBouncer, ServiceError, new_folder, start_pgbouncer
+from scripts.services import PgBouncer, new_folder, start_pgbouncer
 from scripts.services.server import program
 from scripts.web import WEB, place
 
@@ -43,12 +45,9 @@ SERVES = {
 @pytest.fixture
 def folder() -> Iterator[Path]:
     try:
-        program("pgbouncer")
-    except ServiceError:
-        try:
-            packages.install("pgbouncer")
-        except packages.NotAllowed as reason:
-            pytest.skip(f"needs PgBouncer: {reason}")
+        provide_pgbouncer()
+    except packages.NotAllowed as reason:
+        pytest.skip(f"needs PgBouncer: {reason}")
     made = new_folder("pool")
     yield made
     shutil.rmtree(made, ignore_errors=True)
@@ -193,6 +192,19 @@ def test_prepared_statements_that_the_pooler_breaks_are_refused(pooler: PgBounce
         "clock", DATABASE_PREPARED_STATEMENTS="on", CELERY_BROKER_URL="", VAR_DIR=str(tmp_path)
     )
     assert (status, said.count("DATABASE_PREPARED_STATEMENTS must not be on")) == (2, 1), said
+
+
+def test_address_keeps_its_own_options(capsys: pytest.CaptureFixture[str]) -> None:
+    """TLS that an address demands is demanded; what only a direct connection would take is refused."""
+    options = project._database("postgres://a:b@h/n?sslmode=verify-full&connect_timeout=9")["OPTIONS"]
+    assert (options["sslmode"], options["connect_timeout"], options["keepalives_idle"]) == (
+        "verify-full",
+        9,
+        5,
+    )
+    with pytest.raises(SystemExit):
+        project._database("postgres://a:b@h/n?options=-c%20lock_timeout%3D0")
+    assert "DATABASE_URL must not name options" in capsys.readouterr().err
 
 
 def test_readiness_names_missing_limits() -> None:

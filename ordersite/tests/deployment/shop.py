@@ -22,17 +22,20 @@ from ordersite.tests.site import eventually
 from scripts import packages
 from scripts.env_file import ROOT
 from scripts.services import (
+    PgBouncer,
     Postgres,
     RabbitMQ,
     Redis,
     ServiceError,
     new_folder,
+    start_pgbouncer,
     start_postgres,
     start_rabbitmq,
     start_redis,
 )
 from scripts.services.server import program
 
+POOL_SIZE = 8
 PAID = ("paid", "confirmed", "shipping", "shipped")  # the warehouse may have heard of it already
 SETUP = """
 from orders import clients
@@ -93,6 +96,29 @@ def own_servers() -> Iterator[DeploymentServers]:
         for server in reversed(started):
             server.stop()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def pooled(servers: DeploymentServers, role: str) -> Iterator[PgBouncer]:
+    """PgBouncer before the servers' database. `role` is the beginning of an address: scheme, user and password."""
+    try:
+        provide_pgbouncer()
+    except packages.NotAllowed as reason:
+        pytest.skip(f"needs PgBouncer: {reason}")
+    before = f"{role}@127.0.0.1:{servers.postgres.port}/ordersite"
+    pooler = start_pgbouncer(servers.folder / "pgbouncer", before, {"default_pool_size": str(POOL_SIZE)})
+    try:
+        yield pooler
+    finally:
+        pooler.stop()
+
+
+def provide_pgbouncer() -> None:
+    """Install PgBouncer where it is missing. Raises NotAllowed."""
+    try:
+        program("pgbouncer")
+    except ServiceError:
+        packages.install("pgbouncer")
 
 
 def shell(like: Program, code: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -20,13 +21,14 @@ from ordersite.tests.deployment.programs import (
     environment_of,
     image_command,
 )
-from ordersite.tests.deployment.shop import check_deployment, own_servers
+from ordersite.tests.deployment.shop import POOL_SIZE, check_deployment, own_servers, pooled
 from ordersite.tests.site import BIN
 from scripts import packages
 from scripts.env_file import ROOT, example_with, new_values
 from scripts.processes import free_port
 
 OURS = ("migrate", "web", "notify", "worker", "outside", "beat", "clock", "access-log")
+CONNECTIONS = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'ordersite'"
 OWNER, SHARED = "secretofowner", "secretofservers"
 
 
@@ -120,9 +122,13 @@ def test_file_is_valid_by_the_published_schema(tmp_path: Path) -> None:
 
 @pytest.mark.long
 @pytest.mark.timeout(600)
-def test_services_take_an_order() -> None:
-    """Each service's own command and environment; addresses of containers are replaced by those of servers here."""
-    with own_servers() as servers:
+@pytest.mark.parametrize("through_pooler", [False, True], ids=["direct", "pooled"])
+def test_services_take_an_order(through_pooler: bool) -> None:
+    """Each service's own command and environment; addresses of containers are replaced by those of servers here.
+
+    Pooled, all but `migrate` go through PgBouncer in transaction mode, on eight connections of the server.
+    """
+    with own_servers() as servers, contextlib.ExitStack() as stack:
         values = dot_env()
         database = environment_of(compose()["services"]["postgres"], values)
         servers.made_ready(
@@ -147,11 +153,16 @@ def test_services_take_an_order() -> None:
         }
         try:
             running.run(programs.pop("migrate"))
+            if through_pooler:
+                pooler = stack.enter_context(pooled(servers, f"postgres://ordersite:{SHARED}"))
+                direct = {places["@postgres:5432"]: f"@127.0.0.1:{pooler.port}"}
+                programs = {name: one.with_places(direct) for name, one in programs.items()}
             for one in programs.values():
                 running.start(one)
             web, notify = (f"http://127.0.0.1:{ports[name]}" for name in ("web", "notify"))
-            # The settings' https would answer calls without a proxy by a redirect: what the API takes is exempt.
             check_deployment(servers, running, web, notify, programs["web"])
+            if through_pooler:
+                assert servers.rows(CONNECTIONS)[0][0] in range(1, POOL_SIZE + 1)
             for name in ports:
                 _is_healthy(name, running, programs[name], ports[name])
         finally:

@@ -11,7 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from ordersite.tests.deployment.programs import HOME, UNITS, Running, read_unit, unit_program, wanted_units
+from ordersite.tests.deployment.programs import (
+    HOME,
+    UNITS,
+    Running,
+    compose,
+    read_unit,
+    unit_program,
+    wanted_units,
+)
 from ordersite.tests.deployment.shop import check_deployment, own_servers
 from ordersite.tests.test_env_file import checkout
 from scripts.env_file import ROOT, example_with, new_values
@@ -152,6 +160,14 @@ def test_units_take_an_order() -> None:
             assert open_to_others == []
         finally:
             running.kill()
+
+
+def test_log_of_the_proxy_is_the_one_that_is_read() -> None:
+    conf = (ROOT / "deploy" / "nginx.conf").read_text(encoding="utf-8")
+    (written,) = set(re.findall(r"access_log (\S+) ordersite_json", conf))
+    files: dict[str, dict[str, str]] = {file: {} for file in FILES}
+    assert written in unit_program("ordersite-access-log.service", files, {}).command
+    assert written in compose()["services"]["access-log"]["command"]
 
 
 def test_workers_names_differ() -> None:
