@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from logistics.tracking import poll, stalled
+from logistics.tracking import run, stalled
 
 
 @shared_task(name="logistics.poll_tracking")
 def poll_tracking() -> None:
-    poll.poll_tracking()
+    run.poll_tracking()
 
 
 @shared_task(name="logistics.find_silent_parcels")

@@ -94,7 +94,7 @@ class Kuaidi100(Carrier):
     secret_keys = ("key",)
     # The second row belongs to the label account with the carrier, under the names of the label API.
     optional_config_keys = (
-        "subscribe_url", "label_url", "min_interval_seconds",
+        "subscribe_url", "label_url", "min_interval_seconds", "queries_per_second",
         "partnerId", "partnerName", "net", "code", "checkMan",
     )  # fmt: skip
     optional_secret_keys = ("secret", "salt", "partnerKey", "partnerSecret")
@@ -106,6 +106,8 @@ class Kuaidi100(Carrier):
             problems += address_problems(name, keys.config[name]) if keys.config.get(name) else []
         if _configured_interval(keys) is None:
             problems.append(_("min_interval_seconds must be a whole number of seconds."))
+        if keys.config.get("queries_per_second") and _agreed_rate(keys) is None:
+            problems.append(_("queries_per_second must be a whole number from 1 to 200."))
         return problems
 
     def min_interval_seconds(self, keys: CarrierKeys) -> int:
@@ -119,6 +121,10 @@ class Kuaidi100(Carrier):
     def most_queries_a_day(self, keys: CarrierKeys) -> int | None:
         """The vendor answers nothing new about a number for a day after so many queries within 24 hours."""
         return MOST_QUERIES_A_DAY
+
+    def most_queries_a_second(self, keys: CarrierKeys) -> int | None:
+        """What the contract allows, as the account says; without one the vendor promises one query at a time."""
+        return _agreed_rate(keys)
 
     def query(self, query: TrackingQuery, keys: CarrierKeys, gateway: Gateway) -> Route:
         """Query the route of a parcel. Raises `CarrierError`."""
@@ -134,6 +140,12 @@ def _configured_interval(keys: CarrierKeys) -> int | None:
     """The account's own interval in seconds, None if it is not a whole number."""
     text = str(keys.config.get("min_interval_seconds") or DEFAULT_INTERVAL_SECONDS)
     return int(text) if re.fullmatch(r"[0-9]{1,6}", text, re.ASCII) else None
+
+
+def _agreed_rate(keys: CarrierKeys) -> int | None:
+    """The account's queries a second, None if there is none or it is not a number from 1 to 200."""
+    text = str(keys.config.get("queries_per_second") or "")
+    return int(text) if re.fullmatch(r"[1-9][0-9]?|1[0-9][0-9]|200", text, re.ASCII) else None
 
 
 def _param(query: TrackingQuery, number: str) -> str:

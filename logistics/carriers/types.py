@@ -145,6 +145,10 @@ class Carrier(NamesKeys, Protocol):
         """How many queries of one parcel the carrier answers in 24 hours; None: as many as the interval allows."""
         return None
 
+    def most_queries_a_second(self, keys: CarrierKeys) -> int | None:
+        """How many queries the account may send in a second; None where only one after another is promised."""
+        return None
+
     @abstractmethod
     def query(self, query: TrackingQuery, keys: CarrierKeys, gateway: Gateway) -> Route:
         """Query the route of a parcel. Raises `CarrierError`."""

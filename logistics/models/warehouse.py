@@ -38,7 +38,8 @@ class CarrierAccount(OutsideAccount):
 
     `last_answer_at` is when it last gave a usable answer, to the minute; `last_problem` why it gave none since, empty
     when it answers. `silent_since` is set while it counts as silent. Before `silence_counts_from` no parcel's silence
-    is its own: it is when the account was made, or answered again after it had been silent. All times are UTC.
+    is its own: it is when the account was made, or answered again after it had been silent. `last_refresh_at` is when a
+    person last had a parcel polled through it, where its calls are limited. All times are UTC.
     """
 
     breaker = CircuitBreaker(longest_backoff=timedelta(minutes=30))
@@ -53,6 +54,7 @@ class CarrierAccount(OutsideAccount):
     )
     silent_since = models.DateTimeField(_("silent since"), null=True, editable=False)
     silence_counts_from = models.DateTimeField(null=True, editable=False)
+    last_refresh_at = models.DateTimeField(null=True, editable=False)
     push_token_digest = models.CharField(max_length=64, editable=False)
 
     class Meta:

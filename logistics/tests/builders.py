@@ -71,9 +71,14 @@ def build_shipment(*, order: Order | None = None, carrier: str = "yto", number: 
 
 
 def build_account(
-    url: str, *, merchant: Merchant | None = None, floor: int = 0, slug: str = "k100"
+    url: str,
+    *,
+    merchant: Merchant | None = None,
+    floor: int = 0,
+    slug: str = "k100",
+    **more: str | int,
 ) -> CarrierAccount:
-    data = {"customer": "CUSTOMER", "key": "KEY", "query_url": url, "min_interval_seconds": floor}
+    data = {"customer": "CUSTOMER", "key": "KEY", "query_url": url, "min_interval_seconds": floor, **more}
     return save_account(slug, carrier="kuaidi100", merchant=merchant or build_merchant(), data=data).account
 
 

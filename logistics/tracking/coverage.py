@@ -86,6 +86,17 @@ def cap_of(account: CarrierAccount) -> int | None:
     return registry.get_carrier(account.carrier).most_queries_a_day(_public_keys(account))
 
 
+def limit_of(account: CarrierAccount) -> int | None:
+    """How many queries a second the account takes; None: one after another."""
+    return registry.get_carrier(account.carrier).most_queries_a_second(_public_keys(account))
+
+
+def pollers_limit(account: CarrierAccount) -> int | None:
+    """The share of the limit that is the pollers': one query a second is left to people, unless there is only one."""
+    limit = limit_of(account)
+    return None if limit is None else max(limit - 1, 1)
+
+
 def _public_keys(account: CarrierAccount) -> CarrierKeys:
     return CarrierKeys(carrier=account.carrier, slug=account.slug, config=account.config, secrets={})
 

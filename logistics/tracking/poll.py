@@ -1,7 +1,6 @@
-"""Polls the carriers for the routes of parcels: by the clock, and on demand.
+"""Polls the carriers for the routes of parcels: what one query asks, stores and says about its account.
 
-`next_check_at` of a parcel says when it is due. A run goes round the accounts and polls a few parcels of each, so
-that a slow carrier delays its own parcels only.
+`next_check_at` of a parcel says when it is due; `run` polls what is. A person may have one parcel polled at once.
 """
 
 from __future__ import annotations
@@ -11,14 +10,16 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from enum import Enum
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from logistics.accounts import keys_of
 from logistics.carriers import registry
-from logistics.carriers.types import CarrierError, CarrierKeys, TrackingQuery
+from logistics.carriers.types import CarrierError, CarrierKeys, Route, TrackingQuery
 from logistics.dispatch import route
 from logistics.models import CarrierAccount, Shipment
 from logistics.tracking.answers import note_answer, note_problem
@@ -26,22 +27,20 @@ from logistics.tracking.coverage import (
     Coverage,
     cap_of,
     coverage_of,
-    coverages_with_due,
     floor_of,
     floors_by_carrier,
+    limit_of,
+    pollers_limit,
 )
-from logistics.tracking.throttle import CARRIERS, DAY, MISCONFIGURED_BACKOFF, claim_next, claim_this
+from logistics.tracking.pace import SECOND, Pace
+from logistics.tracking.throttle import CARRIERS, DAY, MISCONFIGURED_BACKOFF, claim_this
 from ordersite.database.locking import update_in_order
 from ordersite.lib.crypto import CannotDecrypt
 from ordersite.lib.http import gateway
 from ordersite.lib.tracebacks import brief
 from ordersite.outside_accounts.web_calls import web_calls
 from ordersite.queue import wakeups
-from ordersite.queue.claims import SQLITE_PAUSE_SECONDS
 
-PARCELS_A_LEASE = 20
-SECONDS_A_LEASE = 3.0
-SECONDS_A_RUN = 10.0
 # A query that the carrier rejects (unknown company, wrong phone) is repeated after this time only.
 AFTER_REFUSAL = timedelta(hours=24)
 RETRY = timedelta(minutes=1)
@@ -68,46 +67,6 @@ class Counts:
         return asdict(self)
 
 
-def poll_tracking(*, seconds: float = SECONDS_A_RUN) -> Counts:
-    """Poll all due parcels, those of important customers first, for at most about `seconds`.
-
-    A run that leaves due parcels behind wakes the next run, so that a worker's other tasks come in between.
-    """
-    counts = Counts()
-    until = time.monotonic() + seconds
-    left = coverages_with_due(timezone.now())
-    while left and time.monotonic() < until:
-        left = [coverage for coverage in left if _poll_some(coverage, counts)]
-    if left:
-        wakeups.wake(TASK)
-    return counts
-
-
-def _poll_some(coverage: Coverage, counts: Counts) -> bool:
-    """Poll a few parcels under a lease of the account; returns whether there may be more in this run."""
-    lease = CARRIERS.take(coverage.account)
-    if lease is None:
-        return False
-    try:
-        poller = _poller(coverage)
-        if poller is None:
-            return False
-        until = time.monotonic() + SECONDS_A_LEASE
-        for _number in range(PARCELS_A_LEASE):
-            parcel = claim_next(coverage, floor=poller.floor, cap=poller.cap)
-            if parcel is None or not poller.poll(parcel, counts):
-                return False
-            renewed = CARRIERS.renew(lease) if time.monotonic() <= until else None
-            if renewed is None:
-                break
-            lease = renewed
-            if connection.vendor == "sqlite":
-                time.sleep(SQLITE_PAUSE_SECONDS)
-        return True
-    finally:
-        CARRIERS.release(lease)
-
-
 def poll_interval(floor: timedelta) -> timedelta:
     """The time between two polls of a parcel whose carrier answers."""
     return max(timedelta(hours=settings.TRACKING_POLL_HOURS), floor)
@@ -126,68 +85,123 @@ def spread_interval(parcel: Shipment, *, floor: timedelta, cap: int | None) -> t
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """What a query brought: a route, or why there is none. `seconds` is how long it took."""
+
+    seconds: float
+    found: Route | None = None
+    error: Exception | None = None
+
+
+class Outcome(Enum):
+    """What an answer says about its account."""
+
+    ANSWERED = "answered"
+    REFUSED = "refused"  # this query alone
+    NOT_UNDERSTOOD = "not understood"
+    OUTAGE = "outage"
+    UNUSABLE = "unusable"  # every other query would fail alike
+
+    @property
+    def is_failure(self) -> bool:
+        return self in (Outcome.NOT_UNDERSTOOD, Outcome.OUTAGE, Outcome.UNUSABLE)
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What was stored of a query; `problem` is empty where it was answered."""
+
+    outcome: Outcome
+    problem: str = ""
+
+    @property
+    def is_failure(self) -> bool:
+        return self.outcome.is_failure
+
+
+@dataclass(frozen=True, slots=True)
 class Poller:
     """Polls parcels through one account.
 
-    `floor` is the minimum interval between two queries of one parcel, `cap` how many are answered in 24 hours.
+    `floor` is the minimum interval between two queries of one parcel, `cap` how many are answered in 24 hours,
+    `per_second` how many queries a poller may send in a second; None: one after another.
     """
 
     account: CarrierAccount
     keys: CarrierKeys
     floor: timedelta
     cap: int | None
+    per_second: int | None
 
-    def poll(self, parcel: Shipment, counts: Counts) -> bool:
-        """Query the carrier for a claimed parcel and store the result; False if the account should pause."""
-        counts.asked += 1
+    def poll(self, parcel: Shipment, counts: Counts) -> None:
+        """Query the carrier for a claimed parcel and store the result."""
+        answer = self.ask(self.query_of(parcel), Pace(None))
+        self.conclude([self.record(parcel, answer, counts)])
+
+    def query_of(self, parcel: Shipment) -> TrackingQuery:
+        return _tracking_query(parcel)
+
+    def ask(self, query: TrackingQuery, pace: Pace) -> Answer:
+        """Query the carrier when its limit allows it. Never raises, and needs no database."""
+        pace.wait()
+        start = time.monotonic()
         try:
-            self._query(parcel, counts)
-        except CarrierError as error:
-            return self._record_error(parcel, error, counts)
+            found = registry.get_carrier(self.keys.carrier).query(query, self.keys, gateway())
+        except Exception as error:  # the parcel stores the error; the other parcels go on
+            return Answer(time.monotonic() - start, error=error)
+        return Answer(time.monotonic() - start, found)
+
+    def record(self, parcel: Shipment, answer: Answer, counts: Counts) -> Recorded:
+        """Store the answer of a claimed parcel."""
+        counts.asked += 1
+        if isinstance(answer.error, CarrierError):
+            return self._record_error(parcel, answer.error, counts)
+        try:
+            if answer.found is None:
+                raise answer.error or ValueError("neither a route nor an error")
+            applied = route.apply_route(parcel, answer.found, next_check_in=self._interval(parcel))
         except Exception as error:  # the parcel stores the error; the other parcels go on
             logger.exception("parcel not understood", extra={"shipment": parcel.pk})
             counts.failed += 1
             problem = _problem("fault", brief(error))
             _postpone(parcel, problem, self._backoff(parcel))
-            note_problem(self.account.pk, problem)
-            return True
-        self._record_answer()
-        return True
-
-    def _query(self, parcel: Shipment, counts: Counts) -> None:
-        connector = registry.get_carrier(self.keys.carrier)
-        found = connector.query(_tracking_query(parcel), self.keys, gateway())
-        applied = route.apply_route(parcel, found, next_check_in=self._interval(parcel))
+            return Recorded(Outcome.NOT_UNDERSTOOD, problem)
         counts.answered += 1
         counts.new_events += applied.new_events
         counts.delivered += applied.delivered
         counts.completed += applied.completed
+        return Recorded(Outcome.ANSWERED)
 
-    def _record_error(self, parcel: Shipment, error: CarrierError, counts: Counts) -> bool:
+    def _record_error(self, parcel: Shipment, error: CarrierError, counts: Counts) -> Recorded:
         problem = _problem(error.code, error.detail)
         if error.code == "nothing_found":
             counts.answered += 1
             _record_nothing_found(parcel, problem, self._interval(parcel))
-            self._record_answer()
-            return True
+            return Recorded(Outcome.ANSWERED)
         counts.failed += 1
         if error.ends_run:
-            note_problem(self.account.pk, problem)
             _postpone(parcel, problem, max(self.floor, RETRY))
-            CARRIERS.open_circuit(self.account.pk, MISCONFIGURED_BACKOFF)
-            logger.error("carrier account unusable: %s", error.code, extra={"account": self.account.slug})
-            return False
+            return Recorded(Outcome.UNUSABLE, problem)
         if not error.retryable:
             _postpone(parcel, problem, max(self.floor, AFTER_REFUSAL))
-            note_answer(self.account.pk)
-            return True
+            return Recorded(Outcome.REFUSED, problem)
         _postpone(parcel, problem, self._backoff(parcel))
-        note_problem(self.account.pk, problem)
-        return not CARRIERS.record_calls(self.account.pk, [True])
+        return Recorded(Outcome.OUTAGE, problem)
 
-    def _record_answer(self) -> None:
-        CARRIERS.record_calls(self.account.pk, [False])
-        note_answer(self.account.pk)
+    def conclude(self, recorded: Sequence[Recorded]) -> bool:
+        """Store what these answers say about the account; False if it should pause."""
+        account_id, outcomes = self.account.pk, [one.outcome for one in recorded]
+        problems = [one.problem for one in recorded if one.is_failure]
+        if Outcome.ANSWERED in outcomes or Outcome.REFUSED in outcomes:
+            note_answer(account_id)
+        elif problems:
+            note_problem(account_id, problems[-1])
+        if Outcome.UNUSABLE in outcomes:
+            CARRIERS.open_circuit(account_id, MISCONFIGURED_BACKOFF)
+            logger.error("carrier account unusable: %s", problems[-1], extra={"account": self.account.slug})
+            return False
+        calls = [one is Outcome.OUTAGE for one in outcomes if one in (Outcome.ANSWERED, Outcome.OUTAGE)]
+        return not (calls and CARRIERS.record_calls(account_id, calls))
 
     def _interval(self, parcel: Shipment) -> timedelta:
         return spread_interval(parcel, floor=self.floor, cap=self.cap)
@@ -197,7 +211,7 @@ class Poller:
         return max(self.floor, min(RETRY * 2 ** min(parcel.check_failures, 10), LONGEST_RETRY))
 
 
-def _poller(coverage: Coverage) -> Poller | None:
+def poller_of(coverage: Coverage) -> Poller | None:
     """None when the secrets cannot be opened: the circuit is opened, and the error is logged."""
     account = coverage.account
     try:
@@ -207,7 +221,7 @@ def _poller(coverage: Coverage) -> Poller | None:
         note_problem(account.pk, "cannot_open")
         CARRIERS.open_circuit(account.pk, MISCONFIGURED_BACKOFF)
         return None
-    return Poller(account, keys, floor_of(account), cap_of(account))
+    return Poller(account, keys, floor_of(account), cap_of(account), pollers_limit(account))
 
 
 def _tracking_query(parcel: Shipment) -> TrackingQuery:
@@ -270,16 +284,27 @@ def refresh_now(shipment: Shipment, *, counts: Counts | None = None) -> Refresh:
     if not shipment.is_polled:
         return Refresh("arrived")
     coverage = coverage_of(shipment.merchant_id, shipment.carrier)
-    poller = _poller(coverage) if coverage else None
+    poller = poller_of(coverage) if coverage else None
     if poller is None:
         return Refresh("no_account")
     if poller.account.is_circuit_open:
         return Refresh("circuit_open", poller.account.circuit_open_until)
     with web_calls().query(poller.account) as has_slot:
-        if not has_slot:
+        if not has_slot or not _takes_a_call(poller.account):
             poll_soon([shipment])
             return Refresh("busy_here")
         return _claim_and_poll(shipment, poller, counts)
+
+
+def _takes_a_call(account: CarrierAccount) -> bool:
+    """Whether a person may call this account now: once a second where its calls are limited, beside the pollers."""
+    if limit_of(account) is None:
+        return True
+    if limit_of(account) == pollers_limit(account):
+        return False
+    now = timezone.now()
+    is_free = Q(last_refresh_at__isnull=True) | Q(last_refresh_at__lte=now - timedelta(seconds=SECOND))
+    return bool(CarrierAccount.objects.filter(is_free, pk=account.pk).update(last_refresh_at=now))
 
 
 def _claim_and_poll(shipment: Shipment, poller: Poller, counts: Counts) -> Refresh:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
-from django.db.models import F, Q, QuerySet
+from django.db.models import Case, DateTimeField, F, Q, QuerySet, Value, When
 from django.utils import timezone
 
 from logistics.models import CarrierAccount, Shipment
@@ -19,58 +20,63 @@ DAY = timedelta(days=1)
 
 
 def claim_next(coverage: Coverage, *, floor: timedelta, cap: int | None = None) -> Shipment | None:
-    """Claim the due parcel that is polled next, important customers' first; None when none is due.
+    """Claim the due parcel that is polled next; None when none is due."""
+    return next(iter(claim_due(coverage, floor=floor, cap=cap, limit=1)), None)
+
+
+def claim_due(
+    coverage: Coverage, *, floor: timedelta, cap: int | None = None, limit: int = 1
+) -> list[Shipment]:
+    """Claim up to `limit` due parcels in the order of polling: important customers' first, then as they fell due.
 
     The claim counts as the query, so that floor and cap (queries in 24 hours) are kept although a process died with it.
     """
-    # Two look-ups by index instead of one over all that is under way: in the index the due time follows the tier.
-    return _claim_due(coverage, floor, cap, True) or _claim_due(coverage, floor, cap, False)
-
-
-def _claim_due(coverage: Coverage, floor: timedelta, cap: int | None, is_important: bool) -> Shipment | None:
     now = timezone.now()
     due = Shipment.objects.filter(
-        merchant=coverage.account.merchant_id,
-        is_important=is_important,
-        next_check_at__lte=now,
-        carrier__in=coverage.carriers,
-    )
-    return _claim(due.order_by("next_check_at"), now=now, floor=floor, cap=cap)
+        merchant=coverage.account.merchant_id, next_check_at__lte=now, carrier__in=coverage.carriers
+    ).order_by("next_check_at")
+    # Two look-ups by index instead of one over all that is under way: in the index the due time follows the tier.
+    important = _claim(due.filter(is_important=True), now=now, floor=floor, cap=cap, limit=limit)
+    left = limit - len(important)
+    plain = _claim(due.filter(is_important=False), now=now, floor=floor, cap=cap, limit=left) if left else []
+    return important + plain
 
 
 def claim_this(shipment: Shipment, *, floor: timedelta, cap: int | None = None) -> Shipment | None:
     """Claim this parcel, due or not; None within the floor, beyond the cap, or while another process has claimed it."""
     parcel = Shipment.objects.filter(pk=shipment.pk, next_check_at__isnull=False)
-    return _claim(parcel.order_by(), now=timezone.now(), floor=floor, cap=cap)
+    return next(iter(_claim(parcel.order_by(), now=timezone.now(), floor=floor, cap=cap, limit=1)), None)
 
 
 def _claim(
-    parcels: QuerySet[Shipment], *, now: datetime, floor: timedelta, cap: int | None
-) -> Shipment | None:
+    parcels: QuerySet[Shipment], *, now: datetime, floor: timedelta, cap: int | None, limit: int
+) -> list[Shipment]:
     is_free = Q(leased_until__isnull=True) | Q(leased_until__lt=now)
     is_past_floor = Q(last_poll_at__isnull=True) | Q(last_poll_at__lte=now - floor)
     is_below_cap = Q(capped_until__isnull=True) | Q(capped_until__lte=now)
+    values = {"leased_until": now + CARRIERS.lease, "last_poll_at": now, "checks": F("checks") + 1}
     claimed = claim_rows(
         parcels.filter(is_free, is_past_floor, is_below_cap),
-        limit=1,
-        values={"leased_until": now + CARRIERS.lease, "last_poll_at": now, "checks": F("checks") + 1},
+        limit=limit,
+        values=values if cap is None else {**values, **_counted(now=now, cap=cap)},
     )
     if not claimed:
-        return None
-    parcel = Shipment.objects.select_related("order").get(pk=claimed[0][0])
-    if cap is not None:
-        _count(parcel, now=now, cap=cap)
-    return parcel
+        return []
+    found = Shipment.objects.select_related("order").filter(pk__in=[pk for (pk,) in claimed])
+    return sorted(found, key=lambda parcel: (parcel.next_check_at or now, parcel.pk))
 
 
-def _count(parcel: Shipment, *, now: datetime, cap: int) -> None:
+def _counted(*, now: datetime, cap: int) -> dict[str, Any]:
     """Count the query of a claimed parcel; with the last one of the day it is not claimed again before the day is over."""
-    if parcel.queries_since is None or parcel.queries_since <= now - DAY:
-        parcel.queries_since, parcel.queries_today = now, 0
-    parcel.queries_today += 1
-    parcel.capped_until = parcel.queries_since + DAY if parcel.queries_today >= cap else None
-    Shipment.objects.filter(pk=parcel.pk).update(
-        queries_since=parcel.queries_since,
-        queries_today=parcel.queries_today,
-        capped_until=parcel.capped_until,
-    )
+    is_new_day = Q(queries_since__isnull=True) | Q(queries_since__lte=now - DAY)
+    used_up = Q(queries_today__gte=cap - 1)
+    first_is_last = now + DAY if cap <= 1 else None
+    return {
+        "queries_since": Case(When(is_new_day, then=Value(now)), default=F("queries_since")),
+        "queries_today": Case(When(is_new_day, then=Value(1)), default=F("queries_today") + 1),
+        "capped_until": Case(
+            When(is_new_day, then=Value(first_is_last, DateTimeField())),
+            When(used_up, then=F("queries_since") + DAY),
+            default=Value(None, DateTimeField()),
+        ),
+    }

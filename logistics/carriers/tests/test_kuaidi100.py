@@ -320,12 +320,22 @@ def test_minimum_interval(url: str, wished: str, seconds: int) -> None:
         (account_keys("http://127.0.0.1:8900/kuaidi100/query.do", min_interval_seconds="5"), 0),
         (account_keys("http://poll.kuaidi100.com/poll/query.do"), 1),
         (account_keys(min_interval_seconds="-1"), 1),
+        (account_keys(queries_per_second="42"), 0),
+        (account_keys(queries_per_second="0"), 1),
+        (account_keys(queries_per_second="201"), 1),
         (account_keys(subscribe_url="x", label_url="y"), 2),
         (CarrierKeys("kuaidi100", "x", {}, {}, "1"), 3),
     ],
 )
 def test_self_check(keys: CarrierKeys, problems: int) -> None:
     assert len(Kuaidi100().check(keys)) == problems
+
+
+@pytest.mark.parametrize(
+    ("agreed", "limit"), [("", None), ("1", 1), ("42", 42), ("200", 200), ("many", None)]
+)
+def test_more_than_one_query_at_a_time_only_by_contract(agreed: str, limit: int | None) -> None:
+    assert Kuaidi100().most_queries_a_second(account_keys(queries_per_second=agreed)) == limit
 
 
 def test_keys_are_not_in_the_repr() -> None:

@@ -12,7 +12,8 @@ from django.utils import timezone
 
 from logistics.models import CarrierAccount, Shipment, TrackingEvent
 from logistics.tests.builders import build_account, build_paid, build_shipment
-from logistics.tracking.poll import Counts, Refresh, poll_soon, poll_tracking, refresh_now
+from logistics.tracking.poll import Counts, Refresh, poll_soon, refresh_now
+from logistics.tracking.run import poll_tracking
 from logistics.tracking.tests.fake_kuaidi100 import FakeKuaidi100, error_response, route_response
 from orders.models import Order
 from orders.tests.builders import build_merchant

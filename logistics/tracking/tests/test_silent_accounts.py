@@ -13,7 +13,7 @@ from django.utils import timezone
 from logistics.cases import resolve
 from logistics.models import CarrierAccount, Shipment, ShipmentException
 from logistics.tests.builders import build_account, build_paid, build_shipment
-from logistics.tracking.poll import poll_tracking
+from logistics.tracking.run import poll_tracking
 from logistics.tracking.stalled import StalledCounts, find_stalled
 from logistics.tracking.tests.fake_kuaidi100 import FakeKuaidi100, error_response
 from orders.tests.builders import build_merchant
