@@ -82,7 +82,7 @@ def written_down() -> str:
     """The diaries: staff actions, audit, events, mail to staff, proposals."""
     rows: list[Any] = []
     for model in (LogEntry, AuditEntry, OutboxEntry, StaffMail, ChangeRequest):
-        rows += model.objects.values()  # type: ignore[attr-defined]
+        rows += model.objects.values()
     return repr(rows)
 
 
