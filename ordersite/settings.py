@@ -10,15 +10,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from celery.schedules import crontab
-from django.templatetags.static import static
-from django.urls import reverse_lazy
-from django.utils.translation import gettext_lazy as _
 from kombu import Queue
 
 from ordersite import __version__
 from ordersite.database import clock
 from ordersite.health.error_reports import start_error_reports
 from ordersite.lib import env
+from ordersite.lib.adminkit.theme import UNFOLD as UNFOLD
 from ordersite.lib.crypto import KeyRing
 from ordersite.lib.mail_server import mail_settings
 from ordersite.logs import FORMATS, LEVELS, logging_settings
@@ -378,26 +376,6 @@ SPECTACULAR_SETTINGS = {
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SCHEMA_PATH_PREFIX": r"/api/v1",
     "SCHEMA_PATH_PREFIX_INSERT": "",
-}
-
-UNFOLD = {
-    "SITE_TITLE": "ordersite",
-    "SITE_HEADER": "ordersite",
-    "SITE_SUBHEADER": _("the order back office"),
-    "SITE_URL": "/",
-    "SHOW_LANGUAGES": True,
-    "SHOW_HISTORY": False,
-    "SHOW_VIEW_ON_SITE": False,
-    "DASHBOARD_CALLBACK": "ordersite.admin.fill_home",
-    "STYLES": [lambda _request: static("ordersite/admin.css")],
-    "ACCOUNT": {
-        "navigation": [
-            {"title": _("Change password"), "link": reverse_lazy("admin:password_change")},
-            {"title": _("Security"), "link": reverse_lazy("security")},
-        ]
-    },
-    "LOGIN": {"redirect_after": lambda _request: reverse_lazy("admin:index")},
-    "SIDEBAR": {"show_search": True, "navigation": "ordersite.admin.sidebar"},
 }
 
 LOG_FORMAT = env.choice("LOG_FORMAT", "text", FORMATS)
