@@ -129,6 +129,8 @@ class PaymentNotification(QueueRow):
                 name="notification_rare_outcome",
                 condition=~Q(outcome__in=["", "applied", "duplicate"]),
             ),
+            # The list of an account that gets few beside one that gets millions.
+            models.Index(fields=["account", "-id"], name="notification_account"),
             # Filters of the support desk: the amount that a buyer names, and the sender's address.
             models.Index(fields=["amount", "-id"], name="notification_amount"),
             models.Index(fields=["remote_address", "-id"], name="notification_sender"),

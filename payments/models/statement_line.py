@@ -161,6 +161,10 @@ class StatementLine(models.Model):
                 name="statement_line_lacking",
                 condition=Q(result="missing_there", outcome="", note="", case__isnull=True),
             ),
+            # The list filtered by what is no payment: a refund, or no money at all.
+            models.Index(
+                fields=["kind", "-id"], name="statement_line_rare_kind", condition=~Q(kind="payment")
+            ),
             # For a search by a number of the file; matched lines are found by the numbers of their payment.
             models.Index(fields=["reference"], name="statement_line_reference", condition=NOT_BY_PAYMENT),
             models.Index(

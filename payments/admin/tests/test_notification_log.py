@@ -120,6 +120,19 @@ def test_pages_link_to_calls_lost_at_the_proxy(staff: Client) -> None:
         assert f'href="{address}" aria-current="page"' in text
 
 
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [("provider=alipay", 2), ("provider=unionpay", 0), ("status=499", 1), ("status=404", 0), ("status=x", 2)],
+)
+def test_calls_lost_at_the_proxy_are_filtered(staff: Client, query: str, found: int) -> None:
+    for digest, status in (("1", 499), ("2", 502)):
+        DeadCall.objects.create(
+            at=timezone.now(), path="/notify/", provider="alipay", status=status, line_digest=digest
+        )
+    page = staff.get(f"/admin/payments/deadcall/?{query}")
+    assert len(page.context["cl"].result_list) == found
+
+
 def test_a_time_is_found_among_the_numbers() -> None:
     build.build_alipay()
     for _ in range(5):

@@ -17,7 +17,7 @@ from payments.reconciliation import importing
 from payments.reconciliation import settle as settling
 from payments.reconciliation.tests import bills
 from payments.reconciliation.tests.bills import Row
-from payments.reconciliation.tests.shop import account_at, attempt, paid, row_of, take
+from payments.reconciliation.tests.shop import account_at, attempt, paid, row_of, take, trade_number
 from payments.reconciliation.tests.staff import client_of
 
 pytestmark = pytest.mark.django_db
@@ -177,3 +177,15 @@ def test_a_proposal_says_that_it_is_one() -> None:
     case = PaymentException.objects.get()
     shown = client.get(f"/admin/payments/paymentexception/{case.pk}/change/").content.decode()
     assert "our number was found inside a text" in shown
+
+
+def test_line_is_found_by_each_of_its_numbers() -> None:
+    """By those of the payment that it matches, and by its own where no payment has them."""
+    account, client = account_at("wechatpay"), client_of("finance")
+    known, alone = row_of(paid(account)), Row("UNKNOWN000000001", trade_number(), "3.00")
+    statement = take(account, bills.wechat_csv([known, alone]))
+    pks = dict(statement.lines.values_list("reference", "pk"))
+    for row in (known, alone):
+        for number in (row.reference, row.trade, f"#{pks[row.reference]}"):
+            answer = client.get("/admin/payments/statementline/", {"q": number})
+            assert [line.pk for line in answer.context["cl"].result_list] == [pks[row.reference]], number
