@@ -296,3 +296,30 @@ def test_questions_in_chinese() -> None:
     with translation.override("zh-hans"):
         script.run()
     assert "短名 [my-shop]： " in script.asked
+
+
+def test_command_asks_at_the_keyboard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The language first; when the answers end, what was made stays, and the next run goes on from there."""
+    typed = iter(["2", "tea", "Tea house"])
+
+    def answer(_question: str) -> str:
+        try:
+            return next(typed)
+        except StopIteration as end:
+            raise EOFError from end
+
+    monkeypatch.setattr("builtins.input", answer)
+    output = io.StringIO()
+    with pytest.raises(CommandError, match="what was made stays"):
+        call_command("setup", stdout=output)
+    assert "+ merchant tea made: Tea house" in output.getvalue()
+    assert counts() == [1, 0, 0, 0, 0, 0, 0]
+
+
+def test_example_is_a_plan() -> None:
+    output = io.StringIO()
+    call_command("setup", "--example", stdout=output)
+    values = json.loads(output.getvalue())
+    for part in ("payment_accounts", "carrier_accounts"):
+        del values[part]  # their files are the reader's own
+    assert plan.read_plan(values, folder=Path()).people[0].role == "administrator"
