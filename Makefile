@@ -3,7 +3,7 @@
 
 python := .venv/bin/python
 
-.PHONY: run test long bench lint pins messages
+.PHONY: run test long bench lint docs pins messages
 
 run:  ## everything on this machine: web, worker, beat and the sandbox, with demonstration data
 	@scripts/venv.sh requirements.txt
@@ -24,6 +24,11 @@ bench:  ## the benchmarks, each beside its floor
 lint:  ## style, types, missing migrations, missing translations
 	@scripts/venv.sh requirements-dev.txt
 	@$(python) -m scripts.lint
+
+docs:  ## the site of the documentation, into var/docs; a broken link fails it
+	@scripts/venv.sh requirements-dev.txt
+	@$(python) -m sphinx -q -W --keep-going -b html -d var/docs-kept docs var/docs
+	@echo var/docs/index.html
 
 messages:  ## compile the translations
 	@scripts/venv.sh requirements.txt

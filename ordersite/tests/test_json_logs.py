@@ -129,6 +129,7 @@ def test_uncaught_errors_and_warnings_are_lines(tmp_path: Path) -> None:
     assert "RuntimeError: tel 138****8000" in found[2]["exc_info"]
 
 
+@pytest.mark.kill
 @pytest.mark.parametrize(
     ("command", "said"),
     [
