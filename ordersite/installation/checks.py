@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext_lazy
@@ -116,8 +116,7 @@ def run_all() -> Iterator[Result]:
 
 def _run(check: Check) -> Result:
     try:
-        with transaction.atomic():
-            found = check.run()
+        found = check.run()
     except DatabaseError as error:
         logger.warning("check %s: %s", check.name, error.__class__.__name__)
         found = bad(

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import socket
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -292,6 +295,25 @@ def test_command_ends_with_one_when_red(monkeypatch: pytest.MonkeyPatch, found: 
         ended = int(str(end.code))
     assert json.loads(output.getvalue()) == [{"name": "a", "state": found.value, "text": "so it is"}]
     assert ended == status
+
+
+def test_without_a_database_only_its_own_checks_are_red() -> None:
+    """What needs no database is judged all the same, and the command ends by itself."""
+    environment = {
+        **os.environ,
+        **dict.fromkeys(env_file.names(), ""),  # nothing of a developer's `.env`
+        **env_file.new_values(),
+        "DATABASE_URL": "postgres://shop:x@127.0.0.1:1/shop",
+        "PUBLIC_BASE_URL": "https://orders.shop.cn",
+    }
+    done = subprocess.run(
+        [sys.executable, "manage.py", "check_setup", "--json"],
+        cwd=env_file.ROOT, env=environment, capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    states = {row["name"]: row["state"] for row in json.loads(done.stdout)}
+    assert done.returncode == 1
+    assert {states[name] for name in ("database", "migrations", "merchant", "clock")} == {"bad"}
+    assert {states[name] for name in ("mode", "address", "callbacks", "translations")} == {"good"}
 
 
 def test_command_speaks_both_languages(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:

@@ -310,7 +310,7 @@ def test_command_asks_at_the_keyboard(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("builtins.input", answer)
     output = io.StringIO()
-    with pytest.raises(CommandError, match="what was made stays"):
+    with pytest.raises(CommandError, match="What was made stays"):
         call_command("setup", stdout=output)
     assert "+ merchant tea made: Tea house" in output.getvalue()
     assert counts() == [1, 0, 0, 0, 0, 0, 0]

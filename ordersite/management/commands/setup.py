@@ -38,9 +38,9 @@ class Command(BaseCommand):
         if options["example"]:
             self.stdout.write(plan.EXAMPLE, ending="")
             return
-        language = options["language"]
+        language = options["language"] or settings.LANGUAGE_CODE
         try:
-            if not language:
+            if not options["language"]:
                 language = settings.LANGUAGE_CODE if options["from_json"] else self._choose_language()
             with translation.override(language):
                 self._show(self._unattended(options["from_json"]) if options["from_json"] else self._guided())
@@ -49,9 +49,9 @@ class Command(BaseCommand):
         except DomainError as error:
             raise CommandError(error.message) from error
         except (EOFError, KeyboardInterrupt) as stopped:
-            raise CommandError(
-                "stopped; what was made stays, and `manage.py setup` goes on from there"
-            ) from stopped
+            with translation.override(language):
+                message = _("Stopped. What was made stays; `manage.py setup` goes on from there.")
+            raise CommandError(message) from stopped
 
     def _choose_language(self) -> str:
         usual = next(number for number, code in LANGUAGES.items() if code == settings.LANGUAGE_CODE)
