@@ -278,7 +278,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
 } | {
     one.task: {"task": one.task, "schedule": crontab(minute=one.at.minute, hour=one.at.hour)} for one in DAILY
 }
-CELERY_BEAT_SCHEDULER = "ordersite.queue.watched_beat:WatchedScheduler"
+CELERY_BEAT_SCHEDULER = "ordersite.health.watched_beat:WatchedScheduler"
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")
 
 CACHES = {

@@ -33,7 +33,7 @@ STATUSES = {
 }
 
 
-class ProviderFilter(admin.SimpleListFilter):
+class DeadCallProviderFilter(admin.SimpleListFilter):
     title = _("provider")
     parameter_name = "provider"
 
@@ -61,7 +61,7 @@ class StatusFilter(admin.SimpleListFilter):
 @admin.register(DeadCall)
 class DeadCallAdmin(ShapeSearchMixin, ReadOnlyAdmin):
     list_display = ("ended", "channel", "account_slug", "how", "reached", "remote_address", "size", "took")
-    list_filter = (ProviderFilter, StatusFilter)
+    list_filter = (DeadCallProviderFilter, StatusFilter)
     list_before_template = "admin/payments/log_tabs.html"
     search_fields = ("request_id",)
     search_help_text = _("Request id or #row")

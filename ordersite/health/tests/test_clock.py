@@ -15,9 +15,9 @@ from django.utils import timezone
 
 from ordersite.health import alert_mail, apps, heartbeat
 from ordersite.health.models import Alert, Heartbeat
+from ordersite.health.watched_beat import WatchedScheduler
 from ordersite.lib.china_time import BEIJING
 from ordersite.management.commands import work
-from ordersite.queue.watched_beat import WatchedScheduler
 from ordersite.schedule import DAILY, RHYTHMS, Daily
 
 pytestmark = pytest.mark.django_db

@@ -234,12 +234,12 @@ def pay_an_order(clone: Clone, token: str) -> tuple[int, str]:
         wish = {"provider": "webhook", "account": "tea-webhook"}
         payment = client.post(f"/api/v1/orders/{number}/payments/", json=wish).json()
         now = datetime.now(UTC)
-        told = {
+        notice = {
             "type": "payment.succeeded", "timestamp": now.isoformat(),
             "data": {"reference": payment["reference"], "provider_reference": "T1", "amount": payment["amount"],
                      "currency": "CNY", "paid_at": now.isoformat()},
         }  # fmt: skip
-        raw = json.dumps(told).encode()
+        raw = json.dumps(notice).encode()
         signed = signed_headers(secret_bytes(SECRET), raw, message_id="msg_1", at=now)
         answer = client.post("/notify/webhook/tea-webhook/", content=raw, headers=signed)
         paid = eventually(lambda: client.get(f"/api/v1/orders/{number}/").json()["status"] == "paid", 30)

@@ -108,7 +108,7 @@ def degraded(world: ShopUnderFire) -> set[str]:
         return set()
 
 
-def test_parts_are_away_in_turn(
+def test_parts_are_away_one_by_one(
     world: ShopUnderFire, outages: dict[str, tuple[float, Callable[[], None], Callable[[], None]]]
 ) -> None:
     world.site.start("clock")
