@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -152,3 +153,22 @@ def test_unknown_form_stops_the_start(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (
         2, "ordersite cannot start: LOG_FORMAT must be text or json, not 'xml'\n",
     )  # fmt: skip
+
+
+def test_no_start_prints_a_banner() -> None:
+    """Celery's banner is many lines of no form, beside the records."""
+    places = [
+        ROOT / "Procfile",
+        ROOT / "compose.yaml",
+        ROOT / "README.md",
+        *(ROOT / "deploy/systemd").glob("*.service"),
+    ]
+    places += (ROOT / "docs").glob("*/*.md")
+    starts = [
+        line
+        for place in places
+        for line in place.read_text(encoding="utf-8").splitlines()
+        if re.search(r"\bcelery,? .*-A,? ordersite", line)
+    ]
+    assert len(starts) >= 5 * 3
+    assert [line for line in starts if not re.search(r"celery,? --quiet", line)] == []

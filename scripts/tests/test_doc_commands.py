@@ -41,7 +41,7 @@ NOT_RUN = {
     ".venv/bin/python manage.py setup$": "asks questions; ordersite/installation/tests/test_setup.py answers them",
 }
 # Programs that stay: started, seen alive beside each other, ended.
-SERVICES = re.compile(r"^(?:SERVES=notify PORT=8001 )?deploy/web\.sh$|celery -A|work --standby$")
+SERVICES = re.compile(r"^(?:SERVES=notify PORT=8001 )?deploy/web\.sh$|bin/celery |work --standby$")
 # The checks say what is still missing of this installation: no proxy, no processes, no mail.
 MAY_FAIL = re.compile(r"check_setup$")
 OWNER = "postgres://ordersite_owner:OWNER_PASSWORD@127.0.0.1:5432/ordersite"
