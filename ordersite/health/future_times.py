@@ -64,6 +64,8 @@ def columns() -> Iterator[Column]:
     yield Column(CarrierAccount.objects.all(), "leased_until", LEASE)
     # No parcel counts as silent before it.
     yield Column(CarrierAccount.objects.all(), "silence_counts_from", HAPPENED)
+    # A person may have one parcel checked a second after the last.
+    yield Column(CarrierAccount.objects.all(), "last_refresh_at", HAPPENED)
     # An attempt that cannot be queried waits for its own end.
     at_its_end = Q(next_query_at=F("expires_at") + EXPIRY_GRACE)
     yield Column(Payment.objects.exclude(at_its_end), "next_query_at", RETRY)
