@@ -54,17 +54,15 @@ class Read:
 def read_log(path: Path, done: Read) -> int:
     """Read the new lines of the file, after the rest of the rotated one (`.1`); return the number of bytes read.
 
-    The proxy writes into the rotated file until it is told of the new one: as long as that is empty, the old one is
-    read on. A last line without its newline is left for the next run. Raises OSError.
+    The proxy writes into the rotated file until it is told of the new one: the position moves there with its first
+    line only, so that the old one is read on. A last line without its newline is left for the next run. Raises OSError.
     """
     position, _made = LogPosition.objects.get_or_create(path=str(path.absolute())[:400])
-    old, now = path.with_name(path.name + ".1"), path.stat()
-    is_rotated = bool(position.inode) and position.inode != now.st_ino
+    old = path.with_name(path.name + ".1")
+    is_rotated = bool(position.inode) and position.inode != path.stat().st_ino
     rest = 0
     if is_rotated and old.exists() and old.stat().st_ino == position.inode:
         rest = _read_file(old, position, done)
-        if not now.st_size:
-            return rest
     return rest + _read_file(path, position, done)
 
 
