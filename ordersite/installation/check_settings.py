@@ -27,15 +27,21 @@ from payments.models import PaymentAccount
 
 # A mail server that does not answer must not hold a web thread for long.
 MAIL_SECONDS = 2.0
-_OTHERS, _WORLD = 0o077, 0o007
+_OTHERS, _WORLD, _GROUP_READS = 0o077, 0o007, 0o040
 _INSIDE = (".local", ".internal", ".lan", ".test", ".example", ".invalid")
 
 
 def check_keys() -> Found:
     """The file of keys is for its owner alone, and the keys open what is stored."""
     file = Path(settings.BASE_DIR) / ".env"
-    if file.is_file() and file.stat().st_mode & _OTHERS:
-        return bad(_("Others can read %(file)s, where the keys are: chmod 600 it.") % {"file": file})
+    if file.is_file() and not is_private(file.stat(), user=os.geteuid(), group=os.getegid()):
+        return bad(
+            _(
+                "Others can read %(file)s, where the keys are: chmod 600 it, or 640 where it belongs to root and to the"
+                " product's own group."
+            )
+            % {"file": file}
+        )
     for account in (*PaymentAccount.objects.all()[:100], *CarrierAccount.objects.all()[:100]):
         try:
             account.open_secrets()
@@ -49,6 +55,17 @@ def check_keys() -> Found:
             )
     return good(
         _("Strong enough, and they open what is stored. Keep a copy apart from the database's backup.")
+    )
+
+
+def is_private(status: os.stat_result, user: int, group: int) -> bool:
+    """Whether a file is for its owner alone, or root's and readable for the product's group, as the units have it.
+
+    `user` and `group` are those of the process. Root cannot tell which group is the product's, so it takes each.
+    """
+    others = status.st_mode & _OTHERS
+    return not others or (
+        others == _GROUP_READS and status.st_uid == 0 and (user == 0 or status.st_gid == group)
     )
 
 

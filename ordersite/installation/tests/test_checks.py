@@ -117,11 +117,29 @@ def test_keys_open_what_is_stored(settings: Any, tmp_path: Path) -> None:
 
 def test_file_of_keys_is_private(settings: Any, tmp_path: Path) -> None:
     settings.BASE_DIR = tmp_path
-    (tmp_path / ".env").touch(0o640)
-    (tmp_path / ".env").chmod(0o640)
+    (tmp_path / ".env").touch(0o644)
+    (tmp_path / ".env").chmod(0o644)
     assert check_settings.check_keys().state is State.BAD
     (tmp_path / ".env").chmod(0o600)
     assert check_settings.check_keys().state is State.GOOD
+
+
+@pytest.mark.parametrize(
+    ("mode", "owner", "group", "is_good"),
+    [
+        (0o640, 0, 900, True),  # the form of the installation with systemd
+        (0o640, 0, 100, False),
+        (0o640, 900, 900, False),
+        (0o644, 0, 900, False),
+        (0o660, 0, 900, False),
+        (0o600, 900, 900, True),
+    ],
+)
+def test_roots_file_may_be_read_by_the_products_group(
+    mode: int, owner: int, group: int, is_good: bool
+) -> None:
+    status = os.stat_result((0o100000 | mode, 0, 0, 1, owner, group, 0, 0, 0, 0))
+    assert check_settings.is_private(status, user=900, group=900) is is_good
 
 
 def test_second_step(settings: Any) -> None:

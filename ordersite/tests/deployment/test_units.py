@@ -31,7 +31,7 @@ HARDENED = {
     "ProtectSystem": "strict",
     "ProtectHome": "yes",
     "PrivateTmp": "yes",
-    "ReadWritePaths": "/var/lib/ordersite",
+    "ReadWritePaths": "/var/lib/ordersite -/var/backups/ordersite-anchors",
     "UMask": "0077",
     "User": "ordersite",
     "CapabilityBoundingSet": "",
