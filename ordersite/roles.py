@@ -8,6 +8,7 @@ from typing import Any
 from django.apps import AppConfig
 from django.apps import apps as installed
 from django.apps.registry import Apps
+from django.utils.translation import gettext_lazy as _
 
 # What everybody who works with orders may see.
 _LOOK = frozenset(
@@ -87,6 +88,19 @@ ROLES: Mapping[str, frozenset[str]] = {
     "operations": frozenset(_OPERATIONS),
     "auditor": frozenset(_AUDITOR),
 }
+ROLE_LABELS = {
+    "viewer": _("viewer"),
+    "agent": _("agent"),
+    "supervisor": _("supervisor"),
+    "finance": _("finance"),
+    "operations": _("operations"),
+    "auditor": _("auditor"),
+}
+
+
+def role_label(name: str) -> str:
+    """Return a role's name in the reader's language; a group of the installation's own is called as it is."""
+    return str(ROLE_LABELS.get(name, name))
 
 
 def make_groups(sender: AppConfig, apps: Apps = installed, **_kwargs: Any) -> None:

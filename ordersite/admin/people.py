@@ -16,18 +16,11 @@ from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminSelectMultipleWidget
 
+from ordersite.roles import role_label
+
 admin.site.unregister(User)
 admin.site.unregister(Group)
 
-# Labels of the product's own groups; `ordersite.roles` defines their names in the database.
-ROLES = {
-    "viewer": _("viewer"),
-    "agent": _("agent"),
-    "supervisor": _("supervisor"),
-    "finance": _("finance"),
-    "operations": _("operations"),
-    "auditor": _("auditor"),
-}
 # Django stores the names of these four permissions of every model in English.
 VERBS = {
     "view": pgettext_lazy("right", "view"),
@@ -38,7 +31,7 @@ VERBS = {
 
 
 def role_name(group: Group) -> str:
-    return str(ROLES.get(group.name, group.name))
+    return role_label(group.name)
 
 
 def permission_name(permission: Permission) -> str:

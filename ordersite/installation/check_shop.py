@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from logistics.models import Warehouse
 from orders.models import ApiClient, Merchant
 from ordersite.installation.result import Found, bad, good, warn
+from ordersite.roles import role_label
 from payments.models import PaymentAccount
 
 SETUP = "manage.py setup"
@@ -64,13 +65,15 @@ def check_administrator() -> Found:
 def check_people() -> Found:
     """Enough people of the roles in which one confirms what another hands in."""
     counts = {role: active_staff().filter(groups__name=role).distinct().count() for role in NEEDED}
-    lacking = [f"{role} {counts[role]}/{least}" for role, least in NEEDED.items() if counts[role] < least]
+    lacking = [
+        f"{role_label(role)} {counts[role]}/{least}" for role, least in NEEDED.items() if counts[role] < least
+    ]
     if lacking:
         return warn(
             _("Too few (%(lacking)s): what one hands in, another confirms. Run `%(command)s`.")
             % {"lacking": ", ".join(lacking), "command": SETUP}
         )
-    return good(" · ".join(f"{role} {count}" for role, count in counts.items()))
+    return good(" · ".join(f"{role_label(role)} {count}" for role, count in counts.items()))
 
 
 def check_mail_addresses() -> Found:
