@@ -10,7 +10,8 @@ from scripts.env_file import ROOT
 
 
 def test_the_plain_views_come_up_under_their_own_settings() -> None:
-    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "benchmarks.notifications.plain_settings"}
+    own = {"DJANGO_SETTINGS_MODULE": "benchmarks.notifications.plain_settings", "WEB_THREADS": "2"}
+    environment = {**os.environ, **own}
     code = "from benchmarks.notifications.plain import front, urlpatterns; assert front and len(urlpatterns) == 2"
 
     done = subprocess.run(
