@@ -13,6 +13,8 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 from psycopg import sql
 
+from ordersite.database.server_defaults import DEFAULTS
+
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = "ordersite_bench_template"
 COPY = "ordersite_bench"
@@ -58,7 +60,14 @@ class Server:
         create = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
             sql.Identifier(COPY), sql.Identifier(TEMPLATE)
         )
-        self._run(self._drop(COPY), create)
+        # A copy has the tables of its template, and none of the settings that migrate wrote into that.
+        settings = [
+            sql.SQL("ALTER DATABASE {} SET {} = {}").format(
+                sql.Identifier(COPY), sql.Identifier(setting), sql.Literal(value)
+            )
+            for setting, value in DEFAULTS.items()
+        ]
+        self._run(self._drop(COPY), create, *settings)
         return self.at(COPY)
 
     def clean(self) -> None:
