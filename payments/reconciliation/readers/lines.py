@@ -341,4 +341,5 @@ def _is_same_account(found: str, wanted: str) -> bool:
 
 
 def _decimals(text: str, mark: str) -> int:
+    """Count what stands behind the mark, a sign there too: one that was cut off would turn the money round."""
     return len(text.partition(mark)[2])

@@ -317,6 +317,14 @@ def test_last_cell_that_was_cut_refuses(last: str) -> None:
     assert (params["line"], params["column"], params["cell"]) == ("3", "交易金额", last)
 
 
+@pytest.mark.parametrize(("end", "is_read"), [("", False), ("\r\n", True)])
+def test_last_figure_may_have_lost_the_sign_behind_it(end: str, is_read: bool) -> None:
+    """A bank that writes 199.00- for what went out: 188.00 at the very end may be what is left of 188.00-."""
+    content = f"交易日期,订单号,流水号,交易金额\r\n{DAY},R1,CL1,199.00-\r\n{DAY},R2,CL2,188.00{end}".encode()
+    statement = read(content, **SERIAL)
+    assert (statement.lines_total == 2) if is_read else (refusal(statement)[0] == "cut")
+
+
 @pytest.mark.parametrize("rest", [f"{DAY},R2,CL2", "2026-11", f"{DAY},R2,CL2,188.00"])
 def test_file_that_ends_within_a_line_refuses(rest: str) -> None:
     content = f"交易日期,订单号,流水号,交易金额\r\n{DAY},R1,CL1,199.00\r\n{rest}".encode()

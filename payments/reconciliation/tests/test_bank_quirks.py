@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from payments.models import StatementMapping
@@ -125,6 +125,13 @@ class Dress:
             name for name in self.order if name in kept | {"时间", "订单号", "流水号", "余额", "对方户名"}
         ]
 
+    def hides_a_sign(self, lines: Sequence[Fact]) -> bool:
+        """Whether the file's last figure could be one whose sign, written behind it, was cut off: that is refused."""
+        is_open = bool(self.form[1]) and not self.is_ended and not self.below
+        is_behind = self.way == "signed" and not self.minus("1").endswith("1")
+        is_mixed = not lines[-1].is_out and any(fact.is_out for fact in lines)
+        return is_open and is_behind and is_mixed and self.names()[-1] == "金额"
+
     def rows(self, lines: Sequence[Fact]) -> list[list[str]]:
         names = self.names()
         table = [[self.pad(self.cells(fact)[name]) for name in names] for fact in lines]
@@ -183,6 +190,7 @@ def said_by(dress: Dress) -> dict[str, str]:
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(dress=dresses, lines=st.lists(facts, min_size=1, max_size=5, unique_by=lambda fact: fact.number))
 def test_the_dress_changes_no_line(tmp_path: Path, dress: Dress, lines: list[Fact]) -> None:
+    assume(not dress.hides_a_sign(lines))
     found = read(dress.content(lines), tmp_path, said_by(dress))
     shown = [
         (one.kind, one.reference, one.provider_reference, one.fen, one.occurred_at.replace(tzinfo=None))
