@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from sandbox.carrier import parcels
 from sandbox.carrier.parcels import NewParcel
 from sandbox.formats import iso, now
-from sandbox.outgoing import Call, CallReply, send
+from sandbox.order_api import OrderApi
 from sandbox.world import World
 
 TOKEN_FILE = "erp_token"  # noqa: S105 (the name of a file)
@@ -35,7 +35,7 @@ class Warehouse:
     def __init__(self, world: World) -> None:
         self._world, self._store = world, world.store
         self._stop = threading.Event()
-        self._trouble = ""
+        self._api = OrderApi(world, name="warehouse", token_file=TOKEN_FILE, stop=self._stop)
 
     def run(self) -> None:
         """Loop; meant for a thread of its own."""
@@ -52,11 +52,9 @@ class Warehouse:
 
     def work(self) -> None:
         """Record new paid orders and confirm those that are due."""
-        token = self._token()
-        if not token:
-            self._say(f"waiting for {TOKEN_FILE}")
+        if not self._api.is_ready():
             return
-        for order in self._paid_orders(token):
+        for order in self._paid_orders():
             self._note(order)
         due = self._store.rows(
             "SELECT * FROM erp_orders WHERE state = 'seen' AND due_at <= ? ORDER BY serial LIMIT ?",
@@ -64,19 +62,13 @@ class Warehouse:
             BATCH,
         )
         if due:
-            self._confirm(token, due)
+            self._confirm(due)
 
-    def _token(self) -> str:
-        try:
-            return (self._world.settings.folder / TOKEN_FILE).read_text().strip()
-        except FileNotFoundError:
-            return ""
-
-    def _paid_orders(self, token: str) -> Iterator[Order]:
+    def _paid_orders(self) -> Iterator[Order]:
         """Return all pages of the list. Follows only the query of a `next` link, never its host."""
         query = "status=paid"
         for _ in range(PAGES):
-            answer = self._call(token, method="GET", path=f"/api/v1/orders/?{query}")
+            answer = self._api.call("GET", f"/api/v1/orders/?{query}")
             if answer is None:
                 return
             page = json.loads(answer.body)
@@ -103,11 +95,9 @@ class Warehouse:
                 "500.00" if serial % 3 == 0 else "",
             )  # fmt: skip
 
-    def _confirm(self, token: str, due: Sequence[sqlite3.Row]) -> None:
+    def _confirm(self, due: Sequence[sqlite3.Row]) -> None:
         rows = [_confirmation(row) for row in due]
-        answer = self._call(
-            token, method="POST", path="/api/v1/shipments/confirm/", body={"confirmations": rows}
-        )
+        answer = self._api.call("POST", "/api/v1/shipments/confirm/", {"confirmations": rows})
         if answer is None:
             return
         results = json.loads(answer.body)["results"]
@@ -141,28 +131,6 @@ class Warehouse:
             "UPDATE erp_orders SET state = ?, message = ? WHERE number = ?", state, message, number
         )
 
-    def _call(self, token: str, *, method: str, path: str, body: object = None) -> CallReply | None:
-        """Call the API. Returns None when it is down or refuses; the next round tries again."""
-        headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
-        content = b""
-        if body is not None:
-            content = json.dumps(body).encode()
-            headers["Content-Type"] = "application/json"
-        answer = send(Call(method, self._world.settings.ordersite_url + path, content, headers))
-        if answer.status != 200:
-            self._say(f"{method} {path.partition('?')[0]} answered {answer.status}: {answer.body[:200]!r}")
-            if answer.status == 429:
-                self._stop.wait(_retry_after(answer))
-            return None
-        self._say("")
-        return answer
-
-    def _say(self, trouble: str) -> None:
-        """Log a repeated trouble only once."""
-        if trouble and trouble != self._trouble:
-            log.warning("warehouse: %s", trouble)
-        self._trouble = trouble
-
 
 def new_number(carrier: str) -> str:
     """Return a random waybill number: two letters and 13 digits, the form of both carriers."""
@@ -194,8 +162,3 @@ def _place(order: Order) -> str:
     if not isinstance(address, dict):
         return ""
     return ",".join(str(address[name]) for name in ("province", "city") if address.get(name))
-
-
-def _retry_after(answer: CallReply) -> float:
-    text = answer.headers.get("retry-after", "")
-    return min(float(text), 60.0) if text.isdigit() else 5.0

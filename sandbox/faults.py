@@ -13,6 +13,9 @@ _NOTIFY = frozenset(
 _GATEWAY = frozenset({"delay", "drop", "timeout", "status_500", "corrupt_signature", "wrong_amount"})
 
 _REFUND = frozenset({"processing", "closed", "lost_answer"})
+_CALL = frozenset({"delay", "drop", "timeout", "status_500", "bad_gateway", "throttled", "bad_signature"})
+_ORDER_PUSH = frozenset({"drop", "duplicate", "reorder", "bad_signature"})
+_FULFILMENT = frozenset({"out_of_stock", "address_unserved", "damaged", "silent"})
 
 ALLOWED: Mapping[str, frozenset[str]] = {
     "alipay.notify": _NOTIFY | {"wrong_app_id", "wrong_seller_id"},
@@ -32,12 +35,36 @@ ALLOWED: Mapping[str, frozenset[str]] = {
     "kuaidi100.query": frozenset(
         {"delay", "drop", "timeout", "status_500", "duplicate", "reorder", "return_code"}
     ),
+    "sf.create": _CALL | {"no_number", "old_waybill"},
+    "sf.find": _CALL,
+    "sf.cancel": _CALL,
+    "sf.query": _CALL,
+    "sf.push": frozenset({"drop", "status_500"}),
+    "zto.create": _CALL | {"refused_area"},
+    "zto.find": _CALL,
+    "zto.cancel": _CALL,
+    "zto.query": _CALL,
+    "kuaidi100.subscribe": frozenset({"delay", "drop", "timeout", "status_500", "return_code"}),
+    "kuaidi100.label": frozenset(
+        {"delay", "drop", "timeout", "status_500", "lost_answer", "no_funds", "refused", "unreadable"}
+    ),
+    "kuaidi100.push": _NOTIFY - {"wrong_amount"},
+    "cloud.push": frozenset({"delay", "drop", "timeout", "status_500"}) | _FULFILMENT,
+    "erp.fetch": frozenset({"no_ack", "duplicate"}) | _FULFILMENT,
+    "yto.create": _CALL | {"refused_area"},
+    "yto.cancel": _CALL,
+    "yto.query": _CALL,
+    "sto.create": _CALL | {"refused_area"},
+    "sto.cancel": _CALL,
+    "sto.query": _CALL,
+    "sto.push": _ORDER_PUSH,
+    "yto.push": _ORDER_PUSH,
 }
 
 # Seconds for the waiting ones, copies in all for duplicate, the yuan shown for wrong_amount.
 DEFAULTS: Mapping[str, float] = {
     "delay": 3, "reorder": 3, "timeout": 30, "duplicate": 2, "wrong_amount": 0.01, "return_code": 502,
-    "processing": 5, "abnormal": 1, "closed": 1,
+    "processing": 5, "abnormal": 1, "closed": 1, "no_number": 1,
 }  # fmt: skip
 LIMITS: Mapping[str, float] = {
     "delay": 3600, "reorder": 3600, "timeout": 600, "duplicate": 200, "processing": 86400, "abnormal": 86400,

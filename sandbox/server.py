@@ -12,10 +12,23 @@ from urllib.parse import urlsplit
 
 from sandbox.alipay.gateway import handle_bill, handle_gateway
 from sandbox.alipay.notifications import AlipayForm
+from sandbox.carrier import kuaidi100_label, kuaidi100_push
 from sandbox.carrier.kuaidi100 import handle_query
+from sandbox.carrier.order_pushes import OrderPusher
+from sandbox.carrier.sf import PATH as SF_PATH
+from sandbox.carrier.sf import handle_sf
+from sandbox.carrier.sf_pushes import SfPusher
+from sandbox.carrier.sto import PATH as STO_PATH
+from sandbox.carrier.sto import handle_sto
+from sandbox.carrier.sto_push import StoPushForm
+from sandbox.carrier.yto import handle_yto
+from sandbox.carrier.yto_push import YtoPushForm
+from sandbox.carrier.zto import handle_zto
 from sandbox.config import Settings
 from sandbox.control.api import handle_control
 from sandbox.erp import Warehouse
+from sandbox.fulfilment import cloud
+from sandbox.fulfilment.shipping import Shipping
 from sandbox.keys.keys import Keys
 from sandbox.store import Store
 from sandbox.trading import refunding, trades
@@ -47,6 +60,10 @@ def route(world: World, request: Request) -> Response:
         return wechatpay.handle_api(world, request)
     if request.path.startswith(unionpay.PREFIX):
         return unionpay.handle_call(world, request)
+    if request.path.startswith("/zto/"):
+        return handle_zto(world, request)
+    if request.path.startswith("/yto/"):
+        return handle_yto(world, request)
     if request.path == "/" or request.path.startswith("/control/"):
         return handle_control(world, request)
     return json_response({"error": "not_found"}, status=404)
@@ -89,6 +106,13 @@ _EXACT: Mapping[str, Handler] = {
     "/alipay/gateway.do": handle_gateway,
     "/alipay/bill": handle_bill,
     "/kuaidi100/query.do": _only_post(handle_query),
+    SF_PATH: _only_post(handle_sf),
+    STO_PATH: _only_post(handle_sto),
+    "/kuaidi100/poll": _only_post(kuaidi100_push.handle_subscribe),
+    "/kuaidi100/autonumber/auto": kuaidi100_push.handle_recognise,
+    "/kuaidi100/label/order": _only_post(kuaidi100_label.handle_order),
+    "/kuaidi100/label/image": kuaidi100_label.handle_image,
+    cloud.PATH: _only_post(cloud.handle_push),
     **dict.fromkeys(webhook.PATHS, webhook.handle_call),
 }
 
@@ -182,7 +206,7 @@ class Server(ThreadingHTTPServer):
 
 
 class Sandbox:
-    """The server with the threads of notifications, expiry and warehouse."""
+    """The server with the threads of notifications, expiry, pushes and warehouse."""
 
     def __init__(self, settings: Settings) -> None:
         store = Store(settings.folder / "sandbox.sqlite3")
@@ -193,14 +217,22 @@ class Sandbox:
             "wechatpay.notify": WechatForm(self.world),
             "unionpay.notify": UnionpayForm(self.world),
             "webhook.notify": WebhookForm(self.world),
+            kuaidi100_push.TARGET: kuaidi100_push.PushForm(),
         }
         self.dispatcher = Dispatcher(store, forms=forms, speed=settings.notify_speed)
         self.warehouse = Warehouse(self.world)
+        self.shipping = Shipping(self.world)
+        self.pushers = (
+            SfPusher(self.world),
+            OrderPusher(self.world, YtoPushForm()),
+            OrderPusher(self.world, StoPushForm()),
+        )
         self._stop = threading.Event()
 
     def run(self) -> None:
         """Serve until `stop` is called from another thread."""
-        for loop in (self.dispatcher.run, self.warehouse.run, self._expire):
+        pushers = [pusher.run for pusher in self.pushers]
+        for loop in (self.dispatcher.run, self.warehouse.run, self.shipping.run, *pushers, self._expire):
             threading.Thread(target=loop, daemon=True).start()
         self.server.serve_forever(poll_interval=0.1)
         self.server.server_close()
@@ -210,12 +242,16 @@ class Sandbox:
         self._stop.set()
         self.dispatcher.stop()
         self.warehouse.stop()
+        self.shipping.stop()
+        for pusher in self.pushers:
+            pusher.stop()
         self.server.shutdown()
 
     def _expire(self) -> None:
-        """Close expired trades (only the webhook provider notifies it), and end refunds that are due."""
+        """Close expired trades (only the webhook provider notifies it), end refunds that are due, push what has moved."""
         while not self._stop.wait(0.25):
             refunding.end_due(self.world)
+            kuaidi100_push.push_due(self.world)
             with self.world.store.transaction():
                 for trade in trades.close_expired(self.world.store):
                     if trade.provider == "webhook":

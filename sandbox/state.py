@@ -1,7 +1,8 @@
 """Describes the state of the sandbox, newest first and bounded, for `GET /control/state` and the control page."""
 
-from sandbox.carrier import parcels
+from sandbox.carrier import counts, kuaidi100_push, orders, parcels, sf_pushes
 from sandbox.formats import iso, yuan
+from sandbox.fulfilment import instructions
 from sandbox.store import Store
 from sandbox.world import World
 
@@ -9,17 +10,22 @@ LATEST = 50
 
 
 def describe_state(world: World) -> dict[str, list[dict[str, object]] | dict[str, object]]:
-    """Trades, refunds, notifications with answers, parcels, faults, the warehouse, speeds. Times in ISO 8601 UTC."""
+    """Trades, refunds, notifications with answers, parcels, waybills, faults, the warehouse, speeds. Times: ISO 8601."""
     store = world.store
     return {
         "trades": _trades(store),
         "refunds": _refunds(store),
         "notifications": _notifications(store),
         "parcels": _parcels(world),
+        "waybills": orders.latest_orders(store, LATEST),
+        "sf_pushes": sf_pushes.latest_pushes(store, LATEST),
+        "carrier_calls": counts.describe_counts(store),
         "faults": [dict(row) for row in store.rows("SELECT * FROM faults ORDER BY id")],
         "warehouse": [
             dict(row) for row in store.rows("SELECT * FROM erp_orders ORDER BY serial DESC LIMIT ?", LATEST)
         ],
+        "instructions": instructions.latest(store, LATEST),
+        "kuaidi100": kuaidi100_push.describe(store),
         "speed": describe_speed(world),
     }
 

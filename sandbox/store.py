@@ -48,6 +48,38 @@ CREATE TABLE IF NOT EXISTS erp_orders (
     number TEXT PRIMARY KEY, serial INTEGER NOT NULL, due_at REAL NOT NULL, phone TEXT NOT NULL, place TEXT NOT NULL,
     carrier TEXT NOT NULL, tracking_number TEXT NOT NULL, insured_value TEXT NOT NULL,
     state TEXT NOT NULL, message TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS instructions (
+    id INTEGER PRIMARY KEY, warehouse TEXT NOT NULL, form TEXT NOT NULL, number TEXT NOT NULL, row TEXT NOT NULL,
+    state TEXT NOT NULL, due_at REAL NOT NULL, carrier TEXT NOT NULL DEFAULT '', tracking_number TEXT NOT NULL DEFAULT '',
+    received INTEGER NOT NULL DEFAULT 0, reminders INTEGER NOT NULL DEFAULT 0, message TEXT NOT NULL DEFAULT '');
+CREATE INDEX IF NOT EXISTS instructions_taken ON instructions (due_at) WHERE state = 'taken';
+CREATE TABLE IF NOT EXISTS instruction_messages (
+    webhook_id TEXT PRIMARY KEY, instruction INTEGER NOT NULL, kind TEXT NOT NULL, at REAL NOT NULL,
+    copies INTEGER NOT NULL DEFAULT 1, is_late INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE IF NOT EXISTS fetching_warehouses (slug TEXT PRIMARY KEY);
+CREATE TABLE IF NOT EXISTS waybill_orders (
+    carrier TEXT NOT NULL, reference TEXT NOT NULL, number TEXT NOT NULL, details TEXT NOT NULL,
+    created_at REAL NOT NULL, times_ordered INTEGER NOT NULL, cancelled INTEGER NOT NULL,
+    PRIMARY KEY (carrier, reference));
+CREATE INDEX IF NOT EXISTS waybill_orders_number ON waybill_orders (number);
+CREATE TABLE IF NOT EXISTS pushed_steps (number TEXT PRIMARY KEY, steps INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS call_counts (target TEXT PRIMARY KEY, calls INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS call_gaps (
+    target TEXT NOT NULL, subject TEXT NOT NULL, last_at REAL NOT NULL, least_gap REAL,
+    PRIMARY KEY (target, subject));
+CREATE TABLE IF NOT EXISTS push_addresses (carrier TEXT PRIMARY KEY, url TEXT NOT NULL, form TEXT NOT NULL DEFAULT '');
+CREATE TABLE IF NOT EXISTS sf_pushes (
+    id INTEGER PRIMARY KEY, number TEXT NOT NULL, step INTEGER NOT NULL, copy INTEGER NOT NULL, due_at REAL NOT NULL,
+    tries INTEGER NOT NULL DEFAULT 0, state TEXT NOT NULL DEFAULT 'queued', answer TEXT NOT NULL DEFAULT '',
+    UNIQUE (number, step, copy));
+CREATE INDEX IF NOT EXISTS sf_pushes_due ON sf_pushes (due_at) WHERE state = 'queued';
+CREATE TABLE IF NOT EXISTS kuaidi100_orders (
+    id INTEGER PRIMARY KEY, reference TEXT NOT NULL, com TEXT NOT NULL, number TEXT NOT NULL UNIQUE, insured TEXT NOT NULL,
+    state TEXT NOT NULL, created_at REAL NOT NULL);
+CREATE INDEX IF NOT EXISTS kuaidi100_orders_reference ON kuaidi100_orders (reference);
+CREATE TABLE IF NOT EXISTS kuaidi100_subscriptions (
+    number TEXT PRIMARY KEY, com TEXT NOT NULL, url TEXT NOT NULL, salt TEXT NOT NULL, state TEXT NOT NULL,
+    times INTEGER NOT NULL, pushed_steps INTEGER NOT NULL, created_at REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS tunables (name TEXT PRIMARY KEY, value REAL NOT NULL);
 """
 # Columns younger than their table: a file of an older sandbox gets them when it is opened. What was refunded

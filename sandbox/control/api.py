@@ -5,12 +5,13 @@ from urllib.parse import urlsplit
 
 from sandbox import faults
 from sandbox.alipay.wire import GatewayError
-from sandbox.carrier import parcels
+from sandbox.carrier import order_pushes, parcels, sf_pushes, sto_push, yto_push
 from sandbox.carrier.parcels import NewParcel
 from sandbox.control import trades as control_trades
 from sandbox.control.page import control_page, panel
 from sandbox.control.trades import BadControl
 from sandbox.faults import BadFault, FaultOrder
+from sandbox.fulfilment import instructions
 from sandbox.state import describe_state
 from sandbox.trading.trades import TradeRefused
 from sandbox.unionpay.wire import Refused
@@ -20,6 +21,7 @@ from sandbox.wechatpay.wire import ApiError
 from sandbox.world import World
 
 Body = Mapping[str, object]
+PUSHING = (yto_push.CARRIER, sto_push.CARRIER)
 SPEEDS = ("parcel_seconds", "ship_seconds", "notify_speed")
 
 
@@ -90,6 +92,42 @@ def _parcel(world: World, body: Body) -> Response:
     )
 
 
+def _sf_push(world: World, body: Body) -> Response:
+    """Where SF pushes routes to, as one says in its console; an empty `url` stops it."""
+    url, form = str(body.get("url") or ""), str(body.get("form") or "json")
+    if url and urlsplit(url).scheme not in ("http", "https"):
+        raise BadControl("url is not an http address")
+    if form not in sf_pushes.FORMS:
+        raise BadControl("form is not json or xml")
+    sf_pushes.set_push(world.store, url=url, form=form)
+    return json_response({"url": url, "form": form})
+
+
+def _push_address(world: World, body: Body) -> Response:
+    """Have a carrier (`yto` or `sto`) push the events of the parcels ordered there to `url`; empty: no more."""
+    url, carrier = body.get("url"), body.get("carrier", "yto")
+    if not isinstance(url, str):
+        raise BadControl("url is not a text")
+    if carrier not in PUSHING:
+        raise BadControl("carrier does not push")
+    order_pushes.set_address(world.store, str(carrier), url)
+    return json_response({"url": url, "carrier": carrier})
+
+
+def _fetching(world: World, body: Body) -> Response:
+    """Have the ERP fetch the instructions of this warehouse, or with `stop` no more."""
+    slug = str(body.get("slug") or "")
+    if not slug:
+        raise BadControl("slug is missing")
+    instructions.set_fetching(world.store, slug, is_on=body.get("stop") is not True)
+    return json_response({"slug": slug})
+
+
+def _forget_instructions(world: World, body: Body) -> Response:
+    instructions.forget(world.store)
+    return json_response({"instructions": []})
+
+
 def _speed(world: World, body: Body) -> Response:
     wanted = {name: _number(body, name) for name in SPEEDS if name in body}
     if any(value <= 0 for value in wanted.values()):
@@ -115,6 +153,7 @@ _HANDLERS: Mapping[tuple[str, str], Callable[[World, Body], Response]] = {
     ("GET", "/control/state"): _state,
     ("POST", "/control/faults"): _add_fault,
     ("DELETE", "/control/faults"): _clear_faults,
+    ("DELETE", "/control/instructions"): _forget_instructions,
     ("POST", "/control/pay"): control_trades.pay,
     ("POST", "/control/refund"): control_trades.refund,
     ("POST", "/control/settle_refund"): control_trades.settle_refund,
@@ -125,5 +164,8 @@ _HANDLERS: Mapping[tuple[str, str], Callable[[World, Body], Response]] = {
     ("POST", "/control/bill_difference"): control_trades.add_difference,
     ("DELETE", "/control/bill_difference"): control_trades.clear_differences,
     ("POST", "/control/parcel"): _parcel,
+    ("POST", "/control/sf_push"): _sf_push,
+    ("POST", "/control/push_address"): _push_address,
+    ("POST", "/control/fetching"): _fetching,
     ("POST", "/control/speed"): _speed,
 }

@@ -25,6 +25,9 @@ _STATES = {
     "given_up": ("已放弃", "bad"),
     "broken": ("内部错误", "bad"),
     "seen": ("备货中", "warn"),
+    "taken": ("备货中", "warn"),
+    "silent": ("不理会", "bad"),
+    "cancelled": ("已取消", ""),
     "shipped": ("已发货", "good"),
     "refused": ("被拒绝", "bad"),
 }
@@ -83,6 +86,11 @@ def panel(world: World) -> str:
                 "仓库 Warehouse",
                 ("订单号", "快递", "运单号", "保价", "状态", "说明"),
                 map(_shipment, _rows(state["warehouse"])),
+            ),
+            _section(
+                "发货指令 Instructions",
+                ("编号", "订单号", "仓库", "形式", "收到次数", "催办", "取消", "状态", "运单号", "说明"),
+                map(_instruction, _rows(state["instructions"])),
             ),
         )
     )
@@ -199,4 +207,12 @@ def _shipment(row: Row) -> str:
     return _cells(
         _say(row["number"]), _say(row["carrier"]), _say(row["tracking_number"]),
         _say(row["insured_value"] or "无"), _tag(row["state"]), _say(row["message"]),
+    )  # fmt: skip
+
+
+def _instruction(row: Row) -> str:
+    return _cells(
+        _say(row["id"]), _say(row["number"]), _say(row["warehouse"]), _say(row["form"]), _say(row["received"]),
+        _say(row["reminders"]), _say(row["cancellations"]), _tag(row["state"]), _say(row["tracking_number"]),
+        _say(row["message"]),
     )  # fmt: skip

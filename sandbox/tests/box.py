@@ -18,9 +18,10 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 @pytest.fixture(autouse=True)
 def nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Remove the faults and unfinished notifications of a test from its sandbox."""
+    """Remove the faults, unfinished notifications and instructions of a test: SQLite gives the next test the same keys."""
     yield
     if "box" in request.fixturenames:
         box: Running = request.getfixturevalue("box")
         box.control("faults", "DELETE")
         box.control("notifications", "DELETE")
+        box.control("instructions", "DELETE")

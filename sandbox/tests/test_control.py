@@ -188,4 +188,17 @@ def test_a_taken_port_is_one_clear_line(box: Running, tmp_path: Path) -> None:
 
 def test_the_state_is_json_with_all_parts(box: Running) -> None:
     state = json.loads(call("GET", f"{box.url}/control/state").body)
-    assert set(state) == {"trades", "notifications", "refunds", "parcels", "faults", "warehouse", "speed"}
+    assert set(state) == {
+        "trades",
+        "refunds",
+        "notifications",
+        "parcels",
+        "waybills",
+        "sf_pushes",
+        "carrier_calls",
+        "faults",
+        "warehouse",
+        "instructions",
+        "kuaidi100",
+        "speed",
+    }
