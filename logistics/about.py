@@ -7,22 +7,30 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from django.template.loader import render_to_string
 from django.utils import timezone
+from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
-from logistics import labels
+from logistics import cases, labels
 from logistics.carriers.numbers import tidy_number
-from logistics.models import Shipment, ShipmentException, ShipmentQuerySet, ShipmentStatus, TrackingEvent
-from logistics.tracking_card import Card, card, parcels_of
+from logistics.cases import what_to_do
+from logistics.diagnosis import links
+from logistics.diagnosis import panel as dispatch
+from logistics.diagnosis.obstacles import Obstacle, merchant_words, obstacles_of
+from logistics.models import CarrierCall, Shipment, ShipmentException, ShipmentQuerySet, TrackingEvent
+from logistics.tracking_card import Card, card, draw_way, parcels_of
 from orders.models import Order, OrderStatus
-from orders.truth.facts import Facts, TruthLine
+from orders.truth.facts import BuyerWords, Facts, TruthLine
+from orders.truth.states import join
 from ordersite.lib.money import display_amount, format_amount
-from ordersite.lib.panels import Entry, Item, Link, Panel
+from ordersite.lib.panels import Entry, Item, Link, LogEnd, Panel
 
 __all__ = ["Card", "card", "explain", "facts_of", "find", "panel", "parts", "timeline"]
 
 MOST_FOUND = 50
+MOST_CALLS = 50
 _NUMBER = re.compile(r"[0-9A-Z-]{6,40}", re.ASCII)
 _PAGE = "admin:logistics_shipment_change"
 _CASE_PAGE = "admin:logistics_shipmentexception_change"
@@ -76,14 +84,38 @@ def _iso(at: datetime) -> str:
 
 def panel(order: Order) -> Panel:
     """The box of parcels on the order page."""
+    parcels = parcels_of(order)
+    calls = _last_calls(order) if parcels else {}
     return Panel(
         title=_("Parcels"),
-        items=[_item(parcel) for parcel in parcels_of(order)],
+        items=[_item(parcel, order, calls.get(parcel.tracking_number)) for parcel in parcels],
         empty=_("No parcel yet."),
     )
 
 
-def _item(parcel: Shipment) -> Item:
+def _last_calls(order: Order) -> dict[str, CarrierCall]:
+    """The newest of an order's calls to carriers about each number. One query."""
+    calls = CarrierCall.objects.filter(order_id=order.pk).order_by("-id").defer("request", "response")
+    return {call.subject: call for call in reversed(list(calls[:MOST_CALLS]))}
+
+
+def _log_end(call: CarrierCall) -> LogEnd:
+    return LogEnd(_("last call to the carrier"), _call_text(call), "logistics.carriercall", call.subject)
+
+
+def last_call_text(parcel: Shipment) -> str:
+    """How the newest call to the carrier about a parcel went; empty when none is kept."""
+    calls = CarrierCall.objects.filter(subject=parcel.tracking_number).order_by("-id")
+    newest = calls.defer("request", "response").first()
+    return _call_text(newest) if newest else ""
+
+
+def _call_text(call: CarrierCall) -> str:
+    status = _("no answer") if call.http_status is None else f"HTTP {call.http_status}"
+    return f"{_moment(call.at)} · {status} · {labels.call_result(call.result).text}"
+
+
+def _item(parcel: Shipment, order: Order, call: CarrierCall | None) -> Item:
     label = labels.tracking_label(parcel.tracking_status)
     facts = [(_("shipped at"), _moment(parcel.shipped_at))]
     if parcel.insured_value is not None:
@@ -91,8 +123,12 @@ def _item(parcel: Shipment) -> Item:
     facts.append(
         (_("last checked"), _moment(parcel.last_checked_at) if parcel.last_checked_at else _("not yet"))
     )
+    if parcel.next_check_at:
+        facts.append((_("checked next at"), _moment(parcel.next_check_at)))
     if parcel.last_event_at:
         facts.append((_("last event"), _moment(parcel.last_event_at)))
+    if parcel.estimated_at and parcel.is_under_way:
+        facts.append((_("expected at"), _moment(parcel.estimated_at)))
     if parcel.last_problem:
         facts.append((_("problem"), problem_text(parcel)))
     return Item(
@@ -103,7 +139,14 @@ def _item(parcel: Shipment) -> Item:
         url_name=_PAGE,
         url_id=parcel.pk,
         rows=[_entry(parcel, event) for event in parcel.events.all()],
+        picture=_picture(parcel, order),
+        log=_log_end(call) if call else None,
     )
+
+
+def _picture(parcel: Shipment, order: Order) -> SafeString:
+    drawing = draw_way(parcel, order)
+    return render_to_string("logistics/route.html", {"drawing": drawing}) if drawing else SafeString()
 
 
 def _moment(at: datetime) -> str:
@@ -142,94 +185,137 @@ def timeline(order: Order) -> list[Entry]:
         if case.resolved_at:
             title = _("Case resolved: %(kind)s") % {"kind": case.get_kind_display()}
             entries.append(Entry(case.resolved_at, "people", title, case.resolution, "good", **url))  # type: ignore[arg-type]
-    return sorted(entries, key=lambda entry: entry.at)
+    return sorted([*entries, *dispatch.entries_of(order)], key=lambda entry: entry.at)
 
 
 def explain(order: Order) -> list[Link]:
-    """The last three links of the diagnosis: shipped, tracked, signed for."""
-    parcels = parcels_of(order)
-    return [_shipped_link(order, parcels), _tracked_link(parcels), _signed_link(order, parcels)]
+    """The last four links of the diagnosis: dispatched, shipped, tracked, signed for."""
+    return links.explain(order, parcels_of(order))
 
 
-def _shipped_link(order: Order, parcels: Sequence[Shipment]) -> Link:
-    name = "shipped"
-    if parcels and order.status != OrderStatus.PAID:
-        return Link(name, "good", parcels[-1].shipped_at, parcels[-1].tracking_number)
-    if order.status != OrderStatus.PAID:
-        return Link(name, "not_applicable")
-    if order.held:
-        return Link(name, "broken", cause_code="held", cause=_("The order is held and must not ship."))
-    if order.is_stopped:
-        cause = _("A refund of the order is under way: it must not ship meanwhile.")
-        return Link(name, "waiting", order.paid_at, cause_code="refund_under_way", cause=cause)
-    cause = _("The warehouse has sent a part.") if parcels else _("The warehouse has not confirmed yet.")
-    return Link(name, "waiting", order.paid_at, cause_code="not_shipped", cause=cause)
+def dispatch_panel(order: Order) -> Panel | None:
+    """The box of instructions on the order page; None where its shop instructs no warehouse."""
+    return dispatch.staff_panel(order)
 
 
-def _tracked_link(parcels: Sequence[Shipment]) -> Link:
-    if not parcels:
-        return Link("tracked", "not_applicable")
-    worst = next((parcel for parcel in parcels if parcel.last_problem and parcel.is_under_way), None)
-    if worst is not None:
-        return Link(
-            "tracked",
-            "waiting" if worst.last_problem.startswith("nothing_found") else "broken",
-            worst.last_poll_at,
-            worst.tracking_number,
-            worst.last_problem.partition(":")[0],
-            problem_text(worst),
-        )
-    unpolled = next((parcel for parcel in parcels if parcel.last_checked_at is None), None)
-    if unpolled is not None:
-        return Link("tracked", "waiting", None, unpolled.tracking_number, "not_asked", _("Not polled yet."))
-    return Link("tracked", "good", parcels[-1].last_checked_at, parcels[-1].tracking_number)
-
-
-def _signed_link(order: Order, parcels: Sequence[Shipment]) -> Link:
-    if not parcels:
-        return Link("signed", "not_applicable")
-    back = next((parcel for parcel in parcels if parcel.status == ShipmentStatus.RETURNED), None)
-    if back is not None:
-        cause = _("The parcel went back to the sender.")
-        return Link("signed", "broken", back.last_event_at, back.tracking_number, "returned", cause)
-    under_way = next((parcel for parcel in parcels if parcel.is_under_way), None)
-    if under_way is not None:
-        label = labels.tracking_label(under_way.tracking_status)
-        return Link("signed", "waiting", None, under_way.tracking_number, "under_way", str(label.text))
-    if order.status == OrderStatus.SHIPPED:
-        cause = _("Every parcel is signed for, but the order was not completed.")
-        return Link("signed", "broken", parcels[-1].delivered_at, "", "order_not_completed", cause)
-    return Link("signed", "good", parcels[-1].delivered_at, parcels[-1].tracking_number)
+def merchant_panel(order: Order) -> Panel | None:
+    """The same as the merchant's people see it."""
+    return dispatch.merchant_panel(order)
 
 
 def facts_of(orders: Sequence[Order]) -> dict[int, Facts]:
-    """The open cases of the orders' parcels for the sentence of truth, by order id, the newest first. One query."""
+    """The open cases of the orders' parcels and goods for the sentence of truth, by order id, the newest first; and what
+    else keeps goods from leaving. A fixed number of queries.
+    """
     by_id = {order.pk: order for order in orders}
-    rows = ShipmentException.objects.open().filter(order_id__in=sorted(by_id)).order_by("-pk")
+    rows = (
+        ShipmentException.objects.open()
+        .filter(order_id__in=sorted(by_id))
+        .select_related("shipment", "warehouse")
+        .order_by("-pk")
+    )
     found: dict[int, list[TruthLine]] = {}
     for case in rows:
-        order = by_id[case.order_id or 0]
+        case.order = order = by_id[case.order_id or 0]
         found.setdefault(order.pk, []).append(_case_line(case, order))
-    return {order_id: Facts(cases=lines) for order_id, lines in found.items()}
+    facts = {order_id: Facts(cases=lines) for order_id, lines in found.items()}
+    for order_id, obstacle in obstacles_of(orders, rows).items():
+        if obstacle.case_id is None:
+            facts[order_id] = facts.get(order_id, Facts()) + Facts(requests=[_obstacle_line(obstacle)])
+    return facts
+
+
+def _obstacle_line(obstacle: Obstacle) -> TruthLine:
+    return TruthLine(
+        code=obstacle.code,
+        tone="bad" if obstacle.is_broken else "waiting",
+        staff=obstacle.cause,
+        merchant=obstacle.merchant,
+        advice=obstacle.advice,
+        url_name=obstacle.url_name,
+        url_id=obstacle.url_id,
+    )
 
 
 def _case_line(case: ShipmentException, order: Order) -> TruthLine:
-    """The buyer sees the parcel itself; the merchant hears of it while the order is on its way."""
+    """The buyer sees the parcel itself; the merchant hears of it while the order is on its way.
+
+    Of a parcel that must not arrive both hear whatever the order's state is, for that would say something else.
+    """
+    if case.kind == ShipmentException.Kind.UNWANTED_PARCEL:
+        return _unwanted_line(case, order)
     kind = case.get_kind_display()
     merchant = {
         ShipmentException.Kind.NOT_SIGNED: _(
             "The parcel was not signed for in time; it is being looked into."
         ),
+        ShipmentException.Kind.NO_NEWS: _("The parcel has not moved for long; it is being looked into."),
+        ShipmentException.Kind.NOT_PICKED_UP: _("The carrier has not picked the parcel up yet."),
+        ShipmentException.Kind.FAILED_DELIVERIES: _("The carrier could not deliver the parcel."),
+        ShipmentException.Kind.AT_LOCKER: _("The parcel waits to be collected by the buyer."),
         ShipmentException.Kind.RETURNED: _("The parcel was returned to the sender; it is being looked into."),
     }
     return TruthLine(
         code=f"case_{case.kind}",
         tone="bad",
         staff=capfirst(kind),
+        advice=str(what_to_do(case)),
         merchant=merchant.get(ShipmentException.Kind(case.kind), "")
         if order.status == OrderStatus.SHIPPED
-        else "",
+        else merchant_words(case.kind),
         mark=kind,
         url_name=_CASE_PAGE,
         url_id=case.pk,
     )
+
+
+def _unwanted_line(case: ShipmentException, order: Order) -> TruthLine:
+    """What staff, merchant and buyer read of a parcel that leaves or arrives although its order must not ship."""
+    is_signed = bool(case.shipment and case.shipment.delivered_at)
+    kind = case.get_kind_display()
+    return TruthLine(
+        code=f"case_{case.kind}",
+        tone="bad",
+        staff=capfirst(kind),
+        merchant=_unwanted_for_merchants(order, is_signed=is_signed),
+        buyer=_unwanted_for_buyers(order, is_signed=is_signed),
+        advice=str(cases.what_to_do(case)),
+        mark=kind,
+        url_name=_CASE_PAGE,
+        url_id=case.pk,
+    )
+
+
+def _unwanted_for_merchants(order: Order, *, is_signed: bool) -> str:
+    """Why the parcel must not arrive, and that it does; empty where nothing stops the order any more."""
+    amount = {"amount": display_amount(order.refunded_amount or order.total_amount)}
+    why = {
+        "held": _("The order is held."),
+        "refunding": _("All of the money is on its way back to the buyer."),
+        "order_refunded": _("The money went back to the buyer: %(amount)s.") % amount,
+        "order_closed": _("Closed without payment."),
+    }.get(cases.why_unwanted(order), "")
+    signed = _("A parcel was signed for all the same; it is being looked into.")
+    on_its_way = _("A parcel is on its way all the same; it is being looked into.")
+    return join(why, signed if is_signed else on_its_way) if why else ""
+
+
+def _unwanted_for_buyers(order: Order, *, is_signed: bool) -> BuyerWords | None:
+    """A hold is the shop's to put right and alarms no buyer; but no page says that nothing has left."""
+    signed = _("The parcel was signed for. The shop arranges with you how it goes back.")
+    on_its_way = _(
+        "A parcel is still on its way: please do not take it. If you have it, the shop arranges its return."
+    )
+    parcel = signed if is_signed else on_its_way
+    amount = {"amount": display_amount(order.refunded_amount or order.total_amount)}
+    match cases.why_unwanted(order):
+        case "order_refunded":
+            back = _("%(amount)s went back the way you paid.") % amount
+            return BuyerWords(_("The order is refunded"), join(back, parcel))
+        case "refunding":
+            return BuyerWords(_("A refund is under way"), parcel)
+        case "order_closed":
+            return BuyerWords(_("The order is closed"), join(_("It was not paid."), parcel))
+        case "held" if order.status == OrderStatus.PAID:
+            return BuyerWords(_("A part has been sent"), _("The shop checks the rest before it ships."))
+    return None

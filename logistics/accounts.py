@@ -19,11 +19,18 @@ from logistics.models import CarrierAccount
 from orders.approvals import server_changes
 from orders.models import Merchant
 from ordersite.lib import crypto
+from ordersite.lib.money import ZERO, parse_amount
 from ordersite.outside_accounts.errors import bad_account
 from ordersite.outside_accounts.fingerprints import described
 from ordersite.outside_accounts.save import SplitKeys, lock_or_new, read_keys, write_keys
 
+# Keys of every carrier's account file: how many calls may be on their way at once, and how often the parcels of important
+# buyers are polled. Each with the most that it may be.
+MAX_PARALLEL, IMPORTANT_MINUTES = "max_parallel", "important_poll_minutes"
+WHOLE_NUMBERS: Mapping[str, int] = {MAX_PARALLEL: 24, IMPORTANT_MINUTES: 1440}
 _PUSH_TOKEN = "push_token"  # noqa: S105 (a name)
+# Any account may state it: the carrier's highest insured value of one parcel, in yuan.
+HIGHEST_KEY = "max_insured_value"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +90,41 @@ def checked_keys(slug: str, carrier: str, data: Mapping[str, Any]) -> SplitKeys:
         if isinstance(value, bool) or not isinstance(value, str | int)
     ]
     texts = {name: str(value) for name, value in data.items()}
-    keys = read_keys(connector, slug, texts, problems=wrong)
+    ours = {name: value for name in (*WHOLE_NUMBERS, HIGHEST_KEY) if (value := texts.pop(name, "").strip())}
+    keys = read_keys(connector, slug, texts, problems=[*wrong, *_problems_of(ours)])
+    keys.config.update(ours)
     if problems := connector.check(CarrierKeys(carrier, slug, keys.config, keys.secrets)):
         raise bad_account(slug, problems)
     return keys
+
+
+def _problems_of(ours: Mapping[str, str]) -> list[str]:
+    """What is wrong with the keys that every account may hold."""
+    found = [
+        _("%(key)s must be a whole number from 1 to %(most)s.") % {"key": name, "most": most}
+        for name, most in WHOLE_NUMBERS.items()
+        if name in ours and not _is_number(ours[name], most=most)
+    ]
+    if HIGHEST_KEY in ours and not _is_highest(ours[HIGHEST_KEY]):
+        found.append(_("%(key)s must be an amount in yuan.") % {"key": HIGHEST_KEY})
+    return found
+
+
+def _is_number(text: str, *, most: int) -> bool:
+    is_number = text.isascii() and text.isdigit() and len(text) <= len(str(most))
+    return is_number and 1 <= int(text) <= most
+
+
+def _is_highest(text: str) -> bool:
+    try:
+        return parse_amount(text) > ZERO
+    except ValueError:
+        return False
+
+
+def push_url_of(account: CarrierAccount) -> str:
+    """The address that the account's carrier calls, absolute. It contains a secret. Raises `CannotDecrypt`."""
+    return _push_url(account.carrier, account.open_secrets()[_PUSH_TOKEN])
 
 
 def _push_url(carrier: str, token: str) -> str:

@@ -1,4 +1,4 @@
-"""Triggers that audit every change of a parcel's waybill number, carrier or insured value."""
+"""Triggers that audit every change of a waybill number, carrier or insured value, of parcels and of ordered waybills."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from ordersite.database import triggers
 
 GUARDS: tuple[triggers.Guard, ...] = (
     triggers.Audited("logistics_shipment", ("tracking_number", "carrier", "insured_value")),
+    triggers.Audited("logistics_waybillorder", ("tracking_number", "carrier", "insured_value")),
 )
 
 

@@ -19,3 +19,17 @@ CONFIRMATIONS: Mapping[str, str | Promise] = {
     "unknown_warehouse": _("This warehouse is not known."),
     "tracking_number_used": _("The waybill number belongs to another parcel."),
 }
+
+# The codes of a row of POST /api/v1/stock/.
+STOCK: Mapping[str, str | Promise] = {
+    "ok": _("Counted."),
+    "unknown_warehouse": _("This warehouse is not known."),
+}
+
+# The codes of a row of POST /api/v1/dispatches/ack/; the first two are successes.
+ACKS: Mapping[str, str | Promise] = {
+    "ok": _("Acknowledged."),
+    "already_acked": _("This instruction was answered before; nothing was changed."),
+    "unknown_dispatch": _("There is no such instruction in this shop."),
+    "cancelled": _("The instruction was cancelled: do not send these goods."),
+}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,7 +17,10 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from logistics import labels
+from logistics.buyer_texts import for_buyers
 from logistics.models import Shipment, TrackingEvent
+from logistics.route_map.drawing import Drawing, draw
+from logistics.route_map.stops import Way, stops_of
 from logistics.tracking import poll
 from logistics.tracking.coverage import floors_by_carrier
 from orders.models import Order, OrderStatus
@@ -24,6 +28,7 @@ from orders.truth.facts import BuyerWords, TruthLine
 from orders.truth.sentence import Truth, truth_of
 
 Text = str | Promise
+SILENT_AFTER = timedelta(hours=24)
 # The four steps of a parcel, and the step that each tracking status has reached.
 _STEPS: tuple[Text, ...] = (_("shipped"), _("in transit"), _("out for delivery"), _("signed for"))
 _REACHED: Mapping[str, int] = {
@@ -83,7 +88,11 @@ class CardParcel:
     `checked_at`: when the carrier last answered; `unanswered_at`: when it was polled after that and did not answer;
     `news_at`: when the newest event happened. `is_fresh`: checked within the last minute. `is_polling`: due or being
     polled now. `can_refresh`: the buyer may have it polled now. `refresh_at`: when it may be polled again; None when it
-    has arrived or no account can poll it.
+    has arrived or no account can poll it. `next_at`: when it is polled next by itself, None where it is due or is polled
+    no more. `capped_until`: the carrier answers nothing about this number before. `is_silent`: the carrier has not
+    answered for so long that it may never. `estimated_at`: when the carrier expects to deliver it, None once that has
+    passed, where it goes back, and where the carrier does not say. `drawing`: the way from city to city; `cities` where
+    too few are known.
     """
 
     id: int
@@ -101,21 +110,30 @@ class CardParcel:
     refresh_at: datetime | None
     can_refresh: bool
     is_polling: bool
+    next_at: datetime | None
+    capped_until: datetime | None
+    is_silent: bool
+    estimated_at: datetime | None
     steps: Sequence[Step]
+    drawing: Drawing | None
     cities: Sequence[City]
     events: Sequence[CardEvent]
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """The card of one order; `page` and `qr` are paths on this site.
+    """The card of one order; `page`, `qr` and `state` are paths on this site, `version` is what `state` answers.
 
+    `is_final`: nothing more will happen.
     `placeholder` is set while there is no parcel; `notice` where there are some and they do not say all.
     """
 
     order: Order
     page: str
     qr: str
+    state: str
+    version: str
+    is_final: bool
     parcels: Sequence[CardParcel]
     notice: Head | None
     placeholder: Head | None
@@ -129,7 +147,7 @@ class Card:
 
 def parcels_of(order: Order) -> list[Shipment]:
     """The order's parcels in the order of their confirmation, each with its events newest first. Two queries."""
-    newest_first = Prefetch("events", TrackingEvent.objects.order_by("-at", "-id"))
+    newest_first = Prefetch("events", TrackingEvent.objects.order_by(*TrackingEvent.NEWEST_FIRST))
     return list(Shipment.objects.filter(order_id=order.pk).order_by("pk").prefetch_related(newest_first))
 
 
@@ -145,12 +163,20 @@ def card(order: Order, truth: Truth | None = None) -> Card:
         order=order,
         page=reverse("track", args=[order.tracking_token]),
         qr=reverse("track-qr", args=[order.tracking_token]),
-        parcels=[_parcel(parcel, floors) for parcel in parcels],
+        state=reverse("track-state", args=[order.tracking_token]),
+        version=version_of(order, parcels),
+        is_final=_is_final(order, parcels),
+        parcels=[_parcel(parcel, order, floors) for parcel in parcels],
         notice=head if parcels and not is_said else None,
         placeholder=None if parcels else head,
         placeholder_steps=() if reached is None else _steps(_PLACEHOLDER_STEPS, reached),
         is_partly=bool(parcels) and order.status == OrderStatus.PAID,
     )
+
+
+def _is_final(order: Order, parcels: Sequence[Shipment]) -> bool:
+    is_ended = order.status in (OrderStatus.COMPLETED, OrderStatus.CLOSED, OrderStatus.REFUNDED)
+    return is_ended and not any(parcel.is_under_way for parcel in parcels)
 
 
 def _head(line: TruthLine) -> Head:
@@ -163,12 +189,37 @@ def _head(line: TruthLine) -> Head:
     return Head(words.title, hint, tone)
 
 
-def _parcel(parcel: Shipment, floors: Mapping[str, timedelta]) -> CardParcel:
+# The words of time and the button on an unchanged card are drawn anew after so long.
+_REDRAWN_AFTER = timedelta(minutes=5)
+
+
+def version_of(order: Order, parcels: Sequence[Shipment] | None = None) -> str:
+    """A digest that changes when the card would say something else, and every five minutes.
+
+    One query, none with the order's `parcels`.
+    """
+    now = timezone.now()
+    rows = Shipment.objects.filter(order_id=order.pk).order_by("pk") if parcels is None else parcels
+    of_parcels = [
+        (
+            row.pk, row.tracking_number, row.carrier, row.insured_value, row.tracking_status, row.status,
+            row.last_event_at, row.last_checked_at, row.last_poll_at, row.capped_until, row.estimated_at, row.is_due(now),
+            row.is_leased(now),
+        )
+        for row in rows
+    ]  # fmt: skip
+    of_order = (order.status, order.held, order.refunds_pending, order.refunded_amount, order.closing_at)
+    span = int(now.timestamp() // _REDRAWN_AFTER.total_seconds())
+    return hashlib.sha256(repr((of_order, of_parcels, span)).encode()).hexdigest()[:16]
+
+
+def _parcel(parcel: Shipment, order: Order, floors: Mapping[str, timedelta]) -> CardParcel:
     now = timezone.now()
     label = labels.tracking_label(parcel.tracking_status)
     refresh_at = poll.refresh_allowed_at(parcel, floors)
     is_allowed = refresh_at is not None and refresh_at <= now
     is_leased, is_due = parcel.is_leased(now), parcel.is_due(now)
+    drawing = draw_way(parcel, order)
     return CardParcel(
         id=parcel.pk,
         carrier=labels.carrier_name(parcel.carrier),
@@ -185,10 +236,43 @@ def _parcel(parcel: Shipment, floors: Mapping[str, timedelta]) -> CardParcel:
         refresh_at=refresh_at,
         can_refresh=is_allowed and not is_due and not is_leased,
         is_polling=is_leased or (is_allowed and is_due),
+        next_at=parcel.next_check_at if parcel.next_check_at and not is_due else None,
+        capped_until=parcel.capped_until if parcel.capped_until and parcel.capped_until > now else None,
+        is_silent=_is_silent(parcel, now),
+        estimated_at=_estimated_at(parcel, now),
         steps=_steps(_STEPS, _REACHED.get(parcel.tracking_status, 1)),
-        cities=_cities(parcel),
-        events=_events(parcel),
+        drawing=drawing,
+        cities=[] if drawing else _cities(parcel),
+        events=_events(parcel, order),
     )
+
+
+def _is_silent(parcel: Shipment, now: datetime) -> bool:
+    """Whether a parcel under way has been polled in vain for SILENT_AFTER."""
+    answered_at = parcel.last_checked_at or parcel.created_at
+    return parcel.is_under_way and parcel.is_unanswered and answered_at < now - SILENT_AFTER
+
+
+def _estimated_at(parcel: Shipment, now: datetime) -> datetime | None:
+    """What is still ahead of what the carrier expected."""
+    at = parcel.estimated_at
+    is_ahead = at is not None and at > now
+    return at if is_ahead and parcel.is_under_way and parcel.tracking_status != "returning" else None
+
+
+def draw_way(parcel: Shipment, order: Order) -> Drawing | None:
+    """The drawing of a parcel's way to the order's city; None where fewer than two cities are known. No query where the
+    events are prefetched newest first.
+    """
+    events = list(parcel.events.all())
+    way = Way(
+        [(event.location, event.text) for event in reversed(events)],
+        origin=parcel.origin_city,
+        destination=f"{order.province}{order.city}{order.district}",
+        is_over=not parcel.is_under_way,
+        goes_back=parcel.tracking_status == "returning",
+    )
+    return draw(stops_of(way))
 
 
 def _steps(names: Sequence[Text], reached: int) -> list[Step]:
@@ -215,18 +299,18 @@ def _cities(parcel: Shipment) -> list[City]:
     return cities
 
 
-def _events(parcel: Shipment) -> list[CardEvent]:
+def _events(parcel: Shipment, order: Order) -> list[CardEvent]:
     """The events, newest first. The prefetched events stand in that order already."""
     events = list(parcel.events.all())
-    return [_event(event, older) for event, older in zip_longest(events, events[1:])]
+    return [_event(event, older, order) for event, older in zip_longest(events, events[1:])]
 
 
-def _event(event: TrackingEvent, older: TrackingEvent | None) -> CardEvent:
+def _event(event: TrackingEvent, older: TrackingEvent | None, order: Order) -> CardEvent:
     label = labels.tracking_label(event.status)
     return CardEvent(
         at=event.at,
-        text=event.text,
-        location=event.location,
+        text=for_buyers(event.text, order),
+        location=for_buyers(event.location, order),
         label=label.text,
         tone=label.tone,
         code=event.provider_code if event.status == "unknown" else "",

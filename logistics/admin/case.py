@@ -15,6 +15,8 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from logistics import cases
+from logistics.admin import warehouse_messages
+from logistics.carriers.types import PUSH_REFUSALS
 from logistics.labels import problem_label
 from logistics.models import ShipmentException
 from orders.errors import reason_of
@@ -24,7 +26,7 @@ from ordersite.lib.adminkit import badges
 from ordersite.lib.adminkit.cases import CaseAdmin, resolve_action, take_action
 from ordersite.lib.adminkit.confirmed import person
 from ordersite.lib.adminkit.queues import OpenCasesFilter, take
-from ordersite.lib.adminkit.search import column, order_number, row_id
+from ordersite.lib.adminkit.search import column, order_number, row_id, row_number
 
 # What a case keeps; the times are ISO 8601 in UTC.
 DETAILS: Mapping[str, Promise] = {
@@ -33,7 +35,18 @@ DETAILS: Mapping[str, Promise] = {
     "silent_since": _("silent since"),
     "problem": _("problem"),
     "code": _("reason"),
+    "push_code": _("rejected because"),
+    "push": _("carrier push"),
+    "tracking_number": _("waybill number"),
     "order_status": _("the order is"),
+    "on_hand": _("on hand"),
+    "reserved": _("reserved"),
+    "refusal": _("reason"),
+    "message": _("the warehouse's words"),
+    "sent_at": _("sent at"),
+    "attempts": _("attempts"),
+    "http_status": _("HTTP status"),
+    "products": _("products"),
 }
 RESOLVE = "logistics.resolve_shipmentexception"
 
@@ -47,10 +60,14 @@ def _value(key: str, value: str) -> object:
     """A stored value in the reader's words."""
     if key == "parcels":
         return f"{int(value):,}" if value.isdecimal() else value
-    if key in ("shipped_at", "silent_since"):
+    if key in ("shipped_at", "silent_since", "sent_at"):
         return badges.ago(parse_datetime(value)) if parse_datetime(value) else value
     if key == "problem":
         return problem_label(value)
+    if key == "push_code":
+        return PUSH_REFUSALS.get(value, value)
+    if key == "push":
+        return badges.link(value, "admin:logistics_carriernotification_change", row_number(value.lstrip("#")))
     if key == "code":
         return reason_of(value)
     return dict(OrderStatus.choices).get(value, value)
@@ -60,7 +77,7 @@ def _value(key: str, value: str) -> object:
 class ShipmentExceptionAdmin(CaseAdmin):
     list_display = ("name", "order_link", "parcel_link", "raised", "owner", "state")
     list_filter = (OpenCasesFilter, "kind")
-    list_select_related = ("order", "shipment", "account", "owner")
+    list_select_related = ("order", "shipment", "account", "warehouse", "owner")
     search_fields = ("order__number",)
     search_help_text = _("Order number, waybill number or #case")
     shapes = (
@@ -69,25 +86,27 @@ class ShipmentExceptionAdmin(CaseAdmin):
         column(r"[0-9A-Za-z-]{6,40}", "shipment__tracking_number"),
     )
     fields = (
-        "kind", "advice", "order", "shipment", "account", "seen", "created_at", "owner", "resolved_at", "resolved_by",
-        "outcome",
+        "kind", "advice", "order", "shipment", "account", "warehouse", "product_id", "seen", "sent", "created_at",
+        "owner", "resolved_at", "resolved_by", "outcome",
     )  # fmt: skip
-    readonly_fields = ("advice", "seen", "outcome")
+    readonly_fields = ("advice", "seen", "sent", "outcome")
     confirmed = (resolve_action(RESOLVE, _resolve), take_action(RESOLVE, take))
 
     def get_fields(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
-        """A case is about a parcel and its order, or about an account."""
-        about_account = isinstance(obj, ShipmentException) and obj.account_id is not None
-        absent = ("order", "shipment") if about_account else ("account",)
+        """Show what the case is about, and no empty row beside it."""
+        about = ("order", "shipment", "account", "warehouse", "product_id")
+        absent = [name for name in about if not getattr(obj, name, None)]
+        if not (getattr(obj, "order_id", None) and getattr(obj, "warehouse_id", None)):
+            absent.append("sent")
         return [name for name in super().get_fields(request, obj) if name not in absent]
 
-    @admin.display(description=_("parcel or account"))
+    @admin.display(description=_("parcel, account or warehouse"))
     def parcel_link(self, case: ShipmentException) -> SafeString | str:
         if case.account is not None:
             page = "admin:logistics_carrieraccount_change"
             return badges.link(case.account.slug, page, case.account_id)
         if case.shipment is None:
-            return badges.NOTHING
+            return str(case.warehouse) if case.warehouse else badges.NOTHING
         return badges.link(case.shipment.tracking_number, "admin:logistics_shipment_change", case.shipment_id)
 
     @admin.display(description=_("what to do"))
@@ -99,6 +118,13 @@ class ShipmentExceptionAdmin(CaseAdmin):
         return badges.facts(
             (DETAILS.get(key, key), _value(key, str(value))) for key, value in case.detail.items()
         )
+
+    @admin.display(description=_("messages to the warehouse"))
+    def sent(self, case: ShipmentException) -> SafeString | str:
+        """What the warehouse was sent about the order, try by try."""
+        if case.order_id is None or case.warehouse_id is None:
+            return badges.NOTHING
+        return warehouse_messages.tries_about(case.order_id, case.warehouse_id)
 
     @admin.display(description=_("resolution"))
     def outcome(self, case: ShipmentException) -> str:

@@ -8,15 +8,23 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.functional import Promise
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from logistics import labels
-from logistics.about import problem_text
+from logistics.about import last_call_text, problem_text
+from logistics.admin.waybill_form import NumberForm, present_number
+from logistics.bulk import found, operations
 from logistics.carriers.types import CARRIER_ERRORS
-from logistics.models import Shipment, ShipmentLine, ShipmentStatus, TrackingEvent
+from logistics.dispatch.renumber import change_number
+from logistics.models import Shipment, ShipmentLine, ShipmentStatus, Subscription, TrackingEvent
 from logistics.tracking import poll
+from logistics.tracking.poll import set_tier
+from orders.history.lines import Actor
+from ordersite.bulk_jobs.desk import BulkAction, BulkActionsMixin
 from ordersite.lib.adminkit import badges, columns
 from ordersite.lib.adminkit.confirmed import Confirmed, ConfirmedActionsMixin
 from ordersite.lib.adminkit.read_only import ReadOnlyAdmin, ReadOnlyInline
@@ -30,13 +38,11 @@ TONES = {
     ShipmentStatus.RETURNED: "bad",
 }
 
-REFRESH_REFUSALS: Mapping[str, Promise] = {
-    "too_soon": _("The carrier was polled a moment ago; its rate limit allows the next poll later."),
-    "arrived": _("The parcel has arrived; there is nothing left to poll."),
-    "no_account": _("There is no carrier account through which this parcel can be polled."),
-    "circuit_open": _("Circuit open: the carrier account failed often and is not called for a while."),
-    "busy_here": _("Many carriers are being polled at this moment: this parcel follows within seconds."),
-    "failed": _("The carrier did not answer."),
+SUBSCRIPTION_TONES = {
+    Subscription.NONE: "plain",
+    Subscription.ACTIVE: "good",
+    Subscription.ENDED: "waiting",
+    Subscription.GIVEN_UP: "bad",
 }
 
 
@@ -44,8 +50,27 @@ def _refresh(_request: HttpRequest, parcel: Shipment, _data: Mapping[str, Any]) 
     """Poll the carrier if its limits allow it. Raises `DomainError` with the reason otherwise."""
     code = poll.refresh_now(parcel).code
     if code != "refreshed":
-        raise DomainError(code, REFRESH_REFUSALS.get(code) or CARRIER_ERRORS.get(code) or code)
+        raise DomainError(code, labels.REFRESH_REFUSALS.get(code) or CARRIER_ERRORS.get(code) or code)
     return _("The carrier was polled; the route is up to date.")
+
+
+def _change_number(request: HttpRequest, parcel: Shipment, data: Mapping[str, Any]) -> str:
+    """Correct the number. Raises `DomainError`."""
+    actor = Actor("staff", request.user.get_username())
+    changed = change_number(
+        parcel.pk, carrier=data["carrier"], number=data["number"], actor=actor, reason=data["reason"]
+    )
+    return str(_("The number is %(number)s now; tracking starts anew.") % {"number": changed.tracking_number})
+
+
+def _make_important(_request: HttpRequest, parcel: Shipment, _data: Mapping[str, Any]) -> Promise:
+    set_tier(parcel.order_id, is_important=True)
+    return _("The order's parcels are polled first and sooner from now on.")
+
+
+def _make_usual(_request: HttpRequest, parcel: Shipment, _data: Mapping[str, Any]) -> Promise:
+    set_tier(parcel.order_id, is_important=False)
+    return _("The order's parcels are polled as usual from now on.")
 
 
 class StageFilter(admin.SimpleListFilter):
@@ -65,7 +90,7 @@ class EventInline(ReadOnlyInline):
     model = TrackingEvent
     fields = ("at", "state", "text", "location", "provider_code")
     readonly_fields = ("state",)
-    ordering = ("-at", "-id")
+    ordering = TrackingEvent.NEWEST_FIRST
 
     @admin.display(description=_("status"))
     def state(self, event: TrackingEvent) -> SafeString:
@@ -79,7 +104,7 @@ class LineInline(ReadOnlyInline):
 
 
 @admin.register(Shipment)
-class ShipmentAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnlyAdmin):
+class ShipmentAdmin(BulkActionsMixin, ConfirmedActionsMixin, ShapeSearchMixin, ReadOnlyAdmin):
     order_link = columns.order()
     list_display = (
         "number",
@@ -101,6 +126,12 @@ class ShipmentAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnlyAdmin):
         order_number(),
     )
     inlines = (EventInline, LineInline)
+    bulk_actions = (
+        BulkAction(operations.PRINT_LABELS, found.waybills_of_parcels),
+        BulkAction(operations.POLL_NOW, found.parcels_chosen),
+        BulkAction(operations.POLL_FIRST, found.parcels_chosen),
+        BulkAction(operations.POLL_AS_USUAL, found.parcels_chosen),
+    )
     confirmed = (
         Confirmed(
             "refresh",
@@ -112,13 +143,46 @@ class ShipmentAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnlyAdmin):
             icon="refresh",
             is_harmless=True,
         ),
+        Confirmed(
+            "number",
+            _("Change waybill number"),
+            "logistics.change_number",
+            _(
+                "For a number that was typed wrongly or stuck on another parcel. The events of the old number leave the "
+                "card, and the new one is polled at once; the history keeps both."
+            ),
+            _change_number,
+            form=NumberForm,
+            fits=lambda parcel: parcel.is_under_way,
+            tone="bad",
+            icon="edit",
+            initial=present_number,
+        ),
+        Confirmed(
+            "important",
+            _("Poll first and sooner"),
+            "logistics.resolve_shipmentexception",
+            _("The parcels of this order are polled before others, and in the rhythm of important buyers."),
+            _make_important,
+            fits=lambda parcel: parcel.is_polled and not parcel.is_important,
+            icon="star",
+        ),
+        Confirmed(
+            "usual",
+            _("Poll as usual"),
+            "logistics.resolve_shipmentexception",
+            _("The parcels of this order are polled as those of all other buyers."),
+            _make_usual,
+            fits=lambda parcel: parcel.is_polled and parcel.is_important,
+            icon="star_border",
+        ),
     )
     fields = (
         "order", "merchant", "warehouse", "carrier", "tracking_number", "status", "way", "insured_value",
-        "shipped_at", "delivered_at", "next_check_at", "last_checked_at", "last_event_at", "checks",
-        "queries_today", "capped_until", "problem",
+        "tier", "shipped_at", "delivered_at", "next_check_at", "last_checked_at", "last_pushed_at", "pushes",
+        "last_event_at", "estimated_at", "checks", "queries_today", "capped_until", "problem", "calls",
     )  # fmt: skip
-    readonly_fields = ("way", "problem")
+    readonly_fields = ("way", "tier", "pushes", "problem", "calls")
 
     def after_action(self, row: Model) -> str:
         """Return to the order's page, where people opened the parcel."""
@@ -128,6 +192,15 @@ class ShipmentAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnlyAdmin):
     def problem(self, parcel: Shipment) -> str:
         """Why the last poll brought no route, without its code."""
         return problem_text(parcel) or "–"
+
+    @admin.display(description=_("last call to the carrier"))
+    def calls(self, parcel: Shipment) -> SafeString:
+        """Whether there was an HTTP 200 and a usable answer, and where all calls about the parcel are."""
+        text = last_call_text(parcel)
+        log = reverse("admin:logistics_carriercall_changelist")
+        if not text:
+            return badges.NOTHING
+        return format_html('<a class="os-link" href="{}?q={}">{}</a>', log, parcel.tracking_number, text)
 
     @admin.display(description=_("waybill number"))
     def number(self, parcel: Shipment) -> str:
@@ -142,6 +215,18 @@ class ShipmentAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnlyAdmin):
     def way(self, parcel: Shipment) -> SafeString:
         label = labels.tracking_label(parcel.tracking_status)
         return badges.badge(label.text, tone=label.tone)
+
+    @admin.display(description=_("polled"))
+    def tier(self, parcel: Shipment) -> str:
+        return str(_("first and sooner") if parcel.is_important else _("as usual"))
+
+    @admin.display(description=_("subscription to pushes"))
+    def pushes(self, parcel: Shipment) -> SafeString:
+        """Whether the carrier pushes its events, and why it does not."""
+        state = Subscription(parcel.subscription)
+        badge = badges.badge(state.label, tone=SUBSCRIPTION_TONES[state])
+        problem = labels.problem_label(parcel.subscription_problem)
+        return format_html("{} {}", badge, problem) if problem else badge
 
     @admin.display(description=_("insured value"))
     def insured(self, parcel: Shipment) -> SafeString:

@@ -1,4 +1,4 @@
-"""The connectors by name. A new connector is a module beside this file and one line here."""
+"""The connectors by name. A new connector is a folder beside this file and one line here."""
 
 from __future__ import annotations
 
@@ -6,11 +6,18 @@ from collections.abc import Mapping
 
 from django.utils.translation import gettext_lazy as _
 
-from logistics.carriers.kuaidi100 import Kuaidi100
-from logistics.carriers.types import Carrier
+from logistics.carriers.interface import Carrier
+from logistics.carriers.kuaidi100.adapter import Kuaidi100
+from logistics.carriers.sf.adapter import Sf
+from logistics.carriers.sto.adapter import Sto
+from logistics.carriers.webhook.adapter import WebhookPushes
+from logistics.carriers.yto.adapter import Yto
+from logistics.carriers.zto.adapter import Zto
 from ordersite.lib.errors import DomainError
 
-CARRIERS: Mapping[str, Carrier] = {carrier.name: carrier for carrier in (Kuaidi100(),)}
+CARRIERS: Mapping[str, Carrier] = {
+    carrier.name: carrier for carrier in (Kuaidi100(), Sf(), Zto(), Yto(), Sto(), WebhookPushes())
+}
 # Polls the parcels of carriers for which the merchant has no account of its own.
 FALLBACK = "kuaidi100"
 

@@ -10,7 +10,16 @@ from decimal import Decimal
 from django.db.models import Sum
 
 from logistics.carriers.numbers import tidy_number
-from logistics.models import CARRIERS, Shipment, ShipmentLine, Warehouse
+from logistics.models import (
+    CARRIERS,
+    Dispatch,
+    DispatchLine,
+    Shipment,
+    ShipmentLine,
+    Warehouse,
+    WaybillLine,
+)
+from logistics.models.waybill import RESERVING
 from orders import lifecycle, machine
 from orders.machine import Action
 from orders.models import Merchant, Order, OrderLine, OrderStatus
@@ -36,7 +45,7 @@ class Confirmation:
     """One parcel that a warehouse confirms.
 
     `order` is the order's number, `warehouse` a slug, `shipped_at` UTC (empty: now), `insured_value` yuan. Empty
-    `lines` mean all that is left of the order.
+    `lines` mean all that is left of the order. `parcel_id` is an id that was reserved for the parcel.
     """
 
     order: str
@@ -46,6 +55,7 @@ class Confirmation:
     shipped_at: datetime | None = None
     insured_value: Decimal | None = None
     lines: tuple[ProductQuantity, ...] = ()
+    parcel_id: int | None = None
 
     @property
     def waybill(self) -> Waybill:
@@ -75,6 +85,10 @@ class Batch:
     left: dict[int, dict[int, int]]  # order id → order line id → quantity not shipped yet
     products: Mapping[int, str]  # order line id → product
     may_ship: bool
+    # order id, warehouse id → order line id → quantity of the open instructions that is in no parcel yet
+    instructed: Mapping[tuple[int, int], Mapping[int, int]] = field(default_factory=dict)
+    # Orders of which an ordered waybill reserves goods that are in no parcel yet.
+    reserving: frozenset[int] = frozenset()
 
     def check(self, row: Confirmation) -> Checked:
         """Check one confirmation and, if it passes, take its quantities off what is left."""
@@ -82,7 +96,7 @@ class Batch:
         code = self._refusal(row, order, warehouse)
         if code or order is None:
             return Checked(code or "unknown_order", order)
-        quantities = self._allocate(order, row.lines)
+        quantities = self._allocate(order, row.lines, self._instructed_to(order, warehouse))
         if not quantities:
             return Checked("over_shipped", order)
         for line_id, quantity in quantities.items():
@@ -113,11 +127,23 @@ class Batch:
             return "not_paid"
         return "held" if order.is_stopped or not self.may_ship else ""
 
-    def _allocate(self, order: Order, wanted: Sequence[ProductQuantity]) -> dict[int, int]:
-        """Order line id → quantity; empty when more is wanted than is left, or nothing is left."""
+    def _instructed_to(self, order: Order, warehouse: Warehouse | None) -> Mapping[int, int]:
+        return self.instructed.get((order.pk, warehouse.pk if warehouse else 0), {})
+
+    def _allocate(
+        self, order: Order, wanted: Sequence[ProductQuantity], instructed: Mapping[int, int]
+    ) -> dict[int, int]:
+        """Order line id → quantity; empty when more is wanted than is left, or nothing is left.
+
+        Where nothing is named, a warehouse with an instruction has sent what is left of that, not of the whole order.
+        """
         left = {line_id: quantity for line_id, quantity in self.left[order.pk].items() if quantity > 0}
+        if not wanted and instructed:
+            own = {line_id: min(quantity, left.get(line_id, 0)) for line_id, quantity in instructed.items()}
+            return {line_id: quantity for line_id, quantity in own.items() if quantity}
         if not wanted:
             return left
+        left = dict(sorted(left.items(), key=lambda pair: pair[0] not in instructed))
         quantities: dict[int, int] = {}
         for want in wanted:
             missing = want.quantity
@@ -141,7 +167,8 @@ class Batch:
         return {waybill: parcel for waybill, (_order, parcel) in self.waybills.items() if parcel != _NEW}
 
     def all_shipped(self, order_id: int) -> bool:
-        return not any(self.left[order_id].values())
+        """Whether all of the order is in parcels. What a waybill reserves is in none: its carrier may refuse it."""
+        return order_id not in self.reserving and not any(self.left[order_id].values())
 
 
 def load(merchant: Merchant, rows: Sequence[Confirmation]) -> Batch:
@@ -153,32 +180,62 @@ def load(merchant: Merchant, rows: Sequence[Confirmation]) -> Batch:
     used = Shipment.objects.filter(tracking_number__in={row.waybill[1] for row in rows}).only(
         "carrier", "tracking_number", "order_id"
     )
-    left, products = quantities_left(orders)
+    reserved = _reserved(orders)
+    left, products = quantities_left(orders, reserved=reserved)
     return Batch(
         orders={order.number: order for order in orders.values()},
         warehouses={warehouse.slug: warehouse for warehouse in warehouses},
         waybills={(parcel.carrier, parcel.tracking_number): (parcel.order_id, parcel.pk) for parcel in used},
         left=left,
         products=products,
+        instructed=_instructed(orders),
         may_ship=(OrderStatus.PAID, Action.SHIP, machine.WAREHOUSE) in lifecycle.enabled_rules(),
+        reserving=frozenset(reserved),
     )
 
 
-def quantities_left(orders: Mapping[int, Order]) -> tuple[dict[int, dict[int, int]], dict[int, str]]:
-    """Order id → order line id → quantity not shipped yet, and order line id → product.
+def _instructed(orders: Mapping[int, Order]) -> dict[tuple[int, int], dict[int, int]]:
+    lines = DispatchLine.objects.filter(
+        dispatch__in=Dispatch.objects.open().filter(order_id__in=orders)
+    ).values_list("dispatch__order_id", "dispatch__warehouse_id", "order_line_id", "quantity", "shipped")
+    found: dict[tuple[int, int], dict[int, int]] = {}
+    for order_id, warehouse_id, line_id, quantity, shipped in lines:
+        if quantity > shipped:
+            of_order = found.setdefault((order_id, warehouse_id), {})
+            of_order[line_id] = of_order.get(line_id, 0) + quantity - shipped
+    return found
+
+
+def _reserved(orders: Mapping[int, Order]) -> dict[int, dict[int, int]]:
+    """Order id → order line id → quantity that ordered waybills reserve and that is in no parcel yet. One query."""
+    lines = WaybillLine.objects.filter(waybill__order_id__in=orders, waybill__status__in=RESERVING)
+    found: dict[int, dict[int, int]] = {}
+    for order_id, line_id, quantity in lines.values_list("waybill__order_id", "order_line_id", "quantity"):
+        of_order = found.setdefault(order_id, {})
+        of_order[line_id] = of_order.get(line_id, 0) + quantity
+    return found
+
+
+def quantities_left(
+    orders: Mapping[int, Order], *, reserved: Mapping[int, Mapping[int, int]] | None = None
+) -> tuple[dict[int, dict[int, int]], dict[int, str]]:
+    """Order id → order line id → quantity neither shipped nor reserved by an ordered waybill, and line id → product.
 
     Lock the orders first: the quantities may change otherwise.
     """
     lines = OrderLine.objects.filter(order_id__in=orders).order_by("order_id", "position")
+    bought = lines.values_list("order_id", "pk", "product_id", "quantity")
     shipped = dict(
         ShipmentLine.objects.filter(shipment__order_id__in=orders)
         .values_list("order_line_id")
         .annotate(Sum("quantity"))
         .order_by()
     )
+    reserved = _reserved(orders) if reserved is None else reserved
     left: dict[int, dict[int, int]] = {order_id: {} for order_id in orders}
     products: dict[int, str] = {}
-    for line in lines:
-        left[line.order_id][line.pk] = line.quantity - shipped.get(line.pk, 0)
-        products[line.pk] = line.product_id
+    for order_id, line_id, product, quantity in bought:
+        kept = reserved.get(order_id, {}).get(line_id, 0)
+        left[order_id][line_id] = quantity - shipped.get(line_id, 0) - kept
+        products[line_id] = product
     return left, products

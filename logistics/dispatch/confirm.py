@@ -16,6 +16,7 @@ from django.utils import timezone
 from logistics import errors
 from logistics.dispatch import check
 from logistics.dispatch.check import Batch, Checked, Confirmation, ProductQuantity, Waybill
+from logistics.dispatch.instructions.settle import Sent, settle
 from logistics.dispatch.refunded_rest import end_refunded
 from logistics.models import Shipment, ShipmentLine
 from orders import lifecycle, machine
@@ -72,6 +73,7 @@ def confirm_shipments(
             if row.waybill not in inserted:
                 batch.give_back(checked)
         kept = [(row, checked) for row, checked in accepted if row.waybill in inserted]
+        _settle(batch, kept)
         _update_orders(batch, kept, actor, digest)
         parcels = {**batch.existing_parcels(), **inserted}
     return [_result(row, checked, parcels) for row, checked in zip(rows, results, strict=True)]
@@ -85,11 +87,14 @@ def _insert(accepted: Sequence[tuple[Confirmation, Checked]], now: datetime) -> 
     ordered = sorted(accepted, key=lambda pair: pair[0].waybill)
     rows = bulk.insert_rows(
         Shipment,
-        [_shipment(row, checked, now) for row, checked in ordered],
+        [_shipment(row, checked, now) for row, checked in ordered if row.parcel_id is None],
         ignore_conflicts=True,
         returning=("id", "carrier", "tracking_number"),
     )
     inserted: dict[Waybill, int] = {(carrier, number): pk for pk, carrier, number in rows}
+    for row, checked in ordered:
+        if row.parcel_id is not None and _insert_with_id(_shipment(row, checked, now), row.parcel_id):
+            inserted[row.waybill] = row.parcel_id
     bulk.insert_rows(
         ShipmentLine,
         [
@@ -102,6 +107,13 @@ def _insert(accepted: Sequence[tuple[Confirmation, Checked]], now: datetime) -> 
     if inserted:
         transaction.on_commit(lambda: wakeups.wake(_POLL_TASK))
     return inserted
+
+
+def _insert_with_id(parcel: Shipment, parcel_id: int) -> bool:
+    """Insert a parcel under an id that was reserved for it; returns False where its waybill was inserted meanwhile."""
+    parcel.pk = parcel_id
+    Shipment.objects.bulk_create([parcel], ignore_conflicts=True)
+    return Shipment.objects.filter(pk=parcel_id).exists()
 
 
 def _shipment(row: Confirmation, checked: Checked, now: datetime) -> Shipment:
@@ -120,6 +132,16 @@ def _shipment(row: Confirmation, checked: Checked, now: datetime) -> Shipment:
         is_important=checked.order.is_important,
         next_check_at=now,
     )
+
+
+def _settle(batch: Batch, kept: Sequence[tuple[Confirmation, Checked]]) -> None:
+    """Take what has left off the stock and off the instructions."""
+    sent = [
+        Sent(checked.order.pk, checked.warehouse.pk, checked.quantities)
+        for _row, checked in kept
+        if checked.order is not None and checked.warehouse is not None
+    ]
+    settle(sent, products=batch.products, left=batch.left)
 
 
 def _update_orders(

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from logistics import cases
 from logistics.models import Shipment, ShipmentLine, ShipmentStatus
 from orders import lifecycle, machine
 from orders.changes import Move, Result
@@ -90,7 +91,9 @@ def end_refunded(orders: Mapping[int, Order]) -> int:
         return 0
     where = whereabouts_of(waiting)
     moves = [move for pk, order in waiting.items() for move in _moves(order, where[pk])]
-    return sum(outcome.result is Result.DONE for outcome in lifecycle.apply(waiting, moves))
+    outcomes = lifecycle.apply(waiting, moves)
+    cases.resolve_about_sending({one.order_id for one in outcomes if one.result is Result.DONE})
+    return sum(outcome.result is Result.DONE for outcome in outcomes)
 
 
 def _moves(order: Order, where: Whereabouts) -> list[Move]:

@@ -1,13 +1,13 @@
 """Applies a carrier's route to a parcel: its events, its status and, at the last signature, the order's completion.
 
-Routes may arrive twice, late and out of order: events are unique by time and text, and the status is that of the
-event with the greatest time of its own, never of the last to arrive.
+Routes may arrive twice, late, in part and out of order, by polls and pushes: events are unique by time and text, and
+where the parcel stands follows from the whole timeline (`progress`), never from what arrived last.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -15,9 +15,11 @@ from django.db import transaction
 from django.utils import timezone
 
 from logistics import cases
-from logistics.carriers.types import Route, RouteEvent, TrackingStatus
+from logistics.carriers.types import Route, TrackingStatus
+from logistics.dispatch.progress import Milestone, progress_of
 from logistics.dispatch.refunded_rest import end_refunded
-from logistics.models import Shipment, ShipmentException, ShipmentStatus, TrackingEvent
+from logistics.dispatch.timeline import Timeline, store_events
+from logistics.models import Shipment, ShipmentException, ShipmentStatus
 from orders import lifecycle, machine
 from orders.changes import Move, Result
 from orders.history.lines import Actor, Evidence
@@ -27,11 +29,10 @@ from ordersite.database import bulk
 from ordersite.queue import outbox
 
 Kind = ShipmentException.Kind
-# A delivered parcel can only be returned.
 _AFTER_DELIVERY = frozenset({TrackingStatus.RETURNING, TrackingStatus.RETURNED})
 _COLUMNS = (
-    "status", "tracking_status", "delivered_at", "last_event_at", "last_checked_at", "next_check_at", "check_failures",
-    "last_problem", "leased_until", "origin_city", "current_city", "destination_city",
+    "status", "tracking_status", "delivered_at", "last_event_at", "last_checked_at", "last_pushed_at", "next_check_at",
+    "check_failures", "last_problem", "leased_until", "origin_city", "current_city", "destination_city", "estimated_at",
 )  # fmt: skip
 _DELIVERED, _RETURNED = ShipmentStatus.DELIVERED.value, ShipmentStatus.RETURNED.value
 
@@ -45,103 +46,97 @@ class Applied:
     completed: bool = False
 
 
-def apply_route(shipment: Shipment, route: Route, *, next_check_in: timedelta) -> Applied:
-    """Apply a whole route; applying it again changes nothing.
+def apply_route(
+    shipment: Shipment,
+    route: Route,
+    *,
+    next_check_in: timedelta | None,
+    source: str = "",
+    pushed_at: datetime | None = None,
+) -> Applied:
+    """Apply a route, whole or in part; applying it again changes nothing. `next_check_in`: None ends the polling.
 
+    `source` is the connector whose codes the events bear; `pushed_at` (UTC) is set where the carrier said it by itself.
     Opens a transaction and locks the order, then its parcels.
     """
     with transaction.atomic():
         orders = lifecycle.lock([shipment.order_id])
         parcels = Shipment.objects.lock_of_order(shipment.order_id)
         parcel = next(row for row in parcels if row.pk == shipment.pk)
-        new_events = _insert_events(parcel, route.events)
-        arrived = _move(parcel, _status(parcel, route))
+        if (parcel.carrier, parcel.tracking_number) != (shipment.carrier, shipment.tracking_number):
+            return Applied(0)  # its number was changed while the carrier was queried for the old one
+        timeline = store_events(parcel, route, source)
         _set_check(parcel, route, next_check_in)
-        if bulk.update_rows(Shipment, [parcel], _COLUMNS) != 1:
-            raise RuntimeError("a locked parcel was not changed")
+        parcel.last_pushed_at = parcel.last_checked_at if pushed_at else parcel.last_pushed_at
+        arrivals, completed = judge(parcel, timeline, Judged(orders, parcels, route))
+    return Applied(timeline.new_events, _DELIVERED in arrivals, completed)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The locked order and parcels of a parcel that is judged, and the route that is the evidence."""
+
+    orders: Mapping[int, Order]
+    parcels: Sequence[Shipment]
+    route: Route
+
+
+def judge(parcel: Shipment, timeline: Timeline, judged: Judged) -> tuple[frozenset[str], bool]:
+    """Move a locked parcel to where its timeline says that it is, and its order with it.
+
+    Returns the statuses that the parcel got now, and whether the order is completed now.
+    """
+    was_still = parcel.status == ShipmentStatus.SHIPPED
+    arrivals = _move(parcel, timeline, judged.route)
+    if bulk.update_rows(Shipment, [parcel], _COLUMNS) != 1:
+        raise RuntimeError("a locked parcel was not changed")
+    order = judged.orders[parcel.order_id]
+    for arrived in sorted(arrivals):
         _publish_arrival(parcel, arrived)
-        completed = arrived == _DELIVERED and _complete(orders[parcel.order_id], parcels, parcel, route.raw)
-        if arrived and not completed:
-            end_refunded(orders)
-            completed = orders[parcel.order_id].status == OrderStatus.COMPLETED
-    return Applied(new_events, arrived == _DELIVERED, completed)
+    if _DELIVERED in arrivals or (was_still and parcel.status == ShipmentStatus.MOVING):
+        _report_unwanted(order, parcel)
+    completed = _DELIVERED in arrivals and _complete(order, judged.parcels, parcel, judged.route.raw)
+    if arrivals and not completed:
+        end_refunded(judged.orders)
+        completed = order.status == OrderStatus.COMPLETED
+    return arrivals, completed
 
 
-def digest_text(text: str) -> str:
-    """A short digest of an event's text; it distinguishes two events of one second."""
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+def _move(parcel: Shipment, timeline: Timeline, route: Route) -> frozenset[str]:
+    """Set where the parcel stands and fire the transitions that follow from it; returns the statuses that it got now.
 
-
-def _insert_events(parcel: Shipment, events: Sequence[RouteEvent]) -> int:
-    """Insert the new events in the carrier's order, since within one second the id decides; returns how many."""
-    now = timezone.now()
-    rows = [
-        TrackingEvent(
-            shipment_id=parcel.pk,
-            at=event.at,
-            status=event.status.value,
-            text=event.text,
-            location=event.location,
-            provider_code=event.provider_code,
-            text_digest=digest_text(event.text),
-            received_at=now,
-        )
-        for event in events
-    ]
-    return len(bulk.insert_rows(TrackingEvent, rows, ignore_conflicts=True, returning=("id",)))
-
-
-def _status(parcel: Shipment, route: Route) -> tuple[TrackingStatus, datetime | None]:
-    """The parcel's tracking status and since when (UTC), by the stored events.
-
-    An event with an unknown code does not hide the last known status. Sets `last_event_at`.
+    What a parcel has reached it keeps, also where a corrected table reads its events otherwise: a delivered parcel can
+    only be returned.
     """
-    events = list(
-        TrackingEvent.objects.filter(shipment_id=parcel.pk).order_by("-at", "-id").values_list("status", "at")
-    )
-    if not events:
-        return route.status, None
-    unknown = TrackingStatus.UNKNOWN
-    known = next(((TrackingStatus(status), at) for status, at in events if status != unknown), None)
-    newest, newest_at = events[0]
-    parcel.last_event_at = newest_at
-    newest_is_of_route = bool(route.events) and route.events[-1].at == newest_at
-    if newest == unknown and newest_is_of_route and route.status is not unknown:
-        return route.status, newest_at
-    return known or (unknown, newest_at)
-
-
-def _move(parcel: Shipment, status_since: tuple[TrackingStatus, datetime | None]) -> str:
-    """Set the tracking status and fire the transition that follows from it.
-
-    Returns `delivered` or `returned` if the parcel got there now, otherwise an empty string.
-    """
-    status, at = status_since
-    if parcel.status == _RETURNED or (parcel.status == _DELIVERED and status not in _AFTER_DELIVERY):
-        return ""
-    if status is TrackingStatus.UNKNOWN:
-        is_new = parcel.tracking_status == TrackingStatus.PENDING
-        status = TrackingStatus.IN_TRANSIT if is_new else TrackingStatus(parcel.tracking_status)
-    parcel.tracking_status = status.value
     now = timezone.now()
-    if status is TrackingStatus.DELIVERED:
-        parcel.deliver(min(at or now, now))
-        return _DELIVERED
-    if status is TrackingStatus.RETURNED:
-        parcel.come_back()
-        return _RETURNED
-    if status is not TrackingStatus.PENDING and parcel.status == ShipmentStatus.SHIPPED:
+    progress = progress_of(timeline.milestones or [Milestone(now, route.status)])
+    parcel.last_event_at = timeline.milestones[-1].at if timeline.milestones else parcel.last_event_at
+    arrivals = set()
+    if progress.has_moved and parcel.status == ShipmentStatus.SHIPPED:
         parcel.move()
-    return ""
+    if progress.delivered_at is not None:
+        delivered_at = min(progress.delivered_at, now)
+        if parcel.delivered_at is None:
+            arrivals.add(_DELIVERED)
+        if parcel.is_under_way:
+            parcel.deliver(delivered_at)
+        parcel.delivered_at = delivered_at
+    if progress.is_returned and parcel.status != _RETURNED:
+        parcel.come_back()
+        arrivals.add(_RETURNED)
+    if parcel.is_under_way or progress.delivered_at or progress.status in _AFTER_DELIVERY:
+        parcel.tracking_status = progress.status.value
+    return frozenset(arrivals)
 
 
-def _set_check(parcel: Shipment, route: Route, next_check_in: timedelta) -> None:
+def _set_check(parcel: Shipment, route: Route, next_check_in: timedelta | None) -> None:
     """Set the columns of a successful poll on the instance."""
     now = timezone.now()
     parcel.last_checked_at, parcel.leased_until = now, None
     parcel.check_failures, parcel.last_problem = 0, ""
     if parcel.is_under_way:
-        parcel.next_check_at = now + next_check_in
+        parcel.next_check_at = None if next_check_in is None else now + next_check_in
+        parcel.estimated_at = route.estimated_at or parcel.estimated_at
     parcel.origin_city = route.cities.origin or parcel.origin_city
     parcel.current_city = route.cities.current or parcel.current_city
     parcel.destination_city = route.cities.destination or parcel.destination_city
@@ -158,13 +153,24 @@ def _publish_arrival(parcel: Shipment, arrived: str) -> None:
         cases.open_cases([cases.Case(Kind.RETURNED, parcel)])
 
 
-def _complete(order: Order, parcels: Sequence[Shipment], parcel: Shipment, raw: str) -> bool:
-    """Complete the order if every parcel is delivered; returns whether it is completed now.
+def _report_unwanted(order: Order, parcel: Shipment) -> None:
+    """Open a case about a parcel that leaves or arrives although its order must not ship."""
+    if code := cases.why_unwanted(order):
+        detail = {"code": code, "order_status": str(order.status)}
+        cases.open_cases([cases.Case(Kind.UNWANTED_PARCEL, parcel, detail)])
 
-    An order that is still «paid» has goods left to ship: its last parcel will complete it. Any other refusal
-    (refunded meanwhile, the transition switched off) opens a case.
+
+def _complete(order: Order, parcels: Sequence[Shipment], parcel: Shipment, raw: str) -> bool:
+    """Complete the order if every parcel was delivered; returns whether it is completed now.
+
+    One that went back after its signature was delivered all the same: the case of its return says what to do.
+
+    An order that is still «paid» has goods left to ship: its last parcel will complete it. One that is refunded or closed
+    is never completed: each of its parcels is a case of its own. Any other refusal (the transition switched off) opens
+    a case.
     """
-    if order.status == OrderStatus.PAID or any(row.status != _DELIVERED for row in parcels):
+    is_going_on = order.status not in (OrderStatus.PAID, OrderStatus.REFUNDED, OrderStatus.CLOSED)
+    if not is_going_on or any(row.delivered_at is None for row in parcels):
         return False
     move = Move(
         order.pk,

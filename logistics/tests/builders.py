@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from copy import copy
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -12,7 +13,7 @@ from logistics.accounts import save_account
 from logistics.carriers.types import CityStrip, Route, RouteEvent, TrackingStatus
 from logistics.dispatch.confirm import Confirmation, ConfirmationResult, ProductQuantity, confirm_shipments
 from logistics.dispatch.route import apply_route
-from logistics.models import CarrierAccount, Shipment, Warehouse
+from logistics.models import CarrierAccount, Shipment, Warehouse, WaybillOrder
 from orders import machine
 from orders.history.lines import Actor
 from orders.models import Merchant, Order, OrderLine
@@ -20,6 +21,8 @@ from orders.tests.builders import build_merchant, build_order, move
 
 ERP = Actor("client", "erp")
 _serial = itertools.count(1000000000001)
+# The column is a small integer, unique among the like orders of a buyer.
+_twins = itertools.cycle(range(100, 32_000))
 
 
 def build_warehouse(merchant: Merchant | None = None, *, slug: str = "main") -> Warehouse:
@@ -31,13 +34,18 @@ def build_paid(*, merchant: Merchant | None = None, cups: int = 1, lids: int = 0
     """Build a paid order of `cups` of cup-1 and `lids` of lid-1, and its warehouse."""
     order = build_order(merchant=merchant, quantity=cups, total=f"{cups * 10}.00")
     if lids:
-        OrderLine.objects.create(
-            order=order, position=2, product_id="lid-1", name="杯盖", quantity=lids,
-            unit_price=Decimal("0.00"), amount=Decimal("0.00"),
-        )  # fmt: skip
+        build_lids(order, lids)
     build_warehouse(order.merchant)
     move(order, "pay", machine.NOTIFICATION)
     return Order.objects.get(pk=order.pk)
+
+
+def build_lids(order: Order, lids: int) -> None:
+    """Add a second line, of lid-1 and free of charge."""
+    OrderLine.objects.create(
+        order=order, position=2, product_id="lid-1", name="杯盖", quantity=lids,
+        unit_price=Decimal("0.00"), amount=Decimal("0.00"),
+    )  # fmt: skip
 
 
 def new_number(prefix: str = "YT") -> str:
@@ -70,6 +78,25 @@ def build_shipment(*, order: Order | None = None, carrier: str = "yto", number: 
     return parcel_in(confirm(paid.merchant, parcel_of(paid, number=number, carrier=carrier))[0])
 
 
+def build_parcels(number: int, model: Shipment, *, prefix: str) -> None:
+    """Due parcels of the carrier of `model`, each of an order of its own; numbers begin with the two signs of its own."""
+    orders = list[Order]()
+    for n in range(number):
+        order = Order.objects.get(pk=model.order_id) if not orders else copy(orders[0])
+        order.pk, order.number = None, f"{prefix}{n}"
+        order.twin_number, order.tracking_token = next(_twins), f"{prefix:x>20}{n:012}"
+        orders.append(order)
+    Order.objects.bulk_create(orders)
+    Shipment.objects.bulk_create(
+        Shipment(
+            order_id=order.pk, merchant_id=model.merchant_id, warehouse_id=model.warehouse_id,
+            carrier=model.carrier, tracking_number=f"{model.tracking_number[:2]}{prefix}{n:09d}",
+            shipped_at=timezone.now(), next_check_at=timezone.now(),
+        )
+        for n, order in enumerate(orders)
+    )  # fmt: skip
+
+
 def build_account(
     url: str,
     *,
@@ -80,6 +107,24 @@ def build_account(
 ) -> CarrierAccount:
     data = {"customer": "CUSTOMER", "key": "KEY", "query_url": url, "min_interval_seconds": floor, **more}
     return save_account(slug, carrier="kuaidi100", merchant=merchant or build_merchant(), data=data).account
+
+
+def build_waybill_order(shipment: Shipment, account: CarrierAccount) -> WaybillOrder:
+    """Build the waybill that was ordered for this parcel; the carrier gave no label."""
+    waybill = WaybillOrder(
+        merchant_id=shipment.merchant_id,
+        order_id=shipment.order_id,
+        account=account,
+        warehouse_id=shipment.warehouse_id,
+        parcel=shipment,
+        reference=f"TEST{shipment.pk:020}",
+        carrier=shipment.carrier,
+        tracking_number=shipment.tracking_number,
+        actor_kind="staff",
+    )
+    waybill.make(timezone.now())
+    waybill.save(force_insert=True)
+    return waybill
 
 
 def event(minute: int, status: TrackingStatus, text: str, *, code: str = "") -> RouteEvent:

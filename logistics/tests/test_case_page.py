@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from django.contrib.auth.models import User
 from django.db import IntegrityError
 from django.test import Client
 
 from logistics.models import ShipmentException
+from logistics.models.case import ACCOUNT_KINDS, DISPATCH, WAYBILL
 from logistics.tests.builders import build_account, build_shipment
 
 pytestmark = pytest.mark.django_db
@@ -15,13 +18,18 @@ Kind = ShipmentException.Kind
 
 
 def page(kind: str, **detail: str) -> str:
-    if kind == Kind.ACCOUNT_SILENT:
+    if kind in ACCOUNT_KINDS:
         account = build_account("http://127.0.0.1:9/query.do")
         return shown(ShipmentException.objects.create(kind=kind, account=account, detail=detail))
     parcel = build_shipment()
-    return shown(
-        ShipmentException.objects.create(kind=kind, shipment=parcel, order=parcel.order, detail=detail)
-    )
+    about: dict[str, Any] = {"shipment": parcel, "order": parcel.order}
+    if kind == Kind.STOCK_SHORT:
+        about = {"warehouse": parcel.warehouse, "product_id": "cup-1"}
+    elif kind in DISPATCH:
+        about = {"order": parcel.order, "warehouse": None if kind == "out_of_stock" else parcel.warehouse}
+    elif kind in WAYBILL:
+        about = {"order": parcel.order}
+    return shown(ShipmentException.objects.create(kind=kind, detail=detail, **about))
 
 
 def shown(case: ShipmentException, path: str = "{}/change/", *, language: str = "zh-hans") -> str:
@@ -65,12 +73,6 @@ def test_every_kind_has_advice(kind: str) -> None:
     assert 'os-advice"></p>' not in page(kind)
 
 
-def test_goods_and_money_with_the_buyer_is_said() -> None:
-    shown = page(Kind.ORDER_NOT_COMPLETED, code="order_refunded", order_status="refunded")
-
-    assert "货和钱都在买家手里" in shown
-
-
 @pytest.mark.parametrize(
     ("language", "words"),
     [
@@ -88,6 +90,12 @@ def test_case_of_an_account_needs_no_parcel(language: str, words: tuple[str, ...
 
     assert f"/admin/logistics/carrieraccount/{account.pk}/change/" in text
     assert [word for word in (words if path else words[:1]) if word.lower() not in text.lower()] == []
+
+
+def test_refused_pushes_say_why() -> None:
+    shown = page(Kind.PUSH_REJECTED, push_code="bad_signature")
+    assert "签名" in shown
+    assert "bad_signature" not in shown
 
 
 @pytest.mark.parametrize("about", ["parcel", "account", "nothing"])

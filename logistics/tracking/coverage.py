@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import Exists, OuterRef, QuerySet
 
+from logistics.accounts import IMPORTANT_MINUTES, MAX_PARALLEL
 from logistics.carriers import registry
 from logistics.carriers.types import CarrierKeys
 from logistics.models import CARRIERS, CarrierAccount, Shipment
@@ -95,6 +96,18 @@ def pollers_limit(account: CarrierAccount) -> int | None:
     """The share of the limit that is the pollers': one query a second is left to people, unless there is only one."""
     limit = limit_of(account)
     return None if limit is None else max(limit - 1, 1)
+
+
+def parallel_of(account: CarrierAccount) -> int | None:
+    """How many calls the merchant lets be on their way at once; None: as many as the limit of a second needs."""
+    value = str(account.config.get(MAX_PARALLEL) or "")
+    return int(value) if value else None
+
+
+def important_rhythm(account: CarrierAccount) -> timedelta | None:
+    """How often the merchant has important buyers' parcels polled; None: as often as all others."""
+    value = str(account.config.get(IMPORTANT_MINUTES) or "")
+    return timedelta(minutes=int(value)) if value else None
 
 
 def _public_keys(account: CarrierAccount) -> CarrierKeys:

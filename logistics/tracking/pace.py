@@ -10,7 +10,9 @@ from collections import deque
 SECOND = 1.0
 # Of one account: a slow one holds no more than this share of a run's threads.
 MOST_AT_ONCE = 24
+# A run starts accounts until so many threads are in use; windows grow afterwards.
 THREADS = 2 * MOST_AT_ONCE
+MOST_THREADS = 2 * THREADS
 # What a call is expected to last before the first one has, and how much the next ones change that.
 EXPECTED_SECONDS, WEIGHT_OF_ONE = 0.2, 0.2
 HEADROOM = 2
@@ -42,24 +44,32 @@ class Pace:
 class Window:
     """How many calls of an account are on their way at once: as many as its limit needs at the time an answer takes.
 
-    One where no limit is known, and after a failure, until answers come in again. Not safe for threads.
+    `most` is what the merchant allows. Without it: one where no limit is known. One after a failure, until answers come
+    in again. Not safe for threads.
     """
 
-    def __init__(self, per_second: int | None, *, is_on_trial: bool) -> None:
-        self._per_second = per_second
+    def __init__(self, per_second: int | None, *, is_on_trial: bool, most: int | None = None) -> None:
+        self._per_second, self._allowed = per_second, most
         self._seconds = EXPECTED_SECONDS
         self.size = 1 if is_on_trial else self._most()
+
+    @property
+    def expected_seconds(self) -> float:
+        """How long the next answer is expected to take."""
+        return self._seconds
 
     def answered(self, seconds: float) -> None:
         """A call was answered after so long."""
         self._seconds += WEIGHT_OF_ONE * (seconds - self._seconds)
         self.size = min(2 * self.size, self._most())
 
-    def failed(self) -> None:
-        """A call was not answered."""
+    def failed(self, seconds: float = 0.0) -> None:
+        """A call was not answered usefully, which took so long."""
+        self._seconds += max(WEIGHT_OF_ONE * (seconds - self._seconds), 0)
         self.size = 1
 
     def _most(self) -> int:
         if self._per_second is None:
-            return 1
-        return min(math.ceil(self._per_second * self._seconds * HEADROOM) + 1, MOST_AT_ONCE)
+            return self._allowed or 1
+        needed = math.ceil(self._per_second * self._seconds * HEADROOM) + 1
+        return min(needed, self._allowed or MOST_AT_ONCE)

@@ -1,5 +1,7 @@
 """One run of polling: several accounts side by side, and of each account as many parcels at once as its limit allows.
 
+No account waits for another: while the last answers of a slow one are out, the quick ones go on.
+
 Threads do nothing but call; claims and results are written by the thread of the run, so that a run needs one connection
 to the database. An account is leased by one run alone. A run that dies loses nothing: its parcels stay due, and are
 claimed again once their lease is over.
@@ -10,26 +12,22 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 
-from django.db import connection
 from django.utils import timezone
 
-from logistics.models import CarrierAccount, Shipment
+from logistics.tracking.account_run import AccountRun, Until
 from logistics.tracking.coverage import Coverage, coverages_with_due
-from logistics.tracking.pace import THREADS, Pace, Window
-from logistics.tracking.poll import TASK, Answer, Counts, Poller, poller_of
-from logistics.tracking.throttle import CARRIERS, claim_due
-from ordersite.outside_accounts.circuit import CircuitState
-from ordersite.outside_accounts.throttle import Lease
+from logistics.tracking.pace import MOST_THREADS, THREADS
+from logistics.tracking.poll import TASK
+from logistics.tracking.poller import Counts, poller_of
+from logistics.tracking.throttle import CARRIERS
 from ordersite.queue import wakeups
-from ordersite.queue.claims import SQLITE_PAUSE_SECONDS
 
 SECONDS_A_RUN = 10.0
-# While other accounts wait for threads.
-SECONDS_A_LEASE = 3.0
-RENEWED_AFTER = 5.0
 IDLE_SECONDS = 0.05
+# How often a run looks for accounts whose parcels fell due meanwhile: a slow one would hold them up until it ends.
+LOOK_SECONDS = 2.0
 
 
 def poll_tracking(*, seconds: float = SECONDS_A_RUN) -> Counts:
@@ -39,30 +37,32 @@ def poll_tracking(*, seconds: float = SECONDS_A_RUN) -> Counts:
     """
     counts, until = Counts(), time.monotonic() + seconds
     waiting, running = deque(coverages_with_due(timezone.now())), list[AccountRun]()
-    leaves_some = False
-    with ThreadPoolExecutor(THREADS, thread_name_prefix="tracking") as pool:
+    looked_at, slow = time.monotonic(), list[Coverage]()
+    with ThreadPoolExecutor(MOST_THREADS, thread_name_prefix="tracking") as pool:
         while running or (waiting and time.monotonic() < until):
-            if time.monotonic() < until:
+            goes_on = any(one.has_calls_of_before(until) for one in running)
+            if goes_on or time.monotonic() < until:
+                if running and time.monotonic() >= looked_at + LOOK_SECONDS:
+                    looked_at = time.monotonic()
+                    waiting += _others_with_due([*waiting, *slow, *(one.coverage for one in running)])
                 _start_accounts(waiting, running, pool)
+            limit = Until(until, others_wait=bool(waiting), goes_on=goes_on)
             for one in running:
-                one.claim(until=until, others_wait=bool(waiting))
+                one.claim(limit)
             _wait(running)
             for one in running:
                 one.collect(counts)
-            for one in [one for one in running if one.is_over]:
-                one.release()
-                running.remove(one)
-                if one.has_more and time.monotonic() < until:
-                    waiting.append(one.coverage)
-                leaves_some |= one.has_more
-    if leaves_some or waiting:
+            for one in _let_go(running):
+                in_time = one.answers_in_time(limit, time.monotonic())
+                (waiting if in_time else slow).append(one.coverage)
+    if slow or waiting:
         wakeups.wake(TASK)
     return counts
 
 
 def _start_accounts(waiting: deque[Coverage], running: list[AccountRun], pool: ThreadPoolExecutor) -> None:
     """Lease accounts while threads are free; those that another run has are left to it."""
-    while waiting and sum(one.window.size for one in running) < THREADS:
+    while waiting and _threads_of(running) < THREADS:
         coverage = waiting.popleft()
         lease = CARRIERS.take(coverage.account)
         if lease is None:
@@ -74,81 +74,30 @@ def _start_accounts(waiting: deque[Coverage], running: list[AccountRun], pool: T
         running.append(AccountRun(lease, coverage, poller, pool))
 
 
+def _let_go(running: list[AccountRun]) -> list[AccountRun]:
+    """Release the accounts whose runs are over and take them out; returns those that may have more parcels due."""
+    ended = [one for one in running if one.is_over]
+    for one in ended:
+        one.release()
+        running.remove(one)
+    return [one for one in ended if one.has_more]
+
+
+def _others_with_due(known: Sequence[Coverage]) -> list[Coverage]:
+    ids = {one.account.pk for one in known}
+    return [one for one in coverages_with_due(timezone.now()) if one.account.pk not in ids]
+
+
+def _threads_of(running: Sequence[AccountRun]) -> int:
+    """The threads that accounts hold; the slow ones together count as half of THREADS at most."""
+    slow = sum(one.window.size for one in running if not one.is_quick)
+    quick = sum(one.window.size for one in running if one.is_quick)
+    return quick + (min(slow, THREADS // 2) if quick + slow < MOST_THREADS else slow)
+
+
 def _wait(running: Sequence[AccountRun]) -> None:
     calls = [call for one in running for call in one.calls]
     if calls:
         wait(calls, timeout=IDLE_SECONDS, return_when=FIRST_COMPLETED)
     elif running:
         time.sleep(IDLE_SECONDS)
-
-
-class AccountRun:
-    """The polls of one leased account within a run. `has_more`: it was stopped, and parcels may be due still."""
-
-    def __init__(
-        self,
-        lease: Lease[CarrierAccount],
-        coverage: Coverage,
-        poller: Poller,
-        pool: ThreadPoolExecutor,
-    ) -> None:
-        is_on_trial = lease.account.circuit is CircuitState.HALF_OPEN or lease.account.failures_in_a_row > 0
-        self.coverage, self.has_more = coverage, False
-        self.window = Window(poller.per_second, is_on_trial=is_on_trial)
-        self.calls: dict[Future[Answer], Shipment] = {}
-        self._lease, self._poller, self._pool = lease, poller, pool
-        self._pace = Pace(poller.per_second)
-        self._started_at = self._renewed_at = time.monotonic()
-        self._claims_more = True
-
-    @property
-    def is_over(self) -> bool:
-        """Whether nothing is on its way, and another process may keep the limit without knowing of this one's calls."""
-        return not self._claims_more and not self.calls and time.monotonic() >= self._pace.free_at
-
-    def claim(self, *, until: float, others_wait: bool) -> None:
-        """Claim parcels and send their queries, once a quarter of the window is free."""
-        free = self.window.size - len(self.calls)
-        if not self._claims_more or free < max(self.window.size // 4, 1):
-            return
-        now = time.monotonic()
-        if now >= until or (others_wait and now >= self._started_at + SECONDS_A_LEASE):
-            self._claims_more, self.has_more = False, True
-            return
-        if not self._keeps_lease(now):
-            self._claims_more = False
-            return
-        poller = self._poller
-        parcels = claim_due(self.coverage, floor=poller.floor, cap=poller.cap, limit=free)
-        for parcel in parcels:
-            self.calls[self._pool.submit(poller.ask, poller.query_of(parcel), self._pace)] = parcel
-        self._claims_more = len(parcels) == free
-
-    def collect(self, counts: Counts) -> None:
-        """Store the answers that are there. After a failure that stops the account nothing more is claimed."""
-        done = [call for call in self.calls if call.done()]
-        if not done:
-            return
-        recorded = []
-        for call in done:
-            answer, parcel = call.result(), self.calls.pop(call)
-            recorded.append(self._poller.record(parcel, answer, counts))
-            if recorded[-1].is_failure:
-                self.window.failed()
-            else:
-                self.window.answered(answer.seconds)
-        if not self._poller.conclude(recorded):
-            self._claims_more = False
-        if connection.vendor == "sqlite":
-            time.sleep(SQLITE_PAUSE_SECONDS)
-
-    def release(self) -> None:
-        CARRIERS.release(self._lease)
-
-    def _keeps_lease(self, now: float) -> bool:
-        if now < self._renewed_at + RENEWED_AFTER:
-            return True
-        renewed = CARRIERS.renew(self._lease)
-        if renewed is not None:
-            self._lease, self._renewed_at = renewed, now
-        return renewed is not None

@@ -20,7 +20,7 @@ from django.db.models.functions import Coalesce
 from logistics import cases
 from logistics.models import CarrierAccount, Shipment, ShipmentException
 from logistics.tracking.coverage import Coverage, coverages_to_watch, floor_of
-from logistics.tracking.poll import poll_interval
+from logistics.tracking.intervals import poll_interval
 
 # A carrier is silent about a parcel when it has not answered for a day.
 NO_ANSWER = timedelta(hours=24)

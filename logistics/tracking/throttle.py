@@ -17,6 +17,13 @@ from ordersite.outside_accounts.throttle import Throttle
 CARRIERS = Throttle(accounts=CarrierAccount, lease=timedelta(seconds=45), only_active=True)
 MISCONFIGURED_BACKOFF = timedelta(minutes=10)
 DAY = timedelta(days=1)
+# A claimed query waits for its pace or for a free call: that long at most, and the floor is kept by as much more.
+LONGEST_SLACK = timedelta(seconds=5)
+
+
+def slack_of(floor: timedelta) -> timedelta:
+    """How much later than its claim a query may be sent."""
+    return min(floor / 10, LONGEST_SLACK)
 
 
 def claim_next(coverage: Coverage, *, floor: timedelta, cap: int | None = None) -> Shipment | None:
@@ -25,11 +32,18 @@ def claim_next(coverage: Coverage, *, floor: timedelta, cap: int | None = None) 
 
 
 def claim_due(
-    coverage: Coverage, *, floor: timedelta, cap: int | None = None, limit: int = 1
+    coverage: Coverage,
+    *,
+    floor: timedelta,
+    cap: int | None = None,
+    limit: int = 1,
+    after: datetime | None = None,
 ) -> list[Shipment]:
     """Claim up to `limit` due parcels in the order of polling: important customers' first, then as they fell due.
 
     The claim counts as the query, so that floor and cap (queries in 24 hours) are kept although a process died with it.
+    `after`: of the others, only those that fell due then (UTC) or later. It spares passing thousands of parcels of a
+    carrier that is down once for every claim.
     """
     now = timezone.now()
     due = Shipment.objects.filter(
@@ -38,7 +52,9 @@ def claim_due(
     # Two look-ups by index instead of one over all that is under way: in the index the due time follows the tier.
     important = _claim(due.filter(is_important=True), now=now, floor=floor, cap=cap, limit=limit)
     left = limit - len(important)
-    plain = _claim(due.filter(is_important=False), now=now, floor=floor, cap=cap, limit=left) if left else []
+    usual = due.filter(is_important=False)
+    usual = usual.filter(next_check_at__gte=after) if after else usual
+    plain = _claim(usual, now=now, floor=floor, cap=cap, limit=left) if left else []
     return important + plain
 
 
@@ -52,7 +68,7 @@ def _claim(
     parcels: QuerySet[Shipment], *, now: datetime, floor: timedelta, cap: int | None, limit: int
 ) -> list[Shipment]:
     is_free = Q(leased_until__isnull=True) | Q(leased_until__lt=now)
-    is_past_floor = Q(last_poll_at__isnull=True) | Q(last_poll_at__lte=now - floor)
+    is_past_floor = Q(last_poll_at__isnull=True) | Q(last_poll_at__lte=now - floor - slack_of(floor))
     is_below_cap = Q(capped_until__isnull=True) | Q(capped_until__lte=now)
     values = {"leased_until": now + CARRIERS.lease, "last_poll_at": now, "checks": F("checks") + 1}
     claimed = claim_rows(

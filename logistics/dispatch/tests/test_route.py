@@ -128,7 +128,7 @@ def test_refunded_order_opens_a_case() -> None:
     assert apply_route(parcel, route_of(SIGNED), next_check_in=HOURS) == Applied(1, delivered=True)
     case = ShipmentException.objects.get()
     assert (case.kind, case.detail) == (
-        "order_not_completed",
+        "unwanted_parcel",
         {"code": "order_refunded", "order_status": "refunded"},
     )
     assert reload(parcel).order.status == "refunded"

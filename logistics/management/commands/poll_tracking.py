@@ -13,7 +13,8 @@ from django.core.management.base import BaseCommand
 
 from logistics.carriers.numbers import tidy_number
 from logistics.models import Shipment
-from logistics.tracking.poll import Counts, refresh_now
+from logistics.tracking.poll import refresh_now
+from logistics.tracking.poller import Counts
 from logistics.tracking.run import poll_tracking
 
 MAX_SECONDS = 3600.0

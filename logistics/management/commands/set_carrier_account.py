@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
-from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
 from logistics.accounts import save_announced
 from orders.models import Merchant
-from ordersite.lib import strict_json
 from ordersite.lib.errors import DomainError
-
-MOST_BYTES = 64 * 1024
+from ordersite.lib.files.json_argument import read_json_argument
 
 
 class Command(BaseCommand):
@@ -31,21 +28,9 @@ class Command(BaseCommand):
         merchant = Merchant.objects.filter(slug=options["merchant"]).first()
         if merchant is None:
             raise CommandError(f"there is no merchant {options['merchant']}")
-        data = _read(options["from_json"])
+        data = read_json_argument(options["from_json"])
         try:
             saved = save_announced(options["slug"], carrier=options["carrier"], merchant=merchant, data=data)
         except DomainError as error:
             raise CommandError(error.message) from error
         self.stdout.write(saved.push_url)
-
-
-def _read(name: str) -> dict[str, Any]:
-    path = Path("/dev/stdin" if name == "-" else name)
-    try:
-        with path.open("rb") as file:
-            raw = file.read(MOST_BYTES)
-        return strict_json.loads_object(raw)
-    except OSError as error:
-        raise CommandError(f"{name} cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise CommandError(f"{name}: {error}") from error

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from logistics.carriers.kuaidi100 import MOST_QUERIES_A_DAY
+from logistics.carriers.kuaidi100.adapter import MOST_QUERIES_A_DAY
 from logistics.models import Shipment
 from logistics.tests.builders import build_account, build_shipment
-from logistics.tracking.poll import Refresh, refresh_now, spread_interval
+from logistics.tracking.intervals import spread_interval
+from logistics.tracking.poll import Refresh, refresh_now
 from logistics.tracking.run import poll_tracking
 from logistics.tracking.tests.fake_kuaidi100 import FakeKuaidi100
 from logistics.tracking.throttle import DAY

@@ -13,7 +13,7 @@ from django.utils import timezone
 from logistics.models import CarrierAccount, Shipment
 from logistics.tests.builders import build_account, build_shipment
 from logistics.tracking.coverage import coverages
-from logistics.tracking.poll import Counts
+from logistics.tracking.poller import Counts
 from logistics.tracking.run import poll_tracking
 from logistics.tracking.tests.fake_kuaidi100 import FakeKuaidi100
 from logistics.tracking.throttle import CARRIERS, claim_next

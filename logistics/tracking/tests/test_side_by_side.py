@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from copy import copy
 from datetime import timedelta
 from typing import Any
 
@@ -17,12 +16,12 @@ from django.conf import settings
 from django.utils import timezone
 
 from logistics.models import CarrierAccount, Shipment, TrackingEvent
-from logistics.tests.builders import build_account, build_paid, build_shipment
+from logistics.tests.builders import build_account, build_paid, build_parcels, build_shipment
+from logistics.tracking.intervals import RETRY
 from logistics.tracking.pace import MOST_AT_ONCE
-from logistics.tracking.poll import RETRY, Refresh, refresh_now
+from logistics.tracking.poll import Refresh, refresh_now
 from logistics.tracking.run import poll_tracking
 from logistics.tracking.tests.fake_kuaidi100 import FakeKuaidi100, error_response
-from orders.models import Order
 from orders.tests.builders import build_merchant
 from orders.tests.web import environment
 from ordersite.lib.tests.drip import dripping
@@ -32,7 +31,6 @@ from sandbox.tests.running import Running, started
 ANSWERED_AFTER = 0.2
 LIMIT = 40
 SECONDS = 2.5
-_serial = itertools.count(100)
 
 
 @pytest.fixture(scope="module")
@@ -46,24 +44,6 @@ def slow_carrier(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 def account_at(box: Running, **more: Any) -> CarrierAccount:
     CarrierAccount.objects.all().delete()
     return build_account(f"{box.url}/kuaidi100/query.do", customer=CUSTOMER, key=KEY, **more)
-
-
-def parcels(number: int, model: Shipment, *, prefix: str) -> None:
-    """Due parcels like `model`, each of an order of its own."""
-    orders = list[Order]()
-    for n in range(number):
-        order = Order.objects.get(pk=model.order_id) if not orders else copy(orders[0])
-        order.pk, order.number = None, f"{prefix}{n}"
-        order.twin_number, order.tracking_token = next(_serial), f"{prefix:x>20}{n:012}"
-        orders.append(order)
-    Order.objects.bulk_create(orders)
-    Shipment.objects.bulk_create(
-        Shipment(
-            order_id=order.pk, merchant_id=model.merchant_id, warehouse_id=model.warehouse_id, carrier="yto",
-            tracking_number=f"YT{prefix}{n:09d}", shipped_at=timezone.now(), next_check_at=timezone.now(),
-        )
-        for n, order in enumerate(orders)
-    )  # fmt: skip
 
 
 def calls_of(box: Running) -> list[tuple[str, float]]:
@@ -85,11 +65,11 @@ def test_four_times_as_many_as_one_at_a_time(slow_carrier: Running) -> None:
     model = build_shipment()
     for attempt in itertools.count():
         account_at(slow_carrier)
-        parcels(100, model, prefix=f"A{attempt}")
+        build_parcels(100, model, prefix=f"A{attempt}")
         alone = poll_tracking(seconds=SECONDS)
         account_at(slow_carrier, queries_per_second=LIMIT)
         Shipment.objects.update(next_check_at=None)
-        parcels(300, model, prefix=f"B{attempt}")
+        build_parcels(300, model, prefix=f"B{attempt}")
         together = poll_tracking(seconds=SECONDS)
         if together.answered >= 4 * alone.answered > 0 or attempt:
             break
@@ -108,7 +88,7 @@ def test_four_times_as_many_as_one_at_a_time(slow_carrier: Running) -> None:
 def test_killed_run_loses_nothing(slow_carrier: Running) -> None:
     account_at(slow_carrier, queries_per_second=LIMIT)
     model = build_shipment()
-    parcels(80, model, prefix="K")
+    build_parcels(80, model, prefix="K")
     answered = Shipment.objects.filter(last_checked_at__isnull=False)
     command = [sys.executable, "manage.py", "poll_tracking", "--due"]
     run = subprocess.Popen(command, cwd=settings.BASE_DIR, env=environment())
@@ -135,10 +115,10 @@ def test_killed_run_loses_nothing(slow_carrier: Running) -> None:
 def test_silent_account_holds_its_share_of_the_threads_only(carrier: FakeKuaidi100) -> None:
     other = build_merchant("other")
     healthy = build_account(carrier.url, merchant=other, slug="healthy", queries_per_second=200)
-    parcels(20, build_shipment(order=build_paid(merchant=other)), prefix="H")
+    build_parcels(20, build_shipment(order=build_paid(merchant=other)), prefix="H")
     with dripping(b"", b"", every=1) as silent:
         build_account(f"http://127.0.0.1:{silent.port}/query.do", queries_per_second=200)
-        parcels(100, build_shipment(), prefix="S")
+        build_parcels(100, build_shipment(), prefix="S")
 
         counts = poll_tracking()
 
@@ -159,7 +139,7 @@ def test_silent_account_holds_its_share_of_the_threads_only(carrier: FakeKuaidi1
 def test_breaker_stops_many_at_a_time_as_well(carrier: FakeKuaidi100) -> None:
     account = build_account(carrier.url, queries_per_second=200)
     carrier.delay_seconds = 0.05
-    parcels(100, build_shipment(), prefix="F")
+    build_parcels(100, build_shipment(), prefix="F")
     carrier.responses.update(
         {parcel.tracking_number: error_response("502") for parcel in Shipment.objects.all()}
     )

@@ -49,7 +49,8 @@ def parcels(number: int, model: Shipment, *, heard: datetime, prefix: str = "X")
         Shipment(
             order_id=model.order_id, merchant_id=model.merchant_id, warehouse_id=model.warehouse_id, carrier="yto",
             tracking_number=f"{prefix}{n:06d}", shipped_at=heard, created_at=heard, last_checked_at=heard,
-            last_event_at=heard, next_check_at=now, last_poll_at=now - HOUR, last_problem="busy: HTTP 502",
+            last_event_at=heard, tracking_status="in_transit", next_check_at=now,
+            last_poll_at=now - HOUR, last_problem="busy: HTTP 502",
         )
         for n in range(number)
     )  # fmt: skip
@@ -134,7 +135,9 @@ def test_case_ends_when_the_account_answers_and_parcels_get_a_day(account: Carri
     assert (case.resolution, case.resolved_by) == ("the account answers again", None)
 
     # Two parcels are heard of again, the third stays silent.
-    Shipment.objects.exclude(tracking_number="X000000").update(last_checked_at=later + HOUR)
+    Shipment.objects.exclude(tracking_number="X000000").update(
+        last_checked_at=later + HOUR, tracking_status="in_transit"
+    )
     answered(account, later + 23 * HOUR)
     assert find_stalled(later + 23 * HOUR) == StalledCounts()
     answered(account, later + 24 * HOUR)

@@ -7,11 +7,11 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from logistics.carriers.types import TrackingStatus
+from logistics.carriers.types import RouteEvent, TrackingStatus
 from logistics.cases import resolve
 from logistics.dispatch.route import apply_route
 from logistics.models import Shipment, ShipmentException
-from logistics.tests.builders import age, build_shipment, event, route_of
+from logistics.tests.builders import age, build_shipment, route_of
 from logistics.tracking.stalled import StalledCounts, find_stalled
 from ordersite.queue.models import OutboxEntry
 
@@ -21,7 +21,9 @@ DAY = timedelta(days=1)
 
 
 def hear(parcel: Shipment, status: TrackingStatus = TrackingStatus.IN_TRANSIT) -> None:
-    apply_route(parcel, route_of(event(0, status, status.value)), next_check_in=DAY)
+    """The carrier reports that it happened just now."""
+    step = RouteEvent(at=timezone.now(), status=status, text=status.value)
+    apply_route(parcel, route_of(step), next_check_in=DAY)
 
 
 def kinds() -> list[str]:
@@ -76,7 +78,7 @@ def test_unknown_waybill_opens_a_case() -> None:
     parcel = build_shipment()
     age(parcel, 3 * DAY)
     Shipment.objects.update(last_checked_at=timezone.now(), last_problem="nothing_found: 500")
-    assert find_stalled() == StalledCounts(carrier_silent=1)
+    assert find_stalled() == StalledCounts(not_picked_up=1)
     assert ShipmentException.objects.get().detail["problem"] == "nothing_found: 500"
 
 
@@ -88,7 +90,7 @@ def test_more_parcels_than_one_batch() -> None:
         Shipment(
             order_id=model.order_id, merchant_id=model.merchant_id, warehouse_id=model.warehouse_id, carrier="yto",
             tracking_number=f"X{n:06d}", shipped_at=then, created_at=then, last_checked_at=timezone.now(),
-            last_event_at=then,
+            last_event_at=timezone.now(), tracking_status="in_transit",
         )
         for n in range(1100)
     )  # fmt: skip
@@ -117,7 +119,9 @@ def test_news_resolve_the_silence_and_nothing_else() -> None:
     find_stalled()
     ShipmentException.objects.update(created_at=timezone.now() - DAY)
 
-    Shipment.objects.update(last_checked_at=timezone.now(), last_event_at=timezone.now())
+    Shipment.objects.update(
+        last_checked_at=timezone.now(), last_event_at=timezone.now(), tracking_status="in_transit"
+    )
 
     assert find_stalled() == StalledCounts(resolved=1)
     assert kinds() == ["carrier_silent", "not_signed"]

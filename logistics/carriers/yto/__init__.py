@@ -1,0 +1,1 @@
+"""YTO (圆通): waybills, tracking and pushes through its open platform."""

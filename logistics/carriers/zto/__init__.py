@@ -1,0 +1,1 @@
+"""ZTO (中通): waybills and tracking through its open platform."""

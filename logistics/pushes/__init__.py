@@ -1,0 +1,1 @@
+"""Stores what carriers push, before it is applied."""

@@ -1,0 +1,1 @@
+"""Orders waybills from carriers, each once."""
