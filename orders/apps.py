@@ -12,8 +12,10 @@ class OrdersConfig(AppConfig):
     def ready(self) -> None:
         from orders import database_triggers  # models exist only from here on
         from orders.approvals import kinds, language, limit_changes, setup, switches
+        from orders.risk import defaults
 
         kinds.register(switches.SWITCHES, limit_changes.LIMIT)
         user_logged_in.connect(setup.note_login)
         user_logged_in.connect(language.note_login)
         post_migrate.connect(database_triggers.prepare_database, sender=self)
+        post_migrate.connect(defaults.seed, sender=self)

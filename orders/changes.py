@@ -184,11 +184,18 @@ class RequestClose:
         return outbox.Event("order.close_requested", self.order_id, now, payload)
 
 
-def _rest_may_go_on(order: Order, now: datetime) -> outbox.Event | None:
-    """The event of a partly refunded order that nothing stops any more: its rest may have been refunded."""
-    if order.is_stopped or order.refunded_amount <= ZERO or order.status not in _GOING_ON:
+def _may_go_on(order: Order, now: datetime) -> outbox.Event | None:
+    """The event of an order that nothing stops any more; of a partly refunded one the rest may have been refunded."""
+    if order.is_stopped or order.status not in _GOING_ON:
         return None
-    return outbox.Event("order.partly_refunded", order.pk, now, {"number": order.number})
+    if order.refunded_amount > ZERO:
+        return outbox.Event("order.partly_refunded", order.pk, now, {"number": order.number})
+    return outbox.Event("order.released", order.pk, now) if order.status == OrderStatus.PAID else None
+
+
+def _must_stay(order: Order, now: datetime) -> outbox.Event | None:
+    """The event of a paid order that a hold or a refund under way stops."""
+    return outbox.Event("order.stopped", order.pk, now) if order.status == OrderStatus.PAID else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +220,7 @@ class PartialRefund(_Silent):
         )
 
     def event(self, order: Order, now: datetime) -> outbox.Event | None:
-        return _rest_may_go_on(order, now)
+        return _may_go_on(order, now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,6 +277,9 @@ class ReserveRefund(_RefundsPending):
     trigger = machine.REFUND_REQUESTED
     sign = 1
 
+    def event(self, order: Order, now: datetime) -> outbox.Event | None:
+        return _must_stay(order, now)
+
 
 @dataclass(frozen=True, slots=True)
 class ReleaseRefund(_RefundsPending):
@@ -280,24 +290,32 @@ class ReleaseRefund(_RefundsPending):
     sign = -1
 
     def event(self, order: Order, now: datetime) -> outbox.Event | None:
-        return _rest_may_go_on(order, now)
+        return _may_go_on(order, now)
 
 
 @dataclass(frozen=True, slots=True)
 class Hold(_Silent):
-    """Stops an order from shipping until `ReleaseHold`."""
+    """Stops an order from shipping until `ReleaseHold`.
+
+    `reason` is a person's words, or a code of `orders.labels.HOLD_REASONS` where a rule holds; `evidence` then names
+    the review.
+    """
 
     columns: ClassVar[tuple[str, ...]] = ("held", "hold_reason")
     order_id: int
     actor: Actor
     reason: str
+    evidence: Evidence | None = None
 
     def check(self, order: Order, rules: Rules) -> Outcome:
         return Outcome(self.order_id, Result.ALREADY if order.held else Result.DONE)
 
     def make(self, order: Order, now: datetime) -> Fact:
         order.held, order.hold_reason = True, self.reason[:200]
-        return Fact(Kind.HOLD, "hold", self.actor, now, reason=self.reason)
+        return Fact(Kind.HOLD, "hold", self.actor, now, evidence=self.evidence, reason=self.reason)
+
+    def event(self, order: Order, now: datetime) -> outbox.Event | None:
+        return _must_stay(order, now)
 
 
 class HoldUnshipped(Hold):
@@ -328,7 +346,7 @@ class ReleaseHold(_Silent):
         return Fact(Kind.RELEASE, "release", self.actor, now, reason=self.reason)
 
     def event(self, order: Order, now: datetime) -> outbox.Event | None:
-        return _rest_may_go_on(order, now)
+        return _may_go_on(order, now)
 
 
 @dataclass(frozen=True, slots=True)

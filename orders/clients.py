@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import secrets
-import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from django.core.cache import cache
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from rest_framework.authentication import BaseAuthentication
@@ -22,6 +19,7 @@ from rest_framework.throttling import BaseThrottle
 
 from orders.models import ApiClient, Merchant
 from ordersite.database import prepared
+from ordersite.server.request_rate import RequestRate
 
 if (
     TYPE_CHECKING
@@ -29,8 +27,6 @@ if (
     from rest_framework.views import APIView
 
 SCOPES = ("orders:read", "orders:write", "shipments:write")
-# A cache that fails must not stop orders: requests are not counted for so long.
-CACHE_PAUSE_SECONDS = 5.0
 # The last use is exact to this: a write for each call would double the cost of a read.
 USE_NOTED_EVERY = timedelta(hours=1)
 # In the order of the models. Other columns load on first access.
@@ -39,7 +35,7 @@ _CLIENT_COLUMNS = (
 )  # fmt: skip
 _MERCHANT_COLUMNS = ("id", "slug", "name", "payment_timeout_minutes")
 
-logger = logging.getLogger(__name__)
+_RATE = RequestRate("api-rate", seconds=1)
 
 
 def digest_token(token: str) -> str:
@@ -161,30 +157,11 @@ class HasScope(BasePermission):
 
 
 class ClientRate(BaseThrottle):
-    """Allows a client `requests_per_second` in each second of the clock.
-
-    The cache counts: with Redis for all processes together, without it for each process alone.
-    """
-
-    _paused_until = 0.0
+    """Allows a client `requests_per_second` in each second of the clock."""
 
     def allow_request(self, request: Request, view: APIView) -> bool:
         client = request.auth
-        if not isinstance(client, ApiClient) or time.monotonic() < ClientRate._paused_until:
-            return True
-        return self._count(f"api-rate:{client.pk}:{int(time.time())}") <= client.requests_per_second
-
-    def _count(self, key: str) -> int:
-        try:
-            if cache.add(key, 1, timeout=5):
-                return 1
-            return int(cache.incr(key))
-        except ValueError:  # the key expired between the two calls
-            return 1
-        except Exception as error:  # a cache's client may raise anything when its server is away
-            logger.warning("requests are not counted: %s", error.__class__.__name__)
-            ClientRate._paused_until = time.monotonic() + CACHE_PAUSE_SECONDS
-            return 0
+        return not isinstance(client, ApiClient) or _RATE.allows(client.pk, client.requests_per_second)
 
     def wait(self) -> float:
         return 1.0

@@ -16,8 +16,10 @@ _REASONS: Mapping[str, str | Promise] = {
     "busy": _("another payment is just being started"),
     "closing": _("it is being closed"),
     "held": _("it is held"),
+    "refunding": _("all of its money is being refunded"),
     "not_held": _("it is not held"),
     "overdue": _("its time to pay is over"),
+    "refund_under_way": _("a refund of it is under way"),
     "provider_not_asked": _("the payment provider has to be queried first"),
     "trigger_off": _("this way is switched off"),
 }
@@ -59,9 +61,21 @@ def refused(code: str, number: str) -> DomainError:
 def duplicate_suspected(number: str) -> DomainError:
     return DomainError(
         "duplicate_suspected",
-        _("The same buyer ordered the same products within this minute: order %(order_number)s."),
+        _("The same buyer has just ordered the same products: order %(order_number)s."),
         order_number=number,
     )
+
+
+class OrderRefused(DomainError):
+    """A strategy refuses it; which one is nobody's business outside. Time heals it after `retry_after` seconds."""
+
+    def __init__(self, retry_after: int) -> None:
+        self.retry_after = retry_after
+        super().__init__(
+            "order_refused",
+            _("This order cannot be taken at the moment. Please try again later, or ask the shop."),
+            retry_after=retry_after,
+        )
 
 
 def invalid(**fields: str | object) -> DomainError:
@@ -81,6 +95,15 @@ class RequestInProgress(DomainError):
 
     def __init__(self) -> None:
         super().__init__("request_in_progress", _("The first request with this key is still running."))
+
+
+class SameOrderInProgress(RequestInProgress):
+    """Another call creates an order of the same buyer for the same products."""
+
+    def __init__(self) -> None:
+        DomainError.__init__(
+            self, "request_in_progress", _("The same order of this buyer is just being created.")
+        )
 
 
 def idempotency_key_reused() -> DomainError:

@@ -13,6 +13,9 @@ from orders.actions import Action
 # A reason that the product itself gives for a hold: stored in English, shown in the reader's language.
 REFUNDED_AT_PROVIDER = gettext_noop("paid and refunded at the provider")
 _OWN_REASONS = frozenset({REFUNDED_AT_PROVIDER})
+# The codes of the rules that hold an order: the code is stored, the label is shown.
+SUSPECTED_BRUSHING = "suspected_brushing"
+HOLD_REASONS: Mapping[str, Promise] = {SUSPECTED_BRUSHING: _("suspected brushing")}
 
 ACTIONS: Mapping[str, Promise] = {
     Action.PAY: _("pay"),
@@ -55,6 +58,10 @@ TRIGGERS: Mapping[str, Promise] = {
     "revival_refused": _("reviving the order was refused"),
     "revival_withdrawn": _("reviving the order was withdrawn"),
     "case_resolved": _("an exception was resolved"),
+    "waybill_number_changed": _("a changed waybill number"),
+    "dispatch_rerouted": _("a person had the goods routed again"),
+    "dispatch_moved": _("a person chose another warehouse"),
+    "dispatch_cancelled": _("a person took the warehouse's instruction back"),
     "payment_surplus": _("another payment has paid the order"),
 }
 ACTORS: Mapping[str, Promise] = {
@@ -78,15 +85,31 @@ NOTES: Mapping[str, Promise] = {
         "another payment has paid the order, and this money has a case of its own"
     ),
     "completed after all": _("completed after all"),
+    "enough on the shelf again": _("enough on the shelf again"),
+    "sent after all": _("sent after all"),
+    "nothing of the order is to be sent any more": _("nothing of the order is to be sent any more"),
+    "the warehouse has confirmed a parcel": _("the warehouse has confirmed a parcel"),
+    "the instruction has ended": _("the instruction has ended"),
+    "the warehouse knows of the cancellation": _("the warehouse knows of the cancellation"),
+    "a person has seen to it": _("a person has seen to it"),
     "the parcel has arrived": _("the parcel has arrived"),
     "the carrier reports again": _("the carrier reports again"),
+    "the parcel has moved on": _("the parcel has moved on"),
+    "the parcel came back": _("the parcel came back"),
+    "nothing stops the order any more": _("nothing stops the order any more"),
     "the account answers again": _("the account answers again"),
+    "the carrier has answered": _("the carrier has answered"),
+    "cancelled at the carrier": _("cancelled at the carrier"),
+    "the number is known": _("the number is known"),
+    "every pushed number is known now": _("every pushed number is known now"),
     "no parcel waits for this account any more": _("no parcel waits for this account any more"),
 }
 
 
 def reason_label(reason: str) -> str:
     """Translate a stored reason where it is the product's own; a person's words stay as they are."""
+    if reason in HOLD_REASONS:
+        return str(HOLD_REASONS[reason])
     return gettext(reason) if reason in _OWN_REASONS else reason
 
 

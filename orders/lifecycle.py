@@ -28,6 +28,7 @@ _COLUMNS = (
     "id", "number", "merchant_id", "buyer_id", "status", "held", "hold_reason", "currency", "total_amount",
     "refunded_amount", "created_at", "close_due_at", "payment_started_at", "closing_at", "paid_at", "shipped_at",
     "completed_at", "closed_at", "refunded_at", "refunds_pending", "history_seq", "history_hash", "is_important",
+    "province",
 )  # fmt: skip
 _HEAD = ("history_seq", "history_hash")
 

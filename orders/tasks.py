@@ -7,6 +7,9 @@ from celery import shared_task
 from orders import closing, tokens
 from orders.history import seals, verify
 from orders.intake import idempotency
+from orders.monitoring import run
+from orders.risk import intercepts, watch
+from orders.risk.windows import in_database
 from ordersite.health.alerts import heal_alert, raise_alert
 from ordersite.health.models import Alert
 
@@ -45,3 +48,19 @@ def forget_idempotency_keys() -> None:
 @shared_task(name="orders.watch_tokens")
 def watch_tokens() -> None:
     tokens.watch_expiry()
+
+
+@shared_task(name="orders.forget_intercepts")
+def forget_intercepts() -> None:
+    intercepts.forget_old()
+    in_database.forget_expired()
+
+
+@shared_task(name="orders.watch_fingerprints")
+def watch_fingerprints() -> None:
+    watch.watch_store()
+
+
+@shared_task(name="orders.watch_orders")
+def watch_orders() -> None:
+    run.watch_orders()

@@ -1,3 +1,12 @@
-from orders.admin import change_request, clients, history, machine, merchant
+from orders.admin import change_request, clients, history, intercept, machine, merchant, monitoring, risk
 
-__all__ = ["change_request", "clients", "history", "machine", "merchant"]
+__all__ = [
+    "change_request",
+    "clients",
+    "history",
+    "intercept",
+    "machine",
+    "merchant",
+    "monitoring",
+    "risk",
+]

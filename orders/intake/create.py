@@ -14,6 +14,8 @@ from orders.history.lines import Fact
 from orders.intake import numbers, twins
 from orders.intake.drafts import AddressDraft, BuyerDraft, LineDraft, OrderDraft
 from orders.models import Buyer, Merchant, Order, OrderEvent, OrderLine, OrderStatus
+from orders.risk import brushing
+from orders.risk.grounds import Grounds
 from ordersite.database import bulk
 from ordersite.queue import outbox
 
@@ -45,8 +47,12 @@ def create_order(draft: OrderDraft, *, merchant: Merchant, now: datetime | None 
         return place(draft, merchant=merchant, now=now)
 
 
-def place(draft: OrderDraft, *, merchant: Merchant, now: datetime | None = None) -> Order:
+def place(
+    draft: OrderDraft, *, merchant: Merchant, now: datetime | None = None, hold: Grounds | None = None
+) -> Order:
     """Create an order within the caller's transaction, which must be rolled back when this raises.
+
+    With grounds to `hold` it, it is held and reviewed from the beginning.
 
     Writes buyer, order, lines, the first history line and the event `order.created` in six statements. `now` is UTC.
     The returned order has its buyer, merchant and lines loaded. Raises what `create_order` raises.
@@ -60,6 +66,8 @@ def place(draft: OrderDraft, *, merchant: Merchant, now: datetime | None = None)
     _insert(order, draft)
     _insert_lines(order, draft.lines)
     outbox.publish([outbox.Event("order.created", order.pk, moment, {"number": order.number})])
+    if hold:
+        brushing.hold_created(order, hold)
     return order
 
 

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from orders import errors
 from orders.history.lines import Actor, Evidence
 from orders.models import Buyer
+from ordersite.lib.errors import DomainError
 from ordersite.lib.money import LARGEST, ZERO
 
 
@@ -81,6 +82,15 @@ class OrderDraft:
         """The SHA-256 of the set of products; their order and quantities do not matter."""
         products = sorted({line.product_id for line in self.lines})
         return hashlib.sha256(json.dumps(products).encode()).hexdigest()
+
+    @property
+    def is_payable(self) -> bool:
+        """Whether the fields add up to an order that can be paid."""
+        try:
+            self.check()
+        except DomainError:
+            return False
+        return True
 
     def check(self) -> None:
         """Raise `invalid` with the field if the fields do not add up to a payable order."""

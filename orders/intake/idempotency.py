@@ -23,12 +23,12 @@ from orders import errors
 from orders.models import ApiClient, IdempotencyKey
 from ordersite.database import bulk
 from ordersite.database.busy_timeout import busy_timeout
+from ordersite.database.retention import delete_in_batches
 
 KEPT = timedelta(hours=24)
 # One call runs and two may wait for it in this process; more would only occupy its threads.
 MOST_AT_ONCE = 3
 _SHAPE = re.compile(r"[\x20-\x7e]{1,255}")
-_FORGET_BATCH = 5_000
 _WAIT_MILLISECONDS = 2_000
 # PostgreSQL's SQLSTATE for a lock timeout, and SQLite's name of the same error.
 _LOCKED = frozenset({"55P03", "SQLITE_BUSY"})
@@ -131,6 +131,11 @@ def run(
         raise
 
 
+def find(client: ApiClient, key: str, body_digest: str) -> Created | None:
+    """What an earlier call with this key has created; None if the key is free. Raises `idempotency_key_reused`."""
+    return _recall(Claim(client.pk, key, body_digest, timezone.now()))
+
+
 def _step_by_step(claim: Claim, make: Callable[[], int]) -> Created:
     with busy_timeout(_WAIT_MILLISECONDS), transaction.atomic(), bulk.together():
         if claim_id := _claim(claim):
@@ -194,12 +199,5 @@ def _lock_errors() -> Iterator[None]:
 
 def forget_idempotency_keys() -> int:
     """Delete the keys older than 24 h in bounded batches; returns how many."""
-    limit = timezone.now() - KEPT
-    forgotten = 0
-    while ids := list(
-        IdempotencyKey.objects.filter(created_at__lt=limit)
-        .order_by("created_at")
-        .values_list("pk", flat=True)[:_FORGET_BATCH]
-    ):
-        forgotten += IdempotencyKey.objects.filter(pk__in=ids).delete()[0]
-    return forgotten
+    old = IdempotencyKey.objects.filter(created_at__lt=timezone.now() - KEPT)
+    return delete_in_batches(old.order_by("created_at"))

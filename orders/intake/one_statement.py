@@ -19,7 +19,6 @@ from orders.intake.idempotency import Claim
 from orders.models import Buyer, IdempotencyKey, Merchant, Order, OrderEvent, OrderLine
 from ordersite.database import arrays, prepared
 from ordersite.database.prepared import Insert
-from ordersite.lib.errors import DomainError
 from ordersite.queue import outbox, wakeups
 from ordersite.queue.models import OutboxEntry
 
@@ -48,7 +47,8 @@ def place(draft: OrderDraft, *, merchant: Merchant, claim: Claim) -> Order | Non
     Raises OperationalError when the key or the buyer stays locked for 2 s. The returned order has its buyer and
     merchant loaded, not its lines.
     """
-    if connection.vendor != "postgresql" or not _is_common(draft):
+    # An invalid draft goes step by step: a used key is reported first.
+    if connection.vendor != "postgresql" or draft.confirm_duplicate or not draft.is_payable:
         return None
     order = _unsaved_order(draft, merchant, claim)
     params = _params(order, draft, claim)
@@ -70,15 +70,6 @@ def _completed(order: Order, row: tuple[Any, ...]) -> Order:
     order.buyer, order.is_important = buyer, buyer.tier == Buyer.Tier.IMPORTANT
     order._state.adding = buyer._state.adding = False
     return order
-
-
-def _is_common(draft: OrderDraft) -> bool:
-    """Whether the draft is valid and unconfirmed. An invalid draft goes step by step: a used key is reported first."""
-    try:
-        draft.check()
-    except DomainError:
-        return False
-    return not draft.confirm_duplicate
 
 
 def _savepoint() -> AbstractContextManager[Any]:

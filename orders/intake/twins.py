@@ -1,7 +1,8 @@
-"""Twins: orders of the same buyer for the same products in the same minute, which are suspected duplicates.
+"""Twins: orders of the same buyer for the same products, which are suspected duplicates.
 
-A unique constraint over (buyer, product set, minute, twin number) refuses them. An order that follows a closed one,
-or that the buyer has confirmed, takes the next twin number, so that the constraint covers it too.
+Two unique constraints refuse them: over (buyer, product set, minute, twin number), and over (buyer, product set, twin
+number) of the orders that wait for money, which knows no edge between two minutes. An order that follows a closed
+one, or that the buyer has confirmed, takes the next twin number, so that the constraints cover it too.
 """
 
 from __future__ import annotations

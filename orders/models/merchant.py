@@ -35,6 +35,14 @@ class Merchant(models.Model):
         default=LatePayments.ASK,
         help_text=_("What becomes of money that arrives after its order was closed."),
     )
+    insures_parcels = models.BooleanField(
+        _("insure every parcel"),
+        default=False,
+        db_default=False,
+        help_text=_(
+            "Waybills ordered here are insured for the paid value of their goods, up to the carrier's highest."
+        ),
+    )
     allows_single_operator = models.BooleanField(
         _("one person may decide alone"),
         default=False,

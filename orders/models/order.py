@@ -56,8 +56,9 @@ class OrderQuerySet(models.QuerySet["Order"]):
         return self.filter(held=True)
 
     def twins_of(self, order: Order) -> Self:
-        """Orders of the same buyer, product set and minute."""
-        return self.filter(buyer_id=order.buyer_id, product_set=order.product_set, minute=order.minute)
+        """Orders of the same buyer and product set that were created in the same minute, or wait for money."""
+        alike = self.filter(buyer_id=order.buyer_id, product_set=order.product_set)
+        return alike.filter(Q(minute=order.minute) | Q(status=OrderStatus.PENDING))
 
 
 class Order(GuardedStatus, QuickLoad, models.Model):
@@ -142,6 +143,12 @@ class Order(GuardedStatus, QuickLoad, models.Model):
             models.UniqueConstraint(fields=["tracking_token"], name="order_tracking_token"),
             models.UniqueConstraint(
                 fields=["buyer", "product_set", "minute", "twin_number"], name="order_minute_twin"
+            ),
+            # Twins on both sides of a minute's edge: of orders that wait for money there is one.
+            models.UniqueConstraint(
+                fields=["buyer", "product_set", "twin_number"],
+                condition=Q(status=OrderStatus.PENDING),
+                name="order_pending_twin",
             ),
             models.CheckConstraint(condition=Q(status__in=OrderStatus.values), name="order_status_known"),
             models.CheckConstraint(

@@ -85,7 +85,7 @@ def test_order_paid_and_refunded_in_one_visit() -> None:
         ["created", "transition", "refund_requested", "transition", "refund_ended"], 5,
     )  # fmt: skip
     events = OutboxEntry.objects.filter(subject_id=order.pk).order_by("id").values_list("name", flat=True)
-    assert list(events) == ["order.paid", "order.refunded"]
+    assert list(events) == ["order.paid", "order.stopped", "order.refunded"]
     verify_history()
 
 

@@ -95,14 +95,14 @@ def test_backlog_takes_constant_queries_a_batch() -> None:
 def _copy_orders(template: Order, buyer_id: int, count: int) -> None:
     """Set-based copies without a history: their first line will be the closing."""
     columns = [str(field.column) for field in Order._meta.concrete_fields if not field.primary_key]
-    changed = {"number", "tracking_token", "minute", "history_seq", "history_hash"}
+    changed = {"number", "tracking_token", "minute", "twin_number", "history_seq", "history_hash"}
     kept = [column for column in columns if column not in changed]
     names = ", ".join([*kept, *sorted(changed)])
     with connection.cursor() as cursor:
         cursor.execute(
             f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count})"
             f" INSERT INTO orders_order ({names})"
-            f" SELECT {', '.join(kept)}, '', 0, i, 'copy-' || i, 'token-' || i FROM orders_order, n WHERE id = %s",
+            f" SELECT {', '.join(kept)}, '', 0, i, 'copy-' || i, 'token-' || i, i FROM orders_order, n WHERE id = %s",
             [template.pk],
         )
 

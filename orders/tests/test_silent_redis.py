@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.kill, pytest.mark.redis, pytest.mark.django_db(transac
 def redis(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     """A server of the test's own, which is this process's cache."""
     server = start_redis(new_folder("silent") / "redis")
-    settings.CACHES = {"default": {**settings.CACHES["default"], "LOCATION": server.url}}
+    settings.CACHES = {"default": {**settings.CACHES["default"], "LOCATION": server.url, "OPTIONS": {}}}
     yield server
     QuickRedis.forget_pause()
     server.thaw()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import Any
 
 import pytest
 from django.db import IntegrityError, connection, transaction
@@ -63,12 +64,36 @@ def test_set_of_products_decides() -> None:
 
 
 @in_transaction
-def test_next_minute_is_no_twin() -> None:
-    _create("b", at=NOON.replace(second=59))
+def test_paid_order_has_no_twin_in_the_next_minute() -> None:
+    first = _create("b", at=NOON.replace(second=59))
+    move(first, "pay", machine.NOTIFICATION)
     with pytest.raises(DomainError), transaction.atomic():
         _create("b", at=NOON.replace(second=0))
     _create("b", at=NOON + timedelta(minutes=1))
     assert Order.objects.count() == 2
+
+
+@in_transaction
+@pytest.mark.parametrize("later", [timedelta(milliseconds=200), timedelta(minutes=25)])
+def test_unpaid_order_has_twins_beyond_its_minute(later: timedelta) -> None:
+    at = NOON.replace(second=59, microsecond=900_000)
+    first = _create("b", at=at)
+    with pytest.raises(DomainError) as refused, transaction.atomic():
+        _create("b", at=at + later)
+    assert refused.value.params == {"order_number": first.number}
+    confirmed = _create("b", at=at + later, confirm=True)
+    assert (confirmed.twin_number, Order.objects.count()) == (1, 2)
+
+
+@in_transaction
+def test_pending_constraint_refuses_a_copy() -> None:
+    order = _create("b")
+    Order.objects.filter(pk=order.pk).update(number="copy", minute=order.minute - 5)
+    copy = Order.objects.get(pk=order.pk)
+    copy.pk, copy.number, copy.tracking_token, copy.minute = None, "copy-2", "copy-2", order.minute
+    copy._state.adding = True
+    with pytest.raises(IntegrityError, match=r"order_pending_twin|product_set"), transaction.atomic():
+        copy.save(force_insert=True)
 
 
 @in_transaction
@@ -101,8 +126,9 @@ def test_constraint_refuses_a_copy() -> None:
         copy.save(force_insert=True)
 
 
-def _constraint() -> object:
-    return next(found for found in Order._meta.constraints if found.name == "order_minute_twin")
+def _constraints() -> list[Any]:
+    names = ("order_minute_twin", "order_pending_twin")
+    return [found for found in Order._meta.constraints if found.name in names]
 
 
 @pytest.mark.postgres
@@ -111,7 +137,8 @@ def test_race_creates_one_order() -> None:
     build_merchant()
     works = [partial(_create, "twin")] * 8
     with connection.schema_editor() as editor:
-        editor.remove_constraint(Order, _constraint())  # type: ignore[arg-type]
+        for constraint in _constraints():
+            editor.remove_constraint(Order, constraint)
     try:
         at_once(works)
         assert Order.objects.count() == 8
@@ -119,7 +146,8 @@ def test_race_creates_one_order() -> None:
         with connection.cursor() as cursor:
             cursor.execute("UPDATE orders_order SET twin_number = id - (SELECT min(id) FROM orders_order)")
         with connection.schema_editor() as editor:
-            editor.add_constraint(Order, _constraint())  # type: ignore[arg-type]
+            for constraint in _constraints():
+                editor.add_constraint(Order, constraint)
 
     outcomes = at_once([partial(_create, "guarded")] * 8)
 

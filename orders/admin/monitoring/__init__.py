@@ -1,0 +1,3 @@
+from orders.admin.monitoring import limits, page
+
+__all__ = ["limits", "page"]
