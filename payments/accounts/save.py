@@ -67,8 +67,8 @@ def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
 
 def _write(account: PaymentAccount, keys: SplitKeys) -> None:
     write_keys(account, keys)
-    known_accounts.forget(account.provider, account.slug)
-    transaction.on_commit(lambda: known_accounts.forget(account.provider, account.slug))
+    known_accounts.forget((account.provider, account.slug))
+    transaction.on_commit(lambda: known_accounts.forget((account.provider, account.slug)))
 
 
 def checked_keys(slug: str, provider_name: str, values: Mapping[str, Any]) -> SplitKeys:

@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from ordersite.lib.adminkit import badges
 from ordersite.lib.adminkit.read_only import ReadOnlyAdmin
 from ordersite.lib.adminkit.search import ShapeSearchMixin, column, row_id
+from payments.admin.notification_filters import NotificationTabs
 from payments.models import DeadCall
 from payments.providers.registry import provider_choices
 
@@ -59,10 +60,9 @@ class StatusFilter(admin.SimpleListFilter):
 
 
 @admin.register(DeadCall)
-class DeadCallAdmin(ShapeSearchMixin, ReadOnlyAdmin):
+class DeadCallAdmin(NotificationTabs, ShapeSearchMixin, ReadOnlyAdmin):
     list_display = ("ended", "channel", "account_slug", "how", "reached", "remote_address", "size", "took")
     list_filter = (DeadCallProviderFilter, StatusFilter)
-    list_before_template = "admin/payments/log_tabs.html"
     search_fields = ("request_id",)
     search_help_text = _("Request id or #row")
     shapes = (row_id(r"#[0-9]{1,18}"), column(r"[0-9a-fA-F]{16,64}", "request_id"))

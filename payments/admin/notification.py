@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 from django.contrib import admin
@@ -16,30 +15,28 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from ordersite.lib.adminkit import badges, columns
-from ordersite.lib.adminkit.confirmed import Confirmed, ConfirmedActionsMixin, person
+from ordersite.lib.adminkit import badges
+from ordersite.lib.adminkit.confirmed import Confirmed, ConfirmedActionsMixin
+from ordersite.lib.adminkit.inbox_filters import CheckFilter, OutcomeFilter, SinceFilter, UntilFilter
 from ordersite.lib.adminkit.read_only import ReadOnlyAdmin
 from ordersite.lib.adminkit.search import ShapeSearchMixin, any_of, column, row_id
+from ordersite.lib.adminkit.stored_calls import UNREAD, CountedCallsAdmin, StoredCallColumns, replay_row
 from ordersite.lib.crypto import CannotDecrypt
-from ordersite.lib.errors import DomainError
 from payments.about.case_detail import UPDATE_KINDS
 from payments.admin.notification_filters import (
     AmountFilter,
-    CheckFilter,
+    NotificationTabs,
     OrderFilter,
-    OutcomeFilter,
     ProviderFilter,
     SenderFilter,
-    SinceFilter,
-    UntilFilter,
 )
-from payments.admin.raw_call import masked_headers, shown_body, shown_content
+from payments.admin.raw_call import shown_content
 from payments.models import PaymentNotification, RefusedCall
 from payments.models.payment import Payment
 from payments.notifications.replay import replay
 from payments.providers.errors import REJECTIONS
 
-CheckResult, Outcome = PaymentNotification.CheckResult, PaymentNotification.Outcome
+Outcome = PaymentNotification.Outcome
 TONES: dict[str, str] = {
     Outcome.WAITING: "waiting",
     Outcome.APPLIED: "good",
@@ -49,42 +46,20 @@ TONES: dict[str, str] = {
     Outcome.NOTED: "plain",
     Outcome.UNKNOWN_ORDER: "waiting",
 }
-REFUSALS: Mapping[str, Promise] = {
-    **REJECTIONS,
-    "method_not_allowed": _("The call is no POST."),
-    "unknown_account": _("There is no such account."),
-    "wrong_address": _("The address names this account, but is not its own."),
-    "too_slow": _("The message did not arrive whole, or not in time."),
-    "compressed": _("The message is compressed."),
-}
+REFUSALS: Mapping[str, Promise] = {**UNREAD, **REJECTIONS}
 
 
 def _replay(request: HttpRequest, row: PaymentNotification, _data: Mapping[str, Any]) -> Promise:
-    who = person(request)
-    try:
-        done = replay([row.pk], actor=who.get_username(), user_id=who.pk)
-    except CannotDecrypt as error:
-        raise DomainError(
-            "cannot_decrypt", _("The account's secrets cannot be opened on this machine.")
-        ) from error
-    if done.gone:
-        raise DomainError(
-            "raw_call_gone",
-            _(
-                "The raw call is deleted or cannot be opened; it cannot be checked again. Nothing was changed."
-            ),
-        )
-    if done.still_rejected:
-        raise DomainError(
-            "still_rejected", _("The signature is still bad with today's keys; nothing was changed.")
-        )
-    if done.duplicates:
-        raise DomainError("duplicate", _("The genuine call is here already; nothing was changed."))
+    replay_row(request, row, replay)
     return _("The notification is in the queue again.")
 
 
 @admin.register(PaymentNotification)
-class PaymentNotificationAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnlyAdmin):
+class PaymentNotificationAdmin(
+    StoredCallColumns, NotificationTabs, ConfirmedActionsMixin, ShapeSearchMixin, ReadOnlyAdmin
+):
+    tones: ClassVar[Mapping[str, str]] = TONES
+    reasons: ClassVar[Mapping[str, str | Promise]] = REJECTIONS
     list_display = (
         "row",
         "arrived",
@@ -101,7 +76,6 @@ class PaymentNotificationAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnly
         OutcomeFilter, "account",
     )  # fmt: skip
     list_filter_submit = True
-    list_before_template = "admin/payments/log_tabs.html"
     list_select_related = ("account",)
     search_fields = ("reference",)
     search_help_text = _("Merchant reference, provider's reference, order number or #row")
@@ -114,10 +88,6 @@ class PaymentNotificationAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnly
     readonly_fields = (
         "rejection", "about", "pace", "tries", "due", "finished", "problem", "headers", "body", "content",
     )  # fmt: skip
-    tries = columns.plain("attempts", _("attempts"))
-    due = columns.due()
-    finished = columns.plain("done_at", _("done at"))
-    problem = columns.plain("last_error", _("last problem"))
     confirmed = (
         Confirmed(
             "replay",
@@ -140,25 +110,6 @@ class PaymentNotificationAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnly
             return queryset.filter(reference__in=references), False
         return super().get_search_results(request, queryset, search_term)
 
-    @admin.display(description="#")
-    def row(self, notice: PaymentNotification) -> str:
-        return f"#{notice.pk}"
-
-    @admin.display(description=_("received at"))
-    def arrived(self, notice: PaymentNotification) -> SafeString:
-        return badges.ago(notice.received_at)
-
-    @admin.display(description=_("signature check"))
-    def check_badge(self, notice: PaymentNotification) -> SafeString:
-        return badges.badge(
-            CheckResult(notice.check_result).label,
-            tone="good" if notice.check_result == CheckResult.VERIFIED else "bad",
-        )
-
-    @admin.display(description=_("outcome"))
-    def outcome_badge(self, notice: PaymentNotification) -> SafeString:
-        return badges.badge(Outcome(notice.outcome).label, tone=TONES.get(notice.outcome, "bad"))
-
     @admin.display(description=_("amount"))
     def sum(self, notice: PaymentNotification) -> SafeString:
         return badges.money(notice.amount)
@@ -176,38 +127,9 @@ class PaymentNotificationAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnly
             notice.provider_reference,
         )
 
-    @admin.display(description=_("answered · applied (ms)"))
-    def pace(self, notice: PaymentNotification) -> SafeString:
-        applied = "–"
-        if notice.done_at and notice.check_result == CheckResult.VERIFIED:
-            applied = f"{(notice.done_at - notice.received_at).total_seconds() * 1000:,.0f}"
-        return format_html('<span class="os-money">{} · {}</span>', notice.answered_ms, applied)
-
-    @admin.display(description=_("rejected because"))
-    def rejection(self, notice: PaymentNotification) -> str | Promise:
-        return REJECTIONS.get(notice.reject_code, notice.reject_code or "–")
-
     @admin.display(description=_("kind"))
     def about(self, notice: PaymentNotification) -> str | Promise:
         return UPDATE_KINDS.get(notice.kind, notice.kind or "–")
-
-    @admin.display(description=_("headers"))
-    def headers(self, notice: PaymentNotification) -> SafeString:
-        raw = notice.raw_call
-        text = json.dumps(masked_headers(raw.headers), ensure_ascii=False, indent=1) if raw else "–"
-        return format_html('<pre class="os-raw">{}</pre>', text)
-
-    @admin.display(description=_("raw body"))
-    def body(self, notice: PaymentNotification) -> SafeString:
-        """Show the body, or why it cannot be shown. Its SHA-256 stays as evidence."""
-        raw = notice.raw_call
-        if raw is None:
-            text = _("Deleted after its time. Its SHA-256 stays: %(digest)s")
-            return format_html("{}", text % {"digest": notice.body_digest})
-        try:
-            return shown_body(raw.body, raw.headers.get("content-type", ""))
-        except CannotDecrypt:
-            return format_html("{}", _("The keys of this installation do not open it."))
 
     @admin.display(description=_("encrypted content, opened"))
     def content(self, notice: PaymentNotification) -> SafeString:
@@ -219,22 +141,5 @@ class PaymentNotificationAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnly
 
 
 @admin.register(RefusedCall)
-class RefusedCallAdmin(ReadOnlyAdmin):
-    """Read-only counts of calls that were refused without being stored."""
-
-    list_before_template = "admin/payments/log_tabs.html"
-    list_display = ("day", "path", "cause", "count", "last")
-    fields = ("day", "path", "cause", "calls", "last_at")
-    readonly_fields = ("cause",)
-
-    @admin.display(description=_("reason"))
-    def cause(self, refused: RefusedCall) -> str | Promise:
-        return REFUSALS.get(refused.reason, refused.reason)
-
-    @admin.display(description=_("calls"))
-    def count(self, refused: RefusedCall) -> SafeString:
-        return badges.number(refused.calls)
-
-    @admin.display(description=_("last at"))
-    def last(self, refused: RefusedCall) -> SafeString:
-        return badges.ago(refused.last_at)
+class RefusedCallAdmin(NotificationTabs, CountedCallsAdmin):
+    reasons: ClassVar[Mapping[str, str | Promise]] = REFUSALS

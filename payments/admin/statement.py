@@ -36,6 +36,7 @@ from ordersite.lib.adminkit.confirmed import (
 )
 from ordersite.lib.adminkit.read_only import ReadOnlyAdmin
 from ordersite.lib.errors import DomainError
+from ordersite.lib.files.csv_export import csv_download
 from payments.admin.reading.page import ReadingPageMixin
 from payments.admin.settling.hand_over import (
     ACTIONS,
@@ -245,11 +246,8 @@ class StatementAdmin(ReadingPageMixin, AddByFormMixin, HandOverMixin, ReadOnlyAd
         wanted = request.GET.get("result", "")
         results = (wanted,) if wanted in Result.values else _DIFFERENCES
         lines = statement.lines.filter(result__in=results)
-        response = StreamingHttpResponse(export.difference_csv(lines), content_type="text/csv; charset=utf-8")
         name = f"statement-{statement.pk}-{wanted if wanted in Result.values else 'differences'}.csv"
-        response["Content-Disposition"] = f'attachment; filename="{name}"'
-        response["X-Content-Type-Options"] = "nosniff"
-        return response
+        return csv_download(export.difference_csv(lines), name)
 
     def _statement(self, request: HttpRequest, object_id: int) -> Statement:
         if not self.has_view_permission(request):

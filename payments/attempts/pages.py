@@ -40,13 +40,14 @@ class BuyerMessage:
 
     `state` is waiting, one of its forms (scan: with a code to scan; unpaid: the provider has answered so), expired (with
     a code that cannot be scanned any more), paid, closed, over (closed with its order), refunded or late (paid after the
-    order was closed).
+    order was closed). `is_unpaid`: the provider says that it has taken no money.
     """
 
     state: str
     title: str | Promise
     text: str | Promise
     tone: str
+    is_unpaid: bool = False
 
 
 _MESSAGES = {
@@ -67,12 +68,14 @@ _MESSAGES = {
         _("Not paid yet"),
         _("If you have just paid, wait a moment: this page moves on by itself."),
         "plain",
+        is_unpaid=True,
     ),
     "expired": BuyerMessage(
         "expired",
         _("This code has expired"),
         _("Nobody can pay with it any more; you get a new one."),
         "plain",
+        is_unpaid=True,
     ),
     "paid": BuyerMessage("paid", _("Paid"), _("Thank you. The shop is preparing your order."), "good"),
     "closed": BuyerMessage(
@@ -80,6 +83,7 @@ _MESSAGES = {
         _("This payment was closed"),
         _("No money was taken."),
         "plain",
+        is_unpaid=True,
     ),
     "over": BuyerMessage(
         "over",
@@ -142,10 +146,12 @@ def show_return(request: HttpRequest, reference: str) -> HttpResponse:
         return HttpResponse(status=303, headers={"Location": reverse("pay-return", args=[payment.reference])})
     payment = _fresh(reference)
     scan, truth = can_be_scanned(payment), truth_of(payment.order)
+    message = message_of(_form_of(payment), truth)
     context = {
         "payment": payment,
         "order": payment.order,
-        "message": message_of(_form_of(payment), truth),
+        "message": message,
+        "is_confirming": message is _MESSAGES["waiting"],
         "scan": scan,
         "state": state_of(payment),
         "provider": get_provider(payment.account.provider).label if scan else "",
@@ -169,15 +175,20 @@ def show_code(request: HttpRequest, reference: str) -> HttpResponse:
 @require_safe
 @never_cache
 def show_state(request: HttpRequest, reference: str) -> JsonResponse:
-    """Answer the state, which the waiting return page polls."""
-    return JsonResponse({"state": state_of(_fresh(reference))})
+    """Answer the state, which the waiting return page polls; with `unpaid` once the provider says so."""
+    payment = _fresh(reference)
+    unpaid = {"unpaid": True} if _form_of(payment) == "unpaid" else {}
+    return JsonResponse({"state": state_of(payment), **unpaid})
 
 
 def _fresh(reference: str) -> Payment:
-    """The attempt, after a query to the provider where it is undecided and was not queried within 3 s."""
+    """The attempt, after a query to the provider where it is undecided and was not queried within 3 s.
+
+    Also where its order is paid another way or closed: who pays all the same shall read what became of the money.
+    """
     attempts = Payment.objects.select_related("account", "order__merchant")
     payment = get_object_or_404(attempts, reference=reference)
-    if state_of(payment) in _WAITING and query_now(payment):
+    if query_now(payment):
         payment = attempts.get(pk=payment.pk)
     return payment
 

@@ -2,44 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Self
-
-from django.conf import settings
 from django.db import models
 from django.db.models import Q
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from ordersite.lib.money import MoneyField
-from ordersite.queue.models import QueueRow
+from ordersite.queue.inbox import InboxQuerySet, InboxRow, RawCall
+from ordersite.queue.refused_calls import CountedCalls
 
 
-class PaymentNotificationQuerySet(models.QuerySet["PaymentNotification"]):
-    """Queries of stored notifications."""
-
-    def verified(self) -> Self:
-        """Notifications whose signature was good."""
-        return self.filter(check_result=PaymentNotification.CheckResult.VERIFIED)
-
-    def rejected(self) -> Self:
-        """Notifications that failed a check of the call itself: signature, time, account."""
-        return self.filter(check_result=PaymentNotification.CheckResult.REJECTED)
-
-    def waiting(self) -> Self:
-        """Notifications that have not been applied yet."""
-        return self.filter(done_at__isnull=True)
-
-
-class PaymentNotification(QueueRow):
-    """One stored notification. `check_result` is that of the signature, `outcome` what applying it did to the order.
-
-    Uniqueness holds among verified rows only: a forged call never takes the place of the genuine one. A rejected row
-    has `done_at` from the start: it is never applied.
-    """
-
-    class CheckResult(models.TextChoices):
-        VERIFIED = "verified", _("signature good")
-        REJECTED = "rejected", _("signature bad")
+class PaymentNotification(InboxRow):
+    """One stored notification. `check_result` is that of the signature, `outcome` what applying it did to the order."""
 
     class Outcome(models.TextChoices):
         WAITING = "", _("waiting")
@@ -72,9 +45,8 @@ class PaymentNotification(QueueRow):
     )
     event_id = models.CharField(_("notification id"), max_length=200)
     check_result = models.CharField(
-        _("signature check"), max_length=10, choices=CheckResult.choices, db_column="verdict"
+        _("signature check"), max_length=10, choices=InboxRow.CheckResult.choices, db_column="verdict"
     )
-    reject_code = models.CharField(_("rejected because"), max_length=30, default="", blank=True)
     kind = models.CharField(_("kind"), max_length=20, default="", blank=True)
     reference = models.CharField(_("merchant reference"), max_length=64, default="", blank=True)
     provider_reference = models.CharField(_("provider's reference"), max_length=64, default="", blank=True)
@@ -87,19 +59,15 @@ class PaymentNotification(QueueRow):
     account_problem = models.CharField(max_length=30, default="", blank=True)
     provider_state = models.CharField(_("provider's state"), max_length=30, default="", blank=True)
     occurred_at = models.DateTimeField(_("occurred at"), null=True)
-    body_digest = models.CharField(max_length=64)
     # The state of the account's keys that its signature was good with, as the audit of the account names it.
     keys_fingerprint = models.CharField(
         _("fingerprint of the keys"), max_length=16, default="", db_default="", blank=True
     )
-    remote_address = models.CharField(_("from"), max_length=45, default="", blank=True)
-    received_at = models.DateTimeField(_("received at"), default=timezone.now)
-    answered_ms = models.PositiveIntegerField(_("answered in (ms)"), default=0)
     outcome = models.CharField(
         _("outcome"), max_length=20, choices=Outcome.choices, default=Outcome.WAITING, blank=True
     )
 
-    objects = PaymentNotificationQuerySet.as_manager()
+    objects = InboxQuerySet["PaymentNotification"].as_manager()
 
     class Meta:
         verbose_name = _("payment notification")
@@ -140,21 +108,6 @@ class PaymentNotification(QueueRow):
         return f"#{self.pk} {self.reference}"
 
     @property
-    def is_verified(self) -> bool:
-        """Whether its signature was good."""
-        return self.check_result == self.CheckResult.VERIFIED
-
-    @property
-    def is_rejected(self) -> bool:
-        """Whether it failed a check of the call itself."""
-        return self.check_result == self.CheckResult.REJECTED
-
-    @property
-    def is_waiting(self) -> bool:
-        """Whether it has not been applied yet."""
-        return self.done_at is None
-
-    @property
     def raw_call(self) -> NotificationBody | None:
         """Headers and body as they were received; None once they are deleted."""
         try:
@@ -171,19 +124,12 @@ def place_of_body(account_id: int, digest: str) -> str:
     return f"payments_notificationbody.body.{account_id}.{digest}"
 
 
-class NotificationBody(models.Model):
-    """The received headers and raw body of a notification. Pages mask credentials and personal data.
-
-    `sealed_body` is encrypted with the key `key_id` and opens for its own notification only; an empty `key_id` is a body
-    in clear, of a version that did not encrypt. `payments.notifications.retention` seals those and deletes old rows.
-    """
+class NotificationBody(RawCall):
+    """The raw call of a notification, bound to it. `payments.notifications.retention` seals old bodies in clear."""
 
     notification = models.OneToOneField(
         PaymentNotification, models.CASCADE, primary_key=True, related_name="raw", db_constraint=False
     )
-    headers = models.JSONField(default=dict)
-    sealed_body = models.BinaryField(db_column="body")
-    key_id = models.CharField(max_length=32, default="", db_default="", blank=True)
 
     class Meta:
         verbose_name = _("raw notification")
@@ -195,36 +141,15 @@ class NotificationBody(models.Model):
         return f"#{self.pk}"
 
     @property
-    def body(self) -> bytes:
-        """The body as it was received. Raises `CannotDecrypt`."""
-        sealed = bytes(self.sealed_body)
-        if not self.key_id:
-            return sealed
-        return settings.KEY_RING.open_bytes(self.key_id, sealed, bound_to=self._place)
-
-    @body.setter
-    def body(self, body: bytes) -> None:
-        """Seal this body to the row's notification; not saved."""
-        self.key_id, self.sealed_body = settings.KEY_RING.seal_bytes(body, bound_to=self._place)
-
-    @property
-    def _place(self) -> str:
+    def place(self) -> str:
+        """What the body is bound to."""
         return place_of_body(self.notification.account_id, self.notification.body_digest)
 
 
-class RefusedCall(models.Model):
-    """Calls that are counted, not kept: too large, wrong method, unknown account, beyond the day's bound."""
-
-    day = models.DateField(_("day"))
-    path = models.CharField(_("path"), max_length=120)
-    reason = models.CharField(_("reason"), max_length=30)
-    calls = models.PositiveIntegerField(_("calls"), default=0)
-    last_at = models.DateTimeField(_("last at"))
+class RefusedCall(CountedCalls):
+    """Calls to the notify addresses that are counted, not kept."""
 
     class Meta:
         verbose_name = _("refused call")
         verbose_name_plural = _("refused calls")
         constraints = [models.UniqueConstraint(fields=["day", "path", "reason"], name="refused_call_row")]
-
-    def __str__(self) -> str:
-        return f"{self.day} {self.path} {self.reason} ×{self.calls}"

@@ -19,8 +19,8 @@ from typing import IO, Any
 from django.db import transaction
 from django.utils import timezone
 
-from payments.models import DeadCall, LogPosition
-from payments.notifications.rejected import count_refused
+from ordersite.queue.refused_calls import count_refused
+from payments.models import DeadCall, LogPosition, RefusedCall
 
 LONGEST_LINE = 64 * 1024
 BATCH = 1000
@@ -133,7 +133,7 @@ def _within_bounds(calls: Iterable[DeadCall], done: Read) -> Iterator[str]:
             yield call.line_digest
         else:
             done.beyond += 1
-            count_refused("/notify/", f"at_proxy_{call.status}")
+            count_refused(RefusedCall, "/notify/", f"at_proxy_{call.status}")
 
 
 def _room(day: date, answered: bool) -> int:

@@ -13,13 +13,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import Q
 from django.utils import timezone
 
 from orders import machine
 from orders.history.lines import Evidence
 from ordersite.database import bulk
-from ordersite.lib.tracebacks import brief
 from ordersite.queue import claims
 from payments.cases.open import Case, open_cases
 from payments.lifecycle.apply import apply_batch
@@ -28,8 +26,6 @@ from payments.models import Payment, PaymentException, PaymentNotification
 from payments.providers.types import UpdateKind
 
 BATCH = 200
-_FRESH = Q(attempts=0)
-_SUSPECT = Q(attempts__gt=0)
 _WRITTEN = ("outcome", "done_at", "due_at", "leased_until", "attempts", "last_error")
 # Columns that a payment update takes over under the same name.
 _FIELDS = (
@@ -54,18 +50,7 @@ def drain_notifications() -> int:
 
 
 def _walk() -> int:
-    count = 0
-    for batch in claims.walk(PaymentNotification, size=BATCH, only=_FRESH):
-        claims.run_batch(batch, apply_notifications, _failed)
-        count += len(batch)
-    for batch in claims.walk(PaymentNotification, size=1, only=_SUSPECT):
-        # Attempts are counted when claiming: a row over the limit killed its worker each time.
-        if batch[0].attempts > claims.MOST_ATTEMPTS:
-            _give_up(batch[0].id, "the process died each time")
-        else:
-            claims.run_batch(batch, apply_notifications, _failed)
-        count += 1
-    return count
+    return claims.drain(PaymentNotification, size=BATCH, apply=apply_notifications, give_up=_give_up)
 
 
 @dataclass(slots=True)
@@ -82,7 +67,7 @@ class Waiting:
 
 
 def apply_notifications(ids: Sequence[int]) -> None:
-    """Apply these notifications and skip rows that are done. Call inside a transaction."""
+    """Apply these notifications and skip rows that are done. Locks them; call inside a transaction."""
     rows, updates = _read(ids)
     results = apply_batch(updates)
     now = timezone.now()
@@ -93,7 +78,8 @@ def apply_notifications(ids: Sequence[int]) -> None:
 
 
 def _read(ids: Sequence[int]) -> tuple[list[Waiting], list[PaymentUpdate]]:
-    found = PaymentNotification.objects.waiting().filter(pk__in=ids).order_by("pk")
+    locked = PaymentNotification.objects.waiting().select_for_update(no_key=True)
+    found = locked.filter(pk__in=ids).order_by("pk")
     rows, updates = [], []
     for row in found.values_list(
         "id", "due_at", "kind", "body_digest", "keys_fingerprint", "received_at", *_FIELDS
@@ -141,13 +127,6 @@ def _note(row: Waiting, result: UpdateResult | None, now: datetime) -> None:
         row.due_at = now + result.retry_after
     elif result is not None:
         row.outcome, row.done_at = result.outcome.value, now
-
-
-def _failed(claimed: claims.Claim, error: Exception) -> None:
-    if claimed.attempts < claims.MOST_ATTEMPTS:
-        claims.postpone(PaymentNotification, claimed, error)
-    else:
-        _give_up(claimed.id, brief(error))
 
 
 def _give_up(pk: int, why: str) -> None:

@@ -15,34 +15,32 @@ from django.http import HttpRequest, UnreadablePostError
 from ordersite.database.silence import time_limit
 from ordersite.lib.crypto import CannotDecrypt
 from ordersite.queue import wakeups
+from ordersite.queue.inbox import ANSWER_SECONDS
+from ordersite.server.machine_calls import MAX_BODY, refusal_before_reading
 from payments.accounts.cache import known_accounts
-from payments.notifications import store
-from payments.notifications.raw_call import COMPRESSIONS, ReceivedCall, content_length, read_call
+from payments.notifications.raw_call import ReceivedCall, read_call
 from payments.notifications.rejected import refuse, reject
-from payments.notifications.store import stored_call, verified_values
+from payments.notifications.store import INBOX, stored_call, verified_values
 from payments.providers.errors import Rejected
 from payments.providers.interface import Provider
 from payments.providers.responses import NotificationResponse
 from payments.providers.types import AccountKeys, ParsedNotification
-from payments.providers.values import MAX_BODY
 
 DRAIN_TASK = "payments.drain_notifications"
 
 logger = logging.getLogger(__name__)
 
 
-@time_limit(store.ANSWER_SECONDS)
+@time_limit(ANSWER_SECONDS)
 def receive(request: HttpRequest, provider: Provider, slug: str) -> NotificationResponse:
     """Find the account, verify and store the call; return the provider's success or failure response.
 
     A database error, a silent database or an unreadable key gives the provider's 503, so that it retries."""
     started = time.perf_counter()
-    if content_length(request) > MAX_BODY:
-        return refuse(provider, "too_large")
-    if request.META.get("HTTP_CONTENT_ENCODING", "").strip().lower() in COMPRESSIONS:
-        return refuse(provider, "compressed")
+    if code := refusal_before_reading(request):
+        return refuse(provider, code)
     try:
-        known = known_accounts.get(provider.name, slug)
+        known = known_accounts.get((provider.name, slug))
         if known is None:
             return refuse(provider, "unknown_account")
         received = read_call(request, provider, known, started=started)
@@ -62,7 +60,7 @@ def _verify_and_store(provider: Provider, received: ReceivedCall) -> Notificatio
         notice, keys = _verify(provider, received)
     except Rejected as rejected:
         return reject(provider, received, rejected)
-    store.store(stored_call(received, verified_values(notice, keys)))
+    INBOX.store(stored_call(received, verified_values(notice, keys)))
     wakeups.wake(DRAIN_TASK)
     return provider.success()
 

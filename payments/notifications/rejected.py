@@ -8,29 +8,23 @@ from __future__ import annotations
 
 import logging
 import re
-import secrets
 from datetime import datetime, timedelta
 
 from django.db import Error as DatabaseError
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import QuerySet
-from django.utils import timezone
 
+from ordersite.queue.refused_calls import count_safely, may_keep
 from payments.cases.open import Case, fact_key, open_cases
 from payments.models import PaymentAccount, PaymentException, PaymentNotification, RefusedCall
-from payments.notifications import store
 from payments.notifications.raw_call import ReceivedCall
-from payments.notifications.store import rejected_values, stored_call
+from payments.notifications.store import INBOX, rejected_values, stored_call
 from payments.providers.errors import SIGNATURE_PROBE, Rejected
 from payments.providers.interface import Provider
 from payments.providers.responses import NotificationResponse
 
-# An account stores at most 500 rejected calls a day, of at most 64 KiB each. The first 400 are all stored, then one in
-# 50, so that a flood in the morning does not hide a wrong key in the afternoon. The others are only counted.
-REJECTED_PER_DAY, KEPT_WHOLE, SAMPLED = 500, 400, 50
 REJECTED_DAYS = 30
 PREFIX = "/notify/"
-_REFUSED = RefusedCall._meta.db_table
 _SLUG = re.compile(r"[-\w]{1,40}", re.ASCII)
 _MOST_SLUGS = 6
 
@@ -39,24 +33,11 @@ logger = logging.getLogger(__name__)
 
 def has_room(account_id: int, *, now: datetime) -> bool:
     """Return whether this account may store another rejected call; a random sample beyond KEPT_WHOLE."""
-    recent = _rejected(account_id).filter(received_at__gt=now - timedelta(days=1))
-    kept = recent[:REJECTED_PER_DAY].count()
-    return kept < REJECTED_PER_DAY and (kept < KEPT_WHOLE or secrets.randbelow(SAMPLED) == 0)
+    return may_keep(_rejected(account_id).filter(received_at__gt=now - timedelta(days=1)))
 
 
 def _rejected(account_id: int) -> QuerySet[PaymentNotification]:
     return PaymentNotification.objects.rejected().filter(account_id=account_id).order_by()
-
-
-def count_refused(path: str, reason: str) -> None:
-    """Count a call that is not stored. `path` must come from a small set: each path, reason and day is a row."""
-    now = timezone.now()
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"INSERT INTO {_REFUSED} (day, path, reason, calls, last_at) VALUES (%s, %s, %s, 1, %s) "  # noqa: S608
-            f"ON CONFLICT (day, path, reason) DO UPDATE SET calls = {_REFUSED}.calls + 1, last_at = excluded.last_at",
-            [timezone.localdate(now), path[:120], reason[:30], connection.ops.adapt_datetimefield_value(now)],
-        )
 
 
 def report_rejections(account_id: int, *, code: str, now: datetime) -> None:
@@ -80,16 +61,8 @@ def forget_rejected(account_id: int, *, now: datetime) -> None:
 
 def refuse(provider: Provider, code: str) -> NotificationResponse:
     """Count a call that was not read and answer with the provider's failure response."""
-    count_safely(f"{PREFIX}{provider.name}/", code)
+    count_safely(RefusedCall, f"{PREFIX}{provider.name}/", code)
     return provider.failure(code)
-
-
-def count_safely(path: str, code: str) -> None:
-    """Count a refused call; log a database error instead of raising, so that the response stays the same."""
-    try:
-        count_refused(path, code)
-    except DatabaseError as error:
-        logger.warning("refused call not counted: %s", error.__class__.__name__, extra={"code": code})
 
 
 def count_wrong_address(path: str) -> None:
@@ -101,10 +74,10 @@ def count_wrong_address(path: str) -> None:
         logger.warning("account not looked up: %s", error.__class__.__name__)
         accounts = []
     if not accounts:
-        count_safely(f"{PREFIX}*", "unknown_account")
+        count_safely(RefusedCall, f"{PREFIX}*", "unknown_account")
         return
     named = max(accounts, key=lambda account: slugs.index(account.slug))
-    count_safely(f"{PREFIX}{named.provider}/{named.slug}/", "wrong_address")
+    count_safely(RefusedCall, f"{PREFIX}{named.provider}/{named.slug}/", "wrong_address")
 
 
 def reject(provider: Provider, received: ReceivedCall, rejected: Rejected) -> NotificationResponse:
@@ -114,9 +87,9 @@ def reject(provider: Provider, received: ReceivedCall, rejected: Rejected) -> No
     """
     account_id, now = received.known.id, received.call.received_at
     if has_room(account_id, now=now):
-        store.store(stored_call(received, rejected_values(rejected, now=now)))
+        INBOX.store(stored_call(received, rejected_values(rejected, now=now)))
     else:
-        count_safely(f"{PREFIX}{provider.name}/{received.known.keys.slug}/", rejected.code)
+        count_safely(RefusedCall, f"{PREFIX}{provider.name}/{received.known.keys.slug}/", rejected.code)
     if rejected.code == SIGNATURE_PROBE:
         logger.info("signature probe refused", extra={"account": received.known.keys.slug})
         forget_rejected(account_id, now=now)

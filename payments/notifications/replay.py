@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.db.models import Q
-from django.utils import timezone
 
 from ordersite.lib.crypto import CannotDecrypt
 from ordersite.lib.money import yuan
 from ordersite.queue import wakeups
+from ordersite.queue.replay import Replayed, due_again
 from payments.accounts.keys import keys_of
 from payments.cases import desk
 from payments.models import PaymentException, PaymentNotification
@@ -39,25 +38,6 @@ FAILED = (
 _MONEY = ("amount", "refund_amount", "refunded_total")
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class Replayed:
-    """Counts of one replay. `verified` is part of `replayed`; `duplicates` were stored again as verified meanwhile.
-
-    `gone` were rejected, and their raw call is deleted or cannot be opened.
-    """
-
-    replayed: int = 0
-    verified: int = 0
-    still_rejected: int = 0
-    duplicates: int = 0
-    unknown: int = 0
-    gone: int = 0
-
-    def as_dict(self) -> dict[str, int]:
-        """The counts by name; `gone` only where there are any."""
-        return {name: number for name, number in asdict(self).items() if number or name != "gone"}
 
 
 def replay(ids: Sequence[int], *, actor: str, user_id: int | None = None) -> Replayed:
@@ -98,10 +78,10 @@ def _replay_one(row: PaymentNotification | None, done: Replayed) -> None:
 
 
 def _make_due(row: PaymentNotification, columns: Sequence[str]) -> None:
-    row.due_at, row.done_at, row.leased_until = timezone.now(), None, None
-    row.attempts, row.outcome, row.last_error = 0, Outcome.WAITING, ""
-    changed = ("due_at", "done_at", "leased_until", "attempts", "outcome", "last_error", *columns)
-    row.save(update_fields=changed)
+    changes = due_again()
+    for name, value in changes.items():
+        setattr(row, name, value)
+    row.save(update_fields=(*changes, *columns))
 
 
 def _verify_again(row: PaymentNotification, done: Replayed) -> None:

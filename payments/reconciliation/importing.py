@@ -114,7 +114,7 @@ def _row(account: PaymentAccount, origin: Origin, hashing: _Hashing) -> Statemen
         created_by=origin.user,
     )
     if origin.source == Statement.Source.COMMAND:
-        statement.attempts, statement.leased_until = 1, timezone.now() + claims.LEASE
+        statement.attempts, statement.leased_until = 1, timezone.now() + Statement.lease
     return statement
 
 
@@ -283,7 +283,7 @@ class Import:
         if not mine.update(
             lines_read=self.statement.lines_read,
             progress=self.statement.progress,
-            leased_until=timezone.now() + claims.LEASE,
+            leased_until=timezone.now() + Statement.lease,
         ):
             raise LeaseLost
         self.report(self.statement)

@@ -16,11 +16,11 @@ from django.utils import timezone
 from orders.models import Merchant, Order
 from orders.tests.builders import build_merchant, build_order
 from ordersite.lib.money import format_amount
+from ordersite.lib.webhooks.signature import secret_bytes, signed_headers
 from payments.accounts.save import save_account
 from payments.models import Payment, PaymentAccount, PaymentNotification
 from payments.providers.alipay.tests.messages import account as alipay_keys
 from payments.providers.alipay.tests.messages import notification
-from payments.providers.webhook.signature import secret_bytes, signed_headers
 
 _serial = itertools.count(1)
 FORM = "application/x-www-form-urlencoded; charset=utf-8"

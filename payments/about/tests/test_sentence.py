@@ -73,7 +73,9 @@ def first_code(one: Combination) -> str:
     if one.request:
         return requests.get(one.request, f"request_{one.request.replace('proposed', 'refund')}")
     is_silent = not one.is_reachable and one.status == OrderStatus.PENDING and one.kept == 0
-    return "silent" if is_silent else ""
+    if is_silent:
+        return "silent"
+    return "number_missing" if one.status == OrderStatus.SHIPPED else ""  # these orders have no parcels
 
 
 def test_no_combination_contradicts_the_money() -> None:
@@ -154,8 +156,8 @@ def test_partial_refund_is_added_to_the_state() -> None:
     payment = paid_payment(status="shipped")
     Order.objects.update(refunded_amount="50.00")
     found = truth(payment.order)
-    assert (found.code, found.first.mark) == ("shipped", "部分退款")
-    assert found.merchant.endswith("已退款 ¥50.00。")
+    assert (found.code, found.lines[-1].mark) == ("number_missing", "部分退款")  # it has no parcel
+    assert found.lines[-1].merchant.endswith("已退款 ¥50.00。")
     assert found.buyer.text == "您的包裹正在路上。已退款 ¥50.00。"
 
 

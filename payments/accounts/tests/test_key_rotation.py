@@ -13,9 +13,9 @@ from django.utils import timezone
 
 from orders.tests.builders import build_merchant
 from orders.tests.web import web_server
+from ordersite.lib.webhooks.signature import secret_bytes, signed_headers
 from payments.accounts.save import change_account, save_account
 from payments.models import PaymentNotification
-from payments.providers.webhook.signature import secret_bytes, signed_headers
 from payments.providers.wechatpay.tests import messages as wechatpay
 from payments.tests import builders as build
 

@@ -66,9 +66,9 @@ def test_secrets_are_sealed_to_their_row(tmp_path: Path) -> None:
 
 def test_second_write_changes_keys_at_once() -> None:
     build.build_alipay("shop-1")
-    old = known_accounts.get("alipay", "shop-1")
+    old = known_accounts.get(("alipay", "shop-1"))
     build.build_alipay("shop-1", app_id="2021000000000009")
-    new = known_accounts.get("alipay", "shop-1")
+    new = known_accounts.get(("alipay", "shop-1"))
     assert old
     assert new
     assert (old.id, new.keys.config["app_id"]) == (new.id, "2021000000000009")

@@ -14,8 +14,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from payments.admin.notification_filters import first_at
-from payments.admin.raw_call import shown_body
+from ordersite.lib.adminkit.inbox_filters import first_at
+from ordersite.lib.adminkit.raw_call import shown_body
 from payments.models import DeadCall, Payment, PaymentNotification
 from payments.notifications.apply import drain_notifications
 from payments.notifications.tests.test_plans import multiply, scans

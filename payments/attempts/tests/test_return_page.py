@@ -34,7 +34,10 @@ def test_return_queries_and_then_shows_paid(provider: HTTPServer) -> None:
     assert 'data-state="waiting"' in text
     assert f'content="4; url=/pay/return/{payment.reference}/"' in text
     assert "no-store" in page.headers["Cache-Control"]
-    assert Client().get(f"/pay/return/{payment.reference}/state/").json() == {"state": "waiting"}
+    assert Client().get(f"/pay/return/{payment.reference}/state/").json() == {
+        "state": "waiting",
+        "unpaid": True,
+    }
 
     provider.clear()
     answer_with(provider, "succeeded")

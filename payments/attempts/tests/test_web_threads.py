@@ -72,7 +72,7 @@ def beside_buyers(client: httpx2.Client, buyers: list[str], bodies: list[bytes])
 def poll_state(client: httpx2.Client, reference: str, stop: threading.Event) -> None:
     """Poll as the page does."""
     while not stop.is_set():
-        assert client.get(f"/pay/return/{reference}/state/").json() == {"state": "waiting"}
+        assert client.get(f"/pay/return/{reference}/state/").json()["state"] == "waiting"
         stop.wait(3)
 
 

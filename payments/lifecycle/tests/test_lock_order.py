@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import re
-import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -28,6 +27,7 @@ from orders.models import Order
 from orders.tests.builders import build_buyer, build_merchant, build_order_for
 from ordersite.queue.relay import Delivered
 from ordersite.relay import run_relay
+from ordersite.tests.parallel import deadlocks_of_the_database, in_thread
 from payments.lifecycle import closing
 from payments.lifecycle.apply import apply_updates
 from payments.lifecycle.updates import PaymentUpdate
@@ -56,20 +56,6 @@ def attempts_in_another_order(account: PaymentAccount, count: int) -> list[Payme
     for payment in random.Random(7).sample(payments, count):
         Payment.objects.filter(pk=payment.pk).update(last_answer="moved")  # a new version at the table's end
     return payments
-
-
-def in_thread(run: Callable[[], object], problems: list[BaseException]) -> threading.Thread:
-    def call() -> None:
-        try:
-            run()
-        except BaseException as error:  # handed to the test
-            problems.append(error)
-        finally:
-            connection.close()
-
-    thread = threading.Thread(target=call)
-    thread.start()
-    return thread
 
 
 def waits_for_a_lock() -> bool:
@@ -177,14 +163,6 @@ def start_over(payments: list[Payment], rng: random.Random) -> None:
     for payment in rng.sample(payments, 20):
         Payment.objects.filter(pk=payment.pk).update(close_wanted_at=None)
     time.sleep(0.01)
-
-
-def deadlocks_of_the_database() -> int:
-    """Also those after which a function tried again. Sessions report theirs at their end at the latest."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_stat_clear_snapshot()")
-        cursor.execute("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
-        return int(cursor.fetchone()[0])
 
 
 @contextmanager

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
-from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
 from orders.models import Merchant
 from ordersite.lib.errors import DomainError
-from ordersite.lib.strict_json import loads_object
+from ordersite.lib.files.json_argument import read_json_argument
 from payments.accounts.keys import notify_url
 from payments.accounts.on_server import save_on_server
 
@@ -22,12 +21,14 @@ class Command(BaseCommand):
         parser.add_argument("provider")
         parser.add_argument("slug")
         parser.add_argument("--merchant", required=True, metavar="SLUG")
-        parser.add_argument("--from-json", required=True, type=Path, metavar="FILE")
+        parser.add_argument(
+            "--from-json", required=True, metavar="FILE", help="a file, or - for standard input"
+        )
 
     def handle(self, *_args: Any, **options: Any) -> None:
         try:
             merchant = Merchant.objects.get(slug=options["merchant"])
-            values = loads_object(options["from_json"].read_bytes())
+            values = read_json_argument(options["from_json"])
             account = save_on_server(
                 options["slug"], provider=options["provider"], merchant=merchant, values=values
             )
@@ -35,6 +36,4 @@ class Command(BaseCommand):
             raise CommandError(f"There is no merchant {options['merchant']}.") from error
         except DomainError as error:
             raise CommandError(error.message) from error
-        except (OSError, ValueError) as error:
-            raise CommandError(f"{options['from_json']}: {error}") from error
         self.stdout.write(notify_url(account))

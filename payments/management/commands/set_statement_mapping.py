@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
-from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
 from ordersite.lib.errors import DomainError
-from ordersite.lib.strict_json import loads_object
+from ordersite.lib.files.json_argument import read_json_argument
 from payments.reconciliation.mapping_file import save_on_server
 from payments.reconciliation.readers.guess import FIELDS
 
@@ -22,15 +21,14 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("name", metavar="NAME")
-        parser.add_argument("--from-json", required=True, type=Path, metavar="FILE")
+        parser.add_argument(
+            "--from-json", required=True, metavar="FILE", help="a file, or - for standard input"
+        )
 
     def handle(self, *_args: Any, **options: Any) -> None:
         try:
-            values = loads_object(options["from_json"].read_bytes())
-            mapping = save_on_server(options["name"], values)
+            mapping = save_on_server(options["name"], read_json_argument(options["from_json"]))
         except DomainError as error:
             raise CommandError(error.message) from error
-        except (OSError, ValueError) as error:
-            raise CommandError(f"{options['from_json']}: {error}") from error
         guessed = [name for name in FIELDS if not getattr(mapping, name)]
         self.stdout.write(f"{mapping.name}: saved; guessed from each file: {', '.join(guessed) or 'nothing'}")

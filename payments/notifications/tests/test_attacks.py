@@ -19,6 +19,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from orders.tests.web import web_server
+from ordersite.queue import refused_calls
 from payments.models import Payment, PaymentNotification, RefusedCall
 from payments.notifications import rejected
 from payments.providers.alipay.tests.messages import form, signature, signed_fields, signed_text
@@ -167,14 +168,14 @@ def test_nothing_here_reads_xml() -> None:
 
 
 def test_junk_is_kept_then_sampled_then_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rejected, "KEPT_WHOLE", 3)
-    monkeypatch.setattr(rejected, "REJECTED_PER_DAY", 6)
-    monkeypatch.setattr(rejected, "SAMPLED", 10**9)
+    monkeypatch.setattr(refused_calls, "KEPT_WHOLE", 3)
+    monkeypatch.setattr(refused_calls, "REJECTED_PER_DAY", 6)
+    monkeypatch.setattr(refused_calls, "SAMPLED", 10**9)
     account = build.build_alipay()
     for _ in range(5):
         build.post_alipay(b"nonsense")
     assert (PaymentNotification.objects.count(), counted()) == (3, 2)
-    monkeypatch.setattr(rejected, "SAMPLED", 1)
+    monkeypatch.setattr(refused_calls, "SAMPLED", 1)
     for _ in range(5):
         build.post_alipay(b"nonsense")
     assert (PaymentNotification.objects.count(), counted()) == (6, 4)
@@ -186,8 +187,8 @@ def counted() -> int:
 
 
 def test_genuine_call_passes_a_flood_of_junk(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rejected, "KEPT_WHOLE", 0)
-    monkeypatch.setattr(rejected, "REJECTED_PER_DAY", 0)
+    monkeypatch.setattr(refused_calls, "KEPT_WHOLE", 0)
+    monkeypatch.setattr(refused_calls, "REJECTED_PER_DAY", 0)
     body = build.alipay_body(build.build_payment(build.build_alipay()))
     build.post_alipay(b"nonsense")
     assert build.post_alipay(body).content == b"success"

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import IO, Any
+from typing import Any
 
 import pytest
-from django.db import connection, connections
 
+from ordersite.tests.outage import Shop, hold_lock, shop_on
 from payments.models import PaymentNotification
 from payments.tests import builders as build
 from scripts.processes import wait_until
@@ -43,39 +38,6 @@ for line in sys.stdin:
 """
 
 
-class Shop:
-    """The process of SHOP, called like a web server."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        assert process.stdin
-        assert process.stdout
-        self.stdin: IO[str] = process.stdin
-        self.stdout: IO[str] = process.stdout
-        assert self.stdout.readline() == "ready\n"
-
-    def post(self, number: int) -> tuple[int, str, float]:
-        self.stdin.write(f"{number}\n")
-        self.stdin.flush()
-        status, body, seconds = json.loads(self.stdout.readline())
-        return status, body, seconds
-
-
-@contextmanager
-def shop_on(url: str) -> Iterator[Shop]:
-    process = subprocess.Popen(
-        [sys.executable, "-c", SHOP],
-        env={**os.environ, "DATABASE_URL": url, "LOG_LEVEL": "ERROR"},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        yield Shop(process)
-    finally:
-        process.kill()
-        process.communicate()
-
-
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
     found = start_postgres(new_folder("outage") / "postgres")
@@ -86,7 +48,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def shop(server: Server) -> Iterator[Shop]:
-    with shop_on(server.url) as found:
+    with shop_on(server.url, SHOP) as found:
         yield found
 
 
@@ -121,7 +83,7 @@ def test_frozen_database_is_503_till_it_thaws(server: Server, shop: Shop) -> Non
 def test_a_locked_table_is_503_within_a_second() -> None:
     body = build.alipay_body(build.build_payment(build.build_alipay()))
     locked, free = threading.Event(), threading.Event()
-    holder = threading.Thread(target=hold_lock, args=(locked, free))
+    holder = threading.Thread(target=hold_lock, args=(PaymentNotification, locked, free))
     holder.start()
     locked.wait()
     started = time.perf_counter()
@@ -133,14 +95,3 @@ def test_a_locked_table_is_503_within_a_second() -> None:
     assert seconds < 1
     assert not PaymentNotification.objects.exists()
     assert build.post_alipay(body).content == b"success"
-
-
-def hold_lock(locked: threading.Event, free: threading.Event) -> None:
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("BEGIN; LOCK TABLE payments_paymentnotification IN ACCESS EXCLUSIVE MODE")
-            locked.set()
-            free.wait(30)
-            cursor.execute("ROLLBACK")
-    finally:
-        connections.close_all()

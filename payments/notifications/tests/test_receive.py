@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from io import BytesIO
 from typing import Any
@@ -13,6 +14,7 @@ from django.test import Client
 from django.utils import timezone
 
 from orders.models import Order
+from ordersite.queue import refused_calls as counting
 from payments.accounts.cache import known_accounts
 from payments.accounts.save import save_account
 from payments.models import (
@@ -23,7 +25,6 @@ from payments.models import (
     PaymentNotification,
     RefusedCall,
 )
-from payments.notifications import rejected
 from payments.notifications.apply import drain_notifications
 from payments.providers.alipay.tests.messages import form, key_pair, sdk, signed_fields, signed_text
 from payments.tests import builders as build
@@ -149,7 +150,7 @@ def test_genuine_call_after_a_forged_one_pays() -> None:
 
 
 def test_rejected_calls_above_limit_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rejected, "REJECTED_PER_DAY", 2)
+    monkeypatch.setattr(counting, "REJECTED_PER_DAY", 2)
     build.build_alipay()
     for _ in range(5):
         build.post_alipay(b"nonsense")
@@ -300,7 +301,7 @@ def test_disabled_account_is_still_paid() -> None:
     account = build.build_alipay()
     payment = build.build_payment(account)
     PaymentAccount.objects.update(is_active=False)
-    known_accounts.forget("alipay", account.slug)
+    known_accounts.forget(("alipay", account.slug))
     assert status_and_body(build.post_alipay(build.alipay_body(payment))) == SUCCESS
     drain_notifications()
     assert Payment.objects.get().status == "paid"
@@ -311,11 +312,11 @@ def test_changed_key_is_seen_at_the_next_failure() -> None:
     payment = build.build_payment(account)
     body = build.alipay_body(payment)
     assert status_and_body(build.post_alipay(body)) == FAIL
-    old = known_accounts.get("alipay", account.slug)
+    old = known_accounts.get(("alipay", account.slug))
     assert old
     build.build_alipay()
     # What another process would still hold: the old key, loaded a few seconds ago.
-    stale = type(old)(old.id, old.keys, old.loaded_at - 5)
+    stale = replace(old, loaded_at=old.loaded_at - 5)
     known_accounts._keep(("alipay", account.slug), stale)
     assert status_and_body(build.post_alipay(body)) == SUCCESS
 

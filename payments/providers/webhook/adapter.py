@@ -19,6 +19,7 @@ from ordersite.lib.errors import OutsideError
 from ordersite.lib.http import Gateway, Reply, is_private_enough
 from ordersite.lib.outgoing.addresses import address_problems
 from ordersite.lib.strict_json import loads_object
+from ordersite.lib.webhooks.signature import HEADERS, secret_bytes, signed_headers
 from ordersite.outside_accounts.files import missing_keys
 from payments.providers.answers import decode_reply
 from payments.providers.errors import REJECTIONS, UNREADABLE, Rejected
@@ -44,7 +45,7 @@ from payments.providers.webhook.notification import (
     read_text,
     read_time,
 )
-from payments.providers.webhook.signature import check_signature, secret_bytes, signed_headers
+from payments.providers.webhook.signature import check_signature
 
 _URL_KEYS = ("pay_url", "query_url", "close_url", "refund_url")
 _STATES = {
@@ -68,7 +69,7 @@ class Webhook(Provider):
     secret_keys = ("secret",)
     optional_config_keys = _URL_KEYS
     optional_secret_keys = ("previous_secrets",)
-    signature_headers = frozenset(("webhook-id", "webhook-timestamp", "webhook-signature"))
+    signature_headers = HEADERS
 
     def check(self, keys: AccountKeys) -> list[str]:
         """The account's problems, as far as they can be found without calling the provider."""
