@@ -14,13 +14,19 @@ from django.utils.translation import gettext_lazy as _
 _LOOK = frozenset(
     {
         "orders.view_order", "orders.view_orderline", "orders.view_orderevent", "orders.view_merchant", "orders.view_buyer",
+        "orders.view_holdreview",
+        "orders.view_minutecount", "orders.view_watchlimit",
+        "orders.view_intercept",
         "payments.view_payment", "payments.view_refund", "payments.view_paymentnotification", "payments.view_deadcall",
         "payments.view_paymentexception", "payments.view_refundrequest",
         "payments.view_statement", "payments.view_statementline", "payments.view_statementmapping",
         "payments.view_billfetch",
         "payments.view_settlementrequest", "payments.view_revivalrequest",
         "logistics.view_shipment", "logistics.view_shipmentline", "logistics.view_trackingevent",
-        "logistics.view_shipmentexception", "logistics.view_warehouse",
+        "logistics.view_shipmentexception", "logistics.view_warehouse", "logistics.view_stallrule",
+        "logistics.view_waybillorder", "logistics.view_waybillline", "logistics.view_dispatchwebhook",
+        "logistics.view_carriercall", "logistics.view_carriernotification", "bulk_jobs.view_bulkjob",
+        "logistics.view_dispatch", "logistics.view_dispatchline", "logistics.view_stock", "logistics.view_stockmovement",
     }
 )  # fmt: skip
 _IMPORTS = {
@@ -32,15 +38,20 @@ _SETTLES = {
     "payments.propose_revivalrequest", "payments.approve_revivalrequest",
 }  # fmt: skip
 _AGENT = _LOOK | {
-    "orders.view_buyer_phone", "orders.close_order", "payments.view_settlementfile",
+    "orders.view_buyer_phone", "orders.close_order", "orders.view_riskstrategy", "payments.view_settlementfile",
     "payments.propose_settlementrequest",
     "payments.replay_paymentnotification", "payments.request_refund", "logistics.resolve_shipmentexception",
+    "logistics.order_waybill", "logistics.print_label", "logistics.replay_carriernotification",
+    "logistics.manage_dispatch",
 }  # fmt: skip
 _SUPERVISOR = (
     _AGENT
     | _SETTLES
     | {
         "orders.hold_order",
+        "orders.manage_risk",
+        "logistics.change_number",
+        "logistics.correct_stock",
         "payments.resolve_paymentexception",
         "payments.approve_refund",
         "orders.view_changerequest",
@@ -60,22 +71,25 @@ _OPERATIONS = _LOOK | _IMPORTS | {
     "orders.add_merchant", "orders.change_merchant", "orders.view_merchantmember", "orders.add_merchantmember",
     "orders.change_merchantmember",
     "orders.view_apiclient", "orders.add_apiclient", "orders.change_apiclient",
-    "orders.view_transitionrule", "orders.change_transitionrule",
+    "orders.view_transitionrule", "orders.change_transitionrule", "orders.view_riskstrategy",
+    "orders.add_watchlimit", "orders.change_watchlimit",
     "payments.view_paymentaccount", "payments.add_paymentaccount", "payments.change_paymentaccount",
     "payments.view_refusedcall", "payments.replay_paymentnotification",
     # Who sets the limits moves no money, and who moves money sets no limits.
     "payments.view_moneylimit", "payments.add_moneylimit", "payments.change_moneylimit", "payments.delete_moneylimit",
-    "logistics.add_warehouse", "logistics.change_warehouse",
+    "logistics.add_warehouse", "logistics.change_warehouse", "logistics.add_stallrule", "logistics.change_stallrule",
     "logistics.view_carrieraccount", "logistics.add_carrieraccount", "logistics.change_carrieraccount",
-    "logistics.resolve_shipmentexception",
+    "logistics.resolve_shipmentexception", "logistics.order_waybill", "logistics.change_number",
+    "logistics.replay_carriernotification", "logistics.view_refusedpush",
+    "logistics.manage_dispatch", "logistics.correct_stock",
     "rails.view_delivery", "rails.change_delivery", "health.view_alert", "health.change_alert",
     "people.view_loginfailure", "people.change_loginfailure",
 }  # fmt: skip
 _AUDITOR = _LOOK | {
     "orders.view_apiclient", "orders.view_transitionrule", "orders.view_historyseal", "orders.view_phonelook",
-    "orders.view_merchantmember",
+    "orders.view_merchantmember", "orders.view_riskstrategy",
     "payments.view_paymentaccount", "payments.view_refusedcall", "logistics.view_carrieraccount",
-    "payments.view_settlementfile", "payments.view_moneylimit", "orders.view_changerequest",
+    "logistics.view_refusedpush", "payments.view_settlementfile", "payments.view_moneylimit", "orders.view_changerequest",
     "payments.approve_moneylimit",
     "rails.view_delivery", "rails.view_auditentry", "health.view_alert", "people.view_loginfailure", "admin.view_logentry",
 }  # fmt: skip

@@ -84,6 +84,7 @@ INSTALLED_APPS = [
     "ordersite",
     "ordersite.health",
     "ordersite.queue",
+    "ordersite.bulk_jobs",
     "ordersite.people",
     "orders",
     "payments",
@@ -92,8 +93,9 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "ordersite.server.request_id.RequestIdMiddleware",
-    # Provider calls are answered by it, and none of the others runs for them.
+    # Calls of providers and pushes of carriers are answered by these, and none of the others runs for them.
     "payments.notifications.view.NotifyMiddleware",
+    "logistics.pushes.view.PushMiddleware",
     "ordersite.server.headers.HeadersMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.middleware.security.SecurityMiddleware",
@@ -111,7 +113,7 @@ MIDDLEWARE = [
 # What this process answers: everything, or providers' calls alone.
 SERVES = env.choice("SERVES", "all", ("all", "notify"))
 if SERVES == "notify":
-    MIDDLEWARE = MIDDLEWARE[:5]
+    MIDDLEWARE = MIDDLEWARE[:6]
 # The threads of a web process; at most half of them call the outside at a time.
 WEB_THREADS = env.integer("WEB_THREADS", 8, least=1)
 ROOT_URLCONF = "ordersite.notify_urls" if SERVES == "notify" else "ordersite.urls"
@@ -266,6 +268,8 @@ CELERY_TASK_ROUTES = {
         "payments.fetch_bills",
         "payments.send_staff_mail",
         "logistics.poll_tracking",
+        "logistics.resolve_waybills",
+        "logistics.push_dispatches",
     )
 }
 
@@ -293,6 +297,13 @@ CACHES = {
 PAYMENT_TIMEOUT_MINUTES = env.integer("PAYMENT_TIMEOUT_MINUTES", 30, least=1)
 TRACKING_POLL_HOURS = env.decimal_number("TRACKING_POLL_HOURS", 2, least=0.0001)
 PARCEL_SILENCE_DAYS = env.decimal_number("PARCEL_SILENCE_DAYS", 10, least=0.01)
+# A tracking link ends so many days after its order was completed or closed.
+TRACKING_LINK_DAYS = env.integer("TRACKING_LINK_DAYS", 90, least=1)
+TRACKING_VIEWS_A_MINUTE = 60  # of one address, over all links
+# A held order that nobody has decided about for so many hours is escalated to supervisors.
+HOLD_REVIEW_HOURS = env.decimal_number("HOLD_REVIEW_HOURS", 4, least=0.01)
+# The log of intercepted attempts to order is deleted after so many days.
+INTERCEPT_LOG_DAYS = env.integer("INTERCEPT_LOG_DAYS", 90, least=1)
 # Days until the raw body of a provider's call is deleted; that of a rejected one after 14.
 RAW_CALL_DAYS = env.integer("RAW_CALL_DAYS", 180, least=1)
 METRICS_TOKEN = env.text("METRICS_TOKEN", "")

@@ -6,7 +6,10 @@ from celery import shared_task
 from django.core.management import call_command
 
 from ordersite import relay
+from ordersite.admin.bulk_operations import OPERATIONS
+from ordersite.bulk_jobs import retention, run
 from ordersite.health import alert_mail, future_times
+from ordersite.hold_desk import clock
 from ordersite.people import throttle
 from ordersite.queue import deploys
 
@@ -32,3 +35,18 @@ def clear_sessions() -> None:
 def take_back_future_times() -> None:
     future_times.take_back()
     deploys.forget_old()
+
+
+@shared_task(name="ordersite.tend_hold_reviews")
+def tend_hold_reviews() -> None:
+    clock.tend_reviews()
+
+
+@shared_task(name="ordersite.run_bulk_jobs")
+def run_bulk_jobs() -> None:
+    run.run_bulk_jobs(OPERATIONS)
+
+
+@shared_task(name="ordersite.forget_bulk_jobs")
+def forget_bulk_jobs() -> None:
+    retention.forget_old_jobs()

@@ -10,10 +10,12 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.functional import Promise
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
+from orders.monitoring import figures
 from ordersite.health.models import Alert
 from ordersite.lib.adminkit import badges, columns
 from ordersite.lib.adminkit.confirmed import Confirmed, ConfirmedActionsMixin
@@ -43,8 +45,6 @@ class AlertAdmin(ConfirmedActionsMixin, ReadOnlyAdmin):
     first = columns.plain("opened_at", pgettext_lazy("alert", "first"))
     last = columns.plain("last_at", pgettext_lazy("alert", "last"))
     closed = columns.plain("closed_at", _("closed at"))
-    about = columns.plain("subject", pgettext_lazy("alert", "about"))
-    evidence = columns.plain("text", pgettext_lazy("alert", "evidence"))
     times = columns.plain("count", pgettext_lazy("alert", "times"))
 
     list_display = ("label", "about", "state", "times", "first", "last", "evidence")
@@ -67,6 +67,20 @@ class AlertAdmin(ConfirmedActionsMixin, ReadOnlyAdmin):
     @admin.display(description=_("kind"))
     def label(self, alert: Alert) -> str:
         return alert.get_kind_display()
+
+    @admin.display(description=pgettext_lazy("alert", "about"))
+    def about(self, alert: Alert) -> SafeString | str:
+        """What it is about; for an alert about orders a link to the page with their numbers."""
+        address = figures.address_of(alert)
+        return (
+            format_html('<a class="os-link" href="{}">{}</a>', address, alert.subject)
+            if address
+            else alert.subject
+        )
+
+    @admin.display(description=pgettext_lazy("alert", "evidence"))
+    def evidence(self, alert: Alert) -> str:
+        return figures.sentence_of(alert)
 
     @admin.display(description=_("status"))
     def state(self, alert: Alert) -> SafeString:

@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy as _
 from logistics.models import ShipmentException
 from orders.approvals import kinds, notify
 from orders.approvals.change_kind import ChangeKind
-from orders.models import Order, OrderStatus
+from orders.models import HoldReview, Order, OrderStatus
 from ordersite.admin.order_labels import STATUS_TONES
 from ordersite.health.heartbeat import Standstill, missing_processes, standing_still
 from ordersite.health.models import Alert
@@ -40,7 +40,8 @@ SELECT (SELECT count(*) FROM (SELECT 1 FROM payments_paymentexception WHERE reso
        (SELECT count(*) FROM payments_revivalrequest WHERE status = 'proposed' AND proposer_id <> %s),
        (SELECT count(*) FROM payments_refundrequest WHERE status = 'proposed' AND proposer_id <> %s),
        (SELECT count(*) FROM orders_changerequest
-        WHERE status = 'proposed' AND proposer_id <> %s AND kind IN ({kinds}))
+        WHERE status = 'proposed' AND proposer_id <> %s AND kind IN ({kinds})),
+       (SELECT count(*) FROM (SELECT 1 FROM orders_holdreview WHERE state = 'open' LIMIT %s) AS h)
 """
 
 
@@ -63,12 +64,21 @@ def fill_home(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     context["queues"] = [
         *_reviews(request),
         *_own_requests(request),
+        *(_holds() if may("orders.view_holdreview") else []),
         *(_cases(PaymentException, "payments") if may("payments.view_paymentexception") else []),
         *(_cases(ShipmentException, "logistics") if may("logistics.view_shipmentexception") else []),
     ]
     context["states"] = _states() if may("orders.view_order") else []
     context["lights"] = _lights(request)
     return context
+
+
+def _holds() -> list[Waiting]:
+    """A tile for the held orders that wait for a decision; late ones are marked there."""
+    rows = HoldReview.objects.open()
+    oldest = rows.order_by("opened_at").values_list("opened_at", flat=True).first()
+    address = reverse("admin:orders_holdreview_changelist")
+    return [Waiting(_("held orders to review"), capped(rows), address, oldest, "bad")] if oldest else []
 
 
 def _cases(model: type[PaymentException] | type[ShipmentException], app: str) -> list[Waiting]:
@@ -215,7 +225,7 @@ def _open_cases(request: HttpRequest) -> tuple[str, ...]:
         with connection.cursor() as cursor:
             changes = _kinds_of_change(request)
             statement = _OPEN_CASES.format(kinds=", ".join(["%s"] * len(changes)))
-            cursor.execute(statement, [MOST + 1, MOST + 1, *[request.user.pk] * 4, *changes])
+            cursor.execute(statement, [MOST + 1, MOST + 1, *[request.user.pk] * 4, *changes, MOST + 1])
             kept = tuple(map(_text, cursor.fetchone()))
         request.open_cases = kept  # type: ignore[attr-defined]  # lives as long as the request
     return kept
@@ -229,6 +239,11 @@ def open_payment_exceptions(request: HttpRequest) -> str | None:
 def open_shipment_exceptions(request: HttpRequest) -> str | None:
     """Return the badge of the navigation: open cases."""
     return _open_cases(request)[1] or None
+
+
+def reviews_of_holds(request: HttpRequest) -> str | None:
+    """Return the badge of the navigation: held orders that wait for a decision."""
+    return _open_cases(request)[6] or None
 
 
 def settlements_to_review(request: HttpRequest) -> str | None:

@@ -37,7 +37,12 @@ GROUPS: tuple[tuple[str | Promise, tuple[Place, ...]], ...] = (
         _("Orders"),
         (
             Place(_("Orders"), "orders.order", "receipt_long"),
+            Place(_("Risk reviews"), "orders.holdreview", "gavel", f"{_COUNTS}.reviews_of_holds"),
+            Place(_("Risk strategies"), "orders.riskstrategy", "policy"),
+            Place(_("Intercepted attempts"), "orders.intercept", "filter_alt"),
             Place(_("State history"), "orders.orderevent", "history"),
+            Place(_("Monitoring"), "orders.minutecount", "monitoring"),
+            Place(_("Bulk jobs"), "bulk_jobs.bulkjob", "playlist_add_check"),
         ),
     ),
     (
@@ -83,9 +88,16 @@ GROUPS: tuple[tuple[str | Promise, tuple[Place, ...]], ...] = (
                 "report",
                 f"{_COUNTS}.open_shipment_exceptions",
             ),
+            Place(_("Dispatch centre"), "logistics.dispatch", "hub"),
             Place(_("Shipments"), "logistics.shipment", "local_shipping"),
+            Place(_("Waybills"), "logistics.waybillorder", "label"),
             Place(_("Warehouses"), "logistics.warehouse", "warehouse"),
+            Place(_("Stock"), "logistics.stock", "inventory_2"),
+            Place(_("Movements of stock"), "logistics.stockmovement", "swap_vert"),
+            Place(_("Limits of stalled parcels"), "logistics.stallrule", "timer"),
             Place(_("Carrier accounts"), "logistics.carrieraccount", "key"),
+            Place(_("Calls to carriers"), "logistics.carriercall", "swap_horiz"),
+            Place(_("Carrier pushes"), "logistics.carriernotification", "move_to_inbox"),
         ),
     ),
     (
@@ -102,6 +114,7 @@ GROUPS: tuple[tuple[str | Promise, tuple[Place, ...]], ...] = (
         _("Machine room"),
         (
             Place(_("Transition rules"), "orders.transitionrule", "account_tree"),
+            Place(_("Limits of monitoring"), "orders.watchlimit", "speed"),
             Place(_("Alerts"), "health.alert", "notifications_active", f"{_COUNTS}.open_alerts"),
             Place(_("Deliveries"), "rails.delivery", "outbox"),
             Place(_("Audit"), "rails.auditentry", "fact_check"),

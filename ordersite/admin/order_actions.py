@@ -5,32 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from django.db import transaction
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from orders import closing, lifecycle, machine
-from orders.changes import Hold, ReleaseHold, Result
-from orders.errors import refused
-from orders.history.lines import Actor
+from logistics.admin.dispatch import AnyWarehouseForm, said_of
+from logistics.admin.waybill_form import WaybillOrderForm, first_choice, order_by_staff
+from logistics.dispatch.instructions import by_hand
+from orders import closing, machine
+from orders.approvals.order_kind import staff
 from orders.models import Order, OrderStatus
-from ordersite.lib.adminkit.confirmed import Confirmed, Lead, ReasonForm
+from orders.risk import reviews
+from ordersite.lib.adminkit.confirmed import ActionReply, Confirmed, Lead, ReasonForm, person
+from ordersite.order_bulk.operations import CLOSE, HOLD
 from payments.manual.settle import SETTLEMENT
 
-CLOSE, HOLD = "orders.close_order", "orders.hold_order"
-UNSHIPPED = (OrderStatus.PENDING, OrderStatus.PAID)
-
-
-def staff(request: HttpRequest) -> Actor:
-    """Return the logged-in person as actor of a history line."""
-    return Actor("staff", request.user.get_username())
+WAYBILL = "logistics.order_waybill"
 
 
 def _close(request: HttpRequest, order: Order, data: Mapping[str, Any]) -> Promise:
     done = closing.cancel(
-        order.number, reason=data["reason"], actor=staff(request), trigger=machine.STAFF_CANCEL
+        order.number, reason=data["reason"], actor=staff(person(request)), trigger=machine.STAFF_CANCEL
     )
     if done == closing.CancelResult.CLOSE_REQUESTED:
         return _("The payment provider is queried first; the order closes as soon as it has answered.")
@@ -38,23 +34,34 @@ def _close(request: HttpRequest, order: Order, data: Mapping[str, Any]) -> Promi
 
 
 def _hold(request: HttpRequest, order: Order, data: Mapping[str, Any]) -> Promise:
-    with transaction.atomic():
-        locked = lifecycle.lock([order.pk])[order.pk]
-        if locked.status not in UNSHIPPED:
-            raise refused(f"order_{locked.status}", order.number)
-        hold = Hold(locked.pk, staff(request), data["reason"])
-        if lifecycle.apply_one(locked, hold).result is Result.ALREADY:
-            raise refused("already_held", order.number)
+    reviews.hold_order(order.pk, user=person(request), reason=data["reason"])
     return _("The order is held. It does not ship until somebody releases it.")
 
 
 def _release(request: HttpRequest, order: Order, data: Mapping[str, Any]) -> Promise:
-    with transaction.atomic():
-        locked = lifecycle.lock([order.pk])[order.pk]
-        release = ReleaseHold(locked.pk, staff(request), data["reason"])
-        if lifecycle.apply_one(locked, release).result is Result.ALREADY:
-            raise refused("not_held", order.number)
+    reviews.release_order(order.pk, user=person(request), reason=data["reason"])
     return _("The order is released.")
+
+
+def _order_waybill(request: HttpRequest, order: Order, data: Mapping[str, Any]) -> Promise | str:
+    return order_by_staff(order, data, username=request.user.get_username())
+
+
+def _dispatch(request: HttpRequest, order: Order, data: Mapping[str, Any]) -> Promise | str | ActionReply:
+    warehouse, reason = data["warehouse"], data["reason"]
+    if warehouse is None:
+        return said_of(by_hand.route_again(order.pk, actor=staff(person(request)), reason=reason))
+    by_hand.send_from(warehouse, order.pk, actor=staff(person(request)), reason=reason)
+    return str(_("%(warehouse)s is instructed now.") % {"warehouse": warehouse.name})
+
+
+def _may_be_dispatched(order: Order) -> bool:
+    """Whether it may ship, its shop has warehouses that take instructions, and none of them is at work on all of it."""
+    return _may_ship(order) and by_hand.is_uninstructed(order)
+
+
+def _may_ship(order: Order) -> bool:
+    return order.status == OrderStatus.PAID and not order.is_stopped
 
 
 LEADS = (
@@ -89,7 +96,7 @@ ACTIONS = (
         _("The order may be paid, but does not ship until somebody releases it."),
         _hold,
         form=ReasonForm,
-        fits=lambda order: order.status in UNSHIPPED and not order.held,
+        fits=lambda order: order.status in reviews.UNSHIPPED and not order.held,
         tone="bad",
         icon="front_hand",
     ),
@@ -102,5 +109,30 @@ ACTIONS = (
         form=ReasonForm,
         fits=lambda order: order.held,
         icon="play_arrow",
+    ),
+    Confirmed(
+        "waybill",
+        _("Order waybill"),
+        WAYBILL,
+        _(
+            "A waybill for all that is left of the order is ordered at the carrier. Its goods are reserved at once; the "
+            "order is shipped when the carrier has made it."
+        ),
+        _order_waybill,
+        form=WaybillOrderForm,
+        fits=_may_ship,
+        icon="label",
+        initial=first_choice,
+    ),
+    Confirmed(
+        "dispatch",
+        _("Instruct a warehouse"),
+        by_hand.MANAGE,
+        _("For what is left of the order and no warehouse is instructed to send: the rules choose, or you."),
+        _dispatch,
+        form=AnyWarehouseForm,
+        fits=_may_be_dispatched,
+        icon="hub",
+        initial=lambda order: {"merchant": order.merchant_id},
     ),
 )

@@ -26,12 +26,14 @@ STATUS_TONES: dict[str, str] = {
     OrderStatus.REFUNDED: "bad",
 }
 # Links of the chain that the sentence speaks of itself; a hold is named by a link of its own.
-_SAID = frozenset({"closing", "shipped"})
+_SAID = frozenset({"closing", "dispatched", "shipped"})
 # Of the actions of the row that a line is about, those that answer it; the rest stand on the row's own page.
 _ANSWERS: dict[str, frozenset[str]] = {
     "payments_paymentexception_change": frozenset({"refund", "revive", "settle", "replay", "ask", "take"}),
     "logistics_shipmentexception_change": frozenset({"take", "resolve"}),
     "payments_payment_change": frozenset({"ask"}),
+    "logistics_dispatch_change": frozenset({"again", "move"}),
+    "logistics_waybillorder_change": frozenset({"resolve"}),
 }
 # What a request that waits is about already.
 _SPOKEN_FOR = frozenset({"refund", "revive", "settle"})

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.http import HttpRequest
@@ -14,11 +15,12 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from logistics import about as logistics_about
+from logistics.dispatch.instructions.by_hand import MANAGE
 from logistics.labels import carrier_name
 from orders import about as orders_about
 from orders import phone_search
-from orders.labels import TRIGGERS
-from orders.models import HistorySeal, Order, OrderEvent, OrderStatus
+from orders.labels import TRIGGERS, reason_label
+from orders.models import HistorySeal, HoldReview, Order, OrderEvent, OrderStatus
 from orders.truth.sentence import truth_of
 from ordersite.admin.order_labels import STATUS_TONES, answers_to, next_step
 from ordersite.lib.adminkit import badges
@@ -48,6 +50,8 @@ EVIDENCE: dict[str, Promise] = {
     "revival_request": _("revival request"),
     "payment_exception": _("payment exception"),
     "refund_request": _("refund request"),
+    "dispatch": _("dispatch instruction"),
+    "hold_review": _("review of a held order"),
     "statement_line": _("statement line"),
 }
 
@@ -59,6 +63,8 @@ EVIDENCE_PAGES: dict[str, str] = {
     "revival_request": "payments_revivalrequest_change",
     "payment_exception": "payments_paymentexception_change",
     "statement_line": "payments_statementline_change",
+    "dispatch": "logistics_dispatch_change",
+    "hold_review": "orders_holdreview_change",
 }
 
 
@@ -96,6 +102,22 @@ OFFERS: dict[str, tuple[Offer, ...]] = {
         ),
         Offer("payments_payment_do", "refund", _("Refund"), "payments.request_refund", frozenset({"good"})),
     ),
+    "logistics_dispatch_change": (
+        Offer(
+            "logistics_dispatch_do",
+            "again",
+            _("Route again"),
+            MANAGE,
+            frozenset({"waiting", "moving", "bad"}),
+        ),
+        Offer(
+            "logistics_dispatch_do",
+            "move",
+            _("Another warehouse"),
+            MANAGE,
+            frozenset({"waiting", "moving", "bad"}),
+        ),
+    ),
     "logistics_shipment_change": (
         Offer(
             "logistics_shipment_do",
@@ -113,6 +135,7 @@ class Row:
     item: Item
     url: str
     actions: Sequence[RowAction]
+    log_url: str = ""
 
 
 def find(term: str, user: AbstractBaseUser | AnonymousUser) -> list[int]:
@@ -134,15 +157,22 @@ def compose(request: HttpRequest, order: Order) -> dict[str, Any]:
         "order": order,
         "status_label": OrderStatus(order.status).label,
         "status_tone": STATUS_TONES[order.status],
+        "hold_reason": reason_label(order.hold_reason),
+        "review": HoldReview.objects.open().filter(order_id=order.pk).first(),
+        "may_review": request.user.has_perm("orders.view_holdreview"),
         "truth": truth,
         "next_step": next_step(order, truth, links),
         "answers": answers_to(request, truth),
         "topics": [(code, name) for code, name in TOPICS if code == "all" or code in topics],
         "timeline": entries,
-        "panels": [_panel(request, room.panel(order)) for room in (payments_about, logistics_about)],
+        "panels": [_panel(request, panel) for panel in _panels(order) if panel],
         "lines": list(order.lines.all()),
         **history(order),
     }
+
+
+def _panels(order: Order) -> list[Panel | None]:
+    return [payments_about.panel(order), logistics_about.dispatch_panel(order), logistics_about.panel(order)]
 
 
 def _timeline(order: Order) -> dict[str, Any]:
@@ -182,7 +212,17 @@ def _row(request: HttpRequest, item: Item) -> Row:
         for offer in offers
         if item.tone in offer.tones and request.user.has_perm(offer.permission)
     ]
-    return Row(item, badges.address_of(item.url_name, item.url_id), actions)
+    return Row(item, badges.address_of(item.url_name, item.url_id), actions, _log_url(request, item))
+
+
+def _log_url(request: HttpRequest, item: Item) -> str:
+    """The list of all log rows about an item; empty for those who may not see it."""
+    if item.log is None:
+        return ""
+    app, _dot, model = item.log.model.partition(".")
+    if not request.user.has_perm(f"{app}.view_{model}"):
+        return ""
+    return f"{reverse(f'admin:{app}_{model}_changelist')}?{urlencode({'q': item.log.search})}"
 
 
 def history(order: Order) -> dict[str, Any]:

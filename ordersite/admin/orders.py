@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, Q, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
@@ -18,18 +18,22 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
+from logistics.bulk import found, operations
 from orders import phone_search
 from orders.models import Order, OrderStatus, PhoneLook
 from orders.truth.facts import TruthLine
 from orders.truth.sentence import truths_of
 from ordersite.admin import order_page
 from ordersite.admin.order_actions import ACTIONS, LEADS
+from ordersite.admin.order_filters import BuyerFilter, ClientAddressFilter, OrderMinutesFilter
 from ordersite.admin.order_labels import STATUS_TONES, own_buttons
+from ordersite.bulk_jobs.desk import BulkAction, BulkActionsMixin
 from ordersite.lib import masking
 from ordersite.lib.adminkit import badges
 from ordersite.lib.adminkit.confirmed import ConfirmedActionsMixin, person
-from ordersite.lib.adminkit.read_only import ReadOnlyAdmin
+from ordersite.lib.adminkit.read_only import OwnPage, ReadOnlyAdmin
 from ordersite.lib.errors import DomainError
+from ordersite.order_bulk.operations import CLOSE_ORDERS, HOLD_ORDERS, RELEASE_ORDERS
 
 PHONE = "orders.view_buyer_phone"
 
@@ -68,15 +72,24 @@ def _mark_tone(line: TruthLine) -> str:
 
 
 @admin.register(Order)
-class OrderAdmin(ConfirmedActionsMixin, ReadOnlyAdmin):
+class OrderAdmin(OwnPage, BulkActionsMixin, ConfirmedActionsMixin, ReadOnlyAdmin):
     list_display = ("number_and_marks", "state", "total", "buyer_masked", "phone", "shop", "created")
     list_display_links = None
-    list_filter = ("status", "held", CreatedFilter, "merchant")
+    list_filter = (
+        "status", "held", CreatedFilter, "merchant", OrderMinutesFilter, BuyerFilter, ClientAddressFilter,
+    )  # fmt: skip
     list_select_related = ("merchant",)
     search_fields = ("number",)
     search_help_text = _("Order number, merchant reference, provider's reference, waybill number or phone")
     confirmed = ACTIONS
     leads = LEADS
+    bulk_actions = (
+        BulkAction(operations.PRINT_LABELS, found.waybills_of_orders),
+        BulkAction(operations.ROUTE_AGAIN, found.orders_chosen),
+        BulkAction(HOLD_ORDERS, found.orders_chosen),
+        BulkAction(RELEASE_ORDERS, found.orders_chosen),
+        BulkAction(CLOSE_ORDERS, found.orders_chosen),
+    )
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view
@@ -118,20 +131,8 @@ class OrderAdmin(ConfirmedActionsMixin, ReadOnlyAdmin):
             )
         return found
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        """Show the order page. It takes no POST: no form changes an order."""
-        if not self.has_view_permission(request):
-            raise PermissionDenied
-        if request.method not in {"GET", "HEAD"}:
-            return HttpResponseNotAllowed(["GET", "HEAD"])
-        order = self._order(request, object_id)
-        return self._page(request, order, phone=masking.mask_phone(order.buyer_phone))
+    def own_page(self, request: HttpRequest, row: Order) -> HttpResponse:
+        return self._page(request, row, phone=masking.mask_phone(row.buyer_phone))
 
     def phone_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
         """Show the whole phone number once, after the access was recorded."""
@@ -139,16 +140,10 @@ class OrderAdmin(ConfirmedActionsMixin, ReadOnlyAdmin):
             raise PermissionDenied
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
-        order = self._order(request, str(object_id))
+        order = self.row_or_404(request, str(object_id))
         who = person(request)
         PhoneLook.objects.create(user_id=who.pk, username=who.get_username(), order_id=order.pk)
         return self._page(request, order, phone=order.buyer_phone)
-
-    def _order(self, request: HttpRequest, object_id: str) -> Order:
-        order = self.get_object(request, object_id)
-        if order is None:
-            raise Http404
-        return order
 
     def _page(self, request: HttpRequest, order: Order, *, phone: str) -> TemplateResponse:
         composed = order_page.compose(request, order)

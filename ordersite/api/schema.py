@@ -83,7 +83,7 @@ _RETRY_AFTER = OpenApiParameter(
     "Retry-After",
     {"type": "string", "pattern": "^[0-9]+$"},
     OpenApiParameter.HEADER,
-    response=[429, 503],
+    response=[409, 429, 503],
     description="Seconds.",
 )
 _TIME = {"type": "string", "format": "date-time"}
@@ -131,7 +131,7 @@ CREATE: dict[str, Any] = {
         200: OpenApiResponse(OrderView, "The order that this key made before, as it is now."),
         **refusals(
             **_BODY,
-            e409="`request_in_progress`, or `duplicate_suspected` with `details.order_number`.",
+            e409="`request_in_progress`, `duplicate_suspected` with `details.order_number`, or `order_refused`.",
             e422="`idempotency_key_reused`: this key was used with another body.",
         ),
     },

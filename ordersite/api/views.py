@@ -20,7 +20,7 @@ from orders import closing, errors, machine
 from orders.clients import client_of
 from orders.history.lines import Actor, Evidence
 from orders.intake import idempotency, numbers
-from orders.intake.once import Replayed, create_once
+from orders.intake.once import KeyedCall, Replayed, create_once
 from orders.models import ApiClient, Order
 from orders.serializers import CancelForm, ListQuery, OrderForm, order_json
 from ordersite.api import schema
@@ -67,6 +67,7 @@ class OrderList(APIView):
 
     parser_classes = [json_parser.StrictJSONParser]
     required_scopes = {"GET": "orders:read", "POST": "orders:write"}
+    create = staticmethod(create_once)
 
     @extend_schema(**schema.LIST)
     def get(self, request: Request) -> Response:
@@ -93,7 +94,7 @@ class OrderList(APIView):
             actor=Actor("client", str(client.pk)),
             evidence=Evidence("request", key[:100], digest),
         )
-        order = create_once(draft, client=client, key=key, digest=digest)
+        order = self.create(draft, KeyedCall(client, key, digest))
         if isinstance(order, Replayed):
             return Response(
                 compose([orders_of(client).get(pk=order.pk)])[0],

@@ -11,7 +11,6 @@ import re
 import uuid
 from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
-from typing import Any
 
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
@@ -26,8 +25,10 @@ from django.views.decorators.http import require_http_methods
 from orders.history.lines import Actor, Evidence
 from orders.intake import idempotency
 from orders.intake.create import AddressDraft, BuyerDraft, LineDraft, OrderDraft
-from orders.intake.once import create_once
-from orders.models import ApiClient, Merchant, Order
+from orders.intake.once import KeyedCall, create_once
+from orders.models import ApiClient, Merchant, Order, OrderStatus
+from ordersite.demo import answers
+from ordersite.demo.answers import OrderLink
 from ordersite.demo.seed import CHECKOUT_CLIENT, SLUG
 from ordersite.lib.errors import DomainError
 from ordersite.server.client_address import sender_of
@@ -38,6 +39,7 @@ from payments.models import PaymentAccount
 
 QUANTITIES = tuple(range(1, 10))
 _PHONE = re.compile(r"1[3-9][0-9]{9}", re.ASCII)
+_DEVICE = re.compile(r"[0-9A-Za-z-]{1,100}", re.ASCII)
 _SESSION = "demo-buyer"
 
 
@@ -102,24 +104,18 @@ class Form:
 
 
 @dataclass(frozen=True, slots=True)
-class OrderLink:
-    """The address where the buyer goes on with an order, and what it says."""
-
-    url: str
-    label: str
-
-
-@dataclass(frozen=True, slots=True)
 class Trouble:
     """Why the page is shown again.
 
     `twin` is the number of an order that looks the same. `order_link`: where to go on with the order that is there.
+    `key`: the key of the next try; "" for a new one.
     """
 
     problem: str = ""
     twin: str = ""
     status: int = 200
     order_link: OrderLink | None = None
+    key: str = ""
 
 
 NO_TROUBLE = Trouble()
@@ -136,14 +132,18 @@ def checkout(request: HttpRequest) -> HttpResponse:
     )
     if not settings.DEMO_SHOP or client is None:
         raise Http404
+    # From the first look on: two tabs that send at once are one buyer.
+    buyer = request.session.setdefault(_SESSION, f"web-{uuid.uuid4().hex[:12]}")
     if request.method != "POST":
         return show(request, client, Form())
     form = read_form(request)
     try:
-        next_url = submit(request, client, form)
+        order, next_url = submit(request, client, form, buyer)
     except DomainError as error:
         return refuse(request, client, form, error)
-    return JsonResponse({"next": next_url}, status=201) if wants_json(request) else redirect(next_url)
+    if not wants_json(request):
+        return redirect(next_url)
+    return JsonResponse(answers.made_json(order, next_url), status=201)
 
 
 def wants_json(request: HttpRequest) -> bool:
@@ -165,22 +165,27 @@ def read_form(request: HttpRequest) -> Form:
     )
 
 
-def submit(request: HttpRequest, client: ApiClient, form: Form) -> str:
-    """Create the order once and start its payment; returns the address of the next page. Raises DomainError."""
+def submit(request: HttpRequest, client: ApiClient, form: Form, buyer: str) -> tuple[Order, str]:
+    """Create the order once and start its payment; returns it and the address of the next page. Raises DomainError."""
     if problem := form.problem():
         raise DomainError("invalid", "%(problem)s", problem=problem)
-    key = idempotency.check_key(request.headers.get("Idempotency-Key") or request.POST.get("idempotency_key"))
+    key = idempotency.check_key(sent_key(request))
     # Who pays another way after a provider has not answered pays the same order.
     body = json.dumps(asdict(replace(form, account="")), sort_keys=True).encode()
-    draft = draft_of(request, form, key)
+    draft = draft_of(request, form, key, buyer)
     digest = idempotency.digest(request.path, body)
-    created = create_once(draft, client=client, key=key, digest=digest)
+    created = create_once(draft, KeyedCall(client, key, digest))
     order = Order.objects.get(pk=created.pk)
-    return collect(order, client, form.account)
+    if order.status == OrderStatus.CLOSED:
+        raise answers.order_over(order)
+    return order, collect(order, client, form.account)
 
 
-def draft_of(request: HttpRequest, form: Form, key: str) -> OrderDraft:
-    buyer = request.session.setdefault(_SESSION, f"web-{uuid.uuid4().hex[:12]}")
+def sent_key(request: HttpRequest) -> str | None:
+    return request.headers.get("Idempotency-Key") or request.POST.get("idempotency_key")
+
+
+def draft_of(request: HttpRequest, form: Form, key: str, buyer: str) -> OrderDraft:
     return OrderDraft(
         buyer=BuyerDraft(id=buyer, name=form.name, phone=form.phone),
         lines=(LineDraft(CUP.product_id, str(CUP.name), form.quantity, CUP.price),),
@@ -188,15 +193,22 @@ def draft_of(request: HttpRequest, form: Form, key: str) -> OrderDraft:
         actor=Actor("buyer", buyer),
         evidence=Evidence("idempotency_key", key[:64]),
         shipping_fee=CUP.shipping_fee,
+        device_id=device_of(request),
         client_ip=sender_of(request.META, settings.TRUSTED_PROXIES),
         confirm_duplicate=form.confirm_duplicate,
         trigger="checkout",
     )
 
 
+def device_of(request: HttpRequest) -> str:
+    """The random number that the buyer's browser keeps; "" for what is none."""
+    sent = request.POST.get("device_id", "")
+    return sent if _DEVICE.fullmatch(sent) else ""
+
+
 def collect(order: Order, client: ApiClient, account_slug: str) -> str:
     """Return the address of the cashier or of the page with the code; of the tracking page if nothing is left to pay."""
-    if order.status != "pending":
+    if order.status != OrderStatus.PENDING:
         return reverse("track", args=[order.tracking_token])
     account = PaymentAccount.objects.filter(
         merchant=client.merchant, slug=account_slug, is_active=True
@@ -217,35 +229,16 @@ def ways_to_pay(merchant: Merchant, chosen: str) -> list[Way]:
 
 def refuse(request: HttpRequest, client: ApiClient, form: Form, error: DomainError) -> HttpResponse:
     """Say why in the buyer's language."""
-    status = getattr(error, "status", 409 if error.code == "duplicate_suspected" else 422)
-    twin = error.params.get("order_number", "") if error.code == "duplicate_suspected" else ""
-    link = link_to(error, client)
+    status, link = answers.status_of(error), answers.link_to(error, client.merchant)
     if wants_json(request):
-        answer: dict[str, Any] = {"code": error.code, "message": error.message}
-        if link:
-            answer |= {"order_url": link.url, "order_label": link.label}
-        if error.code == "idempotency_key_reused":
-            answer["new_key"] = str(uuid.uuid4())
-        return JsonResponse(answer, status=status)
-    return show(request, client, form, Trouble(error.message, twin, status, link))
-
-
-def link_to(error: DomainError, client: ApiClient) -> OrderLink | None:
-    """Where the buyer goes on after a refusal about an order that is there: to its payment, or to its tracking page.
-
-    It is the session's own: a twin is an order of the same buyer, and an attempt was started by this very call.
-    """
-    orders = Order.objects.filter(merchant=client.merchant)
-    if error.code == "duplicate_suspected":
-        order = orders.filter(number=error.params["order_number"]).first()
-    elif error.code == "provider_unavailable":
-        order = orders.filter(payments__reference=error.params["reference"]).first()
+        reply: HttpResponse = JsonResponse(answers.refusal_json(error, link), status=status)
     else:
-        return None
-    if order is None:
-        return None
-    name, label = ("pay-order", _("Go to payment")) if order.is_payable else ("track", _("See that order"))
-    return OrderLink(reverse(name, args=[order.tracking_token]), label)
+        key = "" if answers.needs_new_key(error) else (sent_key(request) or "")
+        trouble = Trouble(answers.words_of(error), answers.twin_of(error), status, link, key)
+        reply = show(request, client, form, trouble)
+    if wait := answers.wait_of(error):
+        reply.headers["Retry-After"] = str(wait)
+    return reply
 
 
 def show(request: HttpRequest, client: ApiClient, form: Form, trouble: Trouble = NO_TROUBLE) -> HttpResponse:
@@ -256,7 +249,7 @@ def show(request: HttpRequest, client: ApiClient, form: Form, trouble: Trouble =
         "product": CUP,
         "quantities": QUANTITIES,
         "draft": shown,
-        "key": str(uuid.uuid4()),
+        "key": trouble.key or str(uuid.uuid4()),
         "problem": trouble.problem,
         "twin": trouble.twin,
         "order_link": trouble.order_link,

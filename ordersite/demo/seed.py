@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -29,6 +29,11 @@ CHECKOUT_CLIENT = "演示结算页"
 ERP_CLIENT = "演示仓库 ERP"
 ALIPAY_APP_ID = "2021000000000001"
 ALIPAY_SELLER_ID = "2088000000000001"
+
+WAREHOUSE = {
+    "name": "杭州主仓", "sender_name": "拾光家居仓库", "sender_phone": "0571-88880000", "province": "浙江省",
+    "city": "杭州市", "district": "余杭区", "street": "仓前街道文一西路 1 号",
+}  # fmt: skip
 
 # Accounts whose keys the sandbox issues, as the providers' consoles do: slug, provider, file in its folder.
 ISSUED = (
@@ -74,7 +79,7 @@ def seed(*, sandbox_url: str, folder: Path) -> list[Login]:
         )
     with transaction.atomic():
         merchant = Merchant.objects.get_or_create(slug=SLUG, defaults={"name": "拾光家居（演示店铺）"})[0]
-        Warehouse.objects.get_or_create(merchant=merchant, slug="main", defaults={"name": "杭州主仓"})
+        Warehouse.objects.get_or_create(merchant=merchant, slug="main", defaults=WAREHOUSE)
         save_accounts(merchant, sandbox_url=sandbox_url, folder=folder)
         make_clients(merchant, folder=folder)
         return make_people(merchant)
@@ -114,17 +119,51 @@ def save_accounts(merchant: Merchant, *, sandbox_url: str, folder: Path) -> None
         save_on_server(
             slug, provider=provider, merchant=merchant, values={**values, "gateway_url": sandbox_url + path}
         )
-    carrier_accounts.save_announced(
-        "demo-kuaidi100",
-        carrier="kuaidi100",
-        merchant=merchant,
-        data={
+    for carrier, data in carrier_files(sandbox_url).items():
+        carrier_accounts.save_announced(f"demo-{carrier}", carrier=carrier, merchant=merchant, data=data)
+
+
+def carrier_files(sandbox_url: str) -> Mapping[str, Mapping[str, str]]:
+    """The keys of the carrier accounts, as the sandbox knows them; its parcels travel in a minute, so it is asked often."""
+    return {
+        "kuaidi100": {
             "customer": "SANDBOXCUSTOMER",
             "key": "SANDBOXKEY",
             "query_url": f"{sandbox_url}/kuaidi100/query.do",
             "min_interval_seconds": "5",
         },
-    )
+        "sf": {
+            "partner_id": "SANDBOXSF",
+            "checkword": "SANDBOXSFCHECKWORD",
+            "gateway_url": f"{sandbox_url}/sf/std/service",
+            "monthly_card": "7551234567",
+            "min_interval_seconds": "5",
+        },
+        "sto": {
+            "app_key": "SANDBOXSTO",
+            "secret_key": "SANDBOXSTOSECRET",
+            "gateway_url": f"{sandbox_url}/sto/gateway/link.do",
+            "order_source": "SANDBOX",
+            "site_code": "666666",
+            "customer_name": "666666000001",
+            "site_password": "abc123",
+            "min_interval_seconds": "5",
+        },
+        "yto": {
+            "customer_code": "SANDBOXYTO",
+            "secret": "SANDBOXYTOSECRET",
+            "gateway_url": f"{sandbox_url}/yto",
+            "min_interval_seconds": "5",
+        },
+        "zto": {
+            "app_key": "SANDBOXZTO",
+            "app_secret": "SANDBOXZTOSECRET",
+            "gateway_url": f"{sandbox_url}/zto",
+            "account_id": "sandbox",
+            "account_password": "ZTO123",
+            "min_interval_seconds": "5",
+        },
+    }
 
 
 def app_key(folder: Path) -> str:

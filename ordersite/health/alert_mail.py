@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from orders.approvals.mail import queue
 from orders.approvals.notify import Addressee, addressees
 from orders.models import StaffMail
+from orders.monitoring import figures
 from ordersite.health import alerts
 from ordersite.health.heartbeat import missing_processes, standing_still
 from ordersite.health.models import Alert
@@ -87,10 +88,17 @@ def _text(kind: str, found: Sequence[Alert], language: str) -> tuple[str, str]:
     with translation.override(language):
         label = dict(Alert.Kind.choices).get(kind, kind)
         lines = [
-            f"{alert.subject} · ×{alert.count} · {timezone.localtime(alert.last_at):%Y-%m-%d %H:%M:%S}\n{alert.text}"
+            f"{alert.subject} · ×{alert.count} · {timezone.localtime(alert.last_at):%Y-%m-%d %H:%M:%S}\n{_evidence(alert)}"
             for alert in found[:MOST_LINES]
         ]
         if len(found) > MOST_LINES:
             lines.append(_("and %(more)s more") % {"more": len(found) - MOST_LINES})
         lines.append(f"{settings.PUBLIC_BASE_URL}/admin/health/alert/")
         return f"ordersite: {label}", "\n\n".join(lines)
+
+
+def _evidence(alert: Alert) -> str:
+    """What it has seen, and the page with the orders of an alert that is about orders."""
+    address = figures.address_of(alert)
+    link = [f"{settings.PUBLIC_BASE_URL}{address}"] if address else []
+    return "\n".join([figures.sentence_of(alert), *link])

@@ -15,8 +15,17 @@ from django.conf import settings
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
-from logistics.models import CarrierAccount, Shipment
-from orders.models import ApiClient, StaffMail
+from logistics.models import (
+    CarrierAccount,
+    CarrierNotification,
+    Dispatch,
+    DispatchWebhook,
+    Shipment,
+    Warehouse,
+    WaybillOrder,
+)
+from orders.models import ApiClient, AttemptMark, FingerprintClaim, StaffMail
+from ordersite.bulk_jobs.models import BulkJob, BulkRow
 from ordersite.health.models import Alert
 from ordersite.people.models import LoginFailure
 from ordersite.queue.models import Delivery
@@ -27,7 +36,11 @@ LEASE = timedelta(minutes=15)
 # Of accounts: an open circuit, 10 minutes at most.
 CALL = timedelta(minutes=30)
 RETRY = timedelta(hours=2)
+# Of the fingerprint of a created order: ten minutes.
+CLAIM = timedelta(minutes=11)
 DAY = timedelta(hours=25)
+# Of a warehouse's answer: two weeks are the most that may be set.
+SILENCE = timedelta(days=14, hours=1)
 # Of what has happened already, and holds the next try back.
 HAPPENED = timedelta(minutes=1)
 
@@ -55,11 +68,12 @@ def columns() -> Iterator[Column]:
 
     `ordersite/health/tests/test_future_times.py` looks at all columns of all models for one that is missing.
     """
-    for model in (PaymentNotification, Delivery, StaffMail, Statement):
+    for model in (PaymentNotification, CarrierNotification, Delivery, StaffMail, Statement, BulkRow):
         waiting = model._default_manager.filter(done_at__isnull=True)
         yield Column(waiting, "leased_until", LEASE)
         yield Column(waiting, "due_at", RETRY)
-    for account in (PaymentAccount, CarrierAccount):
+    yield Column(BulkJob.objects.unfinished(), "leased_until", LEASE)
+    for account in (PaymentAccount, CarrierAccount, Warehouse):
         yield Column(account._default_manager.all(), "next_call_at", CALL)
     yield Column(CarrierAccount.objects.all(), "leased_until", LEASE)
     # No parcel counts as silent before it.
@@ -80,6 +94,16 @@ def columns() -> Iterator[Column]:
     yield Column(Alert.objects.filter(closed_at__isnull=True), "last_at", HAPPENED)
     yield Column(Alert.objects.filter(closed_at__isnull=True), "mailed_at", HAPPENED)
     yield Column(ApiClient.objects.all(), "last_used_at", HAPPENED)
+    # A claim and a count that never ended would refuse an order for as long as the clock was ahead.
+    yield Column(FingerprintClaim.objects.all(), "expires_at", CLAIM)
+    yield Column(AttemptMark.objects.all(), "expires_at", DAY)
+    waybills = WaybillOrder.objects.filter(next_try_at__isnull=False)
+    yield Column(waybills, "next_try_at", RETRY)
+    yield Column(waybills, "leased_until", LEASE)
+    webhooks = DispatchWebhook.objects.filter(next_try_at__isnull=False)
+    yield Column(webhooks, "next_try_at", RETRY)
+    yield Column(webhooks, "leased_until", LEASE)
+    yield Column(Dispatch.objects.filter(answer_due_at__isnull=False), "answer_due_at", SILENCE)
     parcels = Shipment.objects.under_way()
     checks = max(DAY, 2 * timedelta(hours=settings.TRACKING_POLL_HOURS))
     yield Column(parcels, "next_check_at", checks)

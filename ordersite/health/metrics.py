@@ -18,6 +18,7 @@ from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
 
 from logistics.models import ShipmentException
 from orders.models import Order
+from orders.monitoring.counting import last_minutes
 from ordersite import __version__
 from ordersite.health.models import Alert, Heartbeat
 from ordersite.queue import claims, clock_watch
@@ -46,6 +47,7 @@ class Queues:
         yield _open_cases()
         yield _clock()
         yield _skew()
+        yield _attempts()
 
 
 def _queues() -> Iterator[tuple[str, int, datetime | None]]:
@@ -91,6 +93,18 @@ def _skew() -> Metric:
     for host, seconds in {**found, socket.gethostname(): clock_watch.watch.skew}.items():
         skew.add_metric([host], seconds)
     return skew
+
+
+def _attempts() -> Metric:
+    """What came in within the last whole five minutes, of all merchants together."""
+    attempts = GaugeMetricFamily(
+        "ordersite_attempts_last_5_minutes",
+        "Attempts to order in the last whole five minutes, by outcome and the layer that decided",
+        labels=["outcome", "layer"],
+    )
+    for outcome, layer, count in last_minutes(5):
+        attempts.add_metric([outcome, layer], count)
+    return attempts
 
 
 _registry = CollectorRegistry()

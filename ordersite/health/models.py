@@ -22,7 +22,18 @@ class Alert(models.Model):
         MAIL_GIVEN_UP = "mail_given_up", _("mail to staff was given up")
         CLOCK_SKEW = "clock_skew", _("a process's clock differs from the database's")
         STANDSTILL = "standstill", _("work that runs by the clock stands still")
+        DUPLICATES_UNWATCHED = (
+            "duplicates_unwatched",
+            _("fingerprints of orders are not kept: the database alone refuses duplicates"),
+        )
         TOKEN_EXPIRES = "token_expires", _("an API token expires")
+        REVIEWS_WAIT = "reviews_wait", _("held orders wait too long for a review")
+        ORDER_RATE = "order_rate", _("far more orders than usual")
+        QUIET_HOURS = "quiet_hours", _("orders at an hour in which the shop sleeps")
+        BUYER_BURST = "buyer_burst", _("many attempts of one buyer")
+        ADDRESS_BURST = "address_burst", _("many attempts from one IP address")
+        MANY_REFUSED = "many_refused", _("many attempts refused")
+        MANY_HELD = "many_held", _("many orders held")
 
     kind = models.CharField(_("kind"), max_length=40, choices=Kind.choices)
     subject = models.CharField(pgettext_lazy("alert", "about"), max_length=200)

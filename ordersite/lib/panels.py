@@ -6,6 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from django.utils.safestring import SafeString
+
+NO_PICTURE = SafeString()
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -26,7 +30,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One row of a panel: a title, its facts, a state with its tone, and where a click leads."""
+    """One row of a panel: a title, its facts, a state with its tone, a picture, and where a click leads."""
 
     title: str
     facts: Sequence[tuple[str, str]] = ()
@@ -35,6 +39,18 @@ class Item:
     url_name: str = ""
     url_id: int | None = None
     rows: Sequence[Entry] = ()
+    picture: SafeString = NO_PICTURE
+    log: LogEnd | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LogEnd:
+    """The end of a log about an item, for those who may see its `model` (`app.model`); `search` finds all of it."""
+
+    title: str
+    text: str
+    model: str
+    search: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +64,10 @@ class Panel:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One link of the chain that diagnosis walks. `state` is good, waiting, broken or not_applicable."""
+    """One link of the chain that diagnosis walks. `state` is good, waiting, broken or not_applicable.
+
+    `advice` says in words what mends it.
+    """
 
     name: str
     state: str
@@ -57,3 +76,4 @@ class Link:
     cause_code: str = ""
     cause: str = ""
     params: Mapping[str, str] = field(default_factory=dict)
+    advice: str = ""

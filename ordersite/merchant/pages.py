@@ -10,6 +10,7 @@ from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from logistics import about as logistics_about
@@ -28,6 +29,8 @@ ABOUT = (orders_about, payments_about, logistics_about)
 TOPICS = frozenset({"order", "payment", "parcel", "message"})
 # How calls were verified is for the back office: what they did to the order is an entry of its own.
 TECHNICAL = frozenset({"payments_paymentnotification_change"})
+# The events of a parcel stand on its card.
+ON_CARD = frozenset({"admin:logistics_shipment_change"})
 
 
 @require_safe
@@ -110,13 +113,21 @@ def order_detail(request: HttpRequest, merchant: Merchant, number: str) -> HttpR
         "order": order,
         "lines": order.lines.all(),
         "truth": truth,
-        "panels": [payments_about.panel(order)],
+        "pay_page": pay_page_of(order, truth),
+        "panels": list(filter(None, (payments_about.panel(order), logistics_about.merchant_panel(order)))),
         "card": logistics_about.card(order, truth),
         "timeline": sorted(entries, key=lambda entry: entry.at, reverse=True),
     }
     return render(request, "merchant/order.html", context)
 
 
+def pay_page_of(order: Order, truth: Truth) -> str:
+    """The absolute address where the buyer pays the order; "" where nobody shall pay it, or it may be paid already."""
+    if truth.has("silent") or not truth.allows_payment(order):
+        return ""
+    return settings.PUBLIC_BASE_URL + reverse("pay-order", args=[order.tracking_token])
+
+
 def is_shown(entry: Entry) -> bool:
     """Whether an entry of the timeline concerns the merchant's people."""
-    return entry.topic in TOPICS and entry.url_name not in TECHNICAL
+    return entry.topic in TOPICS and entry.url_name not in TECHNICAL | ON_CARD

@@ -11,14 +11,15 @@ from django.conf import settings
 
 def seal(secrets: Mapping[str, Any], *, table: str, slug: str) -> str:
     """Encrypt the secrets into a text that opens only for the account of this slug in this table."""
-    return settings.KEY_RING.seal(json.dumps(dict(secrets)), bound_to=_place(table, slug))
+    return settings.KEY_RING.seal(json.dumps(dict(secrets)), bound_to=place_of(table, slug))
 
 
 def unseal(sealed: str, *, table: str, slug: str) -> dict[str, Any]:
     """Decrypt a sealed text. Raises `CannotDecrypt`."""
-    opened: dict[str, Any] = json.loads(settings.KEY_RING.open(sealed, bound_to=_place(table, slug)))
+    opened: dict[str, Any] = json.loads(settings.KEY_RING.open(sealed, bound_to=place_of(table, slug)))
     return opened
 
 
-def _place(table: str, slug: str) -> str:
+def place_of(table: str, slug: str) -> str:
+    """What the sealed secrets of an account are bound to."""
     return f"{table}.secrets.{slug}"

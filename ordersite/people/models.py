@@ -120,12 +120,12 @@ class RecoveryCode(models.Model):
 
 def seal_key(key: str, *, user_id: int) -> str:
     """Encrypt a base32 key for this person's row."""
-    return settings.KEY_RING.seal(key, bound_to=_place(user_id))
+    return settings.KEY_RING.seal(key, bound_to=place_of_key(user_id))
 
 
 def open_key(sealed: str, *, user_id: int) -> str:
     """Decrypt a sealed key. Raises `CannotDecrypt`."""
-    return str(settings.KEY_RING.open(sealed, bound_to=_place(user_id)))
+    return str(settings.KEY_RING.open(sealed, bound_to=place_of_key(user_id)))
 
 
 def step_of(key: str, code: str, *, after: int = -1) -> int | None:
@@ -137,7 +137,8 @@ def step_of(key: str, code: str, *, after: int = -1) -> int | None:
     return int(totp.t()) if totp.verify(int(code), _TOLERANCE, after + 1) else None
 
 
-def _place(user_id: int) -> str:
+def place_of_key(user_id: int) -> str:
+    """What the sealed key of a person is bound to."""
     return f"people_authenticator.sealed_key.{user_id}"
 
 

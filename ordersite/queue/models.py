@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from typing import ClassVar
+
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+# The lease of rows that are locked while they are worked on: a killed process's orders are paid within 5 s by another.
+LOCKED_LEASE = timedelta(seconds=4)
+
 
 class QueueRow(models.Model):
-    """The columns of every claimable row. `done_at` empty: there is still work. Times are UTC."""
+    """The columns of every claimable row. `done_at` empty: there is still work. Times are UTC.
+
+    `lease` is how long a claim holds: longer than the work, unless the work locks its rows, which no claim takes.
+    """
+
+    lease: ClassVar[timedelta] = timedelta(seconds=15)
 
     attempts = models.PositiveSmallIntegerField(default=0)
     due_at = models.DateTimeField(default=timezone.now)
@@ -39,6 +50,8 @@ class OutboxEntry(models.Model):
 
 class Delivery(QueueRow):
     """One event for one handler. Deleted when the handler is done; parked when nobody here knows the handler."""
+
+    lease = LOCKED_LEASE
 
     handler = models.CharField(max_length=80)
     event = models.CharField(max_length=60)

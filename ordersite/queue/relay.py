@@ -115,12 +115,13 @@ def _deliver(key: str, handler: Handler) -> int:
         _postpone_or_park(claimed, error)
 
     for batch in claims.walk(Delivery, size=BATCH, only=waiting):
-        claims.run_batch(batch, apply, failed)
+        claims.run_batch(Delivery, batch, apply, failed)
     return done
 
 
 def _hand_over(handler: Handler, ids: Sequence[int]) -> int:
-    rows = list(Delivery.objects.filter(pk__in=ids).order_by("id"))
+    locked = Delivery.objects.select_for_update(no_key=True)
+    rows = list(locked.filter(pk__in=ids).order_by("id"))
     answers = handler(
         [Delivered(row.pk, row.event, row.subject_id, row.event_at, row.payload) for row in rows]
     )

@@ -10,7 +10,9 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 
+from orders.labels import HOLD_REASONS
 from orders.models import Order
 from ordersite.lib import durations, masking
 from ordersite.lib.money import display_amount
@@ -41,6 +43,14 @@ def status_badge(order: Order) -> SafeString:
     """Render the state as a coloured label."""
     tone = TONES.get(str(order.status), "plain")
     return format_html('<span class="badge {}">{}</span>', tone, order.get_status_display())
+
+
+@register.filter
+def hold_badge(order: Order) -> SafeString:
+    """Say that an order is under review, and by which rule; a person's own words are not for the shop."""
+    rule = HOLD_REASONS.get(order.hold_reason)
+    label = f"{gettext('under review')} {rule}" if rule else gettext("under review")
+    return format_html('<span class="badge waiting">{}</span>', label)
 
 
 @register.filter

@@ -7,6 +7,7 @@ import re
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 
 from django.contrib import admin
 from django.contrib.admin.models import CHANGE, LogEntry
@@ -17,11 +18,34 @@ from django.http import HttpRequest
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 
-from logistics.models import ShipmentException
-from logistics.tests.builders import build_account, build_shipment
+from logistics.models import (
+    CarrierCall,
+    CarrierNotification,
+    Dispatch,
+    RefusedPush,
+    ShipmentException,
+    StallRule,
+    Stock,
+    StockMovement,
+    TrackingEvent,
+)
+from logistics.tests.builders import build_account, build_shipment, build_waybill_order
 from orders.clients import add_client
-from orders.models import ChangeRequest, HistorySeal, Merchant, MerchantMember, MoneyLimit, Order, PhoneLook
+from orders.models import (
+    ChangeRequest,
+    HistorySeal,
+    HoldReview,
+    Intercept,
+    Merchant,
+    MerchantMember,
+    MinuteCount,
+    MoneyLimit,
+    Order,
+    PhoneLook,
+    WatchLimit,
+)
 from orders.tests.builders import build_merchant, build_order
+from ordersite.bulk_jobs.models import BulkJob, BulkRow
 from ordersite.health.models import Alert
 from ordersite.lib.files import private
 from ordersite.people.models import LoginFailure
@@ -127,7 +151,29 @@ def build_world() -> dict[str, str]:
     )
     rows = [order, shipment, shop, shipment.warehouse, *_payment_rows(order), *_machine_rows(order)]
     rows.append(ShipmentException.objects.create(kind="not_signed", shipment=shipment, order=shipment.order))
-    rows.append(build_account(f"{nobody()}/query"))
+    rows.append(HoldReview.objects.create(order=order, merchant=shop, rule="suspected_brushing"))
+    rows.append(Intercept.objects.create(merchant=shop, layer="twin", outcome="refused", amount=Decimal(9)))
+    rows.append(StallRule.objects.create(merchant=shop, carrier="sf", no_news_hours=48))
+    rows.append(WatchLimit.objects.create(merchant=shop, more_orders=20))
+    rows.append(MinuteCount.objects.create(merchant=shop, minute=1, outcome="created", count=1))
+    account = build_account(f"{nobody()}/query")
+    rows += [account, build_waybill_order(shipment, account)]
+    dispatch = Dispatch.objects.create(
+        order=shipment.order, warehouse=shipment.warehouse, reasons={"distance": 2}
+    )
+    stock = Stock.objects.create(warehouse=shipment.warehouse, product_id="lid-9", on_hand=1)
+    movement = StockMovement.objects.create(stock=stock, kind="counted", quantity=1, on_hand=1, reserved=0)
+    rows += [dispatch, stock, movement]
+    rows += [CarrierCall.objects.create(account=account, operation="query", result="ok")]
+    rows += [
+        CarrierNotification.objects.create(account=account, check_result="verified", body_digest="ab"),
+        TrackingEvent.objects.create(
+            shipment=shipment, at=timezone.now(), status="unknown", text="?", provider_code="999"
+        ),
+        RefusedPush.objects.create(
+            day=timezone.localdate(), path="/push/yto/", reason="too_large", last_at=timezone.now()
+        ),
+    ]
     rows.append(add_client(shop, name="ERP", scopes=["orders:read"])[0])
     values = {f"{row._meta.app_label}.{row._meta.model_name}": str(row.pk) for row in rows}
     for model in admin.site._registry:
@@ -252,4 +298,21 @@ def _machine_rows(order: Order) -> list[Model]:
         since=now,
         last_at=now,
     )
-    return [delivery, look, entry, someone, alert, failure]
+    return [delivery, look, entry, someone, alert, failure, _bulk_job(someone, order)]
+
+
+def _bulk_job(someone: User, order: Order) -> BulkJob:
+    """A finished job with a file and a row."""
+    file = private.save(io.BytesIO(b"%PDF-1.7\n"), limit=100, kinds=("pdf",))
+    job = BulkJob.objects.create(
+        operation="print_labels",
+        started_by=someone,
+        total=1,
+        counts={"done": 1},
+        finished_at=timezone.now(),
+        file=file,
+    )
+    BulkRow.objects.create(
+        job=job, position=1, subject_id=order.pk, name=order.number, result="done", done_at=timezone.now()
+    )
+    return job

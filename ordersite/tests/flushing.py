@@ -28,6 +28,7 @@ FILLED = (
     "auth_group",
     "auth_group_permissions",
     "orders_transitionrule",
+    "orders_riskstrategy",
 )
 # Above this many bytes a table is truncated: what a test of a hundred thousand rows leaves must not lie about dead.
 _LARGE = 1_000_000

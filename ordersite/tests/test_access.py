@@ -72,7 +72,7 @@ def allowed_policies(route: str) -> Iterator[str]:
         yield build_policy(update=THEME)
     if route == "/api/docs/":
         yield build_policy(update=API_PAGE)
-    if route.endswith("/file/<int:file_id>/"):
+    if route.endswith(("/file/<int:file_id>/", "/<int:object_id>/file/", "/label/")):
         yield "default-src 'none'; sandbox"
     if route == "/checkout/" or route.startswith("/pay/"):
         for origins in (["https:"], ["https:", "http://127.0.0.1:*", "http://localhost:*"]):

@@ -25,6 +25,7 @@ LOWEST = (
     ("ordersite.health.alerts",),
     ("ordersite.outside_accounts", "ordersite.queue"),
     ("ordersite.server",),
+    ("ordersite.bulk_jobs",),
 )
 ORDERS = (
     ("actions",),
@@ -33,9 +34,11 @@ ORDERS = (
     ("machine", "errors", "clients"),
     ("database_triggers", "tokens"),
     ("history",),
+    ("intake.drafts",),
     ("changes",),
     ("lifecycle",),
-    ("approvals", "closing", "intake", "truth"),
+    ("risk",),
+    ("approvals", "closing", "intake", "truth", "monitoring"),
     ("about", "serializers"),
     ("phone_search",),
     ("admin", "management", "tasks", "apps"),
@@ -50,12 +53,15 @@ PAYMENTS = (
     ("admin", "management", "tasks", "urls", "apps"),
 )
 LOGISTICS = (
-    ("carriers", "models", "errors", "database_triggers"),
-    ("labels", "cases"),
-    ("accounts", "dispatch"),
-    ("tracking",),
+    ("carriers", "models", "errors", "database_triggers", "buyer_texts", "public_link"),
+    ("labels", "cases", "route_map"),
+    ("accounts", "carrier_calls", "stock", "warehouses"),
+    ("dispatch",),
+    ("tracking", "waybills"),
+    ("pushes",),
     ("tracking_card", "serializers"),
-    ("about", "pages", "api"),
+    ("diagnosis",),
+    ("about", "pages", "api", "erp_api", "bulk"),
     ("admin", "management", "tasks", "urls", "apps"),
 )
 Rows = dict[str, tuple[str, ...]]

@@ -22,17 +22,18 @@ from orders.clients import add_client
 from orders.models import ChangeRequest, Order, StaffMail
 from orders.tests.builders import build_merchant
 from orders.tests.calls import order_body, post_json, post_order
-from ordersite.logs import LineFormatter
+from ordersite.lib.webhooks.signature import secret_bytes, signed_headers
 from ordersite.queue.models import AuditEntry, OutboxEntry
 from ordersite.relay import run_relay
+from ordersite.tests.console_log import log
 from payments.accounts.change_kind import ACCOUNT
 from payments.manual.tests.proposals import person
 from payments.models import PaymentAccount
 from payments.notifications.apply import drain_notifications
-from payments.providers.webhook.signature import secret_bytes, signed_headers
 from payments.tests.builders import post_webhook
 from sandbox.tests.nobody import nobody
 
+__all__ = ["log"]
 pytestmark = pytest.mark.django_db(transaction=True)
 NAME, PHONE, STREET = "金丝雀甲乙", "13912345678", "灯笼街99号"
 EMAIL, OPENID = "canary.bird@shop.test", "oCanary0penid4711"
@@ -40,19 +41,6 @@ SECRET, NEW_SECRET = "whsec_" + "Q2FuYXJ5" * 4, "whsec_" + "S2FuYXJp" * 4
 PASSWORD = "canary passphrase 4711"
 PERSONAL = (NAME, PHONE, STREET, EMAIL, OPENID)
 KEYS = (SECRET, NEW_SECRET, "Q2FuYXJ5Q2Fu", "S2FuYXJpS2Fu", PASSWORD)
-
-
-@pytest.fixture
-def log() -> Iterator[StringIO]:
-    """What the console handler of the settings writes."""
-    [handler] = [
-        found for found in logging.getLogger().handlers if isinstance(found.formatter, LineFormatter)
-    ]
-    assert isinstance(handler, logging.StreamHandler)
-    written = StringIO()
-    before = handler.setStream(written)
-    yield written
-    handler.setStream(before)
 
 
 @pytest.fixture
@@ -75,7 +63,8 @@ def cached() -> str:
         return repr(client)
     redis = client.get_client(None, write=True)
     keys = list(redis.scan_iter(match=f"*{cache.key_prefix}*"))
-    return repr([(key, redis.dump(key), redis.get(key)) for key in keys])
+    read = {b"string": redis.get, b"zset": lambda key: redis.zrange(key, 0, -1)}
+    return repr([(key, redis.dump(key), read[redis.type(key)](key)) for key in keys])
 
 
 def written_down() -> str:

@@ -210,7 +210,8 @@ def test_duplicate_leads_to_the_first_order(shop: Path) -> None:
     order = Order.objects.get()
     refused = submit()
     address = f"/pay/order/{order.tracking_token}/"
-    assert (refused.status_code, f'<a href="{address}">去付款</a>' in refused.content.decode()) == (409, True)
+    link = f'<a class="button" href="{address}">去付款</a>'
+    assert (refused.status_code, link in refused.content.decode()) == (409, True)
     answer = submit(Accept="application/json").json()
     assert (answer["code"], answer["order_url"], answer["order_label"]) == (
         "duplicate_suspected",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterator
 from io import StringIO
 
 import pytest
@@ -18,8 +17,10 @@ from django.urls import path
 
 from orders.tests.builders import build_order
 from ordersite.lib import tracebacks
-from ordersite.logs import LineFormatter, MaskFilter
+from ordersite.logs import MaskFilter
+from ordersite.tests.console_log import log
 
+__all__ = ["log"]
 NAME, PLACE = "金丝雀", "北京市朝阳区灯笼街"
 BROKEN_FORM = b"no boundary here"
 MANY_FIELDS = "&".join(f"a{n}=1" for n in range(2000))
@@ -48,19 +49,6 @@ def fail_with_a_row() -> None:
         cursor.execute(
             "UPDATE orders_order SET buyer_name = %s, address_street = %s, status = NULL", [NAME, PLACE]
         )
-
-
-@pytest.fixture
-def log() -> Iterator[StringIO]:
-    """What the console handler of the settings writes."""
-    [handler] = [
-        found for found in logging.getLogger().handlers if isinstance(found.formatter, LineFormatter)
-    ]
-    assert isinstance(handler, logging.StreamHandler)
-    written = StringIO()
-    before = handler.setStream(written)
-    yield written
-    handler.setStream(before)
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ def test_serves_webhooks_and_probes_but_no_pages(settings: Any) -> None:
 
 @pytest.mark.parametrize(
     ("serves", "urls", "status"),
-    [("notify", "ordersite.notify_urls 5", 0), ("all", "ordersite.urls 14", 0), ("pages", "", 2)],
+    [("notify", "ordersite.notify_urls 6", 0), ("all", "ordersite.urls 15", 0), ("pages", "", 2)],
 )
 def test_environment_selects_the_served_urls(serves: str, urls: str, status: int) -> None:
     code = "from ordersite import settings as s; print(s.ROOT_URLCONF, len(s.MIDDLEWARE))"

@@ -18,6 +18,7 @@ from orders.approvals import workflow
 from orders.models import ApiClient, ChangeRequest, Merchant, Order, OrderEvent, StaffMail
 from orders.tests.builders import build_merchant
 from ordersite.lib.errors import DomainError
+from ordersite.lib.webhooks import signature
 from ordersite.outside_accounts.fingerprints import fingerprint
 from ordersite.queue.models import AuditEntry
 from payments.accounts import save
@@ -26,7 +27,6 @@ from payments.accounts.keys import keys_of
 from payments.manual.tests.proposals import person
 from payments.models import Payment, PaymentAccount, PaymentNotification
 from payments.notifications.apply import drain_notifications
-from payments.providers.webhook import signature
 from payments.tests import builders as build
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -76,6 +76,8 @@ def test_each_task_that_calls_outside_has_its_queue() -> None:
         "payments.fetch_bills",
         "payments.send_staff_mail",
         "logistics.poll_tracking",
+        "logistics.resolve_waybills",
+        "logistics.push_dispatches",
     }
 
 

@@ -24,8 +24,8 @@ from django.core.management import get_commands
 from django_otp.oath import TOTP
 
 from ordersite.installation.tests.readme import HEADINGS, blocks, commands, exists, section, settings_lines
+from ordersite.lib.webhooks.signature import secret_bytes, signed_headers
 from ordersite.tests.site import eventually
-from payments.providers.webhook.signature import secret_bytes, signed_headers
 from scripts import env_file
 from scripts.processes import free_port, kill_family
 from scripts.services import Server, new_folder, start_postgres, start_rabbitmq, start_redis

@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 
 from ordersite.lib.errors import DomainError
 
@@ -24,11 +25,15 @@ class AddByFormMixin:
     add_by: type[forms.Form]
     add_title: str | Promise
     add_explain: str | Promise = ""
+    add_button: str | Promise = _("Save")
     opts: Any
     admin_site: Any
 
     def create(self, request: HttpRequest, data: Mapping[str, Any]) -> HttpResponse:
         raise NotImplementedError
+
+    def add_form(self, request: HttpRequest) -> forms.Form:
+        return self.add_by(request.POST if request.method == "POST" else None)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.has_perm(f"{self.opts.app_label}.add_{self.opts.model_name}"))
@@ -38,7 +43,7 @@ class AddByFormMixin:
     ) -> HttpResponse:
         if not self.has_add_permission(request):
             raise PermissionDenied
-        form = self.add_by(request.POST if request.method == "POST" else None)
+        form = self.add_form(request)
         if request.method == "POST" and form.is_valid():
             try:
                 return self.create(request, form.cleaned_data)
@@ -52,6 +57,7 @@ class AddByFormMixin:
             **self.admin_site.each_context(request),
             "title": self.add_title,
             "explain": self.add_explain,
+            "button": self.add_button,
             "opts": self.opts,
             "back": reverse(
                 f"{self.admin_site.name}:{self.opts.app_label}_{self.opts.model_name}_changelist"

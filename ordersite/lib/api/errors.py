@@ -55,7 +55,9 @@ def _domain(error: DomainError) -> Response:
     status = getattr(error, "status", None) or _STATUS.get(error.code, fallback)
     retry_after = getattr(error, "retry_after", None)
     headers = {"Retry-After": str(retry_after)} if retry_after else None
-    details = {name: value if isinstance(value, list) else str(value) for name, value in error.params.items()}
+    details = {
+        name: value if isinstance(value, list | int) else str(value) for name, value in error.params.items()
+    }
     return Response(_body(error.code, error.message, details), status=status, headers=headers)
 
 

@@ -27,19 +27,24 @@ NO_PAGE: Mapping[str, str] = {
     r"/admin/\w+/\w+/<path:object_id>/": "leads to the row's page",
     r"/admin/.*/(export|progress)/": "a file or numbers for a script",
     r"/admin/.*/file/<int:file_id>/": "a file that a person handed in",
+    r"/admin/.*/<int:object_id>/file/": "a file to print",
     r"/api/docs/": "drawn by Swagger UI in the browser",
     r"/api/.*": "for programs",
     r"/favicon.ico|.*/qr\.svg": "a picture",
     r"/healthz|/readyz|/metrics": "for machines",
     r"/i18n/setlang/": "leads back to the page",
-    r"/pay/return/<reference>/state/": "for the script of the page",
+    r"/pay/return/<reference>/state/|/track/<token>/state/": "for the script of the page",
 }
 # Lists are looked at a second time with nothing in them, and with a tab or form that has another face.
 MORE: Mapping[str, Sequence[str]] = {
     "/accounts/security/code/": ("?recovery=1",),
     "/admin/orders/order/": ("?q=nothing-like-it",),
+    "/admin/orders/holdreview/": ("?state=all",),
     "/admin/payments/paymentnotification/": ("?q=nothing-like-it",),
     "/admin/payments/paymentexception/": ("?state=all",),
+    "/admin/orders/minutecount/": ("?span=week",),
+    "/admin/bulk_jobs/bulkjob/<path:object_id>/change/": ("?result=stopped", "?result=failed&p=2"),
+    "/admin/orders/riskstrategy/simulation/": ("?kind=address&window=1&unit=3600&threshold=1",),
     "/shop/orders/": ("?q=nothing-like-it", "?status=closed"),
 }
 # Who sees most comes first.

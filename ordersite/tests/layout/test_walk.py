@@ -38,7 +38,10 @@ from ordersite.tests.layout.world import LayoutWorld, build_layout_world
 from ordersite.tests.test_access import read_matrix
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900), pytest.mark.django_db(transaction=True)]
-ERROR_PAGES = ("400.html", "403.html", "403_csrf.html", "500.html", "people/busy.html")
+ERROR_PAGES = (
+    "400.html", "403.html", "403_csrf.html", "500.html", "people/busy.html", "logistics/link_over.html",
+    "logistics/too_often.html",
+)  # fmt: skip
 # Pages that only answer a form: who sends what to which address.
 ANSWERS: tuple[tuple[str, str, Mapping[str, str]], ...] = (
     ("anonymous", "/accounts/login/", {"username": "nobody", "password": "wrong"}),
@@ -62,6 +65,22 @@ ANSWERS: tuple[tuple[str, str, Mapping[str, str]], ...] = (
     ),
     ("superuser", "/admin/payments/paymentaccount/add/", {}),
     ("superuser", "/admin/payments/statement/add/", {}),
+    (
+        "superuser",
+        "/admin/logistics/waybillorder/",
+        {"action": "show_labels", "_selected_action": "logistics.waybillorder"},
+    ),
+    ("superuser", "/admin/bulk_jobs/bulkjob/add/", {}),
+    (
+        "superuser",
+        "/admin/orders/holdreview/",
+        {"action": "close_held", "_selected_action": "orders.holdreview"},
+    ),
+    (
+        "superuser",
+        "/admin/logistics/shipment/",
+        {"action": "poll_first", "_selected_action": "logistics.shipment"},
+    ),
 )
 
 # A style that breaks the tracking page, and what has to be said of it.
@@ -84,6 +103,7 @@ BROKEN = (
 def origin(live_server: LiveServer, settings: Any) -> str:
     origin = f"http://127.0.0.1:{live_server.thread.port}"
     settings.PUBLIC_BASE_URL, settings.DEMO_SHOP = origin, True
+    settings.TRACKING_VIEWS_A_MINUTE = 10_000
     return origin
 
 

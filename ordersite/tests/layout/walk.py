@@ -152,6 +152,7 @@ class Walk:
 
     async def _tab(self, context: BrowserContext, waiting: deque[Visit], found: list[str]) -> None:
         page, worn = await context.new_page(), None
+        page.set_default_timeout(120_000)  # a busy machine is no fault of the page
         said: list[str] = []
         page.on("console", lambda message: said.append(message.text))
         while waiting:
@@ -199,8 +200,10 @@ class Walk:
         async def answer(route: Route) -> None:
             await route.fulfill(body=visit.html, headers=headers)
 
-        await page.route(address, answer, times=1)
+        # Not `times=1`: taking the route back while its answer is under way can leave the page waiting for ever.
+        await page.route(address, answer)
         await page.goto(address, wait_until="load")
+        await page.unroute(address)
 
 
 def grouped_by_context(visits: Sequence[Visit]) -> Iterator[tuple[tuple[str, str], list[Visit]]]:

@@ -15,12 +15,14 @@ from urllib.parse import urlencode
 
 from django.contrib import admin
 from django.contrib.auth.models import Group, User
-from django.db.models import Model
+from django.db.models import Model, QuerySet
+from django.test import RequestFactory
 from django.utils import timezone
 
 from logistics.carriers.types import CityStrip, TrackingStatus
 from logistics.dispatch.route import apply_route
-from logistics.models import CarrierAccount, Shipment, ShipmentException
+from logistics.models import CarrierAccount, CarrierCall, Shipment, ShipmentException
+from logistics.models.case import ACCOUNT_KINDS, DISPATCH, WAYBILL
 from logistics.tests.builders import (
     build_paid,
     build_shipment,
@@ -32,7 +34,7 @@ from logistics.tests.builders import (
 )
 from orders import machine
 from orders.clients import add_client
-from orders.models import Merchant, Order, OrderLine
+from orders.models import Intercept, Merchant, Order, OrderLine
 from orders.models.proposal import ProposalStatus
 from orders.tests.builders import PATHS, build_merchant, build_order, build_order_in, move
 from ordersite.demo.checkout import WAYS
@@ -40,6 +42,8 @@ from ordersite.demo.seed import CHECKOUT_CLIENT
 from ordersite.queue.models import AuditEntry
 from ordersite.tests.access import build_visitors, build_world
 from ordersite.tests.approval_cases import propose_keys, propose_limit
+from ordersite.tests.layout.goods import build_bulk_jobs, build_dispatched, build_goods_cases, build_pushes
+from ordersite.tests.layout.risk import build_reviews
 from payments.accounts.save import save_account
 from payments.attempts.start import start_attempt
 from payments.models import (
@@ -110,15 +114,18 @@ def build_layout_world() -> LayoutWorld:
     _requests(busy, chief)
     _statements(world)
     _machinery()
-    for model in admin.site._registry:
-        _add_rows(world, model)
+    world.add("bulk_jobs.bulkjob", *build_bulk_jobs(Shipment.objects.latest("pk"), chief, sentence=SENTENCE))
+    world.add("orders.holdreview", *(row.pk for row in build_reviews(busy, chief, sentence=SENTENCE)))
+    request = RequestFactory().get("/")
+    request.user = chief
+    for page in admin.site._registry.values():
+        _add_rows(world, page.model, page.get_queryset(request).order_by("pk"))
     return world
 
 
-def _add_rows(world: LayoutWorld, model: type[Model]) -> None:
-    """Stretch the newest row; one row of each status is looked at, and that one."""
+def _add_rows(world: LayoutWorld, model: type[Model], rows: QuerySet[Any]) -> None:
+    """Stretch the newest of the rows that the page shows; one row of each status is looked at, and that one."""
     label = f"{model._meta.app_label}.{model._meta.model_name}"
-    rows = model._default_manager.order_by("pk")
     newest = rows.last()
     if newest is None:
         return
@@ -189,22 +196,42 @@ def _parcels(world: LayoutWorld, shop: Merchant) -> None:
     apply_route(returned, route_of(*route, back), next_check_in=timedelta(hours=2))
     Shipment.objects.filter(pk=first.pk).update(insured_value=Decimal("123456.78"))
     of_account = ShipmentException.Kind.ACCOUNT_SILENT
-    for kind in set(ShipmentException.Kind) - {of_account}:
+    of_goods = set(map(ShipmentException.Kind, ("stock_short", *DISPATCH, *WAYBILL, *ACCOUNT_KINDS)))
+    for kind in set(ShipmentException.Kind) - of_goods:
         ShipmentException.objects.create(
             kind=kind,
             shipment=silent,
             order=silent.order,
             detail={"code": "order_refunded", "error": SENTENCE},
         )
+    newest = CarrierAccount.objects.latest("pk")
+    build_dispatched(silent, sentence=SENTENCE)
+    build_pushes(newest)
+    build_goods_cases(silent, newest, sentence=SENTENCE)
     ShipmentException.objects.create(
         kind=of_account,
-        account=CarrierAccount.objects.latest("pk"),
+        account=newest,
         detail={
             "parcels": 300_000,
             "silent_since": timezone.now().isoformat(),
             "problem": f"busy: {SENTENCE}",
         },
     )
+    calls = [("query", 200, "ok"), ("query", None, "busy"), ("create_waybill", 500, "unknown")]
+    for operation, status, result in calls:
+        CarrierCall.objects.create(
+            account=CarrierAccount.objects.latest("pk"), operation=operation, order=first.order,
+            subject=first.tracking_number, http_status=status, duration_ms=12_345, result=result, detail=SENTENCE,
+            request=f"https://poll.kuaidi100.com/poll/query.do\n{'customer=•••&' * 40}",
+            response=json.dumps({"message": SENTENCE * 5, "data": [{"context": SENTENCE}] * 4}),
+        )  # fmt: skip
+    Intercept.objects.create(
+        merchant=first.order.merchant, layer="strategy", outcome="held", strategy="device", code="",
+        buyer_outside_id="b" * 64, buyer_phone="13800138000", products=["thermos-stainless-500ml-limited-2"] * 3,
+        amount=Decimal("12345678.90"), device_id="x" * 100, client_ip="2001:db8:85a3::8a2e:370:7334",
+        address=SENTENCE, order_number=first.order.number,
+        seen={"count": 12, "threshold": 10, "window": 600, "value": "x1…", "counts": {"cup-1": 4}},
+    )  # fmt: skip
     for parcel in (first, silent, arrived, returned):
         world.add("logistics.shipment", parcel.pk)
         world.add("orders.order", parcel.order_id)
