@@ -33,6 +33,9 @@ MODULES = {
     "B5": "orders.lists",
     "B6": "statements.matching",
     "B7": "orders.proof",
+    "B8": "parcels.polling",
+    "B9": "notifications.push_intake",
+    "B10": "dispatch.routing",
 }
 RESULTS = Path(__file__).resolve().parent / "results"
 

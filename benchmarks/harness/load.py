@@ -86,7 +86,7 @@ def serve(
 
 def _wait_until_up(url: str, server: subprocess.Popen[bytes]) -> None:
     """Wait for any HTTP answer, also an error."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 180
     while time.monotonic() < deadline and server.poll() is None:
         try:
             urllib.request.urlopen(url, timeout=5).close()

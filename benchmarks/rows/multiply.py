@@ -15,16 +15,17 @@ SMALL = frozenset(
     {
         "auth_group", "auth_group_permissions", "auth_permission", "auth_user", "auth_user_groups",
         "auth_user_user_permissions", "django_content_type", "django_session", "health_alert", "health_heartbeat",
-        "logistics_carrieraccount", "logistics_warehouse", "orders_apiclient", "orders_changerequest",
+        "logistics_carrieraccount", "logistics_maprun", "logistics_warehouse", "orders_apiclient", "orders_changerequest",
+        "orders_countmark", "orders_watchlimit",
         "orders_merchant", "orders_merchantmember", "orders_setupend", "orders_stafflanguage",
-        "orders_transitionrule", "payments_billfetch", "payments_logposition", "payments_moneylimit",
+        "orders_riskstrategy", "orders_transitionrule", "payments_billfetch", "payments_logposition", "payments_moneylimit",
         "payments_paymentaccount", "payments_refusedcall", "payments_revivalrequest", "payments_settlementfile",
         "payments_settlementrequest", "payments_statementmapping", "people_authenticator", "people_knownaddress",
         "people_loginfailure", "people_recoverycode", "rails_spreadbatch",
     }
 )  # fmt: skip
 # Copied, for lines point to them; but a shop has thousands.
-_FEW = frozenset({"payments_statement"})
+_FEW = frozenset({"payments_statement", "logistics_stallrule"})
 # Of these there are as many as orders, or more; of the others a tenth at most.
 _AS_MANY_AS_ORDERS = frozenset(
     {
@@ -38,6 +39,8 @@ _ENOUGH = 20_000
 _STEP = 10_000
 # Numbers and words that differ from row to row in a shop, though no constraint says so.
 _OWN = frozenset({"reference", "provider_reference", "phone", "buyer_phone", "body_digest"})
+# Numbers of minutes or hours: the copies are older.
+_SINCE_1970 = frozenset({"minute", "hour"})
 # Copies are finished business, but for one in so many: that is how a shop is.
 _UNFINISHED = 200
 _FINISHED = {
@@ -45,13 +48,16 @@ _FINISHED = {
     "done_at": "now()",
     "leased_until": "NULL",
     "next_at": "NULL",
+    "answer_due_at": "NULL",
     "next_check_at": "NULL",
     "next_query_at": "NULL",
     "parked_at": "NULL",
     "resolved_at": "now()",
 }
 _FINISHED_STATUS = {
+    "logistics_dispatch": "shipped",
     "logistics_shipment": "delivered",
+    "orders_holdreview": "released",
     "orders_order": "closed",
     "payments_payment": "closed",
     "payments_refundrequest": "withdrawn",
@@ -116,6 +122,8 @@ def _values(model: type[models.Model], copies: dict[type[models.Model], int]) ->
             value = f"{column} + (g - 1) % {copies[target]} * {_STEP} + {_STEP}"
         elif target is None and _is_number(field) and (field.primary_key or name.endswith("_id")):
             value = f"{column} + g * {_STEP}"
+        elif name in _SINCE_1970 and _is_number(field):
+            value = f"{column} - g"
         elif finished := _finished(table, field):
             value = f"CASE WHEN g % {_UNFINISHED} = 0 THEN {column} ELSE {finished} END"
         elif isinstance(field, models.DateTimeField) and name != "expire_date":
@@ -130,7 +138,9 @@ def _values(model: type[models.Model], copies: dict[type[models.Model], int]) ->
 def _finished(table: str, field: Any) -> str:
     if table == "rails_delivery" and field.column != "parked_at":  # deleted when done: what is there, waits
         return ""
-    if field.column == "status" and table in _FINISHED_STATUS:
+    if field.column == "decided_at" and table == "orders_holdreview":
+        return "now()"
+    if field.column in ("status", "state") and table in _FINISHED_STATUS:
         return f"'{_FINISHED_STATUS[table]}'"
     return f"{_FINISHED[field.column]}::{field.db_type(connection)}" if field.column in _FINISHED else ""
 

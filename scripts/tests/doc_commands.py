@@ -11,7 +11,18 @@ from scripts.env_file import ROOT
 DOCS = ROOT / "docs"
 LANGUAGES = ("en", "zh")
 # As the list of pages has them.
-PAGES = ("install-compose", "install-systemd", "first-steps", "operations", "monitoring", "security")
+PAGES = (
+    "install-compose",
+    "install-systemd",
+    "first-steps",
+    "operations",
+    "monitoring",
+    "security",
+    "checkout",
+    "holds",
+    "risk",
+    "waybills",
+)
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
