@@ -16,6 +16,8 @@ from django.db.backends.base.operations import BaseDatabaseOperations
 from django.test import Client, override_settings
 from pytest_django import DjangoDbBlocker
 
+from orders.risk import marks, snapshot
+from ordersite.queue import claims
 from ordersite.server.client_address import networks
 from ordersite.server.quick_cache import QuickRedis
 from ordersite.tests import person
@@ -71,7 +73,7 @@ def people_take_the_second_step() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def own_places(settings: Any, tmp_path: Any) -> None:
+def own_places(settings: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """What one test leaves in the cache or among the anchors must not be seen by another, on no worker.
 
     The second step of a log-in is required, as in a real shop. Notifications for the shop go to a port where nobody
@@ -83,7 +85,14 @@ def own_places(settings: Any, tmp_path: Any) -> None:
     settings.PUBLIC_BASE_URL = nobody()
     settings.STAFF_TOTP = "required"  # also on the embedded database, where the shop is a demonstration
     default = {**settings.CACHES["default"], "KEY_PREFIX": uuid.uuid4().hex}
+    if (
+        settings.REDIS_URL
+    ):  # a busy machine takes its 50 ms by itself; what happens after them has tests of its own
+        default["OPTIONS"] = {**default["OPTIONS"], "socket_timeout": 5, "socket_connect_timeout": 5}
     settings.CACHES = {**settings.CACHES, "default": default}
+    monkeypatch.setattr(claims, "_held", claims._Held())  # what one test could not give back is not another's
+    snapshot.forget()  # the strategies of another test
+    marks.forget_quiet()
 
 
 @pytest.fixture(autouse=True)
