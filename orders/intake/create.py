@@ -17,6 +17,7 @@ from orders.models import Buyer, Merchant, Order, OrderEvent, OrderLine, OrderSt
 from orders.risk import brushing
 from orders.risk.grounds import Grounds
 from ordersite.database import bulk
+from ordersite.lib.minutes import minute_of
 from ordersite.queue import outbox
 
 __all__ = ["AddressDraft", "BuyerDraft", "LineDraft", "OrderDraft", "create_order", "place"]
@@ -109,7 +110,7 @@ def unsaved(draft: OrderDraft, buyer: Buyer, merchant: Merchant, moment: datetim
         created_at=moment,
         close_due_at=moment + timedelta(minutes=minutes),
         product_set=draft.product_set,
-        minute=twins.minute_of(moment),
+        minute=minute_of(moment),
     )
 
 

@@ -7,17 +7,10 @@ one, or that the buyer has confirmed, takes the next twin number, so that the co
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from django.db.models import Max
 
 from orders import errors
 from orders.models import Order, OrderStatus
-
-
-def minute_of(at: datetime) -> int:
-    """Whole minutes since 1970 (UTC)."""
-    return int(at.timestamp()) // 60
 
 
 def confirmed_number(order: Order) -> int:

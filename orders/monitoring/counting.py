@@ -19,6 +19,7 @@ from django.utils import timezone
 from orders.models import CountMark, HourCount, Intercept, Merchant, MinuteCount, Order
 from orders.models.monitoring import CREATED
 from ordersite.database.retention import delete_in_batches
+from ordersite.lib.minutes import minute_of, moment_of
 from ordersite.queue.claims import SQLITE_PAUSE_SECONDS
 
 # Minutes. No transaction of a creation lives so long.
@@ -31,16 +32,6 @@ _MOST_CHUNKS = 120
 # merchant, minute or hour, outcome, layer
 Slot = tuple[int, int, str, str]
 Counts = dict[Slot, int]
-
-
-def minute_of(at: datetime) -> int:
-    """Return how many whole minutes lie between 1970 (UTC) and this moment."""
-    return int(at.timestamp()) // 60
-
-
-def moment_of(minute: int) -> datetime:
-    """Return the moment (UTC) at which this minute begins."""
-    return datetime.fromtimestamp(minute * 60, UTC)
 
 
 def count(now: datetime | None = None) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.contrib.auth.models import User
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
@@ -42,6 +43,11 @@ class RowTask:
     subject_id: int
     username: str
     reason: str
+
+    @property
+    def person(self) -> User:
+        """Who started the job. Raises `User.DoesNotExist`."""
+        return User.objects.get(username=self.username)
 
 
 @dataclass(frozen=True, slots=True)

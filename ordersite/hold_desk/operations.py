@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
@@ -39,17 +38,13 @@ def find_reviews(numbers: Sequence[str]) -> Iterable[Subject]:
 
 
 def _release(task: RowTask) -> RowOutcome:
-    release(task.subject_id, user=_person(task), reason=task.reason)
+    release(task.subject_id, user=task.person, reason=task.reason)
     return DONE
 
 
 def _close(task: RowTask) -> RowOutcome:
-    done = close(task.subject_id, user=_person(task), reason=task.reason)
+    done = close(task.subject_id, user=task.person, reason=task.reason)
     return RowOutcome(RowResult.DONE, done.value)
-
-
-def _person(task: RowTask) -> User:
-    return User.objects.get(username=task.username)
 
 
 RELEASE_HELD = Operation(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from django.contrib.auth.models import User
 from django.utils.translation import gettext_lazy as _
 
 from logistics.bulk.found import find_orders
@@ -21,7 +20,7 @@ ALREADY_CLOSED = "already_closed"
 
 def _hold(task: RowTask) -> RowOutcome:
     try:
-        reviews.hold_order(task.subject_id, user=_person(task), reason=task.reason)
+        reviews.hold_order(task.subject_id, user=task.person, reason=task.reason)
     except DomainError as refused:
         return _skipped_as(refused, "already_held")
     return DONE
@@ -29,7 +28,7 @@ def _hold(task: RowTask) -> RowOutcome:
 
 def _release(task: RowTask) -> RowOutcome:
     try:
-        reviews.release_order(task.subject_id, user=_person(task), reason=task.reason)
+        reviews.release_order(task.subject_id, user=task.person, reason=task.reason)
     except DomainError as refused:
         return _skipped_as(refused, "not_held")
     return DONE
@@ -53,10 +52,6 @@ def _skipped_as(refused: DomainError, code: str) -> RowOutcome:
     if refused.code != code:
         raise refused
     return skipped(code)
-
-
-def _person(task: RowTask) -> User:
-    return User.objects.get(username=task.username)
 
 
 HOLD_ORDERS = Operation(

@@ -13,7 +13,6 @@ import time_machine
 from django.utils import translation
 
 from orders.models import Intercept, Merchant
-from orders.monitoring.counting import minute_of
 from orders.monitoring.figures import figures_of, sentence_of
 from orders.monitoring.limits import Limits
 from orders.monitoring.rates import Rush
@@ -31,6 +30,7 @@ from orders.monitoring.tests.history import (
 from orders.monitoring.usual import WEEK, Past
 from orders.tests.builders import build_buyer, build_merchant
 from ordersite.health.models import Alert
+from ordersite.lib.minutes import minute_of
 from ordersite.schedule import RHYTHMS
 
 pytestmark = pytest.mark.django_db
