@@ -67,6 +67,7 @@ def test_callers_of_one_moment_share_a_check(servers: Servers) -> None:
     assert (servers.checks, servers.most) == (1, 1)
 
 
+@pytest.mark.serial
 def test_silent_server_holds_one_thread(servers: Servers) -> None:
     readiness = Readiness(servers.check)
     servers.may_answer.clear()

@@ -86,6 +86,7 @@ def _late(_request: Request) -> HttpResponse:
     return HttpResponse("")
 
 
+@pytest.mark.serial
 def test_a_slow_answer_leaves_the_outcome_open(server: HTTPServer) -> None:
     server.expect_request("/a").respond_with_handler(_late)
     start = time.monotonic()

@@ -91,6 +91,7 @@ def test_process_goes_by_the_databases_clock() -> None:
     assert abs(timezone.now() - datetime.now(tz=UTC)) < timedelta(seconds=2)
 
 
+@pytest.mark.serial
 @pytest.mark.usefixtures("own_clock")
 def test_skew_is_measured_alarmed_and_healed() -> None:
     Alert.objects.create(kind="clock_skew", subject="other", text="-61.0 s")

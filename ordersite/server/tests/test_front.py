@@ -93,6 +93,7 @@ def test_only_uploads_with_a_session_are_long(
     assert (answer.status_code, answer.headers["connection"]) == (413, "close")
 
 
+@pytest.mark.serial
 def test_too_long_announced_is_not_waited_for(port: int) -> None:
     head = "POST {} HTTP/1.1\nHost: x\nContent-Length: 400000000\n\nabc"
     for path in ("/", "/upload/", "/admin/"):
@@ -136,6 +137,7 @@ def test_missing_body_is_408(
         assert (b"x-said-by" in answer) == (path == "/notify/")
 
 
+@pytest.mark.serial
 def test_dribbling_clients_hold_no_thread(port: int, client: httpx2.Client) -> None:
     head = "POST /notify/ HTTP/1.1\nHost: x\nContent-Length: 1000\n\na"
     with contextlib.ExitStack() as stack:
@@ -173,6 +175,7 @@ def test_head_and_pipelined_requests(port: int) -> None:
     assert json.loads(answer.rpartition(b"\r\n\r\n")[2])["QUERY_STRING"] == "second"
 
 
+@pytest.mark.serial
 def test_stuck_thread_answers_503_within_1_s(client: httpx2.Client) -> None:
     def call(path: str) -> tuple[int, bool]:
         started = time.monotonic()

@@ -153,6 +153,7 @@ def test_all_calls_together_take_half(monkeypatch: pytest.MonkeyPatch) -> None:
         pass
 
 
+@pytest.mark.serial
 def test_few_may_wait_for_a_slot() -> None:
     slots = WebCalls(8)
     taken = [slots.call() for _ in range(4)]

@@ -79,6 +79,7 @@ def test_frozen_database_is_503_till_it_thaws(server: Server, shop: Shop) -> Non
     assert shop.post(4)[:2] == (200, "success")
 
 
+@pytest.mark.serial
 @pytest.mark.django_db(transaction=True)
 def test_a_locked_table_is_503_within_a_second() -> None:
     body = build.alipay_body(build.build_payment(build.build_alipay()))

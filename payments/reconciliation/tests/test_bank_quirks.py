@@ -211,7 +211,8 @@ def test_damage_never_becomes_other_money(
     tmp_path: Path, dress: Dress, lines: list[Fact], data: st.DataObject
 ) -> None:
     content = dress.content(lines)
-    place = data.draw(st.integers(0, len(content) - 1))
+    # A share of the length: a workbook's own varies with the clock, and with it what might be drawn.
+    place = data.draw(st.integers(0, 9_999)) * len(content) // 10_000
     length = data.draw(st.integers(1, 40))
     damaged = content[:place] + content[place + length :]
     true = {(fact.reference, fact.fen) for fact in lines if fact.is_ours and not fact.is_out}
