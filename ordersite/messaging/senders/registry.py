@@ -7,9 +7,26 @@ from collections.abc import Mapping
 from django.utils.translation import gettext_lazy as _
 
 from ordersite.lib.errors import DomainError
+from ordersite.messaging.senders.aliyun_sms.adapter import AliyunSms
+from ordersite.messaging.senders.dingtalk.adapter import Dingtalk
+from ordersite.messaging.senders.email.adapter import Email
+from ordersite.messaging.senders.feishu.adapter import Feishu
 from ordersite.messaging.senders.interface import Sender
+from ordersite.messaging.senders.tencent_sms.adapter import TencentSms
+from ordersite.messaging.senders.wechat_subscribe.adapter import WechatSubscribe
+from ordersite.messaging.senders.wechat_template.adapter import WechatTemplate
+from ordersite.messaging.senders.wecom.adapter import Wecom
 
-_ALL: tuple[Sender, ...] = ()
+_ALL: tuple[Sender, ...] = (
+    WechatTemplate(),
+    WechatSubscribe(),
+    AliyunSms(),
+    TencentSms(),
+    Email(),
+    Dingtalk(),
+    Feishu(),
+    Wecom(),
+)
 SENDERS: Mapping[str, Sender] = {sender.name: sender for sender in _ALL}
 
 
