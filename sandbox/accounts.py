@@ -1,6 +1,6 @@
-"""Writes the payment account files that `set_payment_account` reads, one for each provider.
+"""Writes the account files that `set_payment_account` and `set_message_account` read, one for each provider and channel.
 
-`{provider}_account.json` in the sandbox's folder; Alipay's key mode has none: there the merchant makes the key
+`{name}_account.json` in the sandbox's folder; Alipay's key mode has none: there the merchant makes the key
 pair and uploads its public key.
 """
 
@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from sandbox.config import Settings
 from sandbox.keys.issued import AlipayCertificates, UnionpayKeys, WechatKeys, hex_serial
 from sandbox.keys.keyfiles import private_pem, public_pem, write
+from sandbox.messaging.accounts import MESSAGE_ACCOUNTS
 
 
 def write_accounts(settings: Settings) -> list[Path]:
@@ -79,6 +80,7 @@ _MAKERS: Mapping[str, Callable[[Settings], dict[str, object]]] = {
     "alipay_cert": _alipay,
     "wechatpay": _wechat,
     "unionpay": _unionpay,
+    **MESSAGE_ACCOUNTS,
 }
 
 

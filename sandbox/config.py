@@ -18,6 +18,7 @@ class Settings:
     host: str = "127.0.0.1"
     public_host: str = ""
     port: int = 8900
+    smtp_port: int = 8925
     folder: Path = Path("var/sandbox")
     ordersite_url: str = "http://127.0.0.1:8000"
     app_id: str = "2021000000000001"
@@ -44,10 +45,12 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
     Raises BadSetting when a number is malformed or not positive.
     """
     port = environ.get("PORT", "8000")
+    own_port = int(_number(environ, "SANDBOX_PORT", Settings.port))
     return Settings(
         host=environ.get("SANDBOX_HOST", Settings.host),
         public_host=urlsplit(environ.get("SANDBOX_URL", "")).hostname or "",
-        port=int(_number(environ, "SANDBOX_PORT", Settings.port)),
+        port=own_port,
+        smtp_port=int(_number(environ, "SANDBOX_SMTP_PORT", own_port + 25)),
         folder=Path(environ.get("SANDBOX_DIR") or Path(environ.get("VAR_DIR") or "var") / "sandbox"),
         ordersite_url=environ.get("ORDERSITE_URL", f"http://127.0.0.1:{port}").rstrip("/"),
         app_id=environ.get("SANDBOX_ALIPAY_APP_ID", Settings.app_id),

@@ -15,6 +15,9 @@ _GATEWAY = frozenset({"delay", "drop", "timeout", "status_500", "corrupt_signatu
 _REFUND = frozenset({"processing", "closed", "lost_answer"})
 _CALL = frozenset({"delay", "drop", "timeout", "status_500", "bad_gateway", "throttled", "bad_signature"})
 _ORDER_PUSH = frozenset({"drop", "duplicate", "reorder", "bad_signature"})
+_SEND = frozenset({"delay", "drop", "timeout", "status_500", "bad_gateway", "throttled", "bad_signature"})
+_SMS = _SEND | {"limit", "no_funds", "bad_number"}
+_WECHAT = (_SEND - {"bad_signature"}) | {"wrong_token", "system_busy", "too_often", "limit", "bad_number"}
 _FULFILMENT = frozenset({"out_of_stock", "address_unserved", "damaged", "silent"})
 
 ALLOWED: Mapping[str, frozenset[str]] = {
@@ -59,6 +62,16 @@ ALLOWED: Mapping[str, frozenset[str]] = {
     "sto.query": _CALL,
     "sto.push": _ORDER_PUSH,
     "yto.push": _ORDER_PUSH,
+    "aliyun_sms.send": _SMS,
+    "tencent_sms.send": _SMS | {"blocked"},
+    "wechat.token": frozenset({"delay", "drop", "timeout", "status_500", "system_busy", "limit"}),
+    "wechat_template.send": _WECHAT | {"not_follower"},
+    "wechat_subscribe.send": _WECHAT,
+    "dingtalk.send": _SEND,
+    "feishu.send": _SEND,
+    "wecom.send": _SEND,
+    "smtp.send": frozenset({"delay", "drop", "timeout", "throttled", "limit", "bad_number", "refused"}),
+    "message.report": frozenset({"drop", "duplicate", "failed"}),
 }
 
 # Seconds for the waiting ones, copies in all for duplicate, the yuan shown for wrong_amount.

@@ -30,6 +30,9 @@ from sandbox.erp import Warehouse
 from sandbox.fulfilment import cloud
 from sandbox.fulfilment.shipping import Shipping
 from sandbox.keys.keys import Keys
+from sandbox.messaging import aliyun, robots, tencent, wechat
+from sandbox.messaging.reports import Reporter
+from sandbox.messaging.smtp import mail_sink
 from sandbox.store import Store
 from sandbox.trading import refunding, trades
 from sandbox.trading.cashier import handle_cashier
@@ -64,6 +67,10 @@ def route(world: World, request: Request) -> Response:
         return handle_zto(world, request)
     if request.path.startswith("/yto/"):
         return handle_yto(world, request)
+    if request.path.startswith(f"{wechat.PREFIX}/"):
+        return wechat.handle_wechat(world, request)
+    if request.path.startswith(robots.FEISHU):
+        return robots.handle_robot(world, request)
     if request.path == "/" or request.path.startswith("/control/"):
         return handle_control(world, request)
     return json_response({"error": "not_found"}, status=404)
@@ -112,6 +119,10 @@ _EXACT: Mapping[str, Handler] = {
     "/kuaidi100/autonumber/auto": kuaidi100_push.handle_recognise,
     "/kuaidi100/label/order": _only_post(kuaidi100_label.handle_order),
     "/kuaidi100/label/image": kuaidi100_label.handle_image,
+    aliyun.PATH: _only_post(aliyun.handle_aliyun),
+    tencent.PATH: _only_post(tencent.handle_tencent),
+    robots.DINGTALK: _only_post(robots.handle_robot),
+    robots.WECOM: _only_post(robots.handle_robot),
     cloud.PATH: _only_post(cloud.handle_push),
     **dict.fromkeys(webhook.PATHS, webhook.handle_call),
 }
@@ -226,12 +237,14 @@ class Sandbox:
             SfPusher(self.world),
             OrderPusher(self.world, YtoPushForm()),
             OrderPusher(self.world, StoPushForm()),
+            Reporter(self.world),
         )
+        self.mail = mail_sink(self.world)
         self._stop = threading.Event()
 
     def run(self) -> None:
         """Serve until `stop` is called from another thread."""
-        pushers = [pusher.run for pusher in self.pushers]
+        pushers = [pusher.run for pusher in self.pushers] + ([self.mail.run] if self.mail else [])
         for loop in (self.dispatcher.run, self.warehouse.run, self.shipping.run, *pushers, self._expire):
             threading.Thread(target=loop, daemon=True).start()
         self.server.serve_forever(poll_interval=0.1)
@@ -245,6 +258,8 @@ class Sandbox:
         self.shipping.stop()
         for pusher in self.pushers:
             pusher.stop()
+        if self.mail:
+            self.mail.shutdown()
         self.server.shutdown()
 
     def _expire(self) -> None:

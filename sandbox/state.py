@@ -3,6 +3,7 @@
 from sandbox.carrier import counts, kuaidi100_push, orders, parcels, sf_pushes
 from sandbox.formats import iso, yuan
 from sandbox.fulfilment import instructions
+from sandbox.messaging import inbox
 from sandbox.store import Store
 from sandbox.world import World
 
@@ -25,19 +26,20 @@ def describe_state(world: World) -> dict[str, list[dict[str, object]] | dict[str
             dict(row) for row in store.rows("SELECT * FROM erp_orders ORDER BY serial DESC LIMIT ?", LATEST)
         ],
         "instructions": instructions.latest(store, LATEST),
+        "messages": inbox.describe_messages(store)[:LATEST],
         "kuaidi100": kuaidi100_push.describe(store),
         "speed": describe_speed(world),
     }
 
 
 def describe_speed(world: World) -> dict[str, object]:
-    """Seconds of a journey and until shipping, the divisor of retry gaps; whether parcels get locked, and whether
-    the bill of a day can be fetched on that day already."""
+    """Seconds of a journey and until shipping, the divisor of retry gaps; whether parcels get locked, whether the
+    bill of a day can be fetched on that day already, and whether messages to one person are limited."""
     defaults = {
         name: getattr(world.settings, name) for name in ("parcel_seconds", "ship_seconds", "notify_speed")
     }
     speeds: dict[str, object] = {name: world.store.tuned(name, value) for name, value in defaults.items()}
-    switches = {"parcel_lock": 1, "bill_today": 0}
+    switches = {"parcel_lock": 1, "bill_today": 0, "message_limits": 1}
     return {**speeds, **{name: bool(world.store.tuned(name, value)) for name, value in switches.items()}}
 
 

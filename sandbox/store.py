@@ -80,6 +80,20 @@ CREATE INDEX IF NOT EXISTS kuaidi100_orders_reference ON kuaidi100_orders (refer
 CREATE TABLE IF NOT EXISTS kuaidi100_subscriptions (
     number TEXT PRIMARY KEY, com TEXT NOT NULL, url TEXT NOT NULL, salt TEXT NOT NULL, state TEXT NOT NULL,
     times INTEGER NOT NULL, pushed_steps INTEGER NOT NULL, created_at REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS messages (
+    id INTEGER PRIMARY KEY, channel TEXT NOT NULL, recipient TEXT NOT NULL, vendor_id TEXT NOT NULL, key TEXT NOT NULL,
+    template TEXT NOT NULL, text TEXT NOT NULL, link TEXT NOT NULL, params TEXT NOT NULL, at REAL NOT NULL,
+    copies INTEGER NOT NULL DEFAULT 1, report TEXT NOT NULL, due_at REAL NOT NULL, tries INTEGER NOT NULL DEFAULT 0);
+CREATE INDEX IF NOT EXISTS messages_recipient ON messages (recipient, channel, at);
+CREATE INDEX IF NOT EXISTS messages_due ON messages (due_at) WHERE report = 'queued';
+CREATE TABLE IF NOT EXISTS sms_nonces (nonce TEXT PRIMARY KEY, at REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS message_templates (
+    channel TEXT NOT NULL, id TEXT NOT NULL, text TEXT NOT NULL, PRIMARY KEY (channel, id));
+CREATE TABLE IF NOT EXISTS wechat_tokens (
+    value TEXT PRIMARY KEY, expires_at REAL NOT NULL, is_valid INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS wechat_consents (
+    openid TEXT NOT NULL, template TEXT NOT NULL, left INTEGER NOT NULL, PRIMARY KEY (openid, template));
+CREATE TABLE IF NOT EXISTS wechat_unfollowed (openid TEXT PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS tunables (name TEXT PRIMARY KEY, value REAL NOT NULL);
 """
 # Columns younger than their table: a file of an older sandbox gets them when it is opened. What was refunded

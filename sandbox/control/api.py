@@ -7,6 +7,7 @@ from sandbox import faults
 from sandbox.alipay.wire import GatewayError
 from sandbox.carrier import order_pushes, parcels, sf_pushes, sto_push, yto_push
 from sandbox.carrier.parcels import NewParcel
+from sandbox.control import messages as control_messages
 from sandbox.control import trades as control_trades
 from sandbox.control.page import control_page, panel
 from sandbox.control.trades import BadControl
@@ -33,6 +34,8 @@ def handle_control(world: World, request: Request) -> Response:
     try:
         if (request.method, request.path) == ("GET", "/control/bill"):
             return control_trades.bill(world, request.query)
+        if (request.method, request.path) in control_messages.PAGES:
+            return control_messages.PAGES[request.method, request.path](world, request.query)
         if handler is None:
             return json_response({"error": "unknown_call"}, status=404)
         return handler(world, read_json(request.body))
@@ -132,7 +135,7 @@ def _speed(world: World, body: Body) -> Response:
     wanted = {name: _number(body, name) for name in SPEEDS if name in body}
     if any(value <= 0 for value in wanted.values()):
         raise BadControl("a speed must be greater than zero")
-    for name in ("parcel_lock", "bill_today"):
+    for name in ("parcel_lock", "bill_today", "message_limits"):
         if name in body:
             wanted[name] = 1 if body[name] is True else 0
     for name, value in wanted.items():
@@ -168,4 +171,5 @@ _HANDLERS: Mapping[tuple[str, str], Callable[[World, Body], Response]] = {
     ("POST", "/control/push_address"): _push_address,
     ("POST", "/control/fetching"): _fetching,
     ("POST", "/control/speed"): _speed,
+    **control_messages.HANDLERS,
 }

@@ -41,7 +41,7 @@ def control_page(world: World) -> str:
     speed = describe_speed(world)
     allowed = {target: sorted(names) for target, names in faults.ALLOWED.items()}
     numbers = {name: f"{speed[name]:g}" for name in ("parcel_seconds", "ship_seconds", "notify_speed")}
-    switches = {name: "1" if speed[name] else "0" for name in ("parcel_lock", "bill_today")}
+    switches = {name: "1" if speed[name] else "0" for name in ("parcel_lock", "bill_today", "message_limits")}
     page = render("control.html", **numbers, **switches)
     return page.replace("@allowed@", json.dumps(allowed)).replace("@bills@", _bill_links())
 

@@ -18,10 +18,14 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 @pytest.fixture(autouse=True)
 def nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Remove the faults, unfinished notifications and instructions of a test: SQLite gives the next test the same keys."""
+    """Remove what a test leaves in the sandbox: faults, unfinished notifications, instructions, messages.
+
+    SQLite gives the next test the same keys.
+    """
     yield
     if "box" in request.fixturenames:
         box: Running = request.getfixturevalue("box")
         box.control("faults", "DELETE")
         box.control("notifications", "DELETE")
         box.control("instructions", "DELETE")
+        box.control("messages", "DELETE")

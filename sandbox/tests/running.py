@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from alipay import AliPay
 from cryptography.hazmat.primitives import serialization
@@ -64,6 +64,7 @@ class Running:
     folder: Path
     process: "subprocess.Popen[bytes]"
     app_key: rsa.RSAPrivateKey
+    smtp_port: int = 0
 
     @property
     def state(self) -> Any:
@@ -95,8 +96,14 @@ class Running:
         return client
 
     def account(self, name: str) -> Any:
-        """A payment account file (alipay_cert, wechatpay, unionpay) as the merchant gets it."""
-        return _account(name, Settings(folder=self.folder, port=int(self.url.rpartition(":")[2])))
+        """An account file (alipay_cert, wechatpay, unionpay, aliyun_sms …) as the merchant gets it."""
+        port = int(self.url.rpartition(":")[2])
+        return _account(name, Settings(folder=self.folder, port=port, smtp_port=self.smtp_port))
+
+    def inbox(self, recipient: str = "", channel: str = "") -> Any:
+        """What one person got, or everybody, newest first."""
+        query = urlencode({"recipient": recipient, "channel": channel})
+        return call("GET", f"{self.url}/control/messages?{query}").json["messages"]
 
     def webhook_secret(self) -> str:
         return (self.folder / "webhook_secret").read_text().strip()
@@ -155,17 +162,18 @@ def started(folder: Path, **environ: str) -> Iterator[Running]:
 
     `environ` says otherwise where a test needs it.
     """
-    key, port = new_key(), free_port()
+    key, port, smtp_port = new_key(), free_port(), free_port()
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "alipay_app_public.pem").write_bytes(public_pem(key))
     defaults = {
-        "SANDBOX_PORT": str(port), "SANDBOX_DIR": str(folder), "SANDBOX_NOTIFY_SPEED": "1000",
-        "SANDBOX_ERP_POLL_SECONDS": "0.1", "SANDBOX_SHIP_SECONDS": "0.3", "ORDERSITE_URL": nobody(),
+        "SANDBOX_PORT": str(port), "SANDBOX_DIR": str(folder), "SANDBOX_SMTP_PORT": str(smtp_port),
+        "SANDBOX_NOTIFY_SPEED": "1000", "SANDBOX_ERP_POLL_SECONDS": "0.1", "SANDBOX_SHIP_SECONDS": "0.3",
+        "ORDERSITE_URL": nobody(),
     }  # fmt: skip
     process = subprocess.Popen(
         [sys.executable, "-m", "sandbox"], cwd=ROOT, env={**os.environ, **defaults, **environ}
     )
-    running = Running(f"http://127.0.0.1:{port}", folder, process, key)
+    running = Running(f"http://127.0.0.1:{port}", folder, process, key, smtp_port)
     try:
         wait_for(lambda: _answers(running))
         yield running

@@ -158,7 +158,9 @@ def test_keys_are_made_once_and_private(tmp_path: Path) -> None:
 
     files = (
         "alipay_public.pem", "webhook_secret", "alipay_cert_account.json", "wechatpay_account.json",
-        "unionpay_account.json",
+        "unionpay_account.json", "aliyun_sms_account.json", "tencent_sms_account.json", "wechat_template_account.json",
+        "wechat_subscribe_account.json", "email_account.json", "dingtalk_account.json", "feishu_account.json",
+        "wecom_account.json",
     )  # fmt: skip
     assert make().stdout.split() == [str(tmp_path / name) for name in files]
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
@@ -199,6 +201,7 @@ def test_the_state_is_json_with_all_parts(box: Running) -> None:
         "faults",
         "warehouse",
         "instructions",
+        "messages",
         "kuaidi100",
         "speed",
     }

@@ -1,0 +1,1 @@
+"""The vendors of messages: text messages, WeChat, e-mail, the robots of group chats."""
