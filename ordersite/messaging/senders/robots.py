@@ -64,10 +64,15 @@ class Robot(Sender):
 
 
 def text_for(message: OutgoingMessage, most_bytes: int) -> str:
-    """Subject, text and link on lines of their own; the text is cut so that all of it has at most so many bytes."""
-    fixed = sum(len(part.encode()) + 1 for part in (message.subject, message.link) if part)
-    text = _cut(message.text, max(most_bytes - fixed, 0))
-    return _cut("\n".join(part for part in (message.subject, text, message.link) if part), most_bytes)
+    """Subject, text and link on lines of their own; the text is cut so that all of it has at most so many bytes.
+
+    A link that stands in the text is not repeated.
+    """
+    subject, text, link = message.subject, message.text, message.link
+    link = "" if link in text else link
+    fixed = sum(len(part.encode()) + 1 for part in (subject, link) if part)
+    parts = (subject, _cut(text, max(most_bytes - fixed, 0)), link)
+    return _cut("\n".join(part for part in parts if part), most_bytes)
 
 
 def _cut(text: str, most_bytes: int) -> str:

@@ -87,4 +87,5 @@ def test_long_text_keeps_its_link(box: Running) -> None:
 
 def test_text_without_the_rest() -> None:
     assert text_for(OutgoingMessage(key="k", text="a"), 10) == "a"
+    assert text_for(OutgoingMessage(key="k", text=f"a {LINK}", link=LINK), 100) == f"a {LINK}"
     assert text_for(OutgoingMessage(key="k", subject="主题", text="a", link="l"), 100) == "主题\na\nl"
