@@ -14,6 +14,8 @@ from email.message import EmailMessage
 from functools import cache
 from pathlib import Path
 
+from django.core.mail.utils import DNS_NAME
+
 from ordersite.lib.mail_server import mail_settings
 from ordersite.lib.outgoing.addresses import AddressRefused, targets_of
 from ordersite.lib.outgoing.mail import BoundSMTP, BoundSMTPOverTLS
@@ -98,7 +100,7 @@ def _connected(server: MailServer) -> Iterator[smtplib.SMTP]:
             raise _refusal(error.smtp_code, for_good="bad_keys") from error
         except AddressRefused as error:
             raise SendError("bad_keys", "the mail server may not be reached") from error
-        except smtplib.SMTPNotSupportedError as error:
+        except (smtplib.SMTPNotSupportedError, ssl.SSLCertVerificationError) as error:
             raise SendError("bad_keys", type(error).__name__) from error
         except (smtplib.SMTPException, OSError, UnicodeError) as error:
             raise SendError("busy", type(error).__name__) from error
@@ -110,9 +112,11 @@ def _connected(server: MailServer) -> Iterator[smtplib.SMTP]:
 
 
 def _line(server: MailServer) -> smtplib.SMTP:
+    # Our own name is looked up once a process: the resolver has no time-out.
+    own_name = DNS_NAME.get_fqdn()
     if server.is_tls:
-        return BoundSMTPOverTLS(timeout=_STEP_SECONDS, context=_certificates())
-    return BoundSMTP(timeout=_STEP_SECONDS)
+        return BoundSMTPOverTLS(local_hostname=own_name, timeout=_STEP_SECONDS, context=_certificates())
+    return BoundSMTP(local_hostname=own_name, timeout=_STEP_SECONDS)
 
 
 def _open(line: smtplib.SMTP, server: MailServer) -> None:
