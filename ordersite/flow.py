@@ -13,6 +13,8 @@ from logistics.dispatch.instructions import route
 from orders.approvals.limit_changes import LIMIT
 from orders.approvals.notify import mail_approvers
 from orders.approvals.switches import SWITCHES
+from ordersite.messaging.handlers import tell_of_orders, tell_of_parcels, tell_of_stalled
+from ordersite.messaging.models import MessageEvent
 from ordersite.queue.relay import Table
 from payments.accounts.change_kind import ACCOUNT
 from payments.lifecycle import closing
@@ -24,22 +26,30 @@ from payments.refunds.approval import REFUND
 
 FLOW: Table = {
     # orders
-    "order.created": {},
+    "order.created": {"messaging.order_created": partial(tell_of_orders, MessageEvent.CREATED)},
     "order.close_requested": {"payments.close_attempts": closing.handle_close_requested},
     "order.paid": {
         "logistics.instruct_warehouses": route.handle_may_ship,
+        "messaging.order_paid": partial(tell_of_orders, MessageEvent.PAID),
         "payments.close_other_attempts": closing.handle_order_paid,
     },
     "order.shipped": {},
     "order.completed": {},
     "order.closed": {
         "logistics.cancel_of_closed": route.handle_must_stay,
+        "messaging.order_closed": partial(tell_of_orders, MessageEvent.CLOSED),
         "payments.close_after_order": closing.handle_order_closed,
     },
-    "order.revived": {"logistics.instruct_of_revived": route.handle_may_ship},
+    "order.revived": {
+        "logistics.instruct_of_revived": route.handle_may_ship,
+        "messaging.order_revived": partial(tell_of_orders, MessageEvent.PAID),
+    },
     "order.stopped": {"logistics.cancel_of_stopped": route.handle_must_stay},
     "order.released": {"logistics.instruct_of_released": route.handle_may_ship},
-    "order.refunded": {"logistics.cancel_of_refunded": route.handle_must_stay},
+    "order.refunded": {
+        "logistics.cancel_of_refunded": route.handle_must_stay,
+        "messaging.order_refunded": partial(tell_of_orders, MessageEvent.REFUNDED),
+    },
     "order.partly_refunded": {
         "logistics.end_with_refund": refunded_rest.handle_partly_refunded,
         "logistics.instruct_of_partly_refunded": route.handle_may_ship,
@@ -56,6 +66,14 @@ FLOW: Table = {
     # logistics
     "stock.reported": {"logistics.instruct_with_stock": route.handle_may_ship},
     "dispatch.ended": {"logistics.instruct_anew": route.handle_may_ship},
-    "shipment.delivered": {},
-    "shipment.exception_raised": {},
+    "shipment.shipped": {"messaging.parcel_shipped": partial(tell_of_parcels, MessageEvent.SHIPPED)},
+    "shipment.moved": {"messaging.parcel_moved": partial(tell_of_parcels, MessageEvent.MOVING)},
+    "shipment.out_for_delivery": {
+        "messaging.parcel_out_for_delivery": partial(tell_of_parcels, MessageEvent.OUT_FOR_DELIVERY)
+    },
+    "shipment.ready_for_pickup": {
+        "messaging.parcel_ready_for_pickup": partial(tell_of_parcels, MessageEvent.READY_FOR_PICKUP)
+    },
+    "shipment.delivered": {"messaging.parcel_delivered": partial(tell_of_parcels, MessageEvent.DELIVERED)},
+    "shipment.exception_raised": {"messaging.parcel_stalled": tell_of_stalled},
 }

@@ -27,6 +27,8 @@ _LOOK = frozenset(
         "logistics.view_waybillorder", "logistics.view_waybillline", "logistics.view_dispatchwebhook",
         "logistics.view_carriercall", "logistics.view_carriernotification", "bulk_jobs.view_bulkjob",
         "logistics.view_dispatch", "logistics.view_dispatchline", "logistics.view_stock", "logistics.view_stockmovement",
+        "messaging.view_buyermessage", "messaging.view_messageattempt", "messaging.view_messageresend",
+        "messaging.view_messagetemplate", "messaging.view_messagesettings", "messaging.view_stoplistentry",
     }
 )  # fmt: skip
 _IMPORTS = {
@@ -43,6 +45,7 @@ _AGENT = _LOOK | {
     "payments.replay_paymentnotification", "payments.request_refund", "logistics.resolve_shipmentexception",
     "logistics.order_waybill", "logistics.print_label", "logistics.replay_carriernotification",
     "logistics.manage_dispatch",
+    "messaging.resend_message", "messaging.add_stoplistentry",
 }  # fmt: skip
 _SUPERVISOR = (
     _AGENT
@@ -57,6 +60,7 @@ _SUPERVISOR = (
         "orders.view_changerequest",
         "payments.view_paymentaccount",
         "payments.approve_paymentaccount",
+        "messaging.change_stoplistentry",
     }
 )
 _FINANCE = _LOOK | _SETTLES | _IMPORTS | {
@@ -82,6 +86,10 @@ _OPERATIONS = _LOOK | _IMPORTS | {
     "logistics.resolve_shipmentexception", "logistics.order_waybill", "logistics.change_number",
     "logistics.replay_carriernotification", "logistics.view_refusedpush",
     "logistics.manage_dispatch", "logistics.correct_stock",
+    "messaging.view_messageaccount", "messaging.add_messageaccount", "messaging.change_messageaccount",
+    "messaging.add_messagetemplate", "messaging.change_messagetemplate",
+    "messaging.add_messagesettings", "messaging.change_messagesettings", "messaging.resend_message",
+    "messaging.add_stoplistentry", "messaging.change_stoplistentry",
     "rails.view_delivery", "rails.change_delivery", "health.view_alert", "health.change_alert",
     "people.view_loginfailure", "people.change_loginfailure",
 }  # fmt: skip
@@ -89,6 +97,7 @@ _AUDITOR = _LOOK | {
     "orders.view_apiclient", "orders.view_transitionrule", "orders.view_historyseal", "orders.view_phonelook",
     "orders.view_merchantmember", "orders.view_riskstrategy",
     "payments.view_paymentaccount", "payments.view_refusedcall", "logistics.view_carrieraccount",
+    "messaging.view_messageaccount",
     "logistics.view_refusedpush", "payments.view_settlementfile", "payments.view_moneylimit", "orders.view_changerequest",
     "payments.approve_moneylimit",
     "rails.view_delivery", "rails.view_auditentry", "health.view_alert", "people.view_loginfailure", "admin.view_logentry",

@@ -53,6 +53,8 @@ RHYTHMS = (
     Rhythm("logistics.poll_tracking", 5),
     Rhythm("logistics.resolve_waybills", 5, alone=1),
     Rhythm("logistics.push_dispatches", 5, alone=1),
+    Rhythm("messaging.send_messages", 5, alone=1),
+    Rhythm("messaging.forget_old_messages", 3600),
     Rhythm("logistics.find_silent_dispatches", 60, alone=15),
     Rhythm("logistics.apply_pushes", 3, alone=0.5),
     Rhythm("logistics.tend_pushes", 60),

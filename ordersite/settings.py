@@ -86,6 +86,7 @@ INSTALLED_APPS = [
     "ordersite.queue",
     "ordersite.bulk_jobs",
     "ordersite.people",
+    "ordersite.messaging",
     "orders",
     "payments",
     "logistics",
@@ -95,6 +96,7 @@ MIDDLEWARE = [
     "ordersite.server.request_id.RequestIdMiddleware",
     # Calls of providers and pushes of carriers are answered by these, and none of the others runs for them.
     "payments.notifications.view.NotifyMiddleware",
+    "ordersite.messaging.reports.view.ReportMiddleware",
     "logistics.pushes.view.PushMiddleware",
     "ordersite.server.headers.HeadersMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -113,7 +115,7 @@ MIDDLEWARE = [
 # What this process answers: everything, or providers' calls alone.
 SERVES = env.choice("SERVES", "all", ("all", "notify"))
 if SERVES == "notify":
-    MIDDLEWARE = MIDDLEWARE[:6]
+    MIDDLEWARE = MIDDLEWARE[:7]
 # The threads of a web process; at most half of them call the outside at a time.
 WEB_THREADS = env.integer("WEB_THREADS", 8, least=1)
 ROOT_URLCONF = "ordersite.notify_urls" if SERVES == "notify" else "ordersite.urls"
@@ -270,6 +272,7 @@ CELERY_TASK_ROUTES = {
         "logistics.poll_tracking",
         "logistics.resolve_waybills",
         "logistics.push_dispatches",
+        "messaging.send_messages",
     )
 }
 

@@ -25,7 +25,7 @@ from orders.history.lines import Actor, Evidence
 from orders.machine import Action
 from orders.models import Merchant
 from ordersite.database import bulk
-from ordersite.queue import wakeups
+from ordersite.queue import outbox, wakeups
 
 __all__ = ["MOST_ROWS", "Confirmation", "ConfirmationResult", "ProductQuantity", "confirm_shipments"]
 
@@ -75,6 +75,7 @@ def confirm_shipments(
         kept = [(row, checked) for row, checked in accepted if row.waybill in inserted]
         _settle(batch, kept)
         _update_orders(batch, kept, actor, digest)
+        _publish_shipped(batch, kept, inserted)
         parcels = {**batch.existing_parcels(), **inserted}
     return [_result(row, checked, parcels) for row, checked in zip(rows, results, strict=True)]
 
@@ -165,6 +166,28 @@ def _update_orders(
     if refused:
         # Checked under the same lock a moment ago: only a rule switched off in between refuses. Roll back.
         raise RuntimeError(f"{len(refused)} orders did not ship: {refused[0].code}")
+
+
+def _publish_shipped(
+    batch: Batch, kept: Sequence[tuple[Confirmation, Checked]], inserted: Mapping[Waybill, int]
+) -> None:
+    """Publish each parcel that has left; an order ships only with its last one."""
+    now = timezone.now()
+    outbox.publish(
+        [
+            outbox.Event(
+                "shipment.shipped",
+                inserted[row.waybill],
+                now,
+                {
+                    "order": batch.orders[row.order].pk,
+                    "carrier": row.waybill[0],
+                    "tracking_number": row.waybill[1],
+                },
+            )
+            for row, _checked in kept
+        ]
+    )
 
 
 def _complete_orders(batch: Batch, kept: Sequence[tuple[Confirmation, Checked]]) -> dict[int, datetime]:

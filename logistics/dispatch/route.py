@@ -86,11 +86,12 @@ def judge(parcel: Shipment, timeline: Timeline, judged: Judged) -> tuple[frozens
 
     Returns the statuses that the parcel got now, and whether the order is completed now.
     """
-    was_still = parcel.status == ShipmentStatus.SHIPPED
+    was_still, status_before = parcel.status == ShipmentStatus.SHIPPED, parcel.tracking_status
     arrivals = _move(parcel, timeline, judged.route)
     if bulk.update_rows(Shipment, [parcel], _COLUMNS) != 1:
         raise RuntimeError("a locked parcel was not changed")
     order = judged.orders[parcel.order_id]
+    _publish_way(parcel, was_still=was_still, status_before=status_before)
     for arrived in sorted(arrivals):
         _publish_arrival(parcel, arrived)
     if _DELIVERED in arrivals or (was_still and parcel.status == ShipmentStatus.MOVING):
@@ -142,13 +143,29 @@ def _set_check(parcel: Shipment, route: Route, next_check_in: timedelta | None) 
     parcel.destination_city = route.cities.destination or parcel.destination_city
 
 
+def _publish_way(parcel: Shipment, *, was_still: bool, status_before: str) -> None:
+    """Publish what is news of a parcel under way: it moves, it is brought to the buyer, it waits for them."""
+    events, now, payload = list[outbox.Event](), timezone.now(), _payload(parcel)
+    if not parcel.is_under_way:
+        return
+    if was_still and parcel.status == ShipmentStatus.MOVING:
+        events.append(outbox.Event("shipment.moved", parcel.pk, now, payload))
+    if parcel.tracking_status != status_before:
+        if parcel.tracking_status == TrackingStatus.OUT_FOR_DELIVERY:
+            events.append(outbox.Event("shipment.out_for_delivery", parcel.pk, now, payload))
+        if parcel.tracking_status == TrackingStatus.READY_FOR_PICKUP:
+            events.append(outbox.Event("shipment.ready_for_pickup", parcel.pk, now, payload))
+    outbox.publish(events)
+
+
+def _payload(parcel: Shipment) -> dict[str, object]:
+    return {"order": parcel.order_id, "carrier": parcel.carrier, "tracking_number": parcel.tracking_number}
+
+
 def _publish_arrival(parcel: Shipment, arrived: str) -> None:
     if arrived == _DELIVERED:
-        payload = {
-            "order": parcel.order_id, "carrier": parcel.carrier, "tracking_number": parcel.tracking_number,
-        }  # fmt: skip
         at = parcel.delivered_at or timezone.now()
-        outbox.publish([outbox.Event("shipment.delivered", parcel.pk, at, payload)])
+        outbox.publish([outbox.Event("shipment.delivered", parcel.pk, at, _payload(parcel))])
     if arrived == _RETURNED:
         cases.open_cases([cases.Case(Kind.RETURNED, parcel)])
 

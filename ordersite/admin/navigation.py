@@ -101,6 +101,16 @@ GROUPS: tuple[tuple[str | Promise, tuple[Place, ...]], ...] = (
         ),
     ),
     (
+        _("Messages"),
+        (
+            Place(_("Messages to buyers"), "messaging.buyermessage", "mail"),
+            Place(_("Message texts"), "messaging.messagetemplate", "edit_note"),
+            Place(_("Message settings"), "messaging.messagesettings", "tune"),
+            Place(_("Stop list"), "messaging.stoplistentry", "unsubscribe"),
+            Place(_("Message accounts"), "messaging.messageaccount", "key"),
+        ),
+    ),
+    (
         _("Shops"),
         (
             Place(_("Merchants"), "orders.merchant", "storefront"),

@@ -25,6 +25,7 @@ from orders.truth.sentence import truth_of
 from ordersite.admin.order_labels import STATUS_TONES, answers_to, next_step
 from ordersite.lib.adminkit import badges
 from ordersite.lib.panels import Entry, Item, Panel
+from ordersite.messaging import about as messaging_about
 from payments import about as payments_about
 
 ROOMS = (orders_about, payments_about, logistics_about)
@@ -185,7 +186,9 @@ def _timeline(order: Order) -> dict[str, Any]:
 def timeline(order: Order) -> list[tuple[Entry, str, str]]:
     """Return the timeline, newest first, each entry with the label and address of its evidence."""
     entries = sorted(
-        (entry for room in ROOMS for entry in room.timeline(order)), key=lambda entry: entry.at, reverse=True
+        (entry for room in (*ROOMS, messaging_about) for entry in room.timeline(order)),
+        key=lambda entry: entry.at,
+        reverse=True,
     )
     return [(entry, *proof(entry)) for entry in entries]
 

@@ -27,6 +27,7 @@ from logistics.models import (
 from orders.models import ApiClient, AttemptMark, FingerprintClaim, StaffMail
 from ordersite.bulk_jobs.models import BulkJob, BulkRow
 from ordersite.health.models import Alert
+from ordersite.messaging.models import BuyerMessage, MessageAccount
 from ordersite.people.models import LoginFailure
 from ordersite.queue.models import Delivery
 from payments.models import BillFetch, Payment, PaymentAccount, PaymentNotification, RefundRequest, Statement
@@ -73,9 +74,16 @@ def columns() -> Iterator[Column]:
         yield Column(waiting, "leased_until", LEASE)
         yield Column(waiting, "due_at", RETRY)
     yield Column(BulkJob.objects.unfinished(), "leased_until", LEASE)
-    for account in (PaymentAccount, CarrierAccount, Warehouse):
+    for account in (PaymentAccount, CarrierAccount, Warehouse, MessageAccount):
         yield Column(account._default_manager.all(), "next_call_at", CALL)
     yield Column(CarrierAccount.objects.all(), "leased_until", LEASE)
+    yield Column(MessageAccount.objects.all(), "leased_until", LEASE)
+    # No vendor's token holds longer than two hours.
+    yield Column(MessageAccount.objects.all(), "token_expires_at", RETRY)
+    messages = BuyerMessage.objects.waiting()
+    yield Column(messages, "leased_until", LEASE)
+    # The longest wait is that for the next day.
+    yield Column(messages, "next_try_at", DAY)
     # No parcel counts as silent before it.
     yield Column(CarrierAccount.objects.all(), "silence_counts_from", HAPPENED)
     # A person may have one parcel checked a second after the last.

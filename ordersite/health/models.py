@@ -34,6 +34,7 @@ class Alert(models.Model):
         ADDRESS_BURST = "address_burst", _("many attempts from one IP address")
         MANY_REFUSED = "many_refused", _("many attempts refused")
         MANY_HELD = "many_held", _("many orders held")
+        MESSAGE_ACCOUNT = "message_account", _("a message account cannot be used")
 
     kind = models.CharField(_("kind"), max_length=40, choices=Kind.choices)
     subject = models.CharField(pgettext_lazy("alert", "about"), max_length=200)

@@ -21,6 +21,7 @@ from ordersite.health.catalogues import check_catalogues
 from ordersite.installation.result import Found, bad, good, warn
 from ordersite.lib.crypto import CannotDecrypt
 from ordersite.lib.files.private_folder import PrivateFolder
+from ordersite.messaging.models import MessageAccount
 from ordersite.people import second_step
 from ordersite.server.production import is_this_machine
 from payments.models import PaymentAccount
@@ -42,7 +43,8 @@ def check_keys() -> Found:
             )
             % {"file": file}
         )
-    for account in (*PaymentAccount.objects.all()[:100], *CarrierAccount.objects.all()[:100]):
+    accounts = (PaymentAccount, CarrierAccount, MessageAccount)
+    for account in (row for model in accounts for row in model._default_manager.all()[:100]):
         try:
             account.open_secrets()
         except CannotDecrypt:

@@ -17,6 +17,7 @@ from django.db.models import Model, QuerySet
 from logistics.models import CarrierAccount, PushBody, Warehouse
 from orders.models import ChangeRequest
 from ordersite.lib.crypto import CannotDecrypt, key_id_of
+from ordersite.messaging.models import MessageAccount
 from ordersite.outside_accounts.secrets import place_of
 from ordersite.people.models import Authenticator, place_of_key
 from payments.models import NotificationBody, PaymentAccount
@@ -41,6 +42,10 @@ def _of_warehouse(row: Warehouse) -> str:
     return place_of(row._meta.db_table, row.sealed_to)
 
 
+def _of_token(row: MessageAccount) -> str:
+    return row.token_place
+
+
 def _of_request(row: ChangeRequest) -> str:
     return place_of(row._meta.db_table, row.subject)
 
@@ -53,6 +58,8 @@ TEXTS = (
     SealedColumn(PaymentAccount, "sealed_secrets", _of_account),
     SealedColumn(CarrierAccount, "sealed_secrets", _of_account),
     SealedColumn(Warehouse, "sealed_secrets", _of_warehouse),
+    SealedColumn(MessageAccount, "sealed_secrets", _of_account),
+    SealedColumn(MessageAccount, "sealed_token", _of_token),
     SealedColumn(ChangeRequest, "sealed_values", _of_request),
     SealedColumn(Authenticator, "sealed_key", _of_person),
 )

@@ -42,7 +42,7 @@ class Throttle(Generic[Account]):
     accounts: type[Account]
     lease: timedelta
     calls_at_once: int = 1
-    calls_per_second: int | None = None
+    calls_per_second: float | None = None
     only_active: bool = False
 
     def ready(self, due: QuerySet[Model], *, before: datetime) -> list[Account]:

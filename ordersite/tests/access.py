@@ -48,6 +48,14 @@ from orders.tests.builders import build_merchant, build_order
 from ordersite.bulk_jobs.models import BulkJob, BulkRow
 from ordersite.health.models import Alert
 from ordersite.lib.files import private
+from ordersite.messaging.models import (
+    BuyerMessage,
+    MessageAccount,
+    MessageAttempt,
+    MessageSettings,
+    MessageTemplate,
+    StopListEntry,
+)
 from ordersite.people.models import LoginFailure
 from ordersite.people.throttle import Try
 from ordersite.queue.models import Delivery
@@ -175,12 +183,32 @@ def build_world() -> dict[str, str]:
         ),
     ]
     rows.append(add_client(shop, name="ERP", scopes=["orders:read"])[0])
+    rows += _message_rows(order)
     values = {f"{row._meta.app_label}.{row._meta.model_name}": str(row.pk) for row in rows}
     for model in admin.site._registry:
         label = f"{model._meta.app_label}.{model._meta.model_name}"
         if label not in values and (first := model._default_manager.order_by("pk").first()):
             values[label] = str(first.pk)
     return {**values, "<int:file_id>": values["payments.settlementfile"], **_in_addresses(order)}
+
+
+def _message_rows(order: Order) -> list[Model]:
+    account = MessageAccount.objects.create(
+        slug="shop-sms", channel="aliyun_sms", merchant=order.merchant, sealed_secrets="v1:lost:AAAA"
+    )
+    now = timezone.now()
+    message = BuyerMessage.objects.create(
+        merchant=order.merchant, order=order, event="order.created", key="x", outside_id="m1", account=account,
+        recipient="138****8000", attempts=1, last_try_at=now, next_try_at=now,
+    )  # fmt: skip
+    message.succeed(now)
+    message.save()
+    MessageAttempt.objects.create(message=message, account=account, channel="aliyun_sms", result="sent")
+    entry = StopListEntry.objects.create(
+        merchant=order.merchant, kind="phone", digest="ab", masked="139****8000", reason="x"
+    )
+    text = MessageTemplate.objects.create(merchant=order.merchant, event="order.paid", text="{order_number}")
+    return [account, message, entry, text, MessageSettings.objects.create(merchant=order.merchant)]
 
 
 def _in_addresses(order: Order) -> dict[str, str]:

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def test_serves_webhooks_and_probes_but_no_pages(settings: Any) -> None:
     body = build.alipay_body(build.build_payment(build.build_alipay()))
     settings.ROOT_URLCONF = "ordersite.notify_urls"
-    settings.MIDDLEWARE = settings.MIDDLEWARE[:3]
+    settings.MIDDLEWARE = settings.MIDDLEWARE[:4]
     assert build.post_alipay(body).content == b"success"
     assert Client().get("/healthz").status_code == 200
     for path in (
@@ -37,7 +37,7 @@ def test_serves_webhooks_and_probes_but_no_pages(settings: Any) -> None:
 
 @pytest.mark.parametrize(
     ("serves", "urls", "status"),
-    [("notify", "ordersite.notify_urls 6", 0), ("all", "ordersite.urls 15", 0), ("pages", "", 2)],
+    [("notify", "ordersite.notify_urls 7", 0), ("all", "ordersite.urls 16", 0), ("pages", "", 2)],
 )
 def test_environment_selects_the_served_urls(serves: str, urls: str, status: int) -> None:
     code = "from ordersite import settings as s; print(s.ROOT_URLCONF, len(s.MIDDLEWARE))"

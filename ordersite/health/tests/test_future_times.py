@@ -45,6 +45,9 @@ EXEMPT = {
     "logistics.Shipment.last_checked_at": "shown; what is polled next is decided by next_check_at",
     "logistics.Shipment.last_event_at": "the carrier's word",
     "logistics.DispatchWebhook.last_try_at": "shown; what is sent next is decided by next_try_at",
+    "messaging.BuyerMessage.last_try_at": "shown; what is sent next is decided by next_try_at",
+    "messaging.MessageAccount.unusable_since": "whether it is there decides, and until when next_call_at does",
+    "messaging.MessageSettings.quiet_from": "a person chose it",
     "people.KnownAddress.last_at": "only the deletion of old rows depends on it",
 }  # fmt: skip
 

@@ -1,0 +1,53 @@
+"""Gives messages whose account was switched off, or cannot be used, to another account of their shop."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from ordersite.messaging.models import BuyerMessage, MessageSettings, MessageStatus
+from ordersite.messaging.routes import Shop, sender_of, shops_of, wanted_of
+from ordersite.messaging.sending.judge import TOO_LATE, end, wait, write
+
+BATCH = 200
+_LATER = timedelta(minutes=5)
+
+
+def reroute() -> int:
+    """Look at up to BATCH due messages whose account takes none; return how many have another one now."""
+    now = timezone.now()
+    closed = Q(account__is_active=False) | Q(
+        account__unusable_since__isnull=False, account__next_call_at__gt=now
+    )
+    moved = 0
+    with transaction.atomic():
+        rows = BuyerMessage.objects.due(now).filter(closed).values_list("pk", flat=True)
+        messages = BuyerMessage.objects.filter(pk__in=list(rows[:BATCH])).lock_in_order()
+        shops = shops_of({one.merchant_id for one in messages}) if messages else {}
+        for message in messages:
+            shop = shops.get(message.merchant_id) or Shop(
+                MessageSettings(merchant_id=message.merchant_id), ()
+            )
+            if message.status == MessageStatus.IN_FLIGHT:  # its process died with the attempt
+                message.is_uncertain = True
+            account = (
+                None if message.is_for_staff or message.is_uncertain else shop.account_for(wanted_of(message))
+            )
+            if account is not None and account.pk != message.account_id:
+                message.account = account
+                moved += 1
+            elif (message.is_uncertain and not _knows_keys(message)) or now > message.queued_at + TOO_LATE:
+                end(message, "unknown" if message.is_uncertain else "no_channel", now)
+            else:
+                wait(message, now + _LATER, "no_channel")
+        write(messages)
+    return moved
+
+
+def _knows_keys(message: BuyerMessage) -> bool:
+    """Whether the vendor sends a key once, so that an attempt that may have arrived can be repeated."""
+    sender = sender_of(message.account) if message.account is not None else None
+    return sender is not None and sender.has_message_key
