@@ -23,7 +23,7 @@ from orders.changes import Move, RequestClose, Result
 from orders.history.lines import SYSTEM, Actor
 from orders.machine import Action
 from orders.models import Merchant, Order, OrderQuerySet, OrderStatus
-from ordersite.queue.claims import SQLITE_PAUSE_SECONDS
+from ordersite.database.one_writer import SQLITE_PAUSE_SECONDS
 
 BATCH = 1_000
 # About how many attempts payments closes in a second at the providers; only for the estimate.

@@ -8,12 +8,12 @@ from datetime import timedelta
 from django.db.models import Q
 from django.utils import timezone
 
-from logistics.carrier_calls.masking import MOST_BODY
 from logistics.carrier_calls.recorder import RecordedCall
 from logistics.carriers.interface import Operation
 from logistics.models.carrier_call import OK, CarrierCall
 from ordersite.database import bulk
 from ordersite.database.retention import delete_in_batches
+from ordersite.lib.body_masking import MOST_BODY
 
 # A shop with many parcels makes millions of queries a day; nobody looks for one that went well last week.
 KEEP_GOOD_QUERIES = timedelta(days=2)

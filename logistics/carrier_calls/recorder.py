@@ -11,10 +11,10 @@ from typing import TypeVar
 
 from django.utils import timezone
 
-from logistics.carrier_calls.masking import masker
 from logistics.carriers.interface import Operation
 from logistics.carriers.types import CarrierError, CarrierKeys
 from logistics.models.carrier_call import OK
+from ordersite.lib.body_masking import masker
 from ordersite.lib.errors import OutsideError
 from ordersite.lib.http import Gateway, Reply, gateway
 from ordersite.lib.tracebacks import brief

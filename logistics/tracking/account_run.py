@@ -19,9 +19,9 @@ from logistics.tracking.pace import Pace
 from logistics.tracking.poller import Answer, Counts, Poller, calls_made, tracking_query, was_refused
 from logistics.tracking.throttle import CARRIERS, claim_due, slack_of
 from ordersite.database.locking import update_in_order
+from ordersite.database.one_writer import SQLITE_PAUSE_SECONDS
 from ordersite.outside_accounts.circuit import CircuitState
 from ordersite.outside_accounts.throttle import Lease
-from ordersite.queue.claims import SQLITE_PAUSE_SECONDS
 
 # While other accounts wait for threads.
 SECONDS_A_LEASE = 3.0

@@ -20,10 +20,11 @@ from django.utils import timezone, translation
 from ordersite.bulk_jobs.models import BulkJob, BulkRow, RowResult
 from ordersite.bulk_jobs.operations import DIED, FAULT, NOT_PERMITTED, Operation, Operations, RowTask
 from ordersite.database.locking import update_in_order
+from ordersite.database.one_writer import SQLITE_PAUSE_SECONDS
 from ordersite.lib.errors import DomainError
 from ordersite.lib.files import private
 from ordersite.queue import claims
-from ordersite.queue.claims import SQLITE_PAUSE_SECONDS, Claim
+from ordersite.queue.claims import Claim
 
 SECONDS_A_RUN = 10.0
 BATCH = 20

@@ -20,6 +20,7 @@ from django.db import Error, connection, models, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
+from ordersite.database.one_writer import SQLITE_PAUSE_SECONDS
 from ordersite.database.skip_locked import claim_rows
 from ordersite.lib.tracebacks import brief
 from ordersite.queue.models import QueueRow
@@ -27,8 +28,6 @@ from ordersite.queue.models import QueueRow
 MOST_ATTEMPTS = 8
 EVERY_ROW = Q()
 _FRESH, _SUSPECT = Q(attempts=0), Q(attempts__gt=0)
-# SQLite gives its write lock to the first that tries: without a pause a loop starves the other writers (measured).
-SQLITE_PAUSE_SECONDS = 0.02
 
 logger = logging.getLogger(__name__)
 

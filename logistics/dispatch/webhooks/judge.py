@@ -21,6 +21,7 @@ from logistics.models import Dispatch, DispatchStatus, DispatchWebhook, Warehous
 from orders import lifecycle
 from orders.models import Order
 from ordersite.lib.crypto import CannotDecrypt
+from ordersite.lib.webhooks.post import SignedPost
 
 # A try that waited for longer than this in its process is not sent any more: its lease may be over.
 SEND_WITHIN_SECONDS = 30.0
@@ -117,15 +118,14 @@ class _Claim:
             if webhook.event == WebhookEvent.CREATED and not one.warehouse.gets_pushes:
                 self._leave(webhook, one.warehouse)
             elif secret := _secret_of(one.warehouse):
-                posting = Posting(
+                message = SignedPost(
                     url=one.warehouse.push_url,
                     secret=secret,
                     message_id=webhook.webhook_id,
                     body=_body(webhook, replace(one, is_reminder=webhook.is_reminder)),
-                    personal=one.personal,
                     send_before=send_before,
                 )
-                found.append(self._count(webhook, posting))
+                found.append(self._count(webhook, Posting(message, one.personal)))
             else:
                 webhook.leased_until, webhook.next_try_at = None, self.now + _LATER
         return found

@@ -50,17 +50,23 @@ def signature(key: bytes, *, message_id: str, timestamp: str, body: bytes) -> st
     return f"v1,{base64.b64encode(hmac.digest(key, signed, 'sha256')).decode()}"
 
 
-def signed_headers(key: bytes, body: bytes, *, message_id: str, at: datetime) -> dict[str, str]:
+def signed_headers(
+    key: bytes, body: bytes, *, message_id: str, at: datetime, older_keys: Sequence[bytes] = ()
+) -> dict[str, str]:
     """The headers of a signed request, content type included.
 
-    `message_id` must be the same for all retries of one request; `at` is an aware time.
+    `message_id` must be the same for all retries of one request; `at` is an aware time. `older_keys` sign as well, so
+    that a receiver that has not changed its secret yet takes the request.
     """
     timestamp = str(int(at.timestamp()))
+    signatures = (
+        signature(one, message_id=message_id, timestamp=timestamp, body=body) for one in (key, *older_keys)
+    )
     return {
         "content-type": "application/json",
         "webhook-id": message_id,
         "webhook-timestamp": timestamp,
-        "webhook-signature": signature(key, message_id=message_id, timestamp=timestamp, body=body),
+        "webhook-signature": " ".join(signatures),
     }
 
 

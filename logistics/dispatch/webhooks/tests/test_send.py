@@ -78,7 +78,7 @@ def test_what_is_sent_is_the_row_of_the_pull_form(box: Running) -> None:
 
     [sending] = judge([message_of(dispatch).pk])
 
-    sent = json.loads(sending.posting.body)
+    sent = json.loads(sending.posting.message.body)
     Warehouse.objects.filter(slug="cloud").update(adapter="pull")
     fetched = hand_out(Warehouse.objects.get(slug="cloud"), limit=1)[0].as_json()
     assert (sent["type"], sent["data"]) == ("dispatch.created", fetched)
