@@ -1,8 +1,7 @@
-"""The views of the order API. An order is composed from the `about` modules of the three apps."""
+"""The views of the order API."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,7 +13,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from logistics import about as logistics_about
 from orders import about as orders_about
 from orders import closing, errors, machine
 from orders.clients import client_of
@@ -24,29 +22,13 @@ from orders.intake.once import KeyedCall, Replayed, create_once
 from orders.models import ApiClient, Order
 from orders.serializers import CancelForm, ListQuery, OrderForm, order_json
 from ordersite.api import schema
+from ordersite.api.composed import compose
 from ordersite.lib import paging
 from ordersite.lib.api import json_parser
-from payments import about as payments_about
 
 PAGE_SIZE = 50
 _ORDER_FORM = OrderForm()
 _FIRST_MOMENT, _LAST_MOMENT = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
-
-
-def compose(orders: Sequence[Order]) -> list[dict[str, Any]]:
-    """Return these orders with lines, payments and shipments as JSON values, with a fixed number of queries."""
-    lines = orders_about.parts(orders)
-    payments = payments_about.parts(orders)
-    shipments = logistics_about.parts(orders)
-    return [
-        order_json(
-            order,
-            lines=lines.get(order.pk, []),
-            payments=payments.get(order.pk, []),
-            shipments=shipments.get(order.pk, []),
-        )
-        for order in orders
-    ]
 
 
 def orders_of(client: ApiClient) -> QuerySet[Order]:

@@ -6,8 +6,7 @@ The caller passes the table of handlers, so that this room imports none of them.
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,6 +16,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from ordersite.database import bulk
+from ordersite.database.one_writer import breathe
 from ordersite.health.alerts import raise_alert
 from ordersite.health.models import Alert
 from ordersite.lib.tracebacks import brief
@@ -49,6 +49,22 @@ class Later:
 
 Answer = Later | None
 Handler = Callable[[Sequence[Delivered]], Sequence[Answer]]
+
+
+@dataclass(frozen=True, slots=True)
+class OnDemand:
+    """A handler for what an installation may not use at all: it gets events only while `is_wanted` says so.
+
+    That is asked once for each batch of entries, in the transaction that takes them.
+    """
+
+    handler: Handler
+    is_wanted: Callable[[], bool]
+
+    def __call__(self, events: Sequence[Delivered]) -> Sequence[Answer]:
+        return self.handler(events)
+
+
 # event name → handler key → handler
 Table = Mapping[str, Mapping[str, Handler]]
 
@@ -56,7 +72,7 @@ Table = Mapping[str, Mapping[str, Handler]]
 def run(table: Table) -> int:
     """Spread all entries, then hand out all due deliveries; returns how many deliveries were finished."""
     while spread(table):
-        _breathe()
+        breathe()
     deploys.catch_up(deploys.keys_of(table))
     handlers = {key: handler for keyed in table.values() for key, handler in keyed.items()}
     return sum(_deliver(key, handler) for key, handler in sorted(handlers.items()))
@@ -66,10 +82,9 @@ def spread(table: Table) -> int:
     """Turn up to BATCH entries into deliveries, in one transaction; returns how many entries were taken."""
     with transaction.atomic():
         entries = _take_entries()
-        bulk.insert_rows(
-            Delivery,
-            [_delivery(entry, key) for entry in entries for key in _keys(table, entry)],
-        )
+        idle = _idle_keys(table, {entry.name for entry in entries})
+        rows = [_delivery(entry, key) for entry in entries for key in _keys(table, entry) if key not in idle]
+        bulk.insert_rows(Delivery, rows)
         deploys.remember(entries, deploys.keys_of(table))
     return len(entries)
 
@@ -81,6 +96,18 @@ def _take_entries() -> list[OutboxEntry]:
     entries = list(rows[:BATCH])
     OutboxEntry.objects.filter(pk__in=[entry.pk for entry in entries]).delete()
     return entries
+
+
+def _idle_keys(table: Table, names: Set[str]) -> set[str]:
+    """The keys of handlers that want none of these events now."""
+    on_demand = {
+        key: handler
+        for name in names
+        for key, handler in table.get(name, {}).items()
+        if isinstance(handler, OnDemand)
+    }
+    wanted = {is_wanted: is_wanted() for is_wanted in {handler.is_wanted for handler in on_demand.values()}}
+    return {key for key, handler in on_demand.items() if not wanted[handler.is_wanted]}
 
 
 def _keys(table: Table, entry: OutboxEntry) -> Sequence[str]:
@@ -148,8 +175,3 @@ def _postpone_or_park(claimed: claims.Claim, error: Exception) -> None:
     Delivery.objects.filter(pk=claimed.id).update(
         parked_at=timezone.now(), leased_until=None, last_error=brief(error)[:500]
     )
-
-
-def _breathe() -> None:
-    if connection.vendor == "sqlite":
-        time.sleep(claims.SQLITE_PAUSE_SECONDS)

@@ -84,3 +84,26 @@ def test_event_without_handlers_is_removed() -> None:
     publish(1)
     assert relay.run({"thing.happened": {}}) == 0
     assert (OutboxEntry.objects.count(), Delivery.objects.count()) == (0, 0)
+
+
+def test_a_handler_on_demand_gets_what_is_wanted() -> None:
+    wanted, idle, beside = Recorder(), Recorder(), Recorder()
+    asked: list[str] = []
+
+    def is_wanted() -> bool:
+        asked.append("yes")
+        return True
+
+    table: relay.Table = {
+        "thing.happened": {
+            "wanted": relay.OnDemand(wanted, is_wanted),
+            "idle": relay.OnDemand(idle, lambda: False),
+            "beside": beside,
+        }
+    }
+    publish(1, 2, 3)
+
+    assert relay.run(table) == 6
+
+    assert (wanted.seen, idle.seen, beside.seen) == ([1, 2, 3], [], [1, 2, 3])
+    assert (asked, Delivery.objects.count()) == (["yes"], 0)
