@@ -53,6 +53,7 @@ ALLOWED: Mapping[str, frozenset[str]] = {
     ),
     "kuaidi100.push": _NOTIFY - {"wrong_amount"},
     "cloud.push": frozenset({"delay", "drop", "timeout", "status_500"}) | _FULFILMENT,
+    "receiver.hook": frozenset({"delay", "drop", "timeout", "status_500", "redirect", "gone", "slow_down"}),
     "erp.fetch": frozenset({"no_ack", "duplicate"}) | _FULFILMENT,
     "yto.create": _CALL | {"refused_area"},
     "yto.cancel": _CALL,
@@ -77,7 +78,7 @@ ALLOWED: Mapping[str, frozenset[str]] = {
 # Seconds for the waiting ones, copies in all for duplicate, the yuan shown for wrong_amount.
 DEFAULTS: Mapping[str, float] = {
     "delay": 3, "reorder": 3, "timeout": 30, "duplicate": 2, "wrong_amount": 0.01, "return_code": 502,
-    "processing": 5, "abnormal": 1, "closed": 1, "no_number": 1,
+    "processing": 5, "abnormal": 1, "closed": 1, "no_number": 1, "slow_down": 60,
 }  # fmt: skip
 LIMITS: Mapping[str, float] = {
     "delay": 3600, "reorder": 3600, "timeout": 600, "duplicate": 200, "processing": 86400, "abnormal": 86400,

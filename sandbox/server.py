@@ -33,6 +33,7 @@ from sandbox.keys.keys import Keys
 from sandbox.messaging import aliyun, robots, tencent, wechat
 from sandbox.messaging.reports import Reporter
 from sandbox.messaging.smtp import mail_sink
+from sandbox.receiver import hooks
 from sandbox.store import Store
 from sandbox.trading import refunding, trades
 from sandbox.trading.cashier import handle_cashier
@@ -71,6 +72,8 @@ def route(world: World, request: Request) -> Response:
         return wechat.handle_wechat(world, request)
     if request.path.startswith(robots.FEISHU):
         return robots.handle_robot(world, request)
+    if request.path.startswith("/receiver/"):
+        return _only_post(hooks.handle_hook)(world, request)
     if request.path == "/" or request.path.startswith("/control/"):
         return handle_control(world, request)
     return json_response({"error": "not_found"}, status=404)

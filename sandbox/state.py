@@ -4,10 +4,11 @@ from sandbox.carrier import counts, kuaidi100_push, orders, parcels, sf_pushes
 from sandbox.formats import iso, yuan
 from sandbox.fulfilment import instructions
 from sandbox.messaging import inbox
+from sandbox.receiver import hooks
 from sandbox.store import Store
 from sandbox.world import World
 
-LATEST = 50
+LATEST, MOST_HOOKS = 50, 500
 
 
 def describe_state(world: World) -> dict[str, list[dict[str, object]] | dict[str, object]]:
@@ -27,6 +28,7 @@ def describe_state(world: World) -> dict[str, list[dict[str, object]] | dict[str
         ],
         "instructions": instructions.latest(store, LATEST),
         "messages": inbox.describe_messages(store)[:LATEST],
+        "hooks": hooks.latest(store, MOST_HOOKS),
         "kuaidi100": kuaidi100_push.describe(store),
         "speed": describe_speed(world),
     }

@@ -94,6 +94,11 @@ CREATE TABLE IF NOT EXISTS wechat_tokens (
 CREATE TABLE IF NOT EXISTS wechat_consents (
     openid TEXT NOT NULL, template TEXT NOT NULL, left INTEGER NOT NULL, PRIMARY KEY (openid, template));
 CREATE TABLE IF NOT EXISTS wechat_unfollowed (openid TEXT PRIMARY KEY);
+CREATE TABLE IF NOT EXISTS receivers (name TEXT PRIMARY KEY, secret TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS received_hooks (
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL, webhook_id TEXT NOT NULL, kind TEXT NOT NULL, number TEXT NOT NULL,
+    body TEXT NOT NULL, state TEXT NOT NULL, at REAL NOT NULL);
+CREATE INDEX IF NOT EXISTS received_hooks_message ON received_hooks (name, webhook_id);
 CREATE TABLE IF NOT EXISTS tunables (name TEXT PRIMARY KEY, value REAL NOT NULL);
 """
 # Columns younger than their table: a file of an older sandbox gets them when it is opened. What was refunded

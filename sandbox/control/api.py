@@ -13,6 +13,7 @@ from sandbox.control.page import control_page, panel
 from sandbox.control.trades import BadControl
 from sandbox.faults import BadFault, FaultOrder
 from sandbox.fulfilment import instructions
+from sandbox.receiver import hooks
 from sandbox.state import describe_state
 from sandbox.trading.trades import TradeRefused
 from sandbox.unionpay.wire import Refused
@@ -126,6 +127,20 @@ def _fetching(world: World, body: Body) -> Response:
     return json_response({"slug": slug})
 
 
+def _receiver(world: World, body: Body) -> Response:
+    """Give a receiver of webhooks its secret, as its owner does who got it from the shop."""
+    name = str(body.get("name") or "")
+    if not name:
+        raise BadControl("name is missing")
+    hooks.set_secret(world.store, name, str(body.get("secret") or ""))
+    return json_response({"name": name, "url": f"{world.settings.origin}/receiver/{name}/"})
+
+
+def _forget_hooks(world: World, body: Body) -> Response:
+    hooks.forget(world.store)
+    return json_response({"hooks": []})
+
+
 def _forget_instructions(world: World, body: Body) -> Response:
     instructions.forget(world.store)
     return json_response({"instructions": []})
@@ -157,6 +172,8 @@ _HANDLERS: Mapping[tuple[str, str], Callable[[World, Body], Response]] = {
     ("POST", "/control/faults"): _add_fault,
     ("DELETE", "/control/faults"): _clear_faults,
     ("DELETE", "/control/instructions"): _forget_instructions,
+    ("POST", "/control/receiver"): _receiver,
+    ("DELETE", "/control/hooks"): _forget_hooks,
     ("POST", "/control/pay"): control_trades.pay,
     ("POST", "/control/refund"): control_trades.refund,
     ("POST", "/control/settle_refund"): control_trades.settle_refund,

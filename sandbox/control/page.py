@@ -30,9 +30,11 @@ _STATES = {
     "cancelled": ("已取消", ""),
     "shipped": ("已发货", "good"),
     "refused": ("被拒绝", "bad"),
+    "bad_signature": ("验签失败", "bad"),
 }
 _PROVIDERS = {"alipay": "支付宝", "wechatpay": "微信支付", "unionpay": "银联", "webhook": "Webhook"}
 _BILLS = ("alipay", "wechatpay", "unionpay")
+_MOST_HOOKS = 50
 Row = Mapping[str, object]
 
 
@@ -91,6 +93,11 @@ def panel(world: World) -> str:
                 "发货指令 Instructions",
                 ("编号", "订单号", "仓库", "形式", "收到次数", "催办", "取消", "状态", "运单号", "说明"),
                 map(_instruction, _rows(state["instructions"])),
+            ),
+            _section(
+                "收到的 Webhook Webhooks received",
+                ("接收方", "事件", "订单号", "消息编号", "第几次", "状态", "时间"),
+                map(_hook, _rows(state["hooks"])[:_MOST_HOOKS]),
             ),
         )
     )
@@ -215,4 +222,12 @@ def _instruction(row: Row) -> str:
         _say(row["id"]), _say(row["number"]), _say(row["warehouse"]), _say(row["form"]), _say(row["received"]),
         _say(row["reminders"]), _say(row["cancellations"]), _tag(row["state"]), _say(row["tracking_number"]),
         _say(row["message"]),
+    )  # fmt: skip
+
+
+def _hook(row: Row) -> str:
+    state = "收到" if row["state"] == "taken" else _tag(row["state"])
+    return _cells(
+        _say(row["name"]), _say(row["kind"]), _say(row["number"]), _say(row["webhook_id"]), _say(row["copy"]),
+        state, _clock(row["at"]),
     )  # fmt: skip

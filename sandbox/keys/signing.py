@@ -32,6 +32,13 @@ def sorted_pairs(fields: Mapping[str, str], *, leave_out: frozenset[str]) -> str
     return "&".join(f"{name}={fields[name]}" for name in sorted(fields) if name not in leave_out)
 
 
+def webhook_secret_bytes(secret: str) -> bytes:
+    """The key of a secret of Standard Webhooks: `whsec_` and base64. Raises ValueError."""
+    if not secret.startswith("whsec_"):
+        raise ValueError("secret does not begin with whsec_")
+    return base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+
+
 def webhook_signature(secret: bytes, *, message_id: str, timestamp: int, body: bytes) -> str:
     """`v1,<base64>` over `{id}.{timestamp}.{body}` (Standard Webhooks 1.0.0)."""
     digest = hmac.new(secret, f"{message_id}.{timestamp}.".encode() + body, hashlib.sha256).digest()

@@ -18,7 +18,7 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 @pytest.fixture(autouse=True)
 def nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Remove what a test leaves in the sandbox: faults, unfinished notifications, instructions, messages.
+    """Remove what a test leaves in the sandbox: faults, unfinished notifications, instructions, messages, webhooks.
 
     SQLite gives the next test the same keys.
     """
@@ -29,3 +29,4 @@ def nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
         box.control("notifications", "DELETE")
         box.control("instructions", "DELETE")
         box.control("messages", "DELETE")
+        box.control("hooks", "DELETE")
