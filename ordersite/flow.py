@@ -13,9 +13,10 @@ from logistics.dispatch.instructions import route
 from orders.approvals.limit_changes import LIMIT
 from orders.approvals.notify import mail_approvers
 from orders.approvals.switches import SWITCHES
+from ordersite.merchant_webhooks import events as merchant_webhooks
 from ordersite.messaging.handlers import tell_of_orders, tell_of_parcels, tell_of_stalled
 from ordersite.messaging.models import MessageEvent
-from ordersite.queue.relay import Table
+from ordersite.queue.relay import OnDemand, Table
 from payments.accounts.change_kind import ACCOUNT
 from payments.lifecycle import closing
 from payments.manual.revive import REVIVAL
@@ -24,35 +25,52 @@ from payments.reconciliation.approval import STATEMENT
 from payments.refunds import late_payments
 from payments.refunds.approval import REFUND
 
+# Nothing is delivered to it in a shop without endpoints.
+WEBHOOKS = OnDemand(merchant_webhooks.handle_event, merchant_webhooks.are_wanted)
+
 FLOW: Table = {
     # orders
-    "order.created": {"messaging.order_created": partial(tell_of_orders, MessageEvent.CREATED)},
+    "order.created": {
+        "messaging.order_created": partial(tell_of_orders, MessageEvent.CREATED),
+        "merchant_webhooks.order_created": WEBHOOKS,
+    },
     "order.close_requested": {"payments.close_attempts": closing.handle_close_requested},
     "order.paid": {
         "logistics.instruct_warehouses": route.handle_may_ship,
         "messaging.order_paid": partial(tell_of_orders, MessageEvent.PAID),
         "payments.close_other_attempts": closing.handle_order_paid,
+        "merchant_webhooks.order_paid": WEBHOOKS,
     },
-    "order.shipped": {},
-    "order.completed": {},
+    "order.shipped": {"merchant_webhooks.order_shipped": WEBHOOKS},
+    "order.completed": {"merchant_webhooks.order_completed": WEBHOOKS},
     "order.closed": {
         "logistics.cancel_of_closed": route.handle_must_stay,
         "messaging.order_closed": partial(tell_of_orders, MessageEvent.CLOSED),
         "payments.close_after_order": closing.handle_order_closed,
+        "merchant_webhooks.order_closed": WEBHOOKS,
     },
     "order.revived": {
         "logistics.instruct_of_revived": route.handle_may_ship,
         "messaging.order_revived": partial(tell_of_orders, MessageEvent.PAID),
+        "merchant_webhooks.order_revived": WEBHOOKS,
     },
-    "order.stopped": {"logistics.cancel_of_stopped": route.handle_must_stay},
-    "order.released": {"logistics.instruct_of_released": route.handle_may_ship},
+    "order.stopped": {
+        "logistics.cancel_of_stopped": route.handle_must_stay,
+        "merchant_webhooks.order_stopped": WEBHOOKS,
+    },
+    "order.released": {
+        "logistics.instruct_of_released": route.handle_may_ship,
+        "merchant_webhooks.order_released": WEBHOOKS,
+    },
     "order.refunded": {
         "logistics.cancel_of_refunded": route.handle_must_stay,
         "messaging.order_refunded": partial(tell_of_orders, MessageEvent.REFUNDED),
+        "merchant_webhooks.order_refunded": WEBHOOKS,
     },
     "order.partly_refunded": {
         "logistics.end_with_refund": refunded_rest.handle_partly_refunded,
         "logistics.instruct_of_partly_refunded": route.handle_may_ship,
+        "merchant_webhooks.order_partly_refunded": WEBHOOKS,
     },
     "switches.change_proposed": {"orders.notify_approvers_of_switches": partial(mail_approvers, SWITCHES)},
     "limit.change_proposed": {"orders.notify_approvers_of_limit": partial(mail_approvers, LIMIT)},
@@ -74,6 +92,9 @@ FLOW: Table = {
     "shipment.ready_for_pickup": {
         "messaging.parcel_ready_for_pickup": partial(tell_of_parcels, MessageEvent.READY_FOR_PICKUP)
     },
-    "shipment.delivered": {"messaging.parcel_delivered": partial(tell_of_parcels, MessageEvent.DELIVERED)},
+    "shipment.delivered": {
+        "messaging.parcel_delivered": partial(tell_of_parcels, MessageEvent.DELIVERED),
+        "merchant_webhooks.shipment_delivered": WEBHOOKS,
+    },
     "shipment.exception_raised": {"messaging.parcel_stalled": tell_of_stalled},
 }

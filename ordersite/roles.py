@@ -52,6 +52,9 @@ _SUPERVISOR = (
     | _SETTLES
     | {
         "orders.hold_order",
+        "merchant_webhooks.view_webhookendpoint",
+        "merchant_webhooks.view_webhookdelivery",
+        "merchant_webhooks.resend_webhookdelivery",
         "orders.manage_risk",
         "logistics.change_number",
         "logistics.correct_stock",
@@ -90,6 +93,9 @@ _OPERATIONS = _LOOK | _IMPORTS | {
     "messaging.add_messagetemplate", "messaging.change_messagetemplate",
     "messaging.add_messagesettings", "messaging.change_messagesettings", "messaging.resend_message",
     "messaging.add_stoplistentry", "messaging.change_stoplistentry",
+    "merchant_webhooks.view_webhookendpoint", "merchant_webhooks.add_webhookendpoint",
+    "merchant_webhooks.change_webhookendpoint", "merchant_webhooks.view_webhookdelivery",
+    "merchant_webhooks.resend_webhookdelivery",
     "rails.view_delivery", "rails.change_delivery", "health.view_alert", "health.change_alert",
     "people.view_loginfailure", "people.change_loginfailure",
 }  # fmt: skip
@@ -99,7 +105,7 @@ _AUDITOR = _LOOK | {
     "payments.view_paymentaccount", "payments.view_refusedcall", "logistics.view_carrieraccount",
     "messaging.view_messageaccount",
     "logistics.view_refusedpush", "payments.view_settlementfile", "payments.view_moneylimit", "orders.view_changerequest",
-    "payments.approve_moneylimit",
+    "payments.approve_moneylimit", "merchant_webhooks.view_webhookendpoint", "merchant_webhooks.view_webhookdelivery",
     "rails.view_delivery", "rails.view_auditentry", "health.view_alert", "people.view_loginfailure", "admin.view_logentry",
 }  # fmt: skip
 

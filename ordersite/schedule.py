@@ -71,6 +71,8 @@ RHYTHMS = (
     Rhythm("orders.watch_fingerprints", 10),
     Rhythm("orders.forget_intercepts", 600),
     Rhythm("orders.watch_orders", 15),
+    Rhythm("merchant_webhooks.send", 3, alone=1),
+    Rhythm("merchant_webhooks.forget_old", 600),
     Rhythm("ordersite.clear_sessions", 3600),
 )
 DAILY = (

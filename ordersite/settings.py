@@ -90,6 +90,7 @@ INSTALLED_APPS = [
     "orders",
     "payments",
     "logistics",
+    "ordersite.merchant_webhooks",
 ]
 
 MIDDLEWARE = [
@@ -273,6 +274,7 @@ CELERY_TASK_ROUTES = {
         "logistics.resolve_waybills",
         "logistics.push_dispatches",
         "messaging.send_messages",
+        "merchant_webhooks.send",
     )
 }
 

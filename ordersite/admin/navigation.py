@@ -115,6 +115,8 @@ GROUPS: tuple[tuple[str | Promise, tuple[Place, ...]], ...] = (
         (
             Place(_("Merchants"), "orders.merchant", "storefront"),
             Place(_("API clients"), "orders.apiclient", "api"),
+            Place(_("Webhook endpoints"), "merchant_webhooks.webhookendpoint", "webhook"),
+            Place(_("Webhook deliveries"), "merchant_webhooks.webhookdelivery", "outgoing_mail"),
             Place(
                 _("Changes"), "orders.changerequest", "published_with_changes", f"{_COUNTS}.changes_to_review"
             ),

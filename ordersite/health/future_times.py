@@ -27,6 +27,7 @@ from logistics.models import (
 from orders.models import ApiClient, AttemptMark, FingerprintClaim, StaffMail
 from ordersite.bulk_jobs.models import BulkJob, BulkRow
 from ordersite.health.models import Alert
+from ordersite.merchant_webhooks.models import WebhookDelivery, WebhookEndpoint
 from ordersite.messaging.models import BuyerMessage, MessageAccount
 from ordersite.people.models import LoginFailure
 from ordersite.queue.models import Delivery
@@ -37,6 +38,8 @@ LEASE = timedelta(minutes=15)
 # Of accounts: an open circuit, 10 minutes at most.
 CALL = timedelta(minutes=30)
 RETRY = timedelta(hours=2)
+# The longest pause of a webhook, and a fifth of it.
+RETRY_OF_MESSAGE = timedelta(hours=2, minutes=30)
 # Of the fingerprint of a created order: ten minutes.
 CLAIM = timedelta(minutes=11)
 DAY = timedelta(hours=25)
@@ -74,7 +77,7 @@ def columns() -> Iterator[Column]:
         yield Column(waiting, "leased_until", LEASE)
         yield Column(waiting, "due_at", RETRY)
     yield Column(BulkJob.objects.unfinished(), "leased_until", LEASE)
-    for account in (PaymentAccount, CarrierAccount, Warehouse, MessageAccount):
+    for account in (PaymentAccount, CarrierAccount, Warehouse, MessageAccount, WebhookEndpoint):
         yield Column(account._default_manager.all(), "next_call_at", CALL)
     yield Column(CarrierAccount.objects.all(), "leased_until", LEASE)
     yield Column(MessageAccount.objects.all(), "leased_until", LEASE)
@@ -111,6 +114,12 @@ def columns() -> Iterator[Column]:
     webhooks = DispatchWebhook.objects.filter(next_try_at__isnull=False)
     yield Column(webhooks, "next_try_at", RETRY)
     yield Column(webhooks, "leased_until", LEASE)
+    events = WebhookDelivery.objects.waiting()
+    yield Column(events, "next_try_at", RETRY_OF_MESSAGE)
+    yield Column(events, "leased_until", LEASE)
+    # A failure in the future would put off the end of the tries, and the pause of an endpoint that fails.
+    yield Column(events, "first_failure_at", HAPPENED)
+    yield Column(WebhookEndpoint.objects.all(), "failing_since", HAPPENED)
     yield Column(Dispatch.objects.filter(answer_due_at__isnull=False), "answer_due_at", SILENCE)
     parcels = Shipment.objects.under_way()
     checks = max(DAY, 2 * timedelta(hours=settings.TRACKING_POLL_HOURS))

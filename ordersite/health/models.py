@@ -35,6 +35,7 @@ class Alert(models.Model):
         MANY_REFUSED = "many_refused", _("many attempts refused")
         MANY_HELD = "many_held", _("many orders held")
         MESSAGE_ACCOUNT = "message_account", _("a message account cannot be used")
+        WEBHOOK_PAUSED = "webhook_paused", _("webhooks to a receiver are paused")
 
     kind = models.CharField(_("kind"), max_length=40, choices=Kind.choices)
     subject = models.CharField(pgettext_lazy("alert", "about"), max_length=200)

@@ -17,6 +17,7 @@ from django.db.models import Model, QuerySet
 from logistics.models import CarrierAccount, PushBody, Warehouse
 from orders.models import ChangeRequest
 from ordersite.lib.crypto import CannotDecrypt, key_id_of
+from ordersite.merchant_webhooks.models import WebhookEndpoint
 from ordersite.messaging.models import MessageAccount
 from ordersite.outside_accounts.secrets import place_of
 from ordersite.people.models import Authenticator, place_of_key
@@ -60,6 +61,7 @@ TEXTS = (
     SealedColumn(Warehouse, "sealed_secrets", _of_warehouse),
     SealedColumn(MessageAccount, "sealed_secrets", _of_account),
     SealedColumn(MessageAccount, "sealed_token", _of_token),
+    SealedColumn(WebhookEndpoint, "sealed_secrets", _of_account),
     SealedColumn(ChangeRequest, "sealed_values", _of_request),
     SealedColumn(Authenticator, "sealed_key", _of_person),
 )

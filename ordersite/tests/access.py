@@ -48,6 +48,9 @@ from orders.tests.builders import build_merchant, build_order
 from ordersite.bulk_jobs.models import BulkJob, BulkRow
 from ordersite.health.models import Alert
 from ordersite.lib.files import private
+from ordersite.merchant_webhooks.models import WebhookDelivery
+from ordersite.merchant_webhooks.queue import queue_event
+from ordersite.merchant_webhooks.save import add_endpoint
 from ordersite.messaging.models import (
     BuyerMessage,
     MessageAccount,
@@ -184,6 +187,7 @@ def build_world() -> dict[str, str]:
     ]
     rows.append(add_client(shop, name="ERP", scopes=["orders:read"])[0])
     rows += _message_rows(order)
+    rows += _webhook_rows(order)
     values = {f"{row._meta.app_label}.{row._meta.model_name}": str(row.pk) for row in rows}
     for model in admin.site._registry:
         label = f"{model._meta.app_label}.{model._meta.model_name}"
@@ -222,6 +226,15 @@ def _in_addresses(order: Order) -> dict[str, str]:
         "<path:object_id>": str(order.pk),
         "<url>": "no-such-page/",
     }
+
+
+def _webhook_rows(order: Order) -> list[Model]:
+    endpoint = add_endpoint(order.merchant, url="https://hooks.example.com/", events=["order.paid"]).endpoint
+    queue_event(endpoint.pk, name="order.paid", order_id=order.pk, data={"number": order.number}, key="1")
+    delivery = WebhookDelivery.objects.get()
+    delivery.deliver(timezone.now())
+    delivery.save()
+    return [endpoint, delivery]
 
 
 def _payment_rows(order: Order) -> list[Model]:

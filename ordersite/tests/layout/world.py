@@ -45,6 +45,7 @@ from ordersite.tests.approval_cases import propose_keys, propose_limit
 from ordersite.tests.layout.goods import build_bulk_jobs, build_dispatched, build_goods_cases, build_pushes
 from ordersite.tests.layout.messages import build_messages
 from ordersite.tests.layout.risk import build_reviews
+from ordersite.tests.layout.webhooks import build_webhooks
 from payments.accounts.save import save_account
 from payments.attempts.start import start_attempt
 from payments.models import (
@@ -118,6 +119,8 @@ def build_layout_world() -> LayoutWorld:
     world.add("bulk_jobs.bulkjob", *build_bulk_jobs(Shipment.objects.latest("pk"), chief, sentence=SENTENCE))
     world.add("orders.holdreview", *(row.pk for row in build_reviews(busy, chief, sentence=SENTENCE)))
     build_messages(busy, chief, sentence=SENTENCE)
+    webhooks = build_webhooks(shop, busy, sentence=SENTENCE)
+    world.add("merchant_webhooks.webhookendpoint", *(row.pk for row in webhooks))
     request = RequestFactory().get("/")
     request.user = chief
     for page in admin.site._registry.values():

@@ -1,0 +1,3 @@
+from ordersite.merchant_webhooks.admin import delivery, endpoint
+
+__all__ = ["delivery", "endpoint"]
