@@ -13,7 +13,7 @@ from logistics.carriers.interface import Operation
 from logistics.models.carrier_call import OK, CarrierCall
 from ordersite.database import bulk
 from ordersite.database.retention import delete_in_batches
-from ordersite.lib.body_masking import MOST_BODY
+from ordersite.outside_accounts.body_masking import MOST_BODY
 
 # A shop with many parcels makes millions of queries a day; nobody looks for one that went well last week.
 KEEP_GOOD_QUERIES = timedelta(days=2)

@@ -14,10 +14,10 @@ from django.utils import timezone
 from logistics.carriers.interface import Operation
 from logistics.carriers.types import CarrierError, CarrierKeys
 from logistics.models.carrier_call import OK
-from ordersite.lib.body_masking import masker
 from ordersite.lib.errors import OutsideError
 from ordersite.lib.http import Gateway, Reply, gateway
 from ordersite.lib.tracebacks import brief
+from ordersite.outside_accounts.body_masking import masker
 
 Result = TypeVar("Result")
 

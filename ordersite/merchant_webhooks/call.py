@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from ordersite.lib.body_masking import masker
 from ordersite.lib.webhooks.post import BUSY, asked_pause, is_outage, post_signed
 from ordersite.merchant_webhooks.judge import EventSending
+from ordersite.outside_accounts.body_masking import masker
 
 MOST_WORDS = 1000
 _GONE = 410

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from logistics.models import WebhookResult
-from ordersite.lib.body_masking import masker
 from ordersite.lib.http import Reply
 from ordersite.lib.webhooks.post import SignedPost, asked_pause, is_outage, post_signed
+from ordersite.outside_accounts.body_masking import masker
 
 # What a warehouse may say of an instruction at once; all else it says with `POST /api/v1/dispatches/ack/`.
 REFUSALS = ("out_of_stock", "address_unserved")

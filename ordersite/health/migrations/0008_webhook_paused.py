@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('health', '0007_message_alerts'),
+        ("health", "0007_message_alerts"),
     ]
 
     operations = [

@@ -21,12 +21,12 @@ from ordersite.lib.adminkit.confirmed import Confirmed, ConfirmedActionsMixin, R
 from ordersite.lib.adminkit.raw_call import preformatted
 from ordersite.lib.adminkit.read_only import ReadOnlyAdmin
 from ordersite.lib.adminkit.search import ShapeSearchMixin, column, order_number, row_id
-from ordersite.lib.body_masking import masker
 from ordersite.merchant_webhooks.admin.endpoint import RESEND
 from ordersite.merchant_webhooks.catalogue import label_of
 from ordersite.merchant_webhooks.judge import personal_of
 from ordersite.merchant_webhooks.models import DeliveryStatus, WebhookDelivery, WebhookEndpoint, WebhookTry
 from ordersite.merchant_webhooks.resend import resend
+from ordersite.outside_accounts.body_masking import masker
 
 _TONES = {"delivered": "good", "waiting": "waiting", "given_up": "bad", "dropped": "bad"}
 _MOST_TRIES = 50

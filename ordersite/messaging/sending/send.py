@@ -10,11 +10,11 @@ from django.db import connection
 from django.db.models import OuterRef
 from django.utils import timezone
 
+from ordersite.database.one_writer import SQLITE_PAUSE_SECONDS
 from ordersite.messaging.models import BuyerMessage
 from ordersite.messaging.routes import sender_of
 from ordersite.messaging.sending.account_run import ACCOUNTS, AccountSending, throttle_of
 from ordersite.messaging.sending.reroute import reroute
-from ordersite.queue.claims import SQLITE_PAUSE_SECONDS
 
 SECONDS_A_RUN = 10.0
 THREADS = 16
