@@ -36,6 +36,7 @@ MODULES = {
     "B8": "parcels.polling",
     "B9": "notifications.push_intake",
     "B10": "dispatch.routing",
+    "B11": "automation.rules",
 }
 RESULTS = Path(__file__).resolve().parent / "results"
 

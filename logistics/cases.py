@@ -103,6 +103,9 @@ WHAT_TO_DO: Mapping[str, Promise] = {
         "A push could not be worked on, also after several tries. See its last problem in the log of carrier pushes, and "
         "replay it once the cause is gone. The next poll brings its events too."
     ),
+    Kind.BY_RULE: _(
+        "An automation rule wants a person to look at the order: do what it says, then resolve the case."
+    ),
 }
 _GOODS_AND_MONEY = _(
     "The order was refunded in full, and the parcel was signed for all the same: the buyer has goods and money. Ask the "

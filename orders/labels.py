@@ -49,6 +49,10 @@ TRIGGERS: Mapping[str, Promise] = {
     "refund_approved_alone": _("a refund approved by its proposer alone"),
     "hold": _("a hold"),
     "release": _("a release"),
+    "release_proposed": _("the order's release was proposed"),
+    "release_approved": _("the order's release was approved"),
+    "release_refused": _("the order's release was refused"),
+    "release_withdrawn": _("the order's release was withdrawn"),
     "settlement_proposed": _("a manual settlement was proposed"),
     "settlement_approved": _("a manual settlement was approved"),
     "settlement_refused": _("a manual settlement was refused"),
@@ -63,6 +67,7 @@ TRIGGERS: Mapping[str, Promise] = {
     "dispatch_moved": _("a person chose another warehouse"),
     "dispatch_cancelled": _("a person took the warehouse's instruction back"),
     "payment_surplus": _("another payment has paid the order"),
+    "rule_note": _("a note of an automation rule"),
 }
 ACTORS: Mapping[str, Promise] = {
     "provider": _("payment provider"),
@@ -71,6 +76,7 @@ ACTORS: Mapping[str, Promise] = {
     "warehouse": _("warehouse"),
     "carrier": _("carrier"),
     "client": _("API client"),
+    "rule": _("automation rule"),
     "system": _("system"),
 }
 # Notes that the product writes into histories and cases by itself: stored in English.

@@ -29,6 +29,8 @@ _LOOK = frozenset(
         "logistics.view_dispatch", "logistics.view_dispatchline", "logistics.view_stock", "logistics.view_stockmovement",
         "messaging.view_buyermessage", "messaging.view_messageattempt", "messaging.view_messageresend",
         "messaging.view_messagetemplate", "messaging.view_messagesettings", "messaging.view_stoplistentry",
+        "automation.view_automationrule", "automation.view_rulerun", "automation.view_dryrun",
+        "automation.view_releaserequest",
     }
 )  # fmt: skip
 _IMPORTS = {
@@ -46,6 +48,7 @@ _AGENT = _LOOK | {
     "logistics.order_waybill", "logistics.print_label", "logistics.replay_carriernotification",
     "logistics.manage_dispatch",
     "messaging.resend_message", "messaging.add_stoplistentry",
+    "automation.add_ordertag",
 }  # fmt: skip
 _SUPERVISOR = (
     _AGENT
@@ -56,6 +59,7 @@ _SUPERVISOR = (
         "merchant_webhooks.view_webhookdelivery",
         "merchant_webhooks.resend_webhookdelivery",
         "orders.manage_risk",
+        "automation.manage_rules",
         "logistics.change_number",
         "logistics.correct_stock",
         "payments.resolve_paymentexception",
@@ -98,6 +102,7 @@ _OPERATIONS = _LOOK | _IMPORTS | {
     "merchant_webhooks.resend_webhookdelivery",
     "rails.view_delivery", "rails.change_delivery", "health.view_alert", "health.change_alert",
     "people.view_loginfailure", "people.change_loginfailure",
+    "automation.manage_rules", "automation.add_ordertag",
 }  # fmt: skip
 _AUDITOR = _LOOK | {
     "orders.view_apiclient", "orders.view_transitionrule", "orders.view_historyseal", "orders.view_phonelook",

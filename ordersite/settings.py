@@ -87,6 +87,7 @@ INSTALLED_APPS = [
     "ordersite.bulk_jobs",
     "ordersite.people",
     "ordersite.messaging",
+    "ordersite.automation",
     "orders",
     "payments",
     "logistics",

@@ -7,6 +7,9 @@ from django.core.management import call_command
 
 from ordersite import relay
 from ordersite.admin.bulk_operations import OPERATIONS
+from ordersite.automation.engine import execute, scheduled
+from ordersite.automation.engine import retention as automation_retention
+from ordersite.automation.past import run as dry_runs
 from ordersite.bulk_jobs import retention, run
 from ordersite.health import alert_mail, future_times
 from ordersite.hold_desk import clock
@@ -50,3 +53,23 @@ def run_bulk_jobs() -> None:
 @shared_task(name="ordersite.forget_bulk_jobs")
 def forget_bulk_jobs() -> None:
     retention.forget_old_jobs()
+
+
+@shared_task(name="automation.run_actions")
+def run_actions() -> None:
+    execute.run_actions()
+
+
+@shared_task(name="automation.run_scheduled")
+def run_scheduled() -> None:
+    scheduled.run_scheduled()
+
+
+@shared_task(name="automation.forget_old_runs")
+def forget_old_runs() -> None:
+    automation_retention.forget_old_runs()
+
+
+@shared_task(name="automation.run_dry_runs")
+def run_dry_runs() -> None:
+    dry_runs.run_dry_runs()

@@ -46,6 +46,8 @@ DETAILS: Mapping[str, Promise] = {
     "sent_at": _("sent at"),
     "attempts": _("attempts"),
     "http_status": _("HTTP status"),
+    "rule": _("automation rule"),
+    "words": _("what is to be done"),
     "products": _("products"),
 }
 RESOLVE = "logistics.resolve_shipmentexception"

@@ -23,11 +23,13 @@ def _about(*columns: str) -> Q:
 
 DISPATCH = ("out_of_stock", "dispatch_unanswered", "dispatch_refused", "cancel_unanswered")
 WAYBILL = ("waybill_unknown", "waybill_refused", "waybill_unwanted", "number_missing")
-_OF_NO_PARCEL = (*ACCOUNT_KINDS, "stock_short", *DISPATCH, *WAYBILL)
+# Of an order that may have no parcel.
+OF_ORDER = (*WAYBILL, "by_rule")
+_OF_NO_PARCEL = (*ACCOUNT_KINDS, "stock_short", *DISPATCH, *OF_ORDER)
 _ABOUT = (
     (Q(kind__in=ACCOUNT_KINDS) & _about("account"))
     | (Q(kind="stock_short") & _about("warehouse"))
-    | (Q(kind__in=("out_of_stock", *WAYBILL)) & _about("order"))
+    | (Q(kind__in=("out_of_stock", *OF_ORDER)) & _about("order"))
     | (Q(kind__in=DISPATCH[1:]) & _about("order", "warehouse"))
     | (~Q(kind__in=_OF_NO_PARCEL) & _about("order", "shipment"))
 )
@@ -37,9 +39,9 @@ class ShipmentException(AbstractCase):
     """A parcel that needs a person, a carrier account through which no parcel is heard of, or goods that cannot leave.
 
     A case of ACCOUNT_KINDS has an account alone, one of kind stock_short a warehouse and a product. Those of
-    DISPATCH have an order and, but for out_of_stock, the warehouse; those of WAYBILL an order. Every other has a parcel
-    and its order. At most one case is open for each parcel and kind, each account and kind, each order and warehouse,
-    and each product of a warehouse.
+    DISPATCH have an order and, but for out_of_stock, the warehouse; those of OF_ORDER an order. Every other has
+    a parcel and its order. At most one case is open for each parcel and kind, each account and kind, each order and
+    warehouse, and each product of a warehouse.
     """
 
     class Kind(models.TextChoices):
@@ -65,6 +67,7 @@ class ShipmentException(AbstractCase):
         PUSH_REJECTED = "push_rejected", _("pushes refused")
         PUSH_UNKNOWN = "push_unknown", _("pushes about unknown numbers")
         PUSH_STUCK = "push_stuck", _("push cannot be processed")
+        BY_RULE = "by_rule", _("opened by an automation rule")
 
     kind = models.CharField(_("kind"), max_length=20, choices=Kind.choices)
     shipment = models.ForeignKey(

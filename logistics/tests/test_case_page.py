@@ -10,7 +10,7 @@ from django.db import IntegrityError
 from django.test import Client
 
 from logistics.models import ShipmentException
-from logistics.models.case import ACCOUNT_KINDS, DISPATCH, WAYBILL
+from logistics.models.case import ACCOUNT_KINDS, DISPATCH, OF_ORDER
 from logistics.tests.builders import build_account, build_shipment
 
 pytestmark = pytest.mark.django_db
@@ -27,7 +27,7 @@ def page(kind: str, **detail: str) -> str:
         about = {"warehouse": parcel.warehouse, "product_id": "cup-1"}
     elif kind in DISPATCH:
         about = {"order": parcel.order, "warehouse": None if kind == "out_of_stock" else parcel.warehouse}
-    elif kind in WAYBILL:
+    elif kind in OF_ORDER:
         about = {"order": parcel.order}
     return shown(ShipmentException.objects.create(kind=kind, detail=detail, **about))
 

@@ -111,6 +111,15 @@ GROUPS: tuple[tuple[str | Promise, tuple[Place, ...]], ...] = (
         ),
     ),
     (
+        _("Automation"),
+        (
+            Place(_("Automation rules"), "automation.automationrule", "bolt"),
+            Place(_("Runs of rules"), "automation.rulerun", "checklist"),
+            Place(_("Dry runs"), "automation.dryrun", "science"),
+            Place(_("Release requests"), "automation.releaserequest", "lock_open"),
+        ),
+    ),
+    (
         _("Shops"),
         (
             Place(_("Merchants"), "orders.merchant", "storefront"),

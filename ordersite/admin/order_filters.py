@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from orders.models import Buyer, Merchant
+from ordersite.automation.tags import offered_tags, orders_with
 from ordersite.lib.adminkit.minutes_filter import LinkedFilter, MinutesFilter, times_of
 
 
@@ -54,3 +57,16 @@ class ClientAddressFilter(LinkedFilter):
         if not shop.isdecimal() or times_of(request.GET.get("minutes", "")) is None:
             return queryset.none()
         return queryset.filter(merchant_id=shop, client_ip=address)
+
+
+class TagFilter(admin.SimpleListFilter):
+    """Filter by a tag: those that rules put on orders are offered."""
+
+    title = pgettext_lazy("order", "tag")
+    parameter_name = "tag"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [(name, name) for name in offered_tags()]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        return queryset.filter(pk__in=orders_with(self.value() or "")) if self.value() else queryset

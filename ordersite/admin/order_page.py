@@ -23,6 +23,7 @@ from orders.labels import TRIGGERS, reason_label
 from orders.models import HistorySeal, HoldReview, Order, OrderEvent, OrderStatus
 from orders.truth.sentence import truth_of
 from ordersite.admin.order_labels import STATUS_TONES, answers_to, next_step
+from ordersite.automation.tags import tags_of
 from ordersite.lib.adminkit import badges
 from ordersite.lib.panels import Entry, Item, Panel
 from ordersite.messaging import about as messaging_about
@@ -54,6 +55,8 @@ EVIDENCE: dict[str, Promise] = {
     "dispatch": _("dispatch instruction"),
     "hold_review": _("review of a held order"),
     "statement_line": _("statement line"),
+    "rule_run": _("run of a rule"),
+    "release_request": _("release request"),
 }
 
 
@@ -66,6 +69,8 @@ EVIDENCE_PAGES: dict[str, str] = {
     "statement_line": "payments_statementline_change",
     "dispatch": "logistics_dispatch_change",
     "hold_review": "orders_holdreview_change",
+    "rule_run": "automation_rulerun_change",
+    "release_request": "automation_releaserequest_change",
 }
 
 
@@ -159,6 +164,7 @@ def compose(request: HttpRequest, order: Order) -> dict[str, Any]:
         "status_label": OrderStatus(order.status).label,
         "status_tone": STATUS_TONES[order.status],
         "hold_reason": reason_label(order.hold_reason),
+        "tags": tags_of([order.pk])[order.pk],
         "review": HoldReview.objects.open().filter(order_id=order.pk).first(),
         "may_review": request.user.has_perm("orders.view_holdreview"),
         "truth": truth,

@@ -25,8 +25,9 @@ from orders.truth.facts import TruthLine
 from orders.truth.sentence import truths_of
 from ordersite.admin import order_page
 from ordersite.admin.order_actions import ACTIONS, LEADS
-from ordersite.admin.order_filters import BuyerFilter, ClientAddressFilter, OrderMinutesFilter
+from ordersite.admin.order_filters import BuyerFilter, ClientAddressFilter, OrderMinutesFilter, TagFilter
 from ordersite.admin.order_labels import STATUS_TONES, own_buttons
+from ordersite.automation.tags import tags_of
 from ordersite.bulk_jobs.desk import BulkAction, BulkActionsMixin
 from ordersite.lib import masking
 from ordersite.lib.adminkit import badges
@@ -76,7 +77,7 @@ class OrderAdmin(OwnPage, BulkActionsMixin, ConfirmedActionsMixin, ReadOnlyAdmin
     list_display = ("number_and_marks", "state", "total", "buyer_masked", "phone", "shop", "created")
     list_display_links = None
     list_filter = (
-        "status", "held", CreatedFilter, "merchant", OrderMinutesFilter, BuyerFilter, ClientAddressFilter,
+        "status", "held", CreatedFilter, "merchant", TagFilter, OrderMinutesFilter, BuyerFilter, ClientAddressFilter,
     )  # fmt: skip
     list_select_related = ("merchant",)
     search_fields = ("number",)
@@ -165,9 +166,9 @@ class OrderAdmin(OwnPage, BulkActionsMixin, ConfirmedActionsMixin, ReadOnlyAdmin
         """The list with what is true of its orders: one set of queries for the whole page."""
         changelist = super().get_changelist_instance(request)
         shown = list(changelist.result_list)
-        truths = truths_of(shown)
+        truths, tags = truths_of(shown), tags_of(order.pk for order in shown)
         for order in shown:
-            order.truth = truths[order.pk]
+            order.truth, order.tag_names = truths[order.pk], tags[order.pk]
         changelist.result_list = shown
         return changelist
 
@@ -177,7 +178,8 @@ class OrderAdmin(OwnPage, BulkActionsMixin, ConfirmedActionsMixin, ReadOnlyAdmin
         marks = [badges.badge(line.mark, tone=_mark_tone(line)) for line in order.truth.marks[:2]]
         star = badges.badge(_("important"), tone="waiting") if order.is_important else ""
         link = badges.link(order.number, "admin:orders_order_change", order.pk)
-        return format_html_join(" ", "{}", [(mark,) for mark in (link, held, *marks, star) if mark])
+        tags = [badges.badge(name) for name in order.tag_names]
+        return format_html_join(" ", "{}", [(mark,) for mark in (link, held, *marks, star, *tags) if mark])
 
     @admin.display(description=_("status"))
     def state(self, order: Order) -> SafeString:

@@ -36,6 +36,7 @@ class Alert(models.Model):
         MANY_HELD = "many_held", _("many orders held")
         MESSAGE_ACCOUNT = "message_account", _("a message account cannot be used")
         WEBHOOK_PAUSED = "webhook_paused", _("webhooks to a receiver are paused")
+        RULE_PAUSED = "rule_paused", _("an automation rule was paused")
 
     kind = models.CharField(_("kind"), max_length=40, choices=Kind.choices)
     subject = models.CharField(pgettext_lazy("alert", "about"), max_length=200)

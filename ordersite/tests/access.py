@@ -45,6 +45,7 @@ from orders.models import (
     WatchLimit,
 )
 from orders.tests.builders import build_merchant, build_order
+from ordersite.automation.tests.rows import build_rows
 from ordersite.bulk_jobs.models import BulkJob, BulkRow
 from ordersite.health.models import Alert
 from ordersite.lib.files import private
@@ -188,6 +189,7 @@ def build_world() -> dict[str, str]:
     rows.append(add_client(shop, name="ERP", scopes=["orders:read"])[0])
     rows += _message_rows(order)
     rows += _webhook_rows(order)
+    rows += build_rows(order)
     values = {f"{row._meta.app_label}.{row._meta.model_name}": str(row.pk) for row in rows}
     for model in admin.site._registry:
         label = f"{model._meta.app_label}.{model._meta.model_name}"

@@ -13,6 +13,7 @@ import pytest
 
 from orders import changes
 from orders.approvals import kinds
+from ordersite.automation.catalogue.triggers import EVENTS as RULE_EVENTS
 from ordersite.flow import FLOW
 from payments.providers.registry import PROVIDERS
 
@@ -279,10 +280,17 @@ def test_flow_events_are_published_and_named() -> None:
     assert [name for name in FLOW if not re.fullmatch(r"[a-z]+\.[a-z]+(_[a-z]+)*", name)] == []
 
 
-def test_handlers_have_keys_of_their_own() -> None:
-    keys = [key for keyed in FLOW.values() for key in keyed]
-    assert len(keys) == len(set(keys))
-    assert all(callable(handler) for keyed in FLOW.values() for handler in keyed.values())
+def test_a_key_names_one_handler() -> None:
+    handlers = defaultdict(set)
+    for keyed in FLOW.values():
+        for key, handler in keyed.items():
+            handlers[key].add(handler)
+    assert {key: found for key, found in handlers.items() if len(found) > 1} == {}
+    assert all(callable(handler) for found in handlers.values() for handler in found)
+
+
+def test_rules_hear_every_event_that_they_name() -> None:
+    assert {name for name, keyed in FLOW.items() if "automation.run" in keyed} == set(RULE_EVENTS)
 
 
 def test_states_are_written_through_doors_only() -> None:

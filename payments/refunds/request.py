@@ -6,8 +6,10 @@ payment's amount. Lock order: order, payment, request.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 
 from django.contrib.auth.models import AbstractUser
 from django.utils import timezone
@@ -35,19 +37,41 @@ def request_refund(
     order does not ship. Raises `DomainError`: unknown_payment, not_allowed, reason_missing, bad_amount,
     payment_not_paid, refund_exceeds, refund_not_offered, asked_just_now. May be called inside a transaction.
     """
-
-    def draft(reason: str) -> RefundRequest:
-        order, payment = lock_money(payment_id)
-        _check_amount(payment, amount)
-        if actor_user is not None:
-            _check_not_twice(payment_id, amount, actor_user)
-        request = _new_request(order, payment, amount, reason)
-        request.proposer_id = actor_user.pk if actor_user else None
-        approve_at_once(request)
-        request.save(force_insert=True)
-        return request
-
+    draft = partial(_draft, payment_id, amount, actor_user, approve_at_once)
     return workflow.propose(REFUND, draft, user=actor_user, reason=reason)
+
+
+def propose_refund(
+    payment_id: int, amount: Decimal, *, actor_user: AbstractUser, reason: str
+) -> RefundRequest:
+    """Request a refund that a second person always decides, whatever the own limit of `actor_user`.
+
+    For what proposes in a person's name without that person looking. Raises as `request_refund`.
+    """
+    draft = partial(_draft, payment_id, amount, actor_user, _leave_waiting)
+    return workflow.propose(REFUND, draft, user=actor_user, reason=reason)
+
+
+def _draft(
+    payment_id: int,
+    amount: Decimal,
+    actor_user: AbstractUser | None,
+    decide: Callable[[RefundRequest], None],
+    reason: str,
+) -> RefundRequest:
+    order, payment = lock_money(payment_id)
+    _check_amount(payment, amount)
+    if actor_user is not None:
+        _check_not_twice(payment_id, amount, actor_user)
+    request = _new_request(order, payment, amount, reason)
+    request.proposer_id = actor_user.pk if actor_user else None
+    decide(request)
+    request.save(force_insert=True)
+    return request
+
+
+def _leave_waiting(_request: RefundRequest) -> None:
+    """Nobody has decided."""
 
 
 def _check_amount(payment: Payment, amount: Decimal) -> None:

@@ -23,7 +23,7 @@ from logistics.models import (
     WaybillLine,
     WaybillOrder,
 )
-from logistics.models.case import ACCOUNT_KINDS, WAYBILL
+from logistics.models.case import ACCOUNT_KINDS, OF_ORDER
 from ordersite.bulk_jobs.models import BulkJob, BulkRow, RowResult
 
 
@@ -104,7 +104,7 @@ def build_goods_cases(parcel: Shipment, account: CarrierAccount, *, sentence: st
                 GoodsCase(kind="stock_short", warehouse_id=warehouse_id, product_id="P-" + "9" * 60),
             ]
         )
-        open_order_cases([OrderCase(kind, order_id, {"problem": sentence}) for kind in WAYBILL])
+        open_order_cases([OrderCase(kind, order_id, {"problem": sentence}) for kind in OF_ORDER])
     for kind in ACCOUNT_KINDS[1:]:
         detail = {"problem": sentence, "number": "SF" + "9" * 15}
         ShipmentException.objects.create(kind=kind, account=account, detail=detail)

@@ -43,6 +43,7 @@ MORE: Mapping[str, Sequence[str]] = {
     "/admin/payments/paymentnotification/": ("?q=nothing-like-it",),
     "/admin/payments/paymentexception/": ("?state=all",),
     "/admin/orders/minutecount/": ("?span=week",),
+    "/admin/automation/automationrule/add/": ("?example=stalled", "?example=unshipped"),
     "/admin/bulk_jobs/bulkjob/<path:object_id>/change/": ("?result=stopped", "?result=failed&p=2"),
     "/admin/orders/riskstrategy/simulation/": ("?kind=address&window=1&unit=3600&threshold=1",),
     "/shop/orders/": ("?q=nothing-like-it", "?status=closed"),

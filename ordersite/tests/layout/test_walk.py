@@ -71,6 +71,7 @@ ANSWERS: tuple[tuple[str, str, Mapping[str, str]], ...] = (
         {"action": "show_labels", "_selected_action": "logistics.waybillorder"},
     ),
     ("superuser", "/admin/bulk_jobs/bulkjob/add/", {}),
+    ("superuser", "/admin/automation/automationrule/add/", {"conditions-TOTAL_FORMS": "x"}),
     (
         "superuser",
         "/admin/orders/holdreview/",

@@ -22,7 +22,7 @@ from django.utils import timezone
 from logistics.carriers.types import CityStrip, TrackingStatus
 from logistics.dispatch.route import apply_route
 from logistics.models import CarrierAccount, CarrierCall, Shipment, ShipmentException
-from logistics.models.case import ACCOUNT_KINDS, DISPATCH, WAYBILL
+from logistics.models.case import ACCOUNT_KINDS, DISPATCH, OF_ORDER
 from logistics.tests.builders import (
     build_paid,
     build_shipment,
@@ -37,6 +37,7 @@ from orders.clients import add_client
 from orders.models import Intercept, Merchant, Order, OrderLine
 from orders.models.proposal import ProposalStatus
 from orders.tests.builders import PATHS, build_merchant, build_order, build_order_in, move
+from ordersite.automation.tests.rows import build_many
 from ordersite.demo.checkout import WAYS
 from ordersite.demo.seed import CHECKOUT_CLIENT
 from ordersite.queue.models import AuditEntry
@@ -121,6 +122,8 @@ def build_layout_world() -> LayoutWorld:
     build_messages(busy, chief, sentence=SENTENCE)
     webhooks = build_webhooks(shop, busy, sentence=SENTENCE)
     world.add("merchant_webhooks.webhookendpoint", *(row.pk for row in webhooks))
+    for key, rows in build_many(busy, chief, sentence=SENTENCE).items():
+        world.add(key, *rows)
     request = RequestFactory().get("/")
     request.user = chief
     for page in admin.site._registry.values():
@@ -201,7 +204,7 @@ def _parcels(world: LayoutWorld, shop: Merchant) -> None:
     apply_route(returned, route_of(*route, back), next_check_in=timedelta(hours=2))
     Shipment.objects.filter(pk=first.pk).update(insured_value=Decimal("123456.78"))
     of_account = ShipmentException.Kind.ACCOUNT_SILENT
-    of_goods = set(map(ShipmentException.Kind, ("stock_short", *DISPATCH, *WAYBILL, *ACCOUNT_KINDS)))
+    of_goods = set(map(ShipmentException.Kind, ("stock_short", *DISPATCH, *OF_ORDER, *ACCOUNT_KINDS)))
     for kind in set(ShipmentException.Kind) - of_goods:
         ShipmentException.objects.create(
             kind=kind,
