@@ -18,7 +18,7 @@ from django.utils import timezone
 from orders.models import Order
 from ordersite.database import bulk
 from ordersite.messaging.models import BuyerMessage, MessageAccount, MessageEvent, MessageTemplate
-from ordersite.messaging.routes import Shop, Wanted, shops_of
+from ordersite.messaging.routes import ShopRoutes, Wanted, shops_of
 from ordersite.queue import wakeups
 
 TASK = "messaging.send_messages"
@@ -109,7 +109,7 @@ def new_outside_id() -> str:
     return f"m{secrets.token_hex(12)}"
 
 
-def _result(fact: FactToTell, shop: Shop | None) -> QueueResult:
+def _result(fact: FactToTell, shop: ShopRoutes | None) -> QueueResult:
     if shop is None:
         return QueueResult.NO_CHANNEL
     return QueueResult.QUEUED if shop.tells(fact.event.value) else QueueResult.OFF

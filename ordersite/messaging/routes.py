@@ -24,7 +24,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Shop:
+class ShopRoutes:
     """How a shop writes, and its active accounts, oldest first."""
 
     settings: MessageSettings
@@ -58,7 +58,7 @@ def is_possible(account: MessageAccount, wanted: Wanted) -> bool:
     return has_template and bool(address_of(wanted.order, sender.address_kind))
 
 
-def shops_of(merchant_ids: Iterable[int]) -> Mapping[int, Shop]:
+def shops_of(merchant_ids: Iterable[int]) -> Mapping[int, ShopRoutes]:
     """The shops of these merchants that have an active account for buyers, by merchant id. Two queries."""
     ids = set(merchant_ids)
     accounts: dict[int, list[MessageAccount]] = {}
@@ -69,7 +69,9 @@ def shops_of(merchant_ids: Iterable[int]) -> Mapping[int, Shop]:
     if not accounts:
         return {}
     rows = {row.merchant_id: row for row in MessageSettings.objects.filter(merchant_id__in=accounts)}
-    return {pk: Shop(rows.get(pk) or MessageSettings(merchant_id=pk), own) for pk, own in accounts.items()}
+    return {
+        pk: ShopRoutes(rows.get(pk) or MessageSettings(merchant_id=pk), own) for pk, own in accounts.items()
+    }
 
 
 def wanted_of(message: BuyerMessage) -> Wanted:

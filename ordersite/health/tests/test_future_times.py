@@ -47,7 +47,6 @@ EXEMPT = {
     "logistics.DispatchWebhook.last_try_at": "shown; what is sent next is decided by next_try_at",
     "messaging.BuyerMessage.last_try_at": "shown; what is sent next is decided by next_try_at",
     "messaging.MessageAccount.unusable_since": "whether it is there decides, and until when next_call_at does",
-    "messaging.MessageSettings.quiet_from": "a person chose it",
     "merchant_webhooks.WebhookEndpoint.rotating_until": "shown; each old secret has its own end, sealed",
     "merchant_webhooks.WebhookEndpoint.last_success_at": "shown",
     "merchant_webhooks.WebhookDelivery.last_try_at": "shown; what is sent next is decided by next_try_at",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from django.apps import apps
 from django.conf import settings as project
 from django.contrib.auth.models import User
 from django.core.management import call_command
+from django.utils import timezone
 
 from logistics.models import CarrierAccount, CarrierNotification, PushBody, Warehouse
 from logistics.models.notification import routes_place
@@ -17,6 +19,9 @@ from logistics.tests.builders import build_account, build_warehouse
 from orders.models import ChangeRequest
 from ordersite.installation.rotate_keys import BODIES, TEXTS
 from ordersite.lib.crypto import CannotDecrypt, KeyRing
+from ordersite.messaging.models import MessageAccount
+from ordersite.messaging.senders.types import AccessToken
+from ordersite.messaging.sending.tokens import keep_token, token_of
 from ordersite.outside_accounts.secrets import seal, unseal
 from ordersite.people.models import Authenticator, open_key, seal_key
 from payments.models import NotificationBody, PaymentAccount
@@ -58,6 +63,10 @@ def stored(old_key: str) -> NotificationBody:
         kind=ChangeRequest.Kind.ACCOUNT, subject="a", proposer=person,
         sealed_values=seal({"k": "v"}, table="orders_changerequest", slug="a"),
     )  # fmt: skip
+    robot = MessageAccount(slug="robot", channel="wecom", merchant=account.merchant, push_token_digest="ab")
+    robot.seal_secrets({"url": "https://robot.example"})
+    robot.save()
+    keep_token(robot, AccessToken("TOKEN", timezone.now() + timedelta(hours=2)))
     post_webhook(*webhook_call(build_payment(account)))
     return NotificationBody.objects.get()
 
@@ -77,6 +86,9 @@ def test_everything_opens_without_the_old_key(stored: NotificationBody, old_key:
     assert PaymentAccount.objects.get().open_secrets() == before
     assert CarrierAccount.objects.get().open_secrets()["key"] == "KEY"
     assert Warehouse.objects.get().open_secrets() == {"secret": "SIGN"}
+    robot = MessageAccount.objects.get()
+    assert robot.open_secrets() == {"url": "https://robot.example"}
+    assert token_of(robot, now=timezone.now()) == "TOKEN"
     person = Authenticator.objects.get()
     assert open_key(person.sealed_key, user_id=person.user_id) == "ABCDEFGH"
     request = ChangeRequest.objects.get()

@@ -65,18 +65,18 @@ class ResendsInline(ReadOnlyInline):
 
 @admin.register(BuyerMessage)
 class BuyerMessageAdmin(ShapeSearchMixin, ConfirmedActionsMixin, ReadOnlyAdmin):
-    list_display = ("told", "order_link", "way", "recipient", "state", "why", "tried")
-    list_display_links = ("told",)
+    list_display = ("fact", "order_link", "way", "recipient", "state", "why", "tried")
+    list_display_links = ("fact",)
     list_filter = ("status", "event", DoubtFilter, "merchant")
     list_select_related = ("order", "account", "template")
     search_fields = ("order__number",)
     search_help_text = _("Order number, or the number of a message like #12")
     shapes = (row_id(), order_number())
     fields = (
-        "told", "order_link", "merchant", "state", "why", "way", "recipient", "text", "outside_id", "report",
+        "fact", "order_link", "merchant", "state", "why", "way", "recipient", "text", "outside_id", "report",
         "created_at", "last_try_at", "next_try_at", "settled_at",
     )  # fmt: skip
-    readonly_fields = ("told", "order_link", "way", "state", "why", "report")
+    readonly_fields = ("fact", "order_link", "way", "state", "why", "report")
     inlines = (AttemptsInline, ResendsInline)
     order_link = columns.order()
     confirmed = (
@@ -93,7 +93,7 @@ class BuyerMessageAdmin(ShapeSearchMixin, ConfirmedActionsMixin, ReadOnlyAdmin):
     )
 
     @admin.display(description=_("message"))
-    def told(self, message: BuyerMessage) -> str:
+    def fact(self, message: BuyerMessage) -> str:
         return str(message.template or MessageEvent(message.event).label)
 
     @admin.display(description=_("channel"))

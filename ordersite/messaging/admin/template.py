@@ -74,7 +74,7 @@ class MessageTemplateForm(forms.ModelForm):
 @admin.register(MessageTemplate)
 class MessageTemplateAdmin(AuditedSettingsAdmin):
     form = MessageTemplateForm
-    list_display = ("told", "merchant", "language", "beginning", "length")
+    list_display = ("fact", "merchant", "language", "beginning", "length")
     list_filter = ("merchant", "event", "language")
     set_once = ("merchant", "event", "name", "language")
     settings = TEXTS
@@ -99,7 +99,7 @@ class MessageTemplateAdmin(AuditedSettingsAdmin):
         super().save_model(request, obj, form, change)
 
     @admin.display(description=_("message"))
-    def told(self, text: MessageTemplate) -> str:
+    def fact(self, text: MessageTemplate) -> str:
         return str(text)
 
     @admin.display(description=_("text"))

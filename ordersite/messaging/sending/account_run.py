@@ -19,7 +19,7 @@ from ordersite.messaging.models import BuyerMessage, MessageAccount
 from ordersite.messaging.senders.interface import Sender
 from ordersite.messaging.senders.types import AccessToken, Action, SendError
 from ordersite.messaging.sending import tokens
-from ordersite.messaging.sending.call import SEND_WITHIN_SECONDS, Called, Channel, call, fetch_token
+from ordersite.messaging.sending.call import SEND_WITHIN_SECONDS, Called, OpenChannel, call, fetch_token
 from ordersite.messaging.sending.judge import Outgoing, judge
 from ordersite.messaging.sending.record import record
 from ordersite.outside_accounts.throttle import Lease, Throttle
@@ -72,13 +72,13 @@ class AccountSending:
             self._alarm = _UNREADABLE
             return
         token = tokens.token_of(self.account, now=timezone.now()) if self._sender.needs_token else ""
-        channel = Channel(self._sender, keys, token)
+        channel = OpenChannel(self._sender, keys, token)
         if self._sender.needs_token and not token:
             self.token_call = pool.submit(fetch_token, channel)
         else:
             self._send(channel, pool)
 
-    def _send(self, channel: Channel, pool: ThreadPoolExecutor) -> None:
+    def _send(self, channel: OpenChannel, pool: ThreadPoolExecutor) -> None:
         due = BuyerMessage.objects.due(timezone.now()).filter(account=self.account)
         until = {"leased_until": timezone.now() + LEASE}
         ids = [pk for (pk,) in claim_rows(due, limit=self._lease.size, values=until)]
@@ -93,7 +93,7 @@ class AccountSending:
             token, self.token_call = self.token_call.result(), None
             if isinstance(token, AccessToken):
                 tokens.keep_token(self.account, token)
-                self._send(Channel(self._sender, keys_of(self.account), token.value), pool)
+                self._send(OpenChannel(self._sender, keys_of(self.account), token.value), pool)
             else:
                 self._token_failed(token)
         done: Mapping[Future[Called], Outgoing] = {

@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Channel:
+class OpenChannel:
     """An account as threads need it. `token` is its access token, empty where there is none."""
 
     sender: Sender
@@ -35,7 +35,7 @@ class Called:
     duration_ms: int = 0
 
 
-def call(channel: Channel, outgoing: Outgoing, send_before: float) -> Called:
+def call(channel: OpenChannel, outgoing: Outgoing, send_before: float) -> Called:
     """Send one message. `send_before` is a moment of `time.monotonic`: later it is not sent."""
     if time.monotonic() > send_before:
         return Called(None, SendError("busy", "it waited too long in its process"))
@@ -50,7 +50,7 @@ def call(channel: Channel, outgoing: Outgoing, send_before: float) -> Called:
         return Called(None, SendError("unknown", "fault"), _since(started))
 
 
-def fetch_token(channel: Channel) -> AccessToken | SendError:
+def fetch_token(channel: OpenChannel) -> AccessToken | SendError:
     """Fetch a new access token."""
     try:
         return channel.sender.fetch_token(channel.keys, gateway())

@@ -26,7 +26,7 @@ from ordersite.messaging.models import (
     StopListEntry,
 )
 from ordersite.messaging.models.events import URGENT
-from ordersite.messaging.routes import Shop, code_of, shops_of, wanted_of
+from ordersite.messaging.routes import ShopRoutes, code_of, shops_of, wanted_of
 from ordersite.messaging.senders.interface import Sender
 from ordersite.messaging.senders.types import OutgoingMessage
 from ordersite.messaging.sending import consents
@@ -82,7 +82,7 @@ def write(messages: Sequence[BuyerMessage]) -> None:
         raise RuntimeError("a locked message was not changed")
 
 
-def move_on(message: BuyerMessage, shop: Shop, code: str, now: datetime) -> None:
+def move_on(message: BuyerMessage, shop: ShopRoutes, code: str, now: datetime) -> None:
     """Give the message's channel up for it and plan the next one at once; without one the message ends."""
     if message.account is not None and message.account.channel not in message.given_up:
         message.given_up = [*message.given_up, message.account.channel]
@@ -127,7 +127,7 @@ class _ClaimedMessages:
 
     account: MessageAccount
     sender: Sender
-    shop: Shop
+    shop: ShopRoutes
     writer: Writer
     stopped: Collection[str]
     today: SentToday
@@ -143,7 +143,7 @@ class _ClaimedMessages:
         """Read settings, texts, stop list and counts. A fixed number of queries."""
         now, kind = timezone.now(), sender.address_kind
         shop = shops_of([account.merchant_id]).get(account.merchant_id)
-        shop = shop or Shop(MessageSettings(merchant_id=account.merchant_id), ())
+        shop = shop or ShopRoutes(MessageSettings(merchant_id=account.merchant_id), ())
         addresses = {one.pk: address_of(one.order, kind) for one in messages if one.order is not None}
         digests = {pk: digest_of(kind, address) for pk, address in addresses.items() if address}
         stopped = StopListEntry.objects.filter(

@@ -18,8 +18,9 @@ from ordersite.messaging.models import (
     MessageAccount,
     MessageAttempt,
     MessageSettings,
+    MessageStatus,
 )
-from ordersite.messaging.routes import Shop, shops_of, wanted_of
+from ordersite.messaging.routes import ShopRoutes, shops_of, wanted_of
 from ordersite.messaging.senders.interface import Sender
 from ordersite.messaging.senders.types import Action, SendError
 from ordersite.messaging.sending import consents
@@ -53,7 +54,7 @@ def record(account: MessageAccount, sender: Sender, results: Sequence[Ended]) ->
         messages = BuyerMessage.objects.filter(pk__in=by_id).lock_in_order()
         shop = shops_of([account.merchant_id]).get(account.merchant_id)
         batch = _Results(
-            sender, shop or Shop(MessageSettings(merchant_id=account.merchant_id), ()), timezone.now()
+            sender, shop or ShopRoutes(MessageSettings(merchant_id=account.merchant_id), ()), timezone.now()
         )
         for message in messages:
             batch.note(message, *by_id[message.pk])
@@ -70,7 +71,7 @@ def record(account: MessageAccount, sender: Sender, results: Sequence[Ended]) ->
 @dataclass(slots=True)
 class _Results:
     sender: Sender
-    shop: Shop
+    shop: ShopRoutes
     now: datetime
     attempts: list[MessageAttempt] = field(default_factory=list)
     not_sent: list[int] = field(default_factory=list)
@@ -84,7 +85,8 @@ class _Results:
         if called.error is None:
             self.has_sent = True
             self.recorded.outages.append(False)
-            if message.is_waiting:
+            # Whoever took it over meanwhile could only say that it may have been sent: now it is known.
+            if message.is_waiting or (message.is_uncertain and message.status == MessageStatus.FAILED):
                 message.succeed(self.now)
             return
         self._note_account(called.error)
@@ -112,7 +114,9 @@ class _Results:
 
     def _leave_account(self, message: BuyerMessage, error: SendError) -> None:
         """Plan another account of the shop at once; without one the message waits for this one."""
-        others = Shop(self.shop.settings, [one for one in self.shop.accounts if one.pk != message.account_id])
+        others = ShopRoutes(
+            self.shop.settings, [one for one in self.shop.accounts if one.pk != message.account_id]
+        )
         is_fixed = message.is_for_staff or message.is_uncertain
         account = None if is_fixed else others.account_for(wanted_of(message))
         if account is None:

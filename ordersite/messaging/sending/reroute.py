@@ -9,7 +9,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from ordersite.messaging.models import BuyerMessage, MessageSettings, MessageStatus
-from ordersite.messaging.routes import Shop, sender_of, shops_of, wanted_of
+from ordersite.messaging.routes import ShopRoutes, sender_of, shops_of, wanted_of
 from ordersite.messaging.sending.judge import TOO_LATE, end, wait, write
 
 BATCH = 200
@@ -22,13 +22,16 @@ def reroute() -> int:
     closed = Q(account__is_active=False) | Q(
         account__unusable_since__isnull=False, account__next_call_at__gt=now
     )
-    moved = 0
+    due = BuyerMessage.objects.due(now).filter(closed)
+    ids, moved = list(due.values_list("pk", flat=True)[:BATCH]), 0
+    if not ids:
+        return 0
     with transaction.atomic():
-        rows = BuyerMessage.objects.due(now).filter(closed).values_list("pk", flat=True)
-        messages = BuyerMessage.objects.filter(pk__in=list(rows[:BATCH])).lock_in_order()
-        shops = shops_of({one.merchant_id for one in messages}) if messages else {}
+        # Judged again with the lock: another process may have moved it meanwhile, and a sender may have it.
+        messages = due.filter(pk__in=ids).lock_in_order()
+        shops = shops_of({one.merchant_id for one in messages})
         for message in messages:
-            shop = shops.get(message.merchant_id) or Shop(
+            shop = shops.get(message.merchant_id) or ShopRoutes(
                 MessageSettings(merchant_id=message.merchant_id), ()
             )
             if message.status == MessageStatus.IN_FLIGHT:  # its process died with the attempt

@@ -12,7 +12,7 @@ from django.utils import translation
 
 from ordersite.messaging.accounts import template_id_of
 from ordersite.messaging.models import BuyerMessage, MessageAccount, MessageEvent, MessageTemplate
-from ordersite.messaging.routes import Shop, code_of
+from ordersite.messaging.routes import ShopRoutes, code_of
 from ordersite.messaging.senders.interface import AddressKind, Sender
 from ordersite.messaging.senders.types import InlineImage, OutgoingMessage
 from ordersite.messaging.texts.shipped import MessageText, shipped_text
@@ -40,7 +40,7 @@ def texts_of(messages: Iterable[BuyerMessage]) -> dict[tuple[int, str, str], Mes
 class Writer:
     """Writes the messages of one shop out; `own` are the shops' own texts."""
 
-    shop: Shop
+    shop: ShopRoutes
     own: Mapping[tuple[int, str, str], MessageTemplate]
 
     def write(

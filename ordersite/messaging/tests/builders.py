@@ -45,7 +45,7 @@ def set_channels(*channels: str, **more: Any) -> MessageSettings:
     return MessageSettings.objects.update_or_create(merchant=build_merchant(), defaults=values)[0]
 
 
-def build_told(
+def build_announced(
     status: str = "paid", *, openid: str = "oAbCdEfGh123456", email: str = "wang@example.com"
 ) -> Order:
     """Build an order of a buyer with phone, openid and e-mail, and deliver its events."""

@@ -20,8 +20,8 @@ from ordersite.messaging.models import (
 from ordersite.messaging.senders.types import SendError
 from ordersite.messaging.tests.builders import (
     add_channel,
+    build_announced,
     build_message_account,
-    build_told,
     message_of,
     send,
     set_channels,
@@ -65,7 +65,7 @@ def test_a_text_is_saved_and_used(sms: ScriptedSender) -> None:
     answer = person("operations").post(f"{ADMIN}/messagetemplate/add/", text_form())
     assert answer.status_code == 302
 
-    order = build_told()
+    order = build_announced()
     send()
 
     assert f"订单{order.number}已付款" in [one.text for one in sms.seen]
@@ -143,7 +143,7 @@ def test_an_account_shows_no_secret(sms: ScriptedSender) -> None:
 
 def test_a_message_is_sent_again_with_a_reason(sms: ScriptedSender) -> None:
     sms.answers.append(SendError("unknown", "time-out"))
-    order = build_told("pending")
+    order = build_announced("pending")
     send()
     message = message_of(order, "order.created")
     agent = person("agent")
@@ -163,7 +163,7 @@ def test_a_message_is_sent_again_with_a_reason(sms: ScriptedSender) -> None:
 
 
 def test_a_viewer_sends_nothing_again(sms: ScriptedSender) -> None:
-    order = build_told("pending")
+    order = build_announced("pending")
     send()
     message = message_of(order, "order.created")
 
@@ -175,7 +175,7 @@ def test_a_viewer_sends_nothing_again(sms: ScriptedSender) -> None:
 
 
 def test_a_waiting_message_is_not_queued_twice(sms: ScriptedSender) -> None:
-    order = build_told("pending")
+    order = build_announced("pending")
     message = message_of(order, "order.created")
 
     person("agent").post(f"{ADMIN}/buyermessage/{message.pk}/do/resend/", {"reason": "x"})
@@ -193,7 +193,7 @@ def test_the_stop_list_keeps_no_address(sms: ScriptedSender) -> None:
     }
 
     assert agent.post(f"{ADMIN}/stoplistentry/add/", form).status_code == 302
-    build_told("pending")
+    build_announced("pending")
     send()
 
     assert sms.seen == []

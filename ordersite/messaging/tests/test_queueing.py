@@ -14,7 +14,12 @@ from orders.tests.builders import build_merchant, build_order_in
 from ordersite.messaging.compose import QueueResult, queue_message
 from ordersite.messaging.handlers import tell_of_orders
 from ordersite.messaging.models import BuyerMessage, MessageEvent, MessageTemplate
-from ordersite.messaging.tests.builders import add_channel, build_message_account, build_told, set_channels
+from ordersite.messaging.tests.builders import (
+    add_channel,
+    build_announced,
+    build_message_account,
+    set_channels,
+)
 from ordersite.queue.relay import Delivered
 from ordersite.relay import run_relay
 from ordersite.tests.parallel import in_thread
@@ -39,7 +44,7 @@ def events() -> list[str]:
 
 
 def test_a_shop_without_an_account_is_silent() -> None:
-    build_told()
+    build_announced()
 
     assert not BuyerMessage.objects.exists()
 
@@ -47,7 +52,7 @@ def test_a_shop_without_an_account_is_silent() -> None:
 def test_a_shop_may_switch_it_off(writes: None) -> None:
     set_channels("sms_one", is_on=False)
 
-    build_told()
+    build_announced()
 
     assert not BuyerMessage.objects.exists()
 
@@ -55,7 +60,7 @@ def test_a_shop_may_switch_it_off(writes: None) -> None:
 def test_one_fact_may_be_switched_off(writes: None) -> None:
     set_channels("sms_one", events_off=["order.created"])
 
-    build_told()
+    build_announced()
 
     assert events() == ["order.paid"]
 
@@ -96,7 +101,7 @@ def test_fifty_deliveries_make_one_message(writes: None) -> None:
     assert events() == ["order.paid"]
 
 
-def test_a_parcel_is_told_of_on_its_way(writes: None) -> None:
+def test_a_parcel_is_followed_on_its_way(writes: None) -> None:
     parcel = build_shipment()
     run_relay()
     steps = (TrackingStatus.IN_TRANSIT, TrackingStatus.OUT_FOR_DELIVERY, TrackingStatus.READY_FOR_PICKUP)

@@ -12,8 +12,8 @@ from ordersite.messaging.senders.interface import AddressKind
 from ordersite.messaging.sending.quiet_hours import next_day, quiet_until, start_of_day
 from ordersite.messaging.tests.builders import (
     add_channel,
+    build_announced,
     build_message_account,
-    build_told,
     send,
     set_channels,
 )
@@ -82,7 +82,7 @@ def test_only_what_cannot_wait_is_sent_at_night(monkeypatch: pytest.MonkeyPatch)
     whole_day = {"quiet_from": time(0), "quiet_to": time(23, 59, 59)}
     set_channels("sms_one", **whole_day)
 
-    order = build_told("refunded")
+    order = build_announced("refunded")
     send()
 
     assert {one.event for one in BuyerMessage.objects.filter(status="queued")} == {"order.refunded"}

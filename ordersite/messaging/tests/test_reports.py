@@ -14,8 +14,8 @@ from ordersite.messaging.models import BuyerMessage, MessageAccount, MessageAtte
 from ordersite.messaging.senders.types import SendError
 from ordersite.messaging.tests.builders import (
     add_channel,
+    build_announced,
     build_message_account,
-    build_told,
     message_of,
     send,
     set_channels,
@@ -41,14 +41,14 @@ def report(*lines: str, at: str = "") -> Any:
     return Client().post(at or path(), data="\n".join(lines), content_type="text/plain")
 
 
-def told() -> Order:
-    order = build_told("pending")
+def build_sent() -> Order:
+    order = build_announced("pending")
     send()
     return order
 
 
 def test_a_report_is_stored_once(sms: ScriptedSender) -> None:
-    order = told()
+    order = build_sent()
     number = MessageAttempt.objects.get().vendor_id
 
     first, second = report(f"{number} - delivered"), report(f"{number} - delivered")
@@ -60,7 +60,7 @@ def test_a_report_is_stored_once(sms: ScriptedSender) -> None:
 
 
 def test_a_failed_delivery_is_shown(sms: ScriptedSender) -> None:
-    order = told()
+    order = build_sent()
 
     report(f"{MessageAttempt.objects.get().vendor_id} - failed")
 
@@ -70,7 +70,7 @@ def test_a_failed_delivery_is_shown(sms: ScriptedSender) -> None:
 
 def test_a_report_ends_the_doubt(sms: ScriptedSender) -> None:
     sms.answers.append(SendError("unknown", "time-out"))
-    order = told()
+    order = build_sent()
     message = message_of(order, "order.created")
     assert (message.status, message.is_uncertain) == ("failed", True)
 
@@ -84,7 +84,7 @@ def test_a_report_ends_the_doubt(sms: ScriptedSender) -> None:
 def test_another_account_knows_nothing_of_it(sms: ScriptedSender, monkeypatch: pytest.MonkeyPatch) -> None:
     add_channel(monkeypatch, "sms_two")
     other = build_message_account("sms_two")
-    order = told()
+    order = build_sent()
 
     answer = report(f"{MessageAttempt.objects.get().vendor_id} - failed", at=path(other))
 
@@ -102,7 +102,7 @@ def test_another_account_knows_nothing_of_it(sms: ScriptedSender, monkeypatch: p
     ],
 )
 def test_other_addresses_are_nobodys(sms: ScriptedSender, address: str) -> None:
-    told()
+    build_sent()
 
     answer = report("1 - delivered", at=address)
 
@@ -113,13 +113,13 @@ def test_other_addresses_are_nobodys(sms: ScriptedSender, address: str) -> None:
 
 def test_a_token_belongs_to_its_channel(sms: ScriptedSender, monkeypatch: pytest.MonkeyPatch) -> None:
     add_channel(monkeypatch, "sms_two")
-    told()
+    build_sent()
 
     assert report("1 - delivered", at=path().replace("sms_one", "sms_two")).status_code == 404
 
 
 def test_too_large_a_body_is_refused(sms: ScriptedSender) -> None:
-    told()
+    build_sent()
 
     assert report("x" * 70_000).status_code == 413
     assert Client().put(path()).status_code == 405

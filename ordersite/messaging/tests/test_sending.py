@@ -21,16 +21,18 @@ from ordersite.messaging.models import (
 )
 from ordersite.messaging.senders.interface import AddressKind
 from ordersite.messaging.senders.registry import SENDERS
-from ordersite.messaging.senders.types import SendError
+from ordersite.messaging.senders.types import SendError, Sent
 from ordersite.messaging.sending.account_run import throttle_of
+from ordersite.messaging.sending.call import Called
 from ordersite.messaging.sending.consents import give_consent
 from ordersite.messaging.sending.judge import judge
-from ordersite.messaging.sending.record import MOST_FAILURES
+from ordersite.messaging.sending.record import MOST_FAILURES, record
+from ordersite.messaging.sending.reroute import reroute
 from ordersite.messaging.staff import queue_notice
 from ordersite.messaging.tests.builders import (
     add_channel,
+    build_announced,
     build_message_account,
-    build_told,
     message_of,
     send,
     send_again,
@@ -63,8 +65,8 @@ def results() -> list[tuple[str, str]]:
     return list(MessageAttempt.objects.order_by("pk").values_list("channel", "result"))
 
 
-def test_a_paid_order_is_told_once(sms: ScriptedSender, mail: ScriptedSender) -> None:
-    order = build_told()
+def test_a_paid_order_is_announced_once(sms: ScriptedSender, mail: ScriptedSender) -> None:
+    order = build_announced()
 
     assert send() == 2
     assert send_again() == 0
@@ -83,7 +85,7 @@ def test_a_paid_order_is_told_once(sms: ScriptedSender, mail: ScriptedSender) ->
 
 
 def test_a_refusing_channel_gives_way(sms: ScriptedSender, mail: ScriptedSender) -> None:
-    order = build_told()
+    order = build_announced()
     sms.answers.extend([SendError("blocked", "isv.MOBILE_IN_BLACK"), SendError("blocked")])
 
     send()
@@ -97,7 +99,7 @@ def test_a_refusing_channel_gives_way(sms: ScriptedSender, mail: ScriptedSender)
 def test_the_code_of_the_page_comes_by_mail(mail: ScriptedSender, sms: ScriptedSender) -> None:
     set_channels("mail_two")
 
-    order = build_told("pending")
+    order = build_announced("pending")
     send()
 
     [one] = mail.seen
@@ -109,7 +111,7 @@ def test_the_code_of_the_page_comes_by_mail(mail: ScriptedSender, sms: ScriptedS
 
 
 def test_a_busy_vendor_is_tried_again(sms: ScriptedSender, mail: ScriptedSender) -> None:
-    order = build_told("pending")
+    order = build_announced("pending")
     sms.answers.extend([SendError("busy", "503")] * MOST_FAILURES)
 
     for _ in range(MOST_FAILURES - 1):
@@ -122,7 +124,7 @@ def test_a_busy_vendor_is_tried_again(sms: ScriptedSender, mail: ScriptedSender)
 
 
 def test_an_unusable_account_alarms(sms: ScriptedSender, mail: ScriptedSender) -> None:
-    order = build_told("pending")
+    order = build_announced("pending")
     sms.answers.append(SendError("out_of_funds", "isv.AMOUNT_NOT_ENOUGH"))
 
     send()
@@ -133,13 +135,13 @@ def test_an_unusable_account_alarms(sms: ScriptedSender, mail: ScriptedSender) -
     assert account.last_problem == "out_of_funds: isv.AMOUNT_NOT_ENOUGH"
     assert Alert.objects.get(kind="message_account").subject == "sms_one"
 
-    later = build_told("pending")
+    later = build_announced("pending")
     send()
     assert message_of(later, "order.created").account.slug == "mail_two"  # type: ignore[union-attr]
 
 
 def test_an_alarm_heals_with_the_next_message(sms: ScriptedSender) -> None:
-    build_told("pending")
+    build_announced("pending")
     sms.answers.append(SendError("bad_keys", "403"))
     send()
     assert Alert.objects.get().closed_at is None
@@ -151,7 +153,7 @@ def test_an_alarm_heals_with_the_next_message(sms: ScriptedSender) -> None:
 
 
 def test_what_may_have_arrived_waits_for_a_person(sms: ScriptedSender, mail: ScriptedSender) -> None:
-    order = build_told("pending")
+    order = build_announced("pending")
     sms.answers.append(SendError("unknown", "time-out"))
 
     send()
@@ -164,7 +166,7 @@ def test_what_may_have_arrived_waits_for_a_person(sms: ScriptedSender, mail: Scr
 
 def test_a_vendor_with_a_key_gets_it_again(sms: ScriptedSender, mail: ScriptedSender) -> None:
     sms.has_message_key = True
-    order = build_told("pending")
+    order = build_announced("pending")
     sms.answers.append(SendError("unknown", "time-out"))
 
     send()
@@ -179,7 +181,7 @@ def test_a_vendor_with_a_key_gets_it_again(sms: ScriptedSender, mail: ScriptedSe
 @pytest.mark.parametrize(("has_key", "calls", "state"), [(True, 1, "sent"), (False, 0, "failed")])
 def test_a_process_died_with_the_attempt(sms: ScriptedSender, has_key: bool, calls: int, state: str) -> None:
     sms.has_message_key = has_key
-    order = build_told("pending")
+    order = build_announced("pending")
     account = MessageAccount.objects.get()
     throttle_of(sms).take(account)
     message = message_of(order, "order.created")
@@ -194,8 +196,34 @@ def test_a_process_died_with_the_attempt(sms: ScriptedSender, has_key: bool, cal
     assert results()[0] == ("sms_one", "unknown")
 
 
+def test_a_late_answer_ends_the_doubt(sms: ScriptedSender) -> None:
+    order = build_announced("pending")
+    account = MessageAccount.objects.get()
+    [outgoing] = judge(account, sms, [message_of(order, "order.created").pk])
+    send_again()  # another process has taken it over
+    assert state_of(order, "order.created") == ("failed", "unknown")
+
+    record(account, sms, [(outgoing, Called(Sent("V-1"), None))])
+
+    assert state_of(order, "order.created") == ("sent", "")
+    assert message_of(order, "order.created").is_uncertain is False
+
+
+def test_a_message_on_its_way_keeps_its_account(sms: ScriptedSender, mail: ScriptedSender) -> None:
+    order = build_announced("pending")
+    account = MessageAccount.objects.get(slug="sms_one")
+    BuyerMessage.objects.update(leased_until=timezone.now() + timedelta(minutes=1))
+    judge(account, sms, [message_of(order, "order.created").pk])
+    MessageAccount.objects.filter(pk=account.pk).update(is_active=False)
+
+    assert reroute() == 0
+
+    message = message_of(order, "order.created")
+    assert (message.status, message.account_id, message.is_uncertain) == ("in_flight", account.pk, False)
+
+
 def test_a_leased_account_is_left_alone(sms: ScriptedSender) -> None:
-    build_told()
+    build_announced()
     assert throttle_of(sms).take(MessageAccount.objects.get())
 
     assert send() == 0
@@ -203,7 +231,7 @@ def test_a_leased_account_is_left_alone(sms: ScriptedSender) -> None:
 
 
 def test_a_closed_order_is_not_confirmed(sms: ScriptedSender) -> None:
-    order = build_told("pending")
+    order = build_announced("pending")
     move(order, "close", machine.TIMEOUT)
 
     send()
@@ -213,7 +241,7 @@ def test_a_closed_order_is_not_confirmed(sms: ScriptedSender) -> None:
 
 
 def test_old_news_is_none(sms: ScriptedSender) -> None:
-    order = build_told("pending")
+    order = build_announced("pending")
     BuyerMessage.objects.update(queued_at=timezone.now() - timedelta(hours=49))
 
     send()
@@ -222,7 +250,7 @@ def test_old_news_is_none(sms: ScriptedSender) -> None:
 
 
 def test_the_stop_list_is_per_address(sms: ScriptedSender, mail: ScriptedSender) -> None:
-    order = build_told("pending")
+    order = build_announced("pending")
     digest = digest_of("phone", "+86 138-0013-8000")
     StopListEntry.objects.create(
         merchant=order.merchant, kind="phone", digest=digest, masked="138", reason="x"
@@ -234,7 +262,7 @@ def test_the_stop_list_is_per_address(sms: ScriptedSender, mail: ScriptedSender)
 
 
 def test_the_stop_list_ends_a_message(sms: ScriptedSender) -> None:
-    order = build_told("pending")
+    order = build_announced("pending")
     digest = digest_of("phone", "13800138000")
     StopListEntry.objects.create(
         merchant=order.merchant, kind="phone", digest=digest, masked="138", reason="x"
@@ -248,7 +276,7 @@ def test_the_stop_list_ends_a_message(sms: ScriptedSender) -> None:
 
 def test_a_person_gets_no_more_than_the_cap(sms: ScriptedSender) -> None:
     set_channels("sms_one", most_a_day=1)
-    order = build_told()
+    order = build_announced()
 
     send()
 
@@ -261,7 +289,7 @@ def test_a_person_gets_no_more_than_the_cap(sms: ScriptedSender) -> None:
 
 def test_the_vendors_cap_holds_too(sms: ScriptedSender) -> None:
     sms.most_a_day_per_number = 1
-    build_told()
+    build_announced()
 
     send()
 
@@ -270,7 +298,7 @@ def test_the_vendors_cap_holds_too(sms: ScriptedSender) -> None:
 
 def test_a_token_is_fetched_once(sms: ScriptedSender) -> None:
     sms.needs_token = True
-    build_told()
+    build_announced()
 
     send()
 
@@ -281,11 +309,11 @@ def test_a_token_is_fetched_once(sms: ScriptedSender) -> None:
 
 def test_a_refused_token_is_renewed_once(sms: ScriptedSender) -> None:
     sms.needs_token = True
-    build_told("pending")
+    build_announced("pending")
     send()
     sms.fetched = 7  # the vendor ended the token that we have
 
-    order = build_told()
+    order = build_announced()
     send()
 
     assert sms.fetched == 8
@@ -297,7 +325,7 @@ def test_one_consent_is_one_message(monkeypatch: pytest.MonkeyPatch) -> None:
     wechat = add_channel(monkeypatch, "wechat_subscribe", AddressKind.OPENID, uses_templates=True)
     build_message_account("wechat_subscribe", templates={"order.created": "T1", "order.paid": "T1"})
     set_channels("wechat_subscribe")
-    order = build_told()
+    order = build_announced()
     give_consent(order, "T1")
 
     send()
@@ -315,7 +343,7 @@ def test_a_refused_message_gives_its_consent_back(monkeypatch: pytest.MonkeyPatc
     wechat = add_channel(monkeypatch, "wechat_subscribe", AddressKind.OPENID, uses_templates=True)
     build_message_account("wechat_subscribe", templates={"order.created": "T1"})
     set_channels("wechat_subscribe")
-    give_consent(build_told("pending"), "T1")
+    give_consent(build_announced("pending"), "T1")
     wechat.answers.append(SendError("bad_content", "47003"))
 
     send()
@@ -324,7 +352,7 @@ def test_a_refused_message_gives_its_consent_back(monkeypatch: pytest.MonkeyPatc
 
 
 def test_an_account_that_is_off_gives_way(sms: ScriptedSender, mail: ScriptedSender) -> None:
-    order = build_told("pending")
+    order = build_announced("pending")
     MessageAccount.objects.filter(slug="sms_one").update(is_active=False)
 
     send()
@@ -350,7 +378,7 @@ def test_a_robot_is_no_way_to_a_buyer(monkeypatch: pytest.MonkeyPatch) -> None:
     build_message_account("robot")
     set_channels("robot")
 
-    build_told()
+    build_announced()
 
     assert not BuyerMessage.objects.exists()
     assert SENDERS["robot"].is_for_staff

@@ -14,7 +14,7 @@ from orders.models import Order
 from orders.tests.builders import build_merchant, build_order_in
 from ordersite.messaging.models import BuyerMessage, MessageAccount
 from ordersite.messaging.tests.builders import (
-    build_told,
+    build_announced,
     message_of,
     send,
     send_again,
@@ -46,7 +46,7 @@ def fault(box: Running, target: str, name: str, **more: Any) -> None:
 
 def paid() -> Order:
     """A paid order of a buyer that every channel reaches; only that it is paid is told."""
-    return build_told(openid=OPENID, email=MAILBOX)
+    return build_announced(openid=OPENID, email=MAILBOX)
 
 
 @pytest.fixture
@@ -152,5 +152,5 @@ def test_every_channel_tells_every_fact(box: Running, tmp_path: Path) -> None:
 
     send()
 
-    told = BuyerMessage.objects.filter(order=order, status="sent").values_list("event", flat=True)
-    assert list(told) == ["order.refunded"]
+    sent = BuyerMessage.objects.filter(order=order, status="sent").values_list("event", flat=True)
+    assert list(sent) == ["order.refunded"]
