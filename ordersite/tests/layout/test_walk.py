@@ -37,7 +37,7 @@ from ordersite.tests.layout.walk import COMBINATIONS, FORBIDDEN, Combination, Vi
 from ordersite.tests.layout.world import LayoutWorld, build_layout_world
 from ordersite.tests.test_access import read_matrix
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(900), pytest.mark.django_db(transaction=True)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(1800), pytest.mark.django_db(transaction=True)]
 ERROR_PAGES = (
     "400.html", "403.html", "403_csrf.html", "500.html", "people/busy.html", "logistics/link_over.html",
     "logistics/too_often.html",
