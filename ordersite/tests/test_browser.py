@@ -20,7 +20,7 @@ from ordersite.tests.site import Site, whole_site
 from payments.reconciliation.tests.banks import BANKS, Sale
 from scripts.services import new_folder
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
 PHONE = {"width": 390, "height": 844}
 DESKTOP = {"width": 1440, "height": 900}

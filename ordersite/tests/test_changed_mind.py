@@ -23,7 +23,7 @@ from payments.tests.sandbox_accounts import (
 from payments.tests.steps import long_ago
 from sandbox.tests.running import Running
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300), pytest.mark.django_db(transaction=True)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900), pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture(scope="module")

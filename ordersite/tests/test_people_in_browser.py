@@ -22,7 +22,7 @@ from ordersite.tests.layout.walk import FORBIDDEN
 from payments.accounts import save
 from payments.models import PaymentAccount
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300), pytest.mark.django_db(transaction=True)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900), pytest.mark.django_db(transaction=True)]
 PASSWORD = "a long passphrase 7"
 SECRET = "whsec_" + "b2xk" * 8
 TYPED = "提前到期，先换一把新的"

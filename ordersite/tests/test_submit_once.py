@@ -20,7 +20,7 @@ from ordersite.tests.lossy_proxy import LossyProxy, lossy_proxy
 from payments.tests.sandbox_accounts import sandbox_account
 from sandbox.tests.running import Running, wait_for
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300), pytest.mark.django_db(transaction=True)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900), pytest.mark.django_db(transaction=True)]
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 CLICKS = "for (let n = 0; n < 20; n += 1) document.getElementById('submit').click()"
 NO_STORAGE = "Object.defineProperty(window, 'localStorage', { get() { throw new Error('forbidden'); } })"

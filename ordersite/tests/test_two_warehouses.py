@@ -17,7 +17,7 @@ from ordersite.tests.site import Site, eventually, whole_site
 from ordersite.tests.test_browser import DESKTOP, PHONE, log_in, open_page, shot
 from scripts.services import new_folder
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 # What each warehouse has: neither has all.
 STOCK = {"hz": {"cup": 5, "tea": 5, "lid": 0}, "gz": {"cup": 0, "tea": 0, "lid": 5}}
 WAREHOUSES = {"hz": ("杭州仓", ["浙江省"], "sf"), "gz": ("广州仓", ["广东省", "浙江省"], "zto")}
