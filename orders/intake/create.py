@@ -14,10 +14,10 @@ from orders.history.lines import Fact
 from orders.intake import numbers, twins
 from orders.intake.drafts import AddressDraft, BuyerDraft, LineDraft, OrderDraft
 from orders.models import Buyer, Merchant, Order, OrderEvent, OrderLine, OrderStatus
+from orders.models.monitoring.minutes import minute_of
 from orders.risk import brushing
 from orders.risk.grounds import Grounds
 from ordersite.database import bulk
-from ordersite.lib.minutes import minute_of
 from ordersite.queue import outbox
 
 __all__ = ["AddressDraft", "BuyerDraft", "LineDraft", "OrderDraft", "create_order", "place"]

@@ -11,10 +11,10 @@ from itertools import groupby
 from django.db.models import Count
 
 from orders.models import Intercept, InterceptOutcome, Merchant, Order
+from orders.models.monitoring.minutes import minute_of
 from orders.monitoring.limits import Limits
 from orders.monitoring.seen import Seen
 from ordersite.health.models import Alert
-from ordersite.lib.minutes import minute_of
 
 # Of so many in a window the busiest are reported; more would be one story.
 MOST = 50

@@ -18,9 +18,9 @@ from django.utils import timezone
 
 from orders.models import CountMark, HourCount, Intercept, Merchant, MinuteCount, Order
 from orders.models.monitoring import CREATED
+from orders.models.monitoring.minutes import minute_of, moment_of
 from ordersite.database.one_writer import SQLITE_PAUSE_SECONDS
 from ordersite.database.retention import delete_in_batches
-from ordersite.lib.minutes import minute_of, moment_of
 
 # Minutes. No transaction of a creation lives so long.
 LATE = 5

@@ -9,10 +9,10 @@ from django.db.models import Sum
 
 from orders.models import InterceptOutcome, Merchant, MinuteCount
 from orders.models.monitoring import CREATED
+from orders.models.monitoring.minutes import minute_of
 from orders.monitoring.limits import Limits
 from orders.monitoring.seen import Seen
 from ordersite.health.models import Alert
-from ordersite.lib.minutes import minute_of
 
 WINDOW = 15
 _KINDS = (

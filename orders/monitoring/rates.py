@@ -8,11 +8,11 @@ from datetime import datetime
 
 from orders.models import Merchant, MinuteCount
 from orders.models.monitoring import CREATED
+from orders.models.monitoring.minutes import minute_of
 from orders.monitoring.limits import Limits
 from orders.monitoring.seen import Seen
 from orders.monitoring.usual import Past, Usual, pasts
 from ordersite.health.models import Alert
-from ordersite.lib.minutes import minute_of
 
 # Minutes, the running one included: a short window that sees a flood at once, and a long one for small shops.
 WINDOWS = (2, 15)

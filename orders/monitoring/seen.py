@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from orders.models import Merchant
+from orders.models.monitoring.minutes import moment_of
 from orders.monitoring.figures import KINDS, figures_of, written
 from ordersite.health import alerts
 from ordersite.health.models import Alert
-from ordersite.lib.minutes import moment_of
 
 # An alert that goes on is renewed once a minute, and closes when nothing was seen for so long.
 _RENEWED, CALM = timedelta(minutes=1), timedelta(minutes=10)

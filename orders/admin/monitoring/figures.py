@@ -17,8 +17,8 @@ from django.utils.translation import gettext_lazy as _
 from orders.admin.monitoring.chart import Chart, Interval, chart_of
 from orders.models import HourCount, InterceptLayer, InterceptOutcome, Merchant, MinuteCount
 from orders.models.monitoring import CREATED
+from orders.models.monitoring.minutes import minute_of, moment_of
 from orders.monitoring.usual import LEAST_WEEKS, Past, past_of
-from ordersite.lib.minutes import minute_of, moment_of
 
 Slot = tuple[str, str]
 Table = dict[int, dict[Slot, int]]

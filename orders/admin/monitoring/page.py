@@ -27,12 +27,12 @@ from orders.admin.monitoring.figures import (
     table_of,
 )
 from orders.models import InterceptOutcome, Merchant, MinuteCount, WatchLimit
+from orders.models.monitoring.minutes import minute_of
 from orders.monitoring.bursts import Burst, busiest
 from orders.monitoring.figures import KINDS, figures_of, sentence_of
 from orders.monitoring.limits import NAMES, Limits, limits_of, limits_of_all
 from ordersite.health.models import Alert
 from ordersite.lib.adminkit.read_only import ReadOnlyAdmin
-from ordersite.lib.minutes import minute_of
 
 # Of buyers and addresses that try more than once, so many are shown.
 _BUSIEST = 10

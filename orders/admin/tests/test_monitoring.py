@@ -13,12 +13,12 @@ from django.utils import timezone
 
 from orders.admin.monitoring.chart import Interval, chart_of, round_up
 from orders.models import HourCount, Merchant, Order, WatchLimit
+from orders.models.monitoring.minutes import minute_of
 from orders.monitoring.counting import count
 from orders.monitoring.run import watch_orders
 from orders.monitoring.tests.history import build_orders, evenly, write_hours
 from orders.tests.builders import build_buyer, build_merchant
 from ordersite.health.models import Alert
-from ordersite.lib.minutes import minute_of
 from ordersite.queue.models import AuditEntry
 
 pytestmark = pytest.mark.django_db

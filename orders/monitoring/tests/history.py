@@ -11,8 +11,8 @@ from decimal import Decimal
 from random import Random
 
 from orders.models import Buyer, HourCount, Merchant, Order
+from orders.models.monitoring.minutes import minute_of
 from orders.monitoring.usual import WEEK, WEEKS
-from ordersite.lib.minutes import minute_of
 
 _serial = itertools.count(1)
 _TEN = Decimal("10.00")

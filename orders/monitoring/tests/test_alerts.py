@@ -13,6 +13,7 @@ import time_machine
 from django.utils import translation
 
 from orders.models import Intercept, Merchant
+from orders.models.monitoring.minutes import minute_of
 from orders.monitoring.figures import figures_of, sentence_of
 from orders.monitoring.limits import Limits
 from orders.monitoring.rates import Rush
@@ -30,7 +31,6 @@ from orders.monitoring.tests.history import (
 from orders.monitoring.usual import WEEK, Past
 from orders.tests.builders import build_buyer, build_merchant
 from ordersite.health.models import Alert
-from ordersite.lib.minutes import minute_of
 from ordersite.schedule import RHYTHMS
 
 pytestmark = pytest.mark.django_db

@@ -12,11 +12,11 @@ import time_machine
 from django.test import Client
 
 from orders.models import HourCount, Intercept, Merchant, MinuteCount, Order
+from orders.models.monitoring.minutes import minute_of
 from orders.monitoring import counting
 from orders.monitoring.bursts import Burst, busiest
 from orders.monitoring.tests.history import build_orders, evenly
 from orders.tests.builders import build_buyer, build_merchant
-from ordersite.lib.minutes import minute_of
 
 pytestmark = pytest.mark.django_db
 NOW = datetime.fromisoformat("2026-11-25T12:00:20+08:00")
