@@ -60,7 +60,7 @@ def _has_ended(delivery: WebhookDelivery) -> bool:
 @admin.register(WebhookDelivery)
 class WebhookDeliveryAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnlyAdmin):
     order_link = columns.order()
-    list_display = ("serial", "event", "order_link", "receiver", "state", "attempts", "answer", "created")
+    list_display = ("serial", "event", "order_link", "state", "answer", "created")
     list_display_links = ("serial", "event")
     list_select_related = ("endpoint", "message", "order")
     list_filter = (EndpointFilter, "status")
@@ -106,7 +106,9 @@ class WebhookDeliveryAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnlyAdmi
 
     @admin.display(description=_("answer"))
     def answer(self, delivery: WebhookDelivery) -> str:
-        return _words(delivery.last_status, delivery.last_words)[:40]
+        if delivery.last_status is None:
+            return problem_label(delivery.last_words)
+        return f"HTTP {delivery.last_status}"
 
     @admin.display(description=pgettext_lazy("webhook", "times"))
     def times(self, delivery: WebhookDelivery) -> SafeString:
