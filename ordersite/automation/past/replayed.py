@@ -19,7 +19,7 @@ _GOING_ON = (OrderStatus.PAID, OrderStatus.SHIPPED)
 
 
 @dataclass(slots=True)
-class _Told:
+class _OrderThen:
     """An order as its lines have left it."""
 
     status: str = ""
@@ -62,9 +62,9 @@ def replayed(order_ids: Collection[int]) -> Iterator[tuple[str, int, datetime]]:
     for order_id, kind, status, at in rows.values_list("order_id", "kind", "to_status", "recorded_at"):
         lines[order_id].append((kind, status, at))
     for order_id, own in lines.items():
-        told = _Told()
+        state = _OrderThen()
         for kind, status, at in own:
-            if event := told.after(kind, status):
+            if event := state.after(kind, status):
                 yield event, order_id, at
 
 
