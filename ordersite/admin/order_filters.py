@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from orders.models import Buyer, Merchant
-from ordersite.automation.tags import offered_tags, orders_with
+from ordersite.automation.tags import orders_with
 from ordersite.lib.adminkit.minutes_filter import LinkedFilter, MinutesFilter, times_of
 
 
@@ -59,14 +58,11 @@ class ClientAddressFilter(LinkedFilter):
         return queryset.filter(merchant_id=shop, client_ip=address)
 
 
-class TagFilter(admin.SimpleListFilter):
-    """Filter by a tag: those that rules put on orders are offered."""
+class TagFilter(LinkedFilter):
+    """Filter by a tag: each tag in the list leads to it."""
 
     title = pgettext_lazy("order", "tag")
     parameter_name = "tag"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [(name, name) for name in offered_tags()]
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
         return queryset.filter(pk__in=orders_with(self.value() or "")) if self.value() else queryset

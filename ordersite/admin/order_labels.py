@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import admin
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from orders.closing import closing_estimate
@@ -38,6 +42,12 @@ _ANSWERS: dict[str, frozenset[str]] = {
 # What a request that waits is about already.
 _SPOKEN_FOR = frozenset({"refund", "revive", "settle"})
 REQUESTS = ("request_settlement", "request_revival", "request_refund", "refund_under_way", "refund_stuck")
+
+
+def tag_badge(name: str) -> SafeString:
+    """Render a tag that leads to the orders which have it."""
+    orders = f"{reverse('admin:orders_order_changelist')}?{urlencode({'tag': name})}"
+    return format_html('<a class="os-badge os-plain" href="{}">{}</a>', orders, name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,8 +26,8 @@ from orders.truth.sentence import truths_of
 from ordersite.admin import order_page
 from ordersite.admin.order_actions import ACTIONS, LEADS
 from ordersite.admin.order_filters import BuyerFilter, ClientAddressFilter, OrderMinutesFilter, TagFilter
-from ordersite.admin.order_labels import STATUS_TONES, own_buttons
-from ordersite.automation.tags import tags_of
+from ordersite.admin.order_labels import STATUS_TONES, own_buttons, tag_badge
+from ordersite.automation.tags import joined_tags, split_tags
 from ordersite.bulk_jobs.desk import BulkAction, BulkActionsMixin
 from ordersite.lib import masking
 from ordersite.lib.adminkit import badges
@@ -162,13 +162,16 @@ class OrderAdmin(OwnPage, BulkActionsMixin, ConfirmedActionsMixin, ReadOnlyAdmin
         }
         return TemplateResponse(request, "admin/desk/order.html", context)
 
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).annotate(tag_names=joined_tags())
+
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         """The list with what is true of its orders: one set of queries for the whole page."""
         changelist = super().get_changelist_instance(request)
         shown = list(changelist.result_list)
-        truths, tags = truths_of(shown), tags_of(order.pk for order in shown)
+        truths = truths_of(shown)
         for order in shown:
-            order.truth, order.tag_names = truths[order.pk], tags[order.pk]
+            order.truth = truths[order.pk]
         changelist.result_list = shown
         return changelist
 
@@ -178,7 +181,7 @@ class OrderAdmin(OwnPage, BulkActionsMixin, ConfirmedActionsMixin, ReadOnlyAdmin
         marks = [badges.badge(line.mark, tone=_mark_tone(line)) for line in order.truth.marks[:2]]
         star = badges.badge(_("important"), tone="waiting") if order.is_important else ""
         link = badges.link(order.number, "admin:orders_order_change", order.pk)
-        tags = [badges.badge(name) for name in order.tag_names]
+        tags = [tag_badge(name) for name in split_tags(order.tag_names)]
         return format_html_join(" ", "{}", [(mark,) for mark in (link, held, *marks, star, *tags) if mark])
 
     @admin.display(description=_("status"))

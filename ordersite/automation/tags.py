@@ -6,9 +6,24 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Aggregate, OuterRef, QuerySet, Subquery, TextField
 
-from ordersite.automation.models import AutomationRule, OrderTag
+from ordersite.automation.models import OrderTag
+
+# No tag holds one: it is a control character.
+_BETWEEN = "\x1f"
+
+
+class _Joined(Aggregate):
+    """The texts of a group in one, with a separator between them."""
+
+    function = "STRING_AGG"
+    template = "%(function)s(%(expressions)s, chr(31))"
+    output_field = TextField()
+
+    def as_sqlite(self, compiler: Any, connection: Any, **extra: Any) -> Any:
+        template = "%(function)s(%(expressions)s, char(31))"
+        return self.as_sql(compiler, connection, function="GROUP_CONCAT", template=template, **extra)
 
 
 def tags_of(order_ids: Iterable[int]) -> Mapping[int, list[str]]:
@@ -20,12 +35,15 @@ def tags_of(order_ids: Iterable[int]) -> Mapping[int, list[str]]:
     return found
 
 
-def offered_tags() -> list[str]:
-    """The tags that the rules of today put on orders."""
-    stored = AutomationRule.objects.values_list("current__actions", flat=True)
-    return sorted(
-        {one["params"]["tag"] for actions in stored for one in actions or () if one["action"] == "tag"}
-    )
+def joined_tags() -> Subquery:
+    """The tags of an order in one text, for an annotation of orders; None without any. `split_tags` takes it apart."""
+    rows = OrderTag.objects.filter(order=OuterRef("pk")).order_by().values("order")
+    return Subquery(rows.annotate(names=_Joined("name")).values("names"))
+
+
+def split_tags(text: str | None) -> list[str]:
+    """The tags in an annotation by `joined_tags`, by their letters."""
+    return sorted(text.split(_BETWEEN)) if text else []
 
 
 def orders_with(tag: str) -> QuerySet[OrderTag, Any]:

@@ -25,6 +25,7 @@ from logistics.models import (
     WaybillOrder,
 )
 from orders.models import ApiClient, AttemptMark, FingerprintClaim, StaffMail
+from ordersite.automation.models import DryRun, RuleRun
 from ordersite.bulk_jobs.models import BulkJob, BulkRow
 from ordersite.health.models import Alert
 from ordersite.merchant_webhooks.models import WebhookDelivery, WebhookEndpoint
@@ -77,6 +78,10 @@ def columns() -> Iterator[Column]:
         yield Column(waiting, "leased_until", LEASE)
         yield Column(waiting, "due_at", RETRY)
     yield Column(BulkJob.objects.unfinished(), "leased_until", LEASE)
+    for queue in (RuleRun, DryRun):
+        unfinished = queue._default_manager.filter(done_at__isnull=True)
+        yield Column(unfinished, "leased_until", LEASE)
+        yield Column(unfinished, "due_at", RETRY)
     for account in (PaymentAccount, CarrierAccount, Warehouse, MessageAccount, WebhookEndpoint):
         yield Column(account._default_manager.all(), "next_call_at", CALL)
     yield Column(CarrierAccount.objects.all(), "leased_until", LEASE)

@@ -50,6 +50,8 @@ EXEMPT = {
     "merchant_webhooks.WebhookEndpoint.rotating_until": "shown; each old secret has its own end, sealed",
     "merchant_webhooks.WebhookEndpoint.last_success_at": "shown",
     "merchant_webhooks.WebhookDelivery.last_try_at": "shown; what is sent next is decided by next_try_at",
+    "automation.DryRun.since": "a person chose the days",
+    "automation.DryRun.until": "a person chose the days",
     "people.KnownAddress.last_at": "only the deletion of old rows depends on it",
 }  # fmt: skip
 

@@ -19,6 +19,7 @@ from logistics.tests.builders import build_account, build_warehouse
 from orders.models import ChangeRequest
 from ordersite.installation.rotate_keys import BODIES, TEXTS
 from ordersite.lib.crypto import CannotDecrypt, KeyRing
+from ordersite.merchant_webhooks.models import WebhookEndpoint
 from ordersite.messaging.models import MessageAccount
 from ordersite.messaging.senders.types import AccessToken
 from ordersite.messaging.sending.tokens import keep_token, token_of
@@ -67,6 +68,9 @@ def stored(old_key: str) -> NotificationBody:
     robot.seal_secrets({"url": "https://robot.example"})
     robot.save()
     keep_token(robot, AccessToken("TOKEN", timezone.now() + timedelta(hours=2)))
+    receiver = WebhookEndpoint(slug="receiver", merchant=account.merchant, url="https://shop.example/hook")
+    receiver.seal_secrets({"secret": "whsec_old"})
+    receiver.save()
     post_webhook(*webhook_call(build_payment(account)))
     return NotificationBody.objects.get()
 
@@ -89,6 +93,7 @@ def test_everything_opens_without_the_old_key(stored: NotificationBody, old_key:
     robot = MessageAccount.objects.get()
     assert robot.open_secrets() == {"url": "https://robot.example"}
     assert token_of(robot, now=timezone.now()) == "TOKEN"
+    assert WebhookEndpoint.objects.get().open_secrets() == {"secret": "whsec_old"}
     person = Authenticator.objects.get()
     assert open_key(person.sealed_key, user_id=person.user_id) == "ABCDEFGH"
     request = ChangeRequest.objects.get()
