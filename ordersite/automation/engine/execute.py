@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth.models import User
 from django.db import connection, transaction
 from django.utils import timezone, translation
 
@@ -20,14 +20,16 @@ from ordersite.automation.actions.interface import ActionOutcome, ActionTask
 from ordersite.automation.actions.registry import ACTIONS, DIED, FAULT, NOT_PERMITTED, PAUSED, UNKNOWN
 from ordersite.automation.models import ActionRun, ActionState, RulePause, RuleRun, RunState
 from ordersite.automation.rules import pause
-from ordersite.automation.rules.rights import may_own
+from ordersite.automation.rules.rights import MANAGE, rights_of
+from ordersite.database.locking import update_in_order
 from ordersite.lib.errors import DomainError
 from ordersite.queue import claims, outbox
 from ordersite.queue.claims import SQLITE_PAUSE_SECONDS, Claim
 
 SECONDS_A_RUN = 10.0
-BATCH = 20
+BATCH = 50
 MOST_ATTEMPTS = 3
+Rights = Mapping[int, frozenset[str] | None]
 
 logger = logging.getLogger(__name__)
 
@@ -40,40 +42,57 @@ def run_actions(*, seconds: float = SECONDS_A_RUN) -> int:
         if not batch:
             break
         with translation.override(settings.LANGUAGE_CODE):
-            for claimed in batch:
-                _work_on(claimed)
+            _work_on(batch)
         tried += len(batch)
         if connection.vendor == "sqlite":
             time.sleep(SQLITE_PAUSE_SECONDS)
     return tried
 
 
-def _work_on(claimed: Claim) -> None:
-    """Do what is left of one run, then mark it as done; put it off where an action is to be tried again."""
-    run = RuleRun.objects.select_related("rule__owner", "version").get(pk=claimed.id)
-    problem: Exception | None = None
-    for row in ActionRun.objects.filter(run=run, done_at__isnull=True).order_by("position"):
-        problem = _do(run, row, claimed) or problem
-    if problem is not None:
-        claims.postpone(RuleRun, claimed, problem)
-        return
-    states = set(ActionRun.objects.filter(run=run).values_list("state", flat=True))
-    state = RunState.TROUBLE if ActionState.FAILED in states else RunState.DONE
-    mine = RuleRun.objects.filter(pk=run.pk, attempts=claimed.attempts, done_at__isnull=True)
-    mine.update(state=state, done_at=timezone.now(), leased_until=None)
+def _work_on(batch: Sequence[Claim]) -> None:
+    """Do what is left of some runs, then mark them as done; those are put off of which an action is to be tried again.
+
+    Runs, actions and the owners' rights are read once for the batch, right before it.
+    """
+    ids = [claimed.id for claimed in batch]
+    runs = RuleRun.objects.select_related("rule__owner", "version").in_bulk(ids)
+    rights = rights_of({run.rule.owner_id for run in runs.values()})
+    left: defaultdict[int, list[ActionRun]] = defaultdict(list)
+    for row in ActionRun.objects.filter(run__in=ids, done_at__isnull=True).order_by("run_id", "position"):
+        left[row.run_id].append(row)
+    finished = list[int]()
+    for claimed in batch:
+        problems = [_do(runs[claimed.id], row, claimed, rights) for row in left[claimed.id]]
+        problem = next((one for one in problems if one is not None), None)
+        if problem is None:
+            finished.append(claimed.id)
+        else:
+            claims.postpone(RuleRun, claimed, problem)
+    _finish(finished)
 
 
-def _do(run: RuleRun, row: ActionRun, claimed: Claim) -> Exception | None:
+def _finish(ids: Sequence[int]) -> None:
+    """Mark runs as done, all of whose actions are: their rows were locked while they were done."""
+    failed = ActionRun.objects.filter(run__in=ids, state=ActionState.FAILED).values_list("run_id", flat=True)
+    trouble = set(failed)
+    for state, own in ((RunState.TROUBLE, trouble), (RunState.DONE, set(ids) - trouble)):
+        rows = RuleRun.objects.filter(pk__in=own, done_at__isnull=True)
+        if own:
+            with transaction.atomic():
+                update_in_order(rows, state=state, done_at=timezone.now(), leased_until=None)
+
+
+def _do(run: RuleRun, row: ActionRun, claimed: Claim, rights: Rights) -> Exception | None:
     """Do one action and write its result; returns the error where it is to be tried again."""
-    if refusal := DIED if claimed.attempts > MOST_ATTEMPTS else _refusal(run, row):
+    if refusal := DIED if claimed.attempts > MOST_ATTEMPTS else _refusal(run, row, rights):
         _fail(row, refusal)
         return None
     try:
         with transaction.atomic():
-            if _lock(row):
+            if _take(row, ActionOutcome(ActionState.DONE)):
                 with outbox.caused_by(outbox.Cause((*run.chain, run.rule_id))):
                     outcome = ACTIONS[row.action].run(_task(run, row))
-                _write(row, outcome)
+                _amend(row, outcome)
     except DomainError as refused:
         _fail(row, refused.code, refused.message)
     except Exception as error:  # the edge: the action is tried again, then the error is its result
@@ -84,20 +103,18 @@ def _do(run: RuleRun, row: ActionRun, claimed: Claim) -> Exception | None:
     return None
 
 
-def _refusal(run: RuleRun, row: ActionRun) -> str:
+def _refusal(run: RuleRun, row: ActionRun, rights: Rights) -> str:
     """Why the action must not be done now; a rule whose owner may no longer do it is paused."""
-    action = ACTIONS.get(row.action)
+    action, held = ACTIONS.get(row.action), rights[run.rule.owner_id]
     if action is None:
         return UNKNOWN
-    owner = User.objects.get(pk=run.rule.owner_id)  # with the rights of now, not those of the action before
-    if not may_own(owner):
-        pause.pause(run.rule, RulePause.OWNER if not owner.is_active else RulePause.RIGHT)
+    if held is None:
+        pause.pause(run.rule, RulePause.OWNER)
         return NOT_PERMITTED
-    if not owner.has_perm(action.permission):
-        pause.pause(run.rule, RulePause.RIGHT, action.permission)
+    if missing := sorted({MANAGE, action.permission} - held):
+        pause.pause(run.rule, RulePause.RIGHT, ", ".join(missing))
         return NOT_PERMITTED
-    run.rule.owner = owner
-    return "" if type(run.rule).objects.filter(pk=run.rule_id, is_on=True).exists() else PAUSED
+    return "" if run.rule.is_on else PAUSED
 
 
 def _task(run: RuleRun, row: ActionRun) -> ActionTask:
@@ -118,19 +135,18 @@ def _params(actions: list[Mapping[str, Any]], position: int) -> Mapping[str, str
     return params
 
 
-def _lock(row: ActionRun) -> bool:
-    """Lock the action, unless another process has done it meanwhile."""
-    rows = ActionRun.objects.select_for_update(no_key=True, of=("self",))
-    return rows.filter(pk=row.pk, done_at__isnull=True).first() is not None
+def _take(row: ActionRun, outcome: ActionOutcome, words: str = "") -> bool:
+    """Write a result, which also locks the action; False where another process has done it meanwhile."""
+    rows = ActionRun.objects.filter(pk=row.pk, done_at__isnull=True)
+    values = {"state": outcome.state, "code": outcome.code[:60], "words": words[:300]}
+    return rows.update(done_at=timezone.now(), **values) == 1
+
+
+def _amend(row: ActionRun, outcome: ActionOutcome) -> None:
+    """Write what became of an action that was taken as done."""
+    if outcome.state != ActionState.DONE or outcome.code:
+        ActionRun.objects.filter(pk=row.pk).update(state=outcome.state, code=outcome.code[:60])
 
 
 def _fail(row: ActionRun, code: str, words: str = "") -> None:
-    with transaction.atomic():
-        if _lock(row):
-            _write(row, ActionOutcome(ActionState.FAILED, code), words)
-
-
-def _write(row: ActionRun, outcome: ActionOutcome, words: str = "") -> None:
-    ActionRun.objects.filter(pk=row.pk).update(
-        state=outcome.state, code=outcome.code[:60], words=words[:300], done_at=timezone.now()
-    )
+    _take(row, ActionOutcome(ActionState.FAILED, code), words)
