@@ -79,6 +79,7 @@ def test_each_task_that_calls_outside_has_its_queue() -> None:
         "logistics.resolve_waybills",
         "logistics.push_dispatches",
         "merchant_webhooks.send",
+        "messaging.send_messages",
     }
 
 
