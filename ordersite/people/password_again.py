@@ -24,7 +24,8 @@ MOST_WRONG = 5
 _WRONG = "wrong_passwords"
 _ASKED_BEFORE = re.compile(
     # keys of outside accounts and of programs
-    r"/admin/(payments/paymentaccount|logistics/carrieraccount|orders/apiclient)/(add|\d+/do/\w+)/"
+    r"/admin/(payments/paymentaccount|logistics/carrieraccount|orders/apiclient|messaging/messageaccount"
+    r"|merchant_webhooks/webhookendpoint)/(add|\d+/do/\w+)/"
     # people, their roles, a shop's people
     r"|/admin/(auth/user|auth/group|orders/merchantmember)/(?!.*history/).+"
     # decisions about what another person proposed
