@@ -199,6 +199,7 @@ def test_the_state_is_json_with_all_parts(box: Running) -> None:
         "sf_pushes",
         "carrier_calls",
         "faults",
+        "hooks",
         "warehouse",
         "instructions",
         "messages",
