@@ -22,6 +22,9 @@ PAGES = (
     "holds",
     "risk",
     "waybills",
+    "messages",
+    "automation",
+    "webhooks",
 )
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 

@@ -13,6 +13,9 @@ from scripts import env_file
 from scripts.env_file import ROOT
 from scripts.tests.doc_commands import DOCS, LANGUAGES, PAGES, blocks, page, variables
 
+# Pages about what is done in the back office.
+PROSE = {"automation", "messages"}
+
 
 def built(folder: Path, source: Path = DOCS) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html"]
@@ -40,7 +43,7 @@ def test_language_has_all_pages(language: str) -> None:
 def test_languages_show_the_same_commands(name: str) -> None:
     english, chinese = (blocks(language, name) for language in LANGUAGES)
     assert english == chinese
-    assert english
+    assert english or name in PROSE
 
 
 @pytest.mark.parametrize("name", PAGES)
