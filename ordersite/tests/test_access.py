@@ -85,6 +85,7 @@ def test_routes_and_table_rows_correspond() -> None:
     assert known - {route.text for route in routes()} == set()
 
 
+@pytest.mark.timeout(600)  # every address twice
 @pytest.mark.parametrize("visitor", VISITORS)
 def test_access_is_that_of_the_table(visitor: str, client: Client) -> None:
     values = build_world()
