@@ -129,6 +129,7 @@ def test_paused_for_long_keeps_nothing_more() -> None:
     assert WebhookDelivery.objects.count() == 1
 
 
+@pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
 def test_fifty_parallel_deliveries_are_one_message() -> None:
     build_listening()
