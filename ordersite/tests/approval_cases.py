@@ -17,7 +17,9 @@ from orders.approvals.kinds import ApprovalKind
 from orders.approvals.limit_changes import LIMIT
 from orders.approvals.switches import SWITCHES
 from orders.models import ChangeRequest, Merchant, MoneyLimit, Order, OrderEvent
-from orders.tests.builders import build_merchant
+from orders.tests.builders import build_merchant, build_order
+from ordersite.automation.models import ReleaseRequest
+from ordersite.automation.releases import RELEASE, propose_release
 from ordersite.queue.models import AuditEntry
 from payments.accounts import change_kind
 from payments.accounts.change_kind import ACCOUNT
@@ -104,6 +106,20 @@ def propose_keys(account: PaymentAccount, user: User) -> ChangeRequest:
     return change_kind.propose_keys(account.pk, {"secret": ROTATED}, user=user, reason="x")
 
 
+def held() -> Order:
+    order = build_order()
+    Order.objects.filter(pk=order.pk).update(held=True, hold_reason="manual")
+    return order
+
+
+def propose_release_of(order: Order, user: User) -> ReleaseRequest:
+    return propose_release(order.pk, user=user, reason="x")
+
+
+def times_released(request: ReleaseRequest) -> int:
+    return OrderEvent.objects.filter(order_id=request.order_id, kind=OrderEvent.EventKind.RELEASE).count()
+
+
 def times_changed(request: ChangeRequest) -> int:
     """Both persons stand in the audit entry of an applied change."""
     persons = AuditEntry.objects.filter(database_user__startswith="staff: ")
@@ -117,6 +133,7 @@ CASES: Mapping[str, ApprovalCase] = {
     STATEMENT.key: ApprovalCase(unsettled, propose_statement, times_settled),
     SWITCHES.key: ApprovalCase(build_merchant, propose_switches, times_changed),
     ACCOUNT.key: ApprovalCase(build_webhook, propose_keys, times_changed),
+    RELEASE.key: ApprovalCase(held, propose_release_of, times_released),
     LIMIT.key: ApprovalCase(
         lambda: Group.objects.get(name="agent"), propose_limit, times_changed, is_of_a_shop=False
     ),
