@@ -13,9 +13,12 @@ from django.db import connection, models
 # thousands: what one person does after another, and what is told to people.
 SMALL = frozenset(
     {
+        "automation_automationrule", "automation_dryrun", "automation_releaserequest", "automation_ruleversion",
         "auth_group", "auth_group_permissions", "auth_permission", "auth_user", "auth_user_groups",
         "auth_user_user_permissions", "django_content_type", "django_session", "health_alert", "health_heartbeat",
         "logistics_carrieraccount", "logistics_maprun", "logistics_warehouse", "orders_apiclient", "orders_changerequest",
+        "merchant_webhooks_webhookendpoint", "messaging_messageaccount", "messaging_messagesettings",
+        "messaging_messagetemplate",
         "orders_countmark", "orders_watchlimit",
         "orders_merchant", "orders_merchantmember", "orders_setupend", "orders_stafflanguage",
         "orders_riskstrategy", "orders_transitionrule", "payments_billfetch", "payments_logposition", "payments_moneylimit",

@@ -16,6 +16,7 @@ from ordersite.messaging.models import (
     MessageResend,
     MessageStatus,
     MessageTemplate,
+    SubscriptionConsent,
 )
 from ordersite.messaging.models.message import WAITING
 
@@ -39,6 +40,9 @@ def build_messages(busy: Order, chief: User, *, sentence: str) -> None:
             vendor_id="9008151234567890^0", duration_ms=12_345,
         )  # fmt: skip
     MessageResend.objects.create(message=doubtful, by=chief, reason=(sentence * 3)[:200])
+    SubscriptionConsent.objects.create(
+        merchant=busy.merchant, digest="d" * 64, template_id="T1", message=doubtful
+    )
     MessageTemplate.objects.create(
         merchant=busy.merchant, event="rule", name="important-customers-of-the-week", subject="{order_number}",
         text=f"{sentence}{{link}}", wechat="thing1: {products}\ncharacter_string2: {order_number}",
