@@ -22,6 +22,6 @@ def forget_old_runs() -> int:
     dry = DryRun.objects.filter(created_at__lt=now - DRY_RUNS_FOR, looked_at__isnull=True)
     return (
         delete_in_batches(unmatched.exclude(event__startswith="clock.").order_by("created_at"))
-        + delete_in_batches(acted.order_by("pk"))
+        + delete_in_batches(acted.order_by("created_at"))
         + delete_in_batches(dry.order_by("pk"))
     )

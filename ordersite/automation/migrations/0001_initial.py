@@ -86,7 +86,7 @@ class Migration(migrations.Migration):
                 'verbose_name': 'run of a rule',
                 'verbose_name_plural': 'runs of rules',
                 'ordering': ('-id',),
-                'indexes': [models.Index(condition=models.Q(('done_at__isnull', True)), fields=['id'], name='rule_run_waiting'), models.Index(fields=['order', 'id'], name='rule_run_of_order'), models.Index(condition=models.Q(('state__in', ['unmatched', 'loop']), _negated=True), fields=['rule', 'created_at'], name='rule_run_matched'), models.Index(condition=models.Q(('state', 'unmatched')), fields=['created_at'], name='rule_run_unmatched'), models.Index(fields=['rule', 'state', '-id'], name='rule_run_by_state')],
+                'indexes': [models.Index(condition=models.Q(('done_at__isnull', True)), fields=['id'], name='rule_run_waiting'), models.Index(fields=['order', 'id'], name='rule_run_of_order'), models.Index(condition=models.Q(('state__in', ['unmatched', 'loop']), _negated=True), fields=['rule', 'created_at'], name='rule_run_matched'), models.Index(fields=['created_at'], name='rule_run_by_time'), models.Index(fields=['rule', 'state', '-id'], name='rule_run_by_state')],
                 'constraints': [models.UniqueConstraint(fields=('rule', 'fact'), name='rule_run_once')],
             },
         ),

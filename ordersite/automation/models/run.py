@@ -76,11 +76,7 @@ class RuleRun(QueueRow):
                 name="rule_run_matched",
                 condition=~Q(state__in=[RunState.UNMATCHED, RunState.LOOP]),
             ),
-            models.Index(
-                fields=["created_at"],
-                name="rule_run_unmatched",
-                condition=Q(state=RunState.UNMATCHED),
-            ),
+            models.Index(fields=["created_at"], name="rule_run_by_time"),
             models.Index(fields=["rule", "state", "-id"], name="rule_run_by_state"),
         ]
 
