@@ -28,8 +28,13 @@ from payments.models import Payment, PaymentQuery
 pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
 # They read whole what they look at, as they must: every line, by ranges of ids (`test_plans` looks at these); every row
 # that waits, once a minute, and a delivery is there only while it waits. Webhooks look for an order's earlier events in the
-# outbox, whose rows go once they are spread: a handful, but for a backlog.
-WHOLE_BY_NATURE = {"orders.verify_history", "health.take_back_future_times", "merchant_webhooks.send"}
+# outbox, whose rows go once they are spread: a handful, but for a backlog. A rule's dry run reads its days by ids.
+WHOLE_BY_NATURE = {
+    "orders.verify_history",
+    "health.take_back_future_times",
+    "merchant_webhooks.send",
+    "automation.run_dry_runs",
+}
 # A word, an order's number, a phone, and a number of a payment or parcel.
 TERMS = ("nothing-like-it", "20261122-0000-0000", "13800138000", "A1B2C3D4E5F6G7H8J9")
 # Pages with a face for each state, and those that are alike for all models.
