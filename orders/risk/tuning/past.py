@@ -14,6 +14,7 @@ from django.db.models import QuerySet
 
 from orders.models import Intercept, InterceptOutcome, Order, OrderLine
 from orders.risk.attempt import normalised
+from ordersite.lib.models.by_time import first_since
 
 # The newest so many orders, and as many refused attempts, are read at most; a row costs some 30 us.
 MOST = 50_000
@@ -71,7 +72,7 @@ class ReadSpan:
 def past_since(since: datetime, merchant_id: int | None, most: int) -> ReadSpan:
     """Choose what is read: since then (UTC), of one merchant or of all (None), the newest `most` at most."""
     orders = Order.objects.of_merchant(merchant_id)
-    first = _first_since(orders, since)
+    first = first_since(orders, "created_at", since)
     beyond = orders.filter(pk__gte=first).order_by("-pk").values_list("pk", "created_at")[most - 1 : most + 1]
     cut, *before = list(beyond) or [(first, since)]
     start, first = (cut[1], cut[0]) if before else (since, first)
@@ -80,21 +81,6 @@ def past_since(since: datetime, merchant_id: int | None, most: int) -> ReadSpan:
     )
     oldest, *older = list(refused) or [start]
     return ReadSpan(merchant_id, oldest if older else start, first, bool(before or older))
-
-
-def _first_since(orders: QuerySet[Order], since: datetime) -> int:
-    """Find the first order made since then by halving the ids, which follow the time: no index by time is needed."""
-    ids = orders.order_by("pk").values_list("pk", "created_at")
-    low = (ids.first() or (1, since))[0]
-    high = (ids.last() or (0, since))[0] + 1
-    while low < high:
-        middle = (low + high) // 2
-        found = ids.filter(pk__gte=middle).first()
-        if found is None or found[1] >= since:
-            high = middle
-        else:
-            low = found[0] + 1
-    return low
 
 
 def _orders(past: ReadSpan, *, with_products: bool) -> Iterator[FormerAttempt]:

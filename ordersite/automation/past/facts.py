@@ -15,9 +15,9 @@ from ordersite.automation.catalogue.triggers import OF_CASES, OF_PARCELS, SCHEDU
 from ordersite.automation.engine.scheduled import fact_of
 from ordersite.automation.models import RuleVersion
 from ordersite.automation.past.replayed import REPLAYED, replayed
-from ordersite.automation.past.span import first_since
 from ordersite.automation.snapshots.facts import RuleFact, order_key, row_key
 from ordersite.automation.snapshots.read import read
+from ordersite.lib.models.by_time import first_since
 from payments.models import PaymentException
 
 Kind = OrderEvent.EventKind

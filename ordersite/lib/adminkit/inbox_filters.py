@@ -6,11 +6,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib.admin import SimpleListFilter
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import TextFilter
+
+from ordersite.lib.models.by_time import first_since
 
 Rows = QuerySet[Any]
 # The primary key is taken when a row is stored, `received_at` before: two rows may be in the other order.
@@ -55,7 +57,7 @@ class SinceFilter(TextFilter):
         at = read_time(text)
         if at is None:
             return queryset.none() if text else queryset
-        return queryset.filter(received_at__gte=at, pk__gte=first_at(queryset.model, at - _DISORDER))
+        return queryset.filter(received_at__gte=at, pk__gte=_first_since(queryset, at - _DISORDER))
 
 
 class UntilFilter(TextFilter):
@@ -67,7 +69,7 @@ class UntilFilter(TextFilter):
         at = read_time(text)
         if at is None:
             return queryset.none() if text else queryset
-        return queryset.filter(received_at__lt=at, pk__lte=first_at(queryset.model, at + _DISORDER))
+        return queryset.filter(received_at__lt=at, pk__lte=_first_since(queryset, at + _DISORDER))
 
 
 def _choices(model_admin: Any, name: str) -> list[tuple[str, Any]]:
@@ -85,19 +87,6 @@ def read_time(text: str) -> datetime | None:
     return at if at.tzinfo else timezone.make_aware(at)
 
 
-def first_at(model: type[Model], at: datetime) -> int:
-    """Return the lowest primary key received at or after `at`, by binary search over the primary key.
-
-    `received_at` has no index, which would slow every insert; primary keys are in its order.
-    """
-    rows = model._default_manager.order_by("pk").values_list("pk", "received_at")
-    low, last = 0, rows.last()
-    high = last[0] + 1 if last else 0
-    while low < high:
-        middle = (low + high) // 2
-        found = rows.filter(pk__gte=middle).first()
-        if found is None or found[1] >= at:
-            high = middle
-        else:
-            low = found[0] + 1
-    return low
+def _first_since(rows: Rows, at: datetime) -> int:
+    """`received_at` has no index, which would slow every insert; primary keys are in its order."""
+    return first_since(rows.model._default_manager.all(), "received_at", at)

@@ -14,8 +14,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from ordersite.lib.adminkit.inbox_filters import first_at
 from ordersite.lib.adminkit.raw_call import shown_body
+from ordersite.lib.models.by_time import first_since
 from payments.models import DeadCall, Payment, PaymentNotification
 from payments.notifications.apply import drain_notifications
 from payments.notifications.tests.test_plans import multiply, scans
@@ -141,10 +141,12 @@ def test_a_time_is_found_among_the_numbers() -> None:
     begin = timezone.now() - timedelta(days=10)
     for day, pk in enumerate(pks):
         PaymentNotification.objects.filter(pk=pk).update(received_at=begin + timedelta(days=day))
-    assert [first_at(PaymentNotification, begin + timedelta(days=day)) for day in range(5)] == [0, *pks[1:]]
-    assert first_at(PaymentNotification, begin + timedelta(days=9)) == pks[-1] + 1
-    PaymentNotification.objects.all()._raw_delete("default")
-    assert first_at(PaymentNotification, begin) == 0
+    rows = PaymentNotification.objects.all()
+    starts = [first_since(rows, "received_at", begin + timedelta(days=day)) for day in (*range(5), 9)]
+    assert starts == [0, *pks[1:], pks[-1] + 1]
+
+    rows._raw_delete("default")
+    assert first_since(rows, "received_at", begin) == 0
 
 
 @pytest.mark.postgres

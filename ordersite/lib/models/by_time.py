@@ -9,10 +9,10 @@ from django.db.models import QuerySet
 
 
 def first_since(rows: QuerySet[Any], column: str, moment: datetime) -> int:
-    """The key of the first row at or after a moment (UTC); one behind the last where there is none."""
+    """Return the lowest key at or after a moment (UTC): 0 where that is all rows, one behind the last for none."""
     ids = rows.order_by("pk").values_list("pk", column)
-    low = (ids.first() or (1, moment))[0]
-    high = (ids.last() or (0, moment))[0] + 1
+    low, last = 0, ids.last()
+    high = last[0] + 1 if last else 0
     while low < high:
         middle = (low + high) // 2
         found = ids.filter(pk__gte=middle).first()
