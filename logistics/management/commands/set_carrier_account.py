@@ -2,35 +2,17 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser
+from collections.abc import Mapping
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
-
 from logistics.accounts import save_announced
+from orders.management.account_command import AccountCommand
 from orders.models import Merchant
-from ordersite.lib.errors import DomainError
-from ordersite.lib.files.json_argument import read_json_argument
 
 
-class Command(BaseCommand):
+class Command(AccountCommand):
     help = "Make or change a carrier account from a JSON file; prints the push URL."
+    company = "carrier"
 
-    def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("carrier")
-        parser.add_argument("slug")
-        parser.add_argument("--merchant", required=True, metavar="SLUG")
-        parser.add_argument(
-            "--from-json", required=True, metavar="FILE", help="a file, or - for standard input"
-        )
-
-    def handle(self, *_args: Any, **options: Any) -> None:
-        merchant = Merchant.objects.filter(slug=options["merchant"]).first()
-        if merchant is None:
-            raise CommandError(f"there is no merchant {options['merchant']}")
-        data = read_json_argument(options["from_json"])
-        try:
-            saved = save_announced(options["slug"], carrier=options["carrier"], merchant=merchant, data=data)
-        except DomainError as error:
-            raise CommandError(error.message) from error
-        self.stdout.write(saved.push_url)
+    def save(self, slug: str, *, company: str, merchant: Merchant, data: Mapping[str, Any]) -> str:
+        return save_announced(slug, carrier=company, merchant=merchant, data=data).push_url
