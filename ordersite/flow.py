@@ -16,7 +16,7 @@ from orders.approvals.switches import SWITCHES
 from ordersite.automation.engine.run import has_running, run_rules
 from ordersite.automation.releases import RELEASE
 from ordersite.merchant_webhooks import events as merchant_webhooks
-from ordersite.messaging.handlers import tell_of_orders, tell_of_parcels, tell_of_stalled
+from ordersite.messaging.handlers import STALLED_MESSAGE, order_message, parcel_message
 from ordersite.messaging.models import MessageEvent
 from ordersite.queue.relay import OnDemand, Table
 from payments.accounts.change_kind import ACCOUNT
@@ -35,14 +35,14 @@ FLOW: Table = {
     # orders
     "order.created": {
         "automation.run": RULES,
-        "messaging.order_created": partial(tell_of_orders, MessageEvent.CREATED),
+        "messaging.order_created": order_message(MessageEvent.CREATED),
         "merchant_webhooks.order_created": WEBHOOKS,
     },
     "order.close_requested": {"payments.close_attempts": closing.handle_close_requested},
     "order.paid": {
         "automation.run": RULES,
         "logistics.instruct_warehouses": route.handle_may_ship,
-        "messaging.order_paid": partial(tell_of_orders, MessageEvent.PAID),
+        "messaging.order_paid": order_message(MessageEvent.PAID),
         "payments.close_other_attempts": closing.handle_order_paid,
         "merchant_webhooks.order_paid": WEBHOOKS,
     },
@@ -51,14 +51,14 @@ FLOW: Table = {
     "order.closed": {
         "automation.run": RULES,
         "logistics.cancel_of_closed": route.handle_must_stay,
-        "messaging.order_closed": partial(tell_of_orders, MessageEvent.CLOSED),
+        "messaging.order_closed": order_message(MessageEvent.CLOSED),
         "payments.close_after_order": closing.handle_order_closed,
         "merchant_webhooks.order_closed": WEBHOOKS,
     },
     "order.revived": {
         "automation.run": RULES,
         "logistics.instruct_of_revived": route.handle_may_ship,
-        "messaging.order_revived": partial(tell_of_orders, MessageEvent.PAID),
+        "messaging.order_revived": order_message(MessageEvent.PAID),
         "merchant_webhooks.order_revived": WEBHOOKS,
     },
     "order.stopped": {
@@ -74,7 +74,7 @@ FLOW: Table = {
     "order.refunded": {
         "automation.run": RULES,
         "logistics.cancel_of_refunded": route.handle_must_stay,
-        "messaging.order_refunded": partial(tell_of_orders, MessageEvent.REFUNDED),
+        "messaging.order_refunded": order_message(MessageEvent.REFUNDED),
         "merchant_webhooks.order_refunded": WEBHOOKS,
     },
     "order.partly_refunded": {
@@ -99,18 +99,18 @@ FLOW: Table = {
     # logistics
     "stock.reported": {"logistics.instruct_with_stock": route.handle_may_ship},
     "dispatch.ended": {"logistics.instruct_anew": route.handle_may_ship},
-    "shipment.shipped": {"messaging.parcel_shipped": partial(tell_of_parcels, MessageEvent.SHIPPED)},
-    "shipment.moved": {"messaging.parcel_moved": partial(tell_of_parcels, MessageEvent.MOVING)},
+    "shipment.shipped": {"messaging.parcel_shipped": parcel_message(MessageEvent.SHIPPED)},
+    "shipment.moved": {"messaging.parcel_moved": parcel_message(MessageEvent.MOVING)},
     "shipment.out_for_delivery": {
-        "messaging.parcel_out_for_delivery": partial(tell_of_parcels, MessageEvent.OUT_FOR_DELIVERY)
+        "messaging.parcel_out_for_delivery": parcel_message(MessageEvent.OUT_FOR_DELIVERY)
     },
     "shipment.ready_for_pickup": {
-        "messaging.parcel_ready_for_pickup": partial(tell_of_parcels, MessageEvent.READY_FOR_PICKUP)
+        "messaging.parcel_ready_for_pickup": parcel_message(MessageEvent.READY_FOR_PICKUP)
     },
     "shipment.delivered": {
         "automation.run": RULES,
-        "messaging.parcel_delivered": partial(tell_of_parcels, MessageEvent.DELIVERED),
+        "messaging.parcel_delivered": parcel_message(MessageEvent.DELIVERED),
         "merchant_webhooks.shipment_delivered": WEBHOOKS,
     },
-    "shipment.exception_raised": {"automation.run": RULES, "messaging.parcel_stalled": tell_of_stalled},
+    "shipment.exception_raised": {"automation.run": RULES, "messaging.parcel_stalled": STALLED_MESSAGE},
 }

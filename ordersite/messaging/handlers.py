@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from django.db.models import Exists, OuterRef
 
@@ -10,7 +11,7 @@ from logistics.models import Shipment, ShipmentException
 from orders.models import Order
 from ordersite.messaging.compose import FactToTell, fact_key, queue
 from ordersite.messaging.models import MessageAccount, MessageEvent
-from ordersite.queue.relay import Answer, Delivered
+from ordersite.queue.relay import Answer, Delivered, OnDemand
 
 Kind = ShipmentException.Kind
 # What a buyer is told of a stalled parcel. That a carrier's interface is silent says nothing about the parcel.
@@ -52,3 +53,21 @@ def _of_parcels(event: MessageEvent, ids: set[int]) -> list[FactToTell]:
 def _queue(facts: Sequence[FactToTell]) -> None:
     if facts:
         queue(facts)
+
+
+def has_accounts() -> bool:
+    """Whether any shop has an account that messages leave through."""
+    return MessageAccount.objects.filter(is_active=True).exists()
+
+
+def order_message(event: MessageEvent) -> OnDemand:
+    """Return the handler that tells buyers of what happened to their orders."""
+    return OnDemand(partial(tell_of_orders, event), has_accounts)
+
+
+def parcel_message(event: MessageEvent) -> OnDemand:
+    """Return the handler that tells buyers of what happened to their parcels."""
+    return OnDemand(partial(tell_of_parcels, event), has_accounts)
+
+
+STALLED_MESSAGE = OnDemand(tell_of_stalled, has_accounts)

@@ -11,6 +11,7 @@ from logistics.dispatch.route import apply_route
 from logistics.tests.builders import build_shipment, event, route_of
 from orders.models import Order
 from orders.tests.builders import build_merchant, build_order_in
+from ordersite.flow import FLOW
 from ordersite.messaging.compose import QueueResult, queue_message
 from ordersite.messaging.handlers import tell_of_orders
 from ordersite.messaging.models import BuyerMessage, MessageEvent, MessageTemplate
@@ -20,6 +21,8 @@ from ordersite.messaging.tests.builders import (
     build_message_account,
     set_channels,
 )
+from ordersite.queue import relay
+from ordersite.queue.models import Delivery
 from ordersite.queue.relay import Delivered
 from ordersite.relay import run_relay
 from ordersite.tests.parallel import in_thread
@@ -47,6 +50,18 @@ def test_a_shop_without_an_account_is_silent() -> None:
     build_announced()
 
     assert not BuyerMessage.objects.exists()
+
+
+@pytest.mark.parametrize("account", [False, True])
+def test_deliveries_are_made_for_accounts(monkeypatch: pytest.MonkeyPatch, account: bool) -> None:
+    if account:
+        add_channel(monkeypatch, "sms_one")
+        build_message_account("sms_one")
+    build_order_in("paid")
+
+    relay.spread(FLOW)
+
+    assert Delivery.objects.filter(handler="messaging.order_paid").count() == account
 
 
 def test_a_shop_may_switch_it_off(writes: None) -> None:
