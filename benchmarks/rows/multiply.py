@@ -57,9 +57,17 @@ _FINISHED = {
     "parked_at": "NULL",
     "resolved_at": "now()",
 }
+# What waits with a time that is empty once it is done, under a name of its own kind.
+_WAITS_BY = {
+    "merchant_webhooks_webhookdelivery": "next_try_at",
+    "messaging_buyermessage": "next_try_at",
+}
 _FINISHED_STATUS = {
+    "automation_rulerun": "done",
     "logistics_dispatch": "shipped",
     "logistics_shipment": "delivered",
+    "merchant_webhooks_webhookdelivery": "delivered",
+    "messaging_buyermessage": "sent",
     "orders_holdreview": "released",
     "orders_order": "closed",
     "payments_payment": "closed",
@@ -143,6 +151,8 @@ def _finished(table: str, field: Any) -> str:
         return ""
     if field.column == "decided_at" and table == "orders_holdreview":
         return "now()"
+    if field.column == _WAITS_BY.get(table):
+        return f"NULL::{field.db_type(connection)}"
     if field.column in ("status", "state") and table in _FINISHED_STATUS:
         return f"'{_FINISHED_STATUS[table]}'"
     return f"{_FINISHED[field.column]}::{field.db_type(connection)}" if field.column in _FINISHED else ""

@@ -27,12 +27,10 @@ from payments.models import Payment, PaymentQuery
 
 pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
 # They read whole what they look at, as they must: every line, by ranges of ids (`test_plans` looks at these); every row
-# that waits, once a minute, and a delivery is there only while it waits. Webhooks look for an order's earlier events in the
-# outbox, whose rows go once they are spread: a handful, but for a backlog. A rule's dry run reads its days by ids.
+# that waits, once a minute, and a delivery is there only while it waits. A rule's dry run reads its days by ids.
 WHOLE_BY_NATURE = {
     "orders.verify_history",
     "health.take_back_future_times",
-    "merchant_webhooks.send",
     "automation.run_dry_runs",
 }
 # A word, an order's number, a phone, and a number of a payment or parcel.

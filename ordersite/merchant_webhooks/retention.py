@@ -23,7 +23,7 @@ def forget_old() -> None:
         pass
     waiting = WebhookDelivery.objects.waiting().filter(message=OuterRef("pk"))
     old = EventMessage.objects.filter(~Exists(waiting), created_at__lt=timezone.now() - KEPT)
-    delete_in_batches(old.order_by("created_at"))
+    delete_in_batches(old.order_by("created_at"), batch=_BATCH)
 
 
 def _drop_some() -> int:

@@ -43,6 +43,8 @@ class OutboxEntry(models.Model):
     class Meta:
         verbose_name = _("outbox entry")
         verbose_name_plural = _("outbox entries")
+        # Webhooks ask for an order's earlier events, also where the relay is far behind.
+        indexes = [models.Index(fields=["subject_id"], name="outbox_by_subject")]
 
     def __str__(self) -> str:
         return f"{self.name} #{self.subject_id}"
