@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import signal
 import subprocess
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
 from scripts.processes import send
-from scripts.services.server import Server, program
+from scripts.services.server import Server, ServiceError, program
 
 # Safe against killed processes (WAL reaches the kernel before a commit returns), not against a power cut.
 QUICK = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "on"}
 DURABLE = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"}
+
+# What PostgreSQL says to a start while a process of the one before still holds its memory or its folder.
+_NOT_QUITE_GONE = ("pre-existing shared memory block", "lock file")
 
 
 class Postgres(Server):
@@ -27,6 +31,16 @@ class Postgres(Server):
     @property
     def url(self) -> str:
         return f"postgres://postgres@127.0.0.1:{self.port}/postgres"
+
+    def start(self) -> None:
+        """Start and wait until it answers; again where a backend of the killed server is not quite gone."""
+        try:
+            super().start()
+        except ServiceError as problem:
+            if not any(words in str(problem) for words in _NOT_QUITE_GONE):
+                raise
+            time.sleep(2)
+            super().start()
 
     def prepare(self) -> None:
         if not (self.folder / "data" / "PG_VERSION").exists():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from django.contrib.humanize.templatetags.humanize import naturaltime
@@ -12,6 +12,8 @@ from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.timesince import timesince
+from django.utils.translation import gettext as _
 
 from ordersite.lib.durations import time_since
 from ordersite.lib.money import display_amount
@@ -47,8 +49,15 @@ def ago(at: datetime | None) -> SafeString:
         '<time datetime="{}" title="{}">{}</time>',
         exact.isoformat(timespec="seconds"),
         exact.strftime("%Y-%m-%d %H:%M:%S"),
-        naturaltime(at),
+        _in_words(at),
     )
+
+
+def _in_words(at: datetime) -> str:
+    """After a day one unit says enough: a list is narrow, and the exact time is there on hover."""
+    if timezone.now() - at < timedelta(days=1):
+        return str(naturaltime(at))
+    return _("%(delta)s ago") % {"delta": timesince(at, depth=1)}
 
 
 def lasting(start: datetime, end: datetime | None = None) -> SafeString:

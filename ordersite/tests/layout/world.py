@@ -267,7 +267,11 @@ def _payments(world: LayoutWorld, shop: Merchant) -> None:
     scan = build_payment(webhook, code_url="https://pay.example/scan/1")
     shown = [
         scan,
-        build_payment(webhook, pay_url="https://pay.example/cashier"),
+        build_payment(
+            webhook,
+            pay_url="https://pay.example/cashier",
+            last_query_at=timezone.now() - timedelta(minutes=59),
+        ),
         build_payment(webhook, status="closed"),
     ]
     for status, order_status in (("paid", "paid"), ("refunded", "refunded"), ("paid", "closed")):
