@@ -254,6 +254,9 @@ def _case_line(case: ShipmentException, order: Order) -> TruthLine:
         ShipmentException.Kind.FAILED_DELIVERIES: _("The carrier could not deliver the parcel."),
         ShipmentException.Kind.AT_LOCKER: _("The parcel waits to be collected by the buyer."),
         ShipmentException.Kind.RETURNED: _("The parcel was returned to the sender; it is being looked into."),
+        ShipmentException.Kind.SIGNED_BACK: _(
+            "The parcel was signed for on its way back; the carrier is being asked by whom."
+        ),
     }
     return TruthLine(
         code=f"case_{case.kind}",

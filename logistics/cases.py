@@ -42,6 +42,15 @@ WHAT_TO_DO: Mapping[str, Promise] = {
     Kind.RETURNED: _(
         "The parcel came back. Ask the buyer: send it again, or refund the order once the warehouse has the goods."
     ),
+    Kind.WAYBILL_VOID: _(
+        "The carrier has cancelled the waybill of this parcel: its number is void, and its label must not be used. What is "
+        "sent stays sent. If the goods leave under another number, change the waybill number on the parcel's page; if they "
+        "stay, refund the order and put them back on the shelf."
+    ),
+    Kind.SIGNED_BACK: _(
+        "The carrier reported that the parcel goes back, and then a signature without saying whose: it does not count as "
+        "delivered. Ask the carrier who signed, then say it here: «It came back» or «The buyer has it»."
+    ),
     Kind.UNWANTED_PARCEL: _("Nothing speaks against this parcel any more: resolve the case."),
     Kind.ORDER_NOT_COMPLETED: _(
         "All parcels are signed for, but the order was not completed. See the reason; once it is gone the order is "
@@ -114,6 +123,10 @@ _GOODS_AND_MONEY = _(
 _SENT_BACK = _(
     "The parcel came back, and the order is refunded already: nothing is left to pay. Once the warehouse has the goods, "
     "put them on the shelf and resolve the case."
+)
+_NOT_CANCELLED = _(
+    "The carrier did not cancel the waybill of this parcel: see its words. The parcel counts as sent, as before. If it "
+    "must not leave, keep it back at the warehouse and ring up the carrier; otherwise resolve the case."
 )
 # Why a parcel must not arrive → what to do while it is on its way, and once it was signed for.
 _UNWANTED: Mapping[str, tuple[Promise, Promise]] = {
@@ -195,6 +208,8 @@ def what_to_do(case: ShipmentException) -> str | Promise:
             return _GOODS_AND_MONEY
         if case.kind == Kind.RETURNED:
             return _SENT_BACK
+    if case.kind == Kind.WAYBILL_VOID and case.detail.get("problem"):
+        return _NOT_CANCELLED
     if case.kind == Kind.UNWANTED_PARCEL and order is not None and parcel is not None:
         on_its_way, signed_for = _UNWANTED.get(why_unwanted(order), (None, None))
         return (signed_for if parcel.delivered_at else on_its_way) or WHAT_TO_DO[case.kind]

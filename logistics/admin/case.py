@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from logistics import cases
 from logistics.admin import warehouse_messages
 from logistics.carriers.types import PUSH_REFUSALS
+from logistics.dispatch.signed_back import decide_signature
 from logistics.labels import problem_label
 from logistics.models import ShipmentException
 from orders.errors import reason_of
@@ -24,7 +25,7 @@ from orders.labels import note_label
 from orders.models import OrderStatus
 from ordersite.lib.adminkit import badges
 from ordersite.lib.adminkit.cases import CaseAdmin, resolve_action, take_action
-from ordersite.lib.adminkit.confirmed import person
+from ordersite.lib.adminkit.confirmed import Confirmed, ReasonForm, person
 from ordersite.lib.adminkit.queues import OpenCasesFilter, take
 from ordersite.lib.adminkit.search import column, order_number, row_id, row_number
 
@@ -42,6 +43,7 @@ DETAILS: Mapping[str, Promise] = {
     "on_hand": _("on hand"),
     "reserved": _("reserved"),
     "refusal": _("reason"),
+    "signed_at": _("signature at"),
     "message": _("the warehouse's words"),
     "sent_at": _("sent at"),
     "attempts": _("attempts"),
@@ -58,11 +60,26 @@ def _resolve(request: HttpRequest, case: ShipmentException, data: Mapping[str, A
     return _("The case is resolved.")
 
 
+def _note_return(request: HttpRequest, case: ShipmentException, data: Mapping[str, Any]) -> Promise:
+    decide_signature(case, is_back=True, user=person(request), reason=data["reason"])
+    return _("The parcel counts as returned; its case says what to do with goods and money.")
+
+
+def _note_delivery(request: HttpRequest, case: ShipmentException, data: Mapping[str, Any]) -> Promise:
+    decide_signature(case, is_back=False, user=person(request), reason=data["reason"])
+    return _("The parcel counts as delivered.")
+
+
+def _is_undecided(case: ShipmentException) -> bool:
+    parcel = case.shipment
+    return case.kind == ShipmentException.Kind.SIGNED_BACK and bool(parcel and parcel.is_going_back)
+
+
 def _value(key: str, value: str) -> object:
     """A stored value in the reader's words."""
     if key == "parcels":
         return f"{int(value):,}" if value.isdecimal() else value
-    if key in ("shipped_at", "silent_since", "sent_at"):
+    if key in ("shipped_at", "silent_since", "sent_at", "signed_at"):
         return badges.ago(parse_datetime(value)) if parse_datetime(value) else value
     if key == "problem":
         return problem_label(value)
@@ -92,7 +109,38 @@ class ShipmentExceptionAdmin(CaseAdmin):
         "owner", "resolved_at", "resolved_by", "outcome",
     )  # fmt: skip
     readonly_fields = ("advice", "seen", "sent", "outcome")
-    confirmed = (resolve_action(RESOLVE, _resolve), take_action(RESOLVE, take))
+    confirmed = (
+        Confirmed(
+            "back",
+            _("It came back"),
+            RESOLVE,
+            _(
+                "For a signature of the shop or its warehouse. The parcel counts as returned, which opens the case of a "
+                "returned parcel; this one is resolved."
+            ),
+            _note_return,
+            form=ReasonForm,
+            fits=_is_undecided,
+            tone="bad",
+            icon="undo",
+        ),
+        Confirmed(
+            "kept",
+            _("The buyer has it"),
+            RESOLVE,
+            _(
+                "For a signature of the buyer, after the carrier has said so. The parcel counts as delivered at that time, "
+                "and the order is completed with its last parcel; this case is resolved."
+            ),
+            _note_delivery,
+            form=ReasonForm,
+            fits=_is_undecided,
+            tone="bad",
+            icon="how_to_reg",
+        ),
+        resolve_action(RESOLVE, _resolve),
+        take_action(RESOLVE, take),
+    )
 
     def get_fields(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
         """Show what the case is about, and no empty row beside it."""

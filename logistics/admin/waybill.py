@@ -19,11 +19,11 @@ from django.utils.translation import gettext_lazy as _
 from logistics import errors
 from logistics.bulk import found, operations
 from logistics.labels import problem_label
-from logistics.models import WaybillLine, WaybillOrder, WaybillStatus
+from logistics.models import ShipmentStatus, WaybillLine, WaybillOrder, WaybillStatus
 from logistics.waybills import printing
 from logistics.waybills.own_label import draw
 from logistics.waybills.record import BY_STAFF, ORDER_STOPPED, TOO_LATE
-from logistics.waybills.resolve import resolve_soon, want_cancelled
+from logistics.waybills.resolve import resolve_soon, want_cancelled, want_parcel_cancelled
 from ordersite.bulk_jobs.desk import BulkAction, BulkActionsMixin
 from ordersite.lib.adminkit import badges, columns
 from ordersite.lib.adminkit.confirmed import Confirmed, ConfirmedActionsMixin, Lead, ReasonForm
@@ -49,13 +49,24 @@ def is_open(waybill: WaybillOrder) -> bool:
     return waybill.is_reserving
 
 
-def is_made(waybill: WaybillOrder) -> bool:
-    return waybill.is_made
+def is_printable(waybill: WaybillOrder) -> bool:
+    return waybill.is_printable
+
+
+def can_be_voided(waybill: WaybillOrder) -> bool:
+    """Whether it is a parcel's that the carrier has not scanned yet."""
+    parcel = waybill.parcel if waybill.is_printable else None
+    return parcel is not None and parcel.status == ShipmentStatus.SHIPPED
 
 
 def _cancel(_request: HttpRequest, waybill: WaybillOrder, _data: Mapping[str, Any]) -> Promise:
     want_cancelled(waybill.pk)
     return _("The waybill is being cancelled at the carrier.")
+
+
+def _void(_request: HttpRequest, waybill: WaybillOrder, _data: Mapping[str, Any]) -> Promise:
+    want_parcel_cancelled(waybill.pk)
+    return _("The waybill is being cancelled at the carrier; a case of the parcel will say how it ended.")
 
 
 def _settle(_request: HttpRequest, waybill: WaybillOrder, _data: Mapping[str, Any]) -> Promise:
@@ -119,7 +130,7 @@ class WaybillOrderAdmin(BulkActionsMixin, ConfirmedActionsMixin, ShapeSearchMixi
             _("Download label"),
             PRINT,
             lambda waybill: reverse("admin:logistics_waybillorder_label", args=[waybill.pk]),
-            fits=is_made,
+            fits=is_printable,
             icon="label",
         ),
     )
@@ -144,6 +155,20 @@ class WaybillOrderAdmin(BulkActionsMixin, ConfirmedActionsMixin, ShapeSearchMixi
             _cancel,
             form=ReasonForm,
             fits=is_open,
+            tone="bad",
+            icon="cancel",
+        ),
+        Confirmed(
+            "void",
+            _("Cancel the parcel's waybill"),
+            ORDER,
+            _(
+                "The carrier has not scanned the parcel yet: it is asked to cancel the waybill. Order and parcel stay as "
+                "sent, for there is no way back from there; a case then says what to do with the goods."
+            ),
+            _void,
+            form=ReasonForm,
+            fits=can_be_voided,
             tone="bad",
             icon="cancel",
         ),
@@ -180,7 +205,7 @@ class WaybillOrderAdmin(BulkActionsMixin, ConfirmedActionsMixin, ShapeSearchMixi
         if not self.has_print_permission(request):
             raise PermissionDenied
         waybill = self._visible_row(request, object_id)
-        if not isinstance(waybill, WaybillOrder) or not waybill.is_made:
+        if not isinstance(waybill, WaybillOrder) or not waybill.is_printable:
             raise Http404
         return printing.label_response(waybill)
 
@@ -205,9 +230,9 @@ class WaybillOrderAdmin(BulkActionsMixin, ConfirmedActionsMixin, ShapeSearchMixi
     def _printable(self, request: HttpRequest, rows: QuerySet[WaybillOrder]) -> Sequence[WaybillOrder]:
         """The made ones of the chosen rows; says how many are left out."""
         chosen = list(rows.select_related("order", "warehouse").order_by("pk")[: printing.MOST_LABELS])
-        made = [waybill for waybill in chosen if waybill.is_made]
+        made = [waybill for waybill in chosen if waybill.is_printable]
         if len(made) < len(chosen) or not made:
-            text = _("%(count)s of the chosen waybills are not made: they have no label.")
+            text = _("%(count)s of the chosen waybills are not made, or are cancelled: they have no label.")
             self.message_user(request, text % {"count": len(chosen) - len(made)}, messages.WARNING)
         return made
 
@@ -220,6 +245,10 @@ class WaybillOrderAdmin(BulkActionsMixin, ConfirmedActionsMixin, ShapeSearchMixi
     @admin.display(description=_("status"))
     def state(self, waybill: WaybillOrder) -> SafeString:
         status = WaybillStatus(waybill.status)
+        if waybill.is_made and waybill.cancel_code:
+            is_done = waybill.next_try_at is None
+            text = _("cancelled at the carrier") if is_done else _("being cancelled at the carrier")
+            return badges.badge(text, tone="plain" if is_done else "waiting")
         return badges.badge(status.label, tone=TONES[status])
 
     @admin.display(description=_("age"))

@@ -79,7 +79,7 @@ def _check_label(task: RowTask) -> None:
 
 def _made(task: RowTask) -> RowOutcome:
     """Whether it is still made: it may have been cancelled since its label was read."""
-    if not _waybill(task).is_made:
+    if not _waybill(task).is_printable:
         raise errors.label_missing()
     return DONE
 

@@ -31,47 +31,77 @@ _RANKS, _MOST_IN_A_SECOND = 16, 1000
 
 @dataclass(frozen=True, slots=True)
 class Milestone:
-    """An event as far as it moves the parcel. `at` is UTC."""
+    """An event as far as it moves the parcel. `at` is UTC; `is_decided`: a person says so, who has asked the carrier."""
 
     at: datetime
     status: TrackingStatus
+    is_decided: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
     """Where a parcel stands. Times are UTC.
 
-    `has_moved`: something was said of it beside that it waits. `delivered_at`: the first signature, unless it had come
-    back before.
+    `has_moved`: something was said of it beside that it waits. `delivered_at`: the first signature, unless it had turned
+    back before. `signed_back_at`: a signature after that, of which nobody has said yet whose it is.
     """
 
     status: TrackingStatus
     has_moved: bool = False
     delivered_at: datetime | None = None
     is_returned: bool = False
+    signed_back_at: datetime | None = None
 
 
 def progress_of(milestones: Iterable[Milestone]) -> Progress:
     """Walk the timeline, oldest first. A delivered parcel can only be returned, a returned one is at its end.
 
     An event of unknown meaning does not hide the last known status; where there is nothing else, the parcel moves.
+
+    A parcel that has turned back is on its way back until it has come back: its sender signs for it then, and some
+    carriers have no word of their own for that. So a signature delivers it only where a person says that it is the buyer's.
     """
-    status, has_moved, is_returned = _UNKNOWN, False, False
-    delivered_at: datetime | None = None
+    walk = _Walk()
     for one in milestones:
-        has_moved |= one.status is not _PENDING
-        if one.status is _UNKNOWN or is_returned:
-            continue
-        if one.status is TrackingStatus.RETURNED:
-            is_returned = True
-        elif delivered_at is not None and one.status is not TrackingStatus.RETURNING:
-            continue
-        elif one.status is TrackingStatus.DELIVERED:
-            delivered_at = one.at
-        status = one.status
-    if status is _UNKNOWN:
-        status = TrackingStatus.IN_TRANSIT
-    return Progress(status, has_moved, delivered_at, is_returned)
+        walk.take(one)
+    status = TrackingStatus.IN_TRANSIT if walk.status is _UNKNOWN else walk.status
+    return Progress(status, walk.has_moved, walk.delivered_at, walk.is_returned, walk.signed_back_at)
+
+
+@dataclass(slots=True)
+class _Walk:
+    """Where a parcel stands as far as its timeline was walked."""
+
+    status: TrackingStatus = _UNKNOWN
+    has_moved: bool = False
+    has_turned: bool = False
+    is_returned: bool = False
+    delivered_at: datetime | None = None
+    signed_back_at: datetime | None = None
+
+    def take(self, one: Milestone) -> None:
+        self.has_moved |= one.status is not _PENDING
+        if one.status is _UNKNOWN or self.is_returned:
+            return
+        match one.status:
+            case TrackingStatus.RETURNED:
+                self.status, self.is_returned, self.signed_back_at = one.status, True, None
+            case TrackingStatus.RETURNING:
+                self.status, self.has_turned = one.status, True
+            case TrackingStatus.DELIVERED if self.has_turned:
+                self._sign_after_turning(one)
+            case TrackingStatus.DELIVERED if self.delivered_at is None:
+                self.status, self.delivered_at = one.status, one.at
+            case _ if self.delivered_at is None and not self.has_turned:
+                self.status = one.status
+
+    def _sign_after_turning(self, one: Milestone) -> None:
+        """Where a person says that the buyer has it, the time is that of the carrier's signature."""
+        if not one.is_decided:
+            self.signed_back_at = self.signed_back_at or one.at
+            return
+        self.delivered_at = self.delivered_at or self.signed_back_at or one.at
+        self.status, self.has_turned, self.signed_back_at = one.status, False, None
 
 
 def overall_statuses(route: Route) -> Sequence[TrackingStatus]:

@@ -74,11 +74,15 @@ def apply_route(
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """The locked order and parcels of a parcel that is judged, and the route that is the evidence."""
+    """The locked order and parcels of a parcel that is judged, and the route that is the evidence.
+
+    `actor` is the person who decided where it is; None where the carrier says it.
+    """
 
     orders: Mapping[int, Order]
     parcels: Sequence[Shipment]
     route: Route
+    actor: Actor | None = None
 
 
 def judge(parcel: Shipment, timeline: Timeline, judged: Judged) -> tuple[frozenset[str], bool]:
@@ -96,7 +100,10 @@ def judge(parcel: Shipment, timeline: Timeline, judged: Judged) -> tuple[frozens
         _publish_arrival(parcel, arrived)
     if _DELIVERED in arrivals or (was_still and parcel.status == ShipmentStatus.MOVING):
         _report_unwanted(order, parcel)
-    completed = _DELIVERED in arrivals and _complete(order, judged.parcels, parcel, judged.route.raw)
+    _report_signed_back(parcel, timeline)
+    completed = _DELIVERED in arrivals and _complete(
+        order, judged.parcels, parcel, judged.route.raw, actor=judged.actor
+    )
     if arrivals and not completed:
         end_refunded(judged.orders)
         completed = order.status == OrderStatus.COMPLETED
@@ -177,7 +184,20 @@ def _report_unwanted(order: Order, parcel: Shipment) -> None:
         cases.open_cases([cases.Case(Kind.UNWANTED_PARCEL, parcel, detail)])
 
 
-def _complete(order: Order, parcels: Sequence[Shipment], parcel: Shipment, raw: str) -> bool:
+def _report_signed_back(parcel: Shipment, timeline: Timeline) -> None:
+    """Open a case about a signature on the way back, once for each: the carrier does not say whose it is."""
+    signed_at = progress_of(timeline.milestones).signed_back_at
+    if signed_at is None:
+        return
+    detail = {"signed_at": signed_at.isoformat()}
+    known = ShipmentException.objects.filter(kind=Kind.SIGNED_BACK, shipment=parcel, detail=detail)
+    if not known.exists():
+        cases.open_cases([cases.Case(Kind.SIGNED_BACK, parcel, detail)])
+
+
+def _complete(
+    order: Order, parcels: Sequence[Shipment], parcel: Shipment, raw: str, *, actor: Actor | None = None
+) -> bool:
     """Complete the order if every parcel was delivered; returns whether it is completed now.
 
     One that went back after its signature was delivered all the same: the case of its return says what to do.
@@ -193,7 +213,7 @@ def _complete(order: Order, parcels: Sequence[Shipment], parcel: Shipment, raw: 
         order.pk,
         Action.COMPLETE,
         machine.CARRIER,
-        Actor("carrier", parcel.carrier),
+        actor or Actor("carrier", parcel.carrier),
         _evidence(parcel, raw),
         at=max(row.delivered_at for row in parcels if row.delivered_at),
     )

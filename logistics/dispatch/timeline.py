@@ -14,6 +14,8 @@ from logistics.dispatch.progress import RANK, Milestone, overall_statuses, place
 from logistics.models import Shipment, TrackingEvent
 from ordersite.database import bulk
 
+# The source of an event that a person has written who asked the carrier.
+STAFF = "staff"
 _MERGED = ("status", "overall_status", "place", "source", "provider_code", "location")
 
 
@@ -49,7 +51,7 @@ def events_of(parcel: Shipment) -> list[TrackingEvent]:
 
 def milestones_of(events: Sequence[TrackingEvent]) -> list[Milestone]:
     """The events as far as they move the parcel."""
-    return [Milestone(event.at, _status(event)) for event in events]
+    return [Milestone(event.at, _status(event), event.source == STAFF) for event in events]
 
 
 def _status(event: TrackingEvent) -> TrackingStatus:

@@ -52,6 +52,8 @@ class ShipmentException(AbstractCase):
         FAILED_DELIVERIES = "failed_deliveries", _("delivery failed again and again")
         AT_LOCKER = "at_locker", _("waits to be collected")
         RETURNED = "returned", _("parcel returned")
+        WAYBILL_VOID = "waybill_void", _("cancellation of a parcel's waybill")
+        SIGNED_BACK = "signed_back", _("signed for on its way back")
         ORDER_NOT_COMPLETED = "order_not_completed", _("signed for, order not completed")
         ACCOUNT_SILENT = "account_silent", _("carrier account silent")
         OUT_OF_STOCK = "out_of_stock", _("no warehouse can send it")

@@ -190,6 +190,11 @@ class Shipment(GuardedStatus, models.Model):
         return self.status in UNDER_WAY
 
     @property
+    def is_going_back(self) -> bool:
+        """Whether it has turned back and has not come back yet, as far as its timeline says."""
+        return self.tracking_status == "returning" and self.status != ShipmentStatus.RETURNED
+
+    @property
     def is_polled(self) -> bool:
         """Whether its route is still polled: until it was signed for or returned."""
         return self.next_check_at is not None

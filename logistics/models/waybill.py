@@ -49,9 +49,10 @@ class WaybillOrder(GuardedStatus, models.Model):
 
     It is committed before the carrier is called. `parcel_id` is the id that its parcel gets once the number is known;
     until then no such parcel exists. `cancel_code` says why it is to be cancelled at the carrier; empty while it is
-    wanted. `refusal` are the carrier's own words. `next_try_at` is when the resolver works on it; empty once nothing
-    is left to do. `label_url` is where the carrier's label is fetched, `label_file` its name in the private storage,
-    `marks` what a label of our own prints. `answer_digest` is the SHA-256 of the carrier's answer.
+    wanted. A made one keeps its parcel when the carrier has cancelled it: there is no way back from shipped, and a
+    case says what to do. `refusal` are the carrier's own words. `next_try_at` is when the resolver works on it; empty
+    once nothing is left to do. `label_url` is where the carrier's label is fetched, `label_file` its name in the
+    private storage, `marks` what a label of our own prints. `answer_digest` is the SHA-256 of the carrier's answer.
     """
 
     merchant = models.ForeignKey(
@@ -150,6 +151,11 @@ class WaybillOrder(GuardedStatus, models.Model):
     @property
     def is_made(self) -> bool:
         return bool(self.status == WaybillStatus.MADE)
+
+    @property
+    def is_printable(self) -> bool:
+        """Whether its label may go on a parcel: it is made, and nobody has it cancelled at the carrier."""
+        return self.is_made and not self.cancel_code
 
     @property
     def has_label(self) -> bool:

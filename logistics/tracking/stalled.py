@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models.fields.json import KT
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -66,6 +67,11 @@ def find_stalled(now: datetime | None = None) -> StalledCounts:
     under_way: QuerySet[Shipment] = Shipment.objects.under_way()
     if accounts.spared is not None:
         under_way = under_way.exclude(accounts.spared)
+    # A person is busy with those already: no more is heard of them.
+    undecided = ShipmentException.objects.open().filter(
+        shipment=OuterRef("pk"), kind__in=(Kind.SIGNED_BACK, Kind.WAYBILL_VOID)
+    )
+    under_way = under_way.exclude(Exists(undecided))
     for kind, parcels in StallLimits(now).stalled(under_way):
         again_after = timedelta(days=settings.PARCEL_SILENCE_DAYS) if kind == Kind.NOT_SIGNED else AGAIN_AFTER
         setattr(counts, kind, _open_cases(kind, parcels, resolved_since=now - again_after))
@@ -93,7 +99,22 @@ def _resolve_moved_on() -> int:
         | Q(kind=Kind.FAILED_DELIVERIES, shipment__tracking_status__in=(IN_LOCKER, "returning"))
     )
     arrived = waiting.exclude(shipment__status__in=UNDER_WAY)
-    return _resolve(arrived, ARRIVED) + _resolve(heard, HEARD) + _resolve(moved, MOVED)
+    signed = ShipmentException.objects.open().filter(kind=Kind.SIGNED_BACK)
+    decided = signed.exclude(shipment__tracking_status="returning")
+    void = ShipmentException.objects.open().filter(kind=Kind.WAYBILL_VOID)
+    replaced = void.exclude(shipment__status=ShipmentStatus.SHIPPED) | void.exclude(
+        shipment__tracking_number=KT("detail__tracking_number")
+    )
+    return sum(
+        _resolve(found, note)
+        for found, note in (
+            (arrived, ARRIVED),
+            (heard, HEARD),
+            (moved, MOVED),
+            (decided, MOVED),
+            (replaced, MOVED),
+        )
+    )
 
 
 def _resolve_wanted() -> int:

@@ -47,6 +47,20 @@ def label_missing() -> DomainError:
     return DomainError("label_missing", _("There is no label yet: the waybill has not been made."))
 
 
+def parcel_has_left() -> DomainError:
+    return DomainError(
+        "parcel_has_left", _("The carrier has the parcel already: stop it by phone. Nothing was changed.")
+    )
+
+
+def cancel_not_offered(slug: str) -> DomainError:
+    return DomainError(
+        "cancel_not_offered",
+        _("The account %(slug)s cannot cancel waybills: ring up the carrier."),
+        slug=slug,
+    )
+
+
 def not_open() -> DomainError:
     """Nothing is left to cancel or to resolve."""
     return DomainError("waybill_settled", _("This waybill is settled already; nothing was changed."))

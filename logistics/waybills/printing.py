@@ -20,7 +20,7 @@ MOST_LABELS = 200
 
 def label_response(waybill: WaybillOrder) -> HttpResponseBase:
     """The label as a file to save, never shown by the browser itself. Raises `DomainError` label_missing."""
-    if not waybill.is_made:
+    if not waybill.is_printable:
         raise errors.label_missing()
     if waybill.label_file:
         name = f"{waybill.tracking_number}.{extension_of(waybill.label_file)}"

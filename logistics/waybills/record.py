@@ -20,11 +20,12 @@ from logistics.carriers.numbers import tidy_number
 from logistics.carriers.types import CarrierError, NewWaybill
 from logistics.dispatch.check import Confirmation, ProductQuantity
 from logistics.dispatch.confirm import confirm_shipments
-from logistics.models import ShipmentException, WaybillOrder, WaybillStatus
+from logistics.models import Shipment, ShipmentException, WaybillOrder, WaybillStatus
 from logistics.waybills import label_files
 from logistics.waybills.call import CarrierStep, WaybillReply
 from orders import lifecycle
-from orders.history.lines import Actor
+from orders.changes import Note
+from orders.history.lines import Actor, Evidence
 
 Kind = ShipmentException.Kind
 FIRST_BACKOFF, LONGEST_BACKOFF = timedelta(seconds=5), timedelta(minutes=10)
@@ -78,6 +79,9 @@ def _apply(row: WaybillOrder, reply: WaybillReply, file: str) -> bool:
     row.leased_until = None
     if reply.step is CarrierStep.LABEL:
         return _apply_label(row, reply, file)
+    if reply.step is CarrierStep.CANCEL and row.is_made:
+        _apply_void(row, reply)
+        return False
     if reply.waybill is not None:
         return _apply_number(row, reply.waybill, file)
     if row.is_reserving:
@@ -186,6 +190,25 @@ def _postpone(row: WaybillOrder, step: CarrierStep, error: CarrierError) -> None
         row.next_try_at = now + LONGEST_BACKOFF
     elif now - row.created_at > LONG:
         _open_case(row, Kind.WAYBILL_UNKNOWN, problem=row.last_problem)
+
+
+def _apply_void(row: WaybillOrder, reply: WaybillReply) -> None:
+    """The waybill of a parcel was cancelled, or certainly not: a case of the parcel says so. Otherwise try again."""
+    error, now = reply.error, timezone.now()
+    row.last_problem = _words(error) if error else ""
+    if error is not None and (error.retryable or not error.outcome_known):
+        row.next_try_at, row.failures = now + backoff(row.failures), min(row.failures + 1, 1000)
+    else:
+        row.next_try_at = None
+        row.cancel_code = "" if error else row.cancel_code
+        parcel = Shipment.objects.get(pk=row.parcel_id or 0)
+        detail = {"tracking_number": row.tracking_number, **({"problem": row.last_problem} if error else {})}
+        cases.open_cases([cases.Case(Kind.WAYBILL_VOID, parcel, detail)])
+        trigger = "waybill_not_cancelled" if error else "waybill_cancelled"
+        evidence = Evidence("waybill", f"{row.carrier} {row.tracking_number}")
+        note = Note(row.order_id, trigger, Actor("carrier", row.carrier), evidence)
+        lifecycle.apply_one(lifecycle.lock([row.order_id])[row.order_id], note)
+    row.save()
 
 
 def backoff(failures: int) -> timedelta:

@@ -21,7 +21,7 @@ from logistics.accounts import keys_of
 from logistics.carriers import registry
 from logistics.carriers.interface import Operation
 from logistics.carriers.types import CarrierError, MadeWaybill
-from logistics.models import CarrierAccount, WaybillOrder
+from logistics.models import CarrierAccount, Shipment, ShipmentStatus, WaybillOrder
 from logistics.models.waybill import WaybillOrderQuerySet
 from logistics.waybills import errors
 from logistics.waybills.call import CarrierStep, WaybillReply, WaybillTask, call
@@ -141,7 +141,7 @@ def task_of(waybill: WaybillOrder) -> WaybillTask | WaybillReply:
 
 
 def _step(waybill: WaybillOrder) -> CarrierStep:
-    if waybill.is_made:
+    if waybill.is_made and not waybill.cancel_code:
         return CarrierStep.LABEL
     if waybill.tracking_number:
         return CarrierStep.CANCEL
@@ -212,6 +212,26 @@ def want_cancelled(waybill_id: int, *, is_settled_by_hand: bool = False) -> Wayb
             row.cancel(timezone.now())
         elif row.cancel_code != NOT_OURS:
             row.next_try_at, row.failures = timezone.now(), 0
+        row.save()
+    wakeups.wake(TASK)
+    return row
+
+
+def want_parcel_cancelled(waybill_id: int) -> WaybillOrder:
+    """Have a made waybill cancelled at the carrier that has not picked its parcel up; a case tells how it ended.
+
+    Parcel and order stay as they are. Raises `DomainError`: waybill_settled, parcel_has_left, cancel_not_offered.
+    """
+    with transaction.atomic():
+        row = lock(waybill_id)
+        parcel = Shipment.objects.filter(pk=row.parcel_id or 0, tracking_number=row.tracking_number).first()
+        if not row.is_printable or parcel is None:
+            raise errors.not_open()
+        if parcel.status != ShipmentStatus.SHIPPED:
+            raise errors.parcel_has_left()
+        if Operation.CANCEL_WAYBILL not in registry.get_carrier(row.account.carrier).operations:
+            raise errors.cancel_not_offered(row.account.slug)
+        row.cancel_code, row.next_try_at, row.failures = BY_STAFF, timezone.now(), 0
         row.save()
     wakeups.wake(TASK)
     return row

@@ -28,7 +28,7 @@ Failed = Callable[[int, DomainError], None]
 
 def check_label(waybill: WaybillOrder) -> None:
     """Read or lay out a label as `print_labels` does. Raises `DomainError` where it cannot be printed."""
-    if not waybill.is_made:
+    if not waybill.is_printable:
         raise errors.label_missing()
     if waybill.label_file:
         JoinedPdf(BytesIO()).add(_carriers_file(waybill))
@@ -72,7 +72,7 @@ def _add(
 ) -> None:
     """Copy the carrier's file, or keep the layout of our own label for `_add_own`."""
     try:
-        if not waybill.is_made:
+        if not waybill.is_printable:
             raise errors.label_missing()
         if waybill.label_file:
             pages[waybill.pk] = joined.add(_carriers_file(waybill))
