@@ -12,7 +12,6 @@ from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
-from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 
 from ordersite.lib.durations import time_since
@@ -57,7 +56,7 @@ def _in_words(at: datetime) -> str:
     """After a day one unit says enough: a list is narrow, and the exact time is there on hover."""
     if timezone.now() - at < timedelta(days=1):
         return str(naturaltime(at))
-    return _("%(delta)s ago") % {"delta": timesince(at, depth=1)}
+    return _("%(delta)s ago") % {"delta": time_since(at, units=1)}
 
 
 def lasting(start: datetime, end: datetime | None = None) -> SafeString:
