@@ -79,19 +79,29 @@ def skipped(code: str) -> ActionOutcome:
     return ActionOutcome(ActionState.SKIPPED, code)
 
 
+Runner = Callable[[Sequence[ActionTask]], Sequence[ActionOutcome]]
+
+
+def one_by_one(run: Callable[[ActionTask], ActionOutcome]) -> Runner:
+    """An action that knows no batch."""
+    return lambda tasks: [run(task) for task in tasks]
+
+
 @dataclass(frozen=True, slots=True)
 class RuleAction:
     """An action of the catalogue. `permission` is what the owner would need to do it by hand.
 
-    `is_proposal`: it only proposes, and a second person decides. `words` are those of its codes.
+    `run` does tasks of one rule in one transaction, at most `at_once` of them, and answers each. `is_proposal`: it only
+    proposes, and a second person decides. `words` are those of its codes.
     """
 
     key: str
     label: str | Promise
     explain: str | Promise
     permission: str
-    run: Callable[[ActionTask], ActionOutcome]
+    run: Runner
     params: tuple[ActionParam, ...] = ()
+    at_once: int = 1
     is_proposal: bool = False
     words: Mapping[str, str | Promise] = field(default_factory=dict)
 

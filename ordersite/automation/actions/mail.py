@@ -19,6 +19,7 @@ from ordersite.automation.actions.interface import (
     ActionParam,
     ActionTask,
     RuleAction,
+    one_by_one,
     skipped,
 )
 from ordersite.roles import ROLE_LABELS
@@ -58,7 +59,7 @@ MAIL_STAFF = RuleAction(
         "Everybody of the role who has an e-mail address gets a mail with a link to the order."
     ),
     permission="automation.manage_rules",
-    run=_mail_staff,
+    run=one_by_one(_mail_staff),
     params=(
         ActionParam("role", gettext_lazy("role"), choices=lambda: list(ROLE_LABELS.items())),
         ActionParam("text", gettext_lazy("what the mail says")),

@@ -16,6 +16,7 @@ from ordersite.automation.actions.interface import (
     ActionTask,
     Choices,
     RuleAction,
+    one_by_one,
     skipped,
 )
 from ordersite.messaging.compose import FactToTell, QueueResult, fact_key, queue
@@ -81,7 +82,7 @@ SEND_MESSAGE = RuleAction(
         "tells of the same fact anyway is not said twice."
     ),
     permission="messaging.resend_message",
-    run=_send,
+    run=one_by_one(_send),
     params=(
         ActionParam("message", _("which message"), choices=_texts),
         ActionParam(

@@ -10,6 +10,7 @@ from ordersite.automation.actions.interface import (
     ActionParam,
     ActionTask,
     RuleAction,
+    one_by_one,
     skipped,
 )
 from ordersite.automation.models import ActionState
@@ -41,7 +42,7 @@ REQUEST_REFUND = RuleAction(
         "whatever the limit of the rule's owner; the order does not ship meanwhile."
     ),
     permission="payments.request_refund",
-    run=_request_refund,
+    run=one_by_one(_request_refund),
     params=(ActionParam("reason", _("reason"), _("Whoever approves the refund reads it.")),),
     is_proposal=True,
     words={NOTHING: _("No payment of this order holds money to give back.")},

@@ -15,6 +15,7 @@ from ordersite.automation.actions.interface import (
     ActionTask,
     Choices,
     RuleAction,
+    one_by_one,
     skipped,
 )
 from ordersite.messaging.models import MessageAccount
@@ -45,7 +46,7 @@ NOTIFY_STAFF = RuleAction(
     label=gettext_lazy("tell staff in a group chat"),
     explain=gettext_lazy("The robot of the account writes into its group, with a link to the order."),
     permission="automation.manage_rules",
-    run=_notify,
+    run=one_by_one(_notify),
     params=(
         ActionParam("account", gettext_lazy("message account"), choices=_accounts),
         ActionParam("text", gettext_lazy("what is said there")),

@@ -9,6 +9,7 @@ from ordersite.automation.actions.interface import (
     ActionParam,
     ActionTask,
     RuleAction,
+    one_by_one,
     skipped,
 )
 from ordersite.automation.models import ActionState
@@ -33,7 +34,7 @@ PROPOSE_RELEASE = RuleAction(
     label=_("propose to release the order"),
     explain=_("The order stays held until a second person, not the rule's owner, approves the proposal."),
     permission="orders.hold_order",
-    run=_release,
+    run=one_by_one(_release),
     params=(ActionParam("reason", _("reason"), _("Whoever decides reads it.")),),
     is_proposal=True,
     words={

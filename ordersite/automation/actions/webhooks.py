@@ -12,6 +12,7 @@ from ordersite.automation.actions.interface import (
     ActionTask,
     Choices,
     RuleAction,
+    one_by_one,
     skipped,
 )
 from ordersite.merchant_webhooks.models import WebhookEndpoint
@@ -46,7 +47,7 @@ CALL_WEBHOOK = RuleAction(
         "again as every webhook."
     ),
     permission="merchant_webhooks.resend_webhookdelivery",
-    run=_call,
+    run=one_by_one(_call),
     params=(
         ActionParam("endpoint", _("webhook endpoint"), choices=_endpoints),
         ActionParam("text", _("text that goes along"), is_required=False),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +37,6 @@ def group_of(version: RuleVersion) -> ConditionGroup:
     return found
 
 
-def judge(group: ConditionGroup, values: Snapshot) -> Judgement:
-    """Judge a fact by conditions; the engine and a dry run both do it here."""
-    return Judgement(group.failed(values), {key: values.get(key) for key in group.fields()})
+def judge(group: ConditionGroup, values: Snapshot, keys: Collection[str]) -> Judgement:
+    """Judge a fact by conditions, whose fields are `keys`; the engine and a dry run both do it here."""
+    return Judgement(group.failed(values), {key: values.get(key) for key in keys})

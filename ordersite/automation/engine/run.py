@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
@@ -42,11 +42,35 @@ _STILL = (RunState.UNMATCHED, RunState.LOOP)
 
 @dataclass(frozen=True, slots=True)
 class RunningRule:
-    """A rule that may act, with its version parsed."""
+    """A rule that may act, with its version parsed; `keys` are the fields that its conditions name."""
 
     rule: AutomationRule
     version: RuleVersion
     group: ConditionGroup
+    keys: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class NewRun:
+    """A run to insert; its fields are those of `RuleRun`. Lighter than a model: a hundred rules make 100 of each event."""
+
+    rule_id: int
+    version_id: int
+    order_id: int
+    fact: str
+    event: str
+    at: datetime
+    state: str
+    seen: Mapping[str, Any]
+    failed: str
+    depth: int
+    chain: list[int]
+    created_at: datetime
+    due_at: datetime
+    done_at: datetime | None
+    attempts: int = 0
+    leased_until: datetime | None = None
+    last_error: str = ""
 
 
 def has_running() -> bool:
@@ -78,7 +102,8 @@ def running_rules(triggers: set[str]) -> list[RunningRule]:
         if why := pause.lacking(rights[row.owner_id], version.actions):
             pause.pause(row, *why)
         else:
-            found.append(RunningRule(row, version, group_of(version)))
+            group = group_of(version)
+            found.append(RunningRule(row, version, group, tuple(group.fields())))
     return found
 
 
@@ -104,11 +129,11 @@ def run_facts(facts: Sequence[RuleFact], rules: Sequence[RunningRule]) -> int:
     return len(inserted)
 
 
-def _runs(facts: Sequence[RuleFact], rules: Sequence[RunningRule]) -> Iterator[RuleRun]:
+def _runs(facts: Sequence[RuleFact], rules: Sequence[RunningRule]) -> Iterator[NewRun]:
     by_trigger: defaultdict[str, list[RunningRule]] = defaultdict(list)
     for one in rules:
         by_trigger[one.version.trigger].append(one)
-    keys = {key for one in rules for key in one.group.fields()}
+    keys = {key for one in rules for key in one.keys}
     once = list({fact.key: fact for fact in facts}.values())
     for fact, (order, values) in zip(once, read(once, keys), strict=True):
         for one in by_trigger[fact.trigger] if order else ():
@@ -117,22 +142,22 @@ def _runs(facts: Sequence[RuleFact], rules: Sequence[RunningRule]) -> Iterator[R
                 yield _run(one, fact, values)
 
 
-def _run(one: RunningRule, fact: RuleFact, values: Mapping[str, Any]) -> RuleRun:
-    now, found = timezone.now(), judge(one.group, values)
+def _run(one: RunningRule, fact: RuleFact, values: Mapping[str, Any]) -> NewRun:
+    now, found = timezone.now(), judge(one.group, values, one.keys)
     if not found.is_match:
         state = RunState.UNMATCHED
     elif one.rule.pk in fact.cause.rules or fact.cause.depth >= MOST_DEPTH:
         state = RunState.LOOP
     else:
         state = RunState.WAITING
-    return RuleRun(
+    return NewRun(
         rule_id=one.rule.pk,
         version_id=one.version.pk,
         order_id=fact.order_id,
         fact=fact.key,
         event=fact.trigger,
         at=fact.at,
-        state=state,
+        state=state.value,
         seen=found.seen,
         failed=found.failed,
         depth=fact.cause.depth,
@@ -143,9 +168,9 @@ def _run(one: RunningRule, fact: RuleFact, values: Mapping[str, Any]) -> RuleRun
     )
 
 
-def _cap(runs: Sequence[RuleRun], rules: Mapping[int, AutomationRule]) -> None:
+def _cap(runs: Sequence[NewRun], rules: Mapping[int, AutomationRule]) -> None:
     """Pause the rules that would act more often within an hour than they may; what is over it is not done."""
-    waiting: defaultdict[int, list[RuleRun]] = defaultdict(list)
+    waiting: defaultdict[int, list[NewRun]] = defaultdict(list)
     for run in runs:
         if run.state == RunState.WAITING:
             waiting[run.rule_id].append(run)
@@ -160,4 +185,4 @@ def _cap(runs: Sequence[RuleRun], rules: Mapping[int, AutomationRule]) -> None:
         if len(own) > room:
             pause.pause(rules[rule_id], RulePause.CAP, str(rules[rule_id].most_an_hour))
         for run in own[room:]:
-            run.state, run.done_at = RunState.PAUSED, run.created_at
+            run.state, run.done_at = RunState.PAUSED.value, run.created_at

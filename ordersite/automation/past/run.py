@@ -94,10 +94,11 @@ def would_act(dry_run: DryRun, facts: Sequence[RuleFact]) -> Iterator[DryRunRow]
     """The facts at which the version would have acted, with what it would have seen: judged as the engine judges."""
     version = dry_run.version
     group = group_of(version)
+    keys = tuple(group.fields())
     for start in range(0, len(facts), CHUNK):
         part = facts[start : start + CHUNK]
-        for fact, (order, values) in zip(part, read(part, group.fields()), strict=True):
-            found = judge(group, values)
+        for fact, (order, values) in zip(part, read(part, keys), strict=True):
+            found = judge(group, values, keys)
             is_own = order is not None and version.merchant_id in (None, order.merchant_id)
             if is_own and found.is_match:
                 yield _row(dry_run, fact, found.seen)

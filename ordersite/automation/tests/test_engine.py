@@ -20,7 +20,7 @@ from orders.tests.builders import apply_changes, build_merchant, build_order, bu
 from ordersite.automation.engine import execute
 from ordersite.automation.engine.run import run_rules
 from ordersite.automation.engine.scheduled import run_scheduled
-from ordersite.automation.models import ActionRun, OrderTag, RulePause, RuleRun
+from ordersite.automation.models import ActionRun, OrderTag, RulePause, RuleRun, RuleVersion
 from ordersite.automation.tests.builders import (
     TAG_IT,
     all_of,
@@ -305,3 +305,39 @@ def test_a_batch_takes_a_constant_number_of_statements() -> None:
     assert counts[0] == counts[1]
     assert counts[0] <= 20
     assert RuleRun.objects.filter(rule__in=rules).count() == 39
+
+
+def test_actions_of_a_batch_take_a_constant_number_of_statements() -> None:
+    rule = build_running(actions=({"action": "note", "params": {"text": "已看"}}, *TAG_IT))
+
+    counts = []
+    for size in (2, 12):
+        run_rules([delivered(build_order_in("paid")) for _n in range(size)])
+        with CaptureQueriesContext(connection) as seen:
+            execute.run_actions()
+        counts.append(len(seen))
+
+    assert counts[0] == counts[1]
+    assert states(rule) == ["done"] * 14
+    assert ActionRun.objects.filter(state="done").count() == 28
+
+
+def test_one_that_fails_in_a_batch_holds_up_none() -> None:
+    rule = build_running()
+    run_rules([delivered(build_order_in("paid")) for _n in range(3)])
+    broken = RuleRun.objects.order_by("pk")[1]
+    broken.version = RuleVersion.objects.create(
+        rule=rule,
+        number=2,
+        trigger="order.paid",
+        actions=[{"action": "tag", "params": {}}],
+        author=rule.owner,
+    )
+    broken.save(update_fields=["version"])
+
+    execute.run_actions()
+
+    assert states(rule) == ["done", "waiting", "done"]
+    assert OrderTag.objects.count() == 2
+    broken.refresh_from_db()
+    assert (broken.attempts, "KeyError" in broken.last_error) == (1, True)
