@@ -99,13 +99,21 @@ FLOW: Table = {
     # logistics
     "stock.reported": {"logistics.instruct_with_stock": route.handle_may_ship},
     "dispatch.ended": {"logistics.instruct_anew": route.handle_may_ship},
-    "shipment.shipped": {"messaging.parcel_shipped": parcel_message(MessageEvent.SHIPPED)},
-    "shipment.moved": {"messaging.parcel_moved": parcel_message(MessageEvent.MOVING)},
+    "shipment.shipped": {
+        "automation.run": RULES,
+        "messaging.parcel_shipped": parcel_message(MessageEvent.SHIPPED),
+    },
+    "shipment.moved": {
+        "automation.run": RULES,
+        "messaging.parcel_moved": parcel_message(MessageEvent.MOVING),
+    },
     "shipment.out_for_delivery": {
-        "messaging.parcel_out_for_delivery": parcel_message(MessageEvent.OUT_FOR_DELIVERY)
+        "automation.run": RULES,
+        "messaging.parcel_out_for_delivery": parcel_message(MessageEvent.OUT_FOR_DELIVERY),
     },
     "shipment.ready_for_pickup": {
-        "messaging.parcel_ready_for_pickup": parcel_message(MessageEvent.READY_FOR_PICKUP)
+        "automation.run": RULES,
+        "messaging.parcel_ready_for_pickup": parcel_message(MessageEvent.READY_FOR_PICKUP),
     },
     "shipment.delivered": {
         "automation.run": RULES,

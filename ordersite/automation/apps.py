@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 from django.utils.translation import gettext_lazy as _
 
 
@@ -10,6 +11,8 @@ class AutomationConfig(AppConfig):
 
     def ready(self) -> None:
         from orders.approvals import kinds
+        from ordersite.automation import database_triggers
         from ordersite.automation.releases import RELEASE
 
         kinds.register(RELEASE)
+        post_migrate.connect(database_triggers.prepare_database, sender=self)

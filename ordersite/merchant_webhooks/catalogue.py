@@ -15,8 +15,9 @@ from django.utils.translation import pgettext_lazy
 from orders.serializers import OrderView
 
 VERSION = 1
-# Of the test button; it cannot be chosen.
+# They cannot be chosen: of the test button, and of the automation rules whose action names the endpoint.
 TEST = "webhook.test"
+RULE_MATCHED = "rule.matched"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,10 @@ EVENTS: tuple[EventType, ...] = (
         has_shipment=True,
     ),
 )
+_UNCHOSEN: Mapping[str, Promise] = {
+    TEST: _("Test message"),
+    RULE_MATCHED: pgettext_lazy("event", "A rule matched"),
+}
 BY_NAME: Mapping[str, EventType] = {one.name: one for one in EVENTS}
 BY_FLOW: Mapping[str, EventType] = {one.flow: one for one in EVENTS}
 # Whose subject is an order. That of the others is something of an order, which their payload names.
@@ -115,6 +120,6 @@ def handler_key(flow: str) -> str:
 
 def label_of(name: str) -> str:
     """The event in the reader's words; an event of a later version by its name."""
-    if name == TEST:
-        return str(_("Test message"))
+    if name in _UNCHOSEN:
+        return str(_UNCHOSEN[name])
     return str(BY_NAME[name].label) if name in BY_NAME else name

@@ -10,12 +10,13 @@ from datetime import datetime, timedelta
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 
 class CircuitState(models.TextChoices):
     """Closed: calls go out. Open: none does. Half-open: one trial call decides between the two."""
 
-    CLOSED = "closed", _("recovered")
+    CLOSED = "closed", pgettext_lazy("circuit breaker", "closed")
     OPEN = "open", _("circuit open")
     HALF_OPEN = "half_open", _("half-open")
 

@@ -17,10 +17,16 @@ from django.db.backends.base.operations import BaseDatabaseOperations
 
 from logistics import database_triggers as logistics_guards
 from orders import database_triggers as orders_guards
+from ordersite.automation import database_triggers as automation_guards
 from ordersite.database import triggers
 from payments import database_triggers as payments_guards
 
-GUARDS = (*orders_guards.GUARDS, *logistics_guards.GUARDS, *payments_guards.GUARDS)
+GUARDS = (
+    *orders_guards.GUARDS,
+    *logistics_guards.GUARDS,
+    *payments_guards.GUARDS,
+    *automation_guards.GUARDS,
+)
 # Filled by migrate; the roles and the rows of the machine may be changed by a test, then all is made again.
 FILLED = (
     "django_content_type",

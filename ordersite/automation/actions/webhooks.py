@@ -15,10 +15,10 @@ from ordersite.automation.actions.interface import (
     one_by_one,
     skipped,
 )
+from ordersite.merchant_webhooks.catalogue import RULE_MATCHED
 from ordersite.merchant_webhooks.models import WebhookEndpoint
 from ordersite.merchant_webhooks.queue import queue_event
 
-EVENT = "rule.matched"
 _GONE, _OTHER = "endpoint_gone", "other_shop"
 
 
@@ -35,7 +35,7 @@ def _call(task: ActionTask) -> ActionOutcome:
     if endpoint.merchant_id != order.merchant_id:
         return skipped(_OTHER)
     data = {"order": order.number, "rule": task.rule_name, "text": task.params["text"]}
-    queue_event(endpoint.pk, name=EVENT, order_id=order.pk, data=data, key=task.key)
+    queue_event(endpoint.pk, name=RULE_MATCHED, order_id=order.pk, data=data, key=task.key)
     return DONE
 
 

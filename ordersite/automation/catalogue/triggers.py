@@ -12,13 +12,25 @@ from django.utils.translation import gettext_lazy as _
 ONCE = frozenset({"order.created", "order.paid", "order.shipped", "order.completed", "order.refunded"})
 # Events about a case or parcel: what names the fact is that row.
 OF_CASES = frozenset({"payment.exception_raised", "shipment.exception_raised"})
-OF_PARCELS = frozenset({"shipment.delivered"})
+OF_PARCELS = frozenset(
+    {
+        "shipment.shipped",
+        "shipment.moved",
+        "shipment.out_for_delivery",
+        "shipment.ready_for_pickup",
+        "shipment.delivered",
+    }
+)
 EVENTS: Mapping[str, Promise] = {
     "order.created": _("an order was placed"),
     "order.paid": _("a payment succeeded: the order is paid"),
     "order.stopped": _("an order was held, or its refund requested, before it left"),
     "order.released": _("a held order may ship again"),
     "order.shipped": _("an order has left completely"),
+    "shipment.shipped": _("a parcel has left the warehouse"),
+    "shipment.moved": _("a parcel is on its way: its carrier has told of it"),
+    "shipment.out_for_delivery": _("a parcel is out for delivery, the first time"),
+    "shipment.ready_for_pickup": _("a parcel waits to be picked up, the first time"),
     "shipment.delivered": _("a parcel was signed for"),
     "order.completed": _("an order was completed"),
     "order.closed": _("an order was closed unpaid"),

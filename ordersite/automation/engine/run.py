@@ -16,6 +16,7 @@ from django.db import transaction
 from django.db.models import Count
 from django.utils import timezone
 
+from orders.models import Order
 from ordersite.automation.conditions import ConditionGroup
 from ordersite.automation.engine.compiled import group_of, judge
 from ordersite.automation.models import (
@@ -48,6 +49,11 @@ class RunningRule:
     version: RuleVersion
     group: ConditionGroup
     keys: tuple[str, ...]
+
+    def looks_at(self, fact: RuleFact, order: Order) -> bool:
+        """Whether the order is of the rule's shop, and the fact not from before the rule was switched on."""
+        since = self.rule.switched_on_at
+        return self.version.merchant_id in (None, order.merchant_id) and (since is None or fact.at >= since)
 
 
 @dataclass(slots=True)
@@ -137,8 +143,7 @@ def _runs(facts: Sequence[RuleFact], rules: Sequence[RunningRule]) -> Iterator[N
     once = list({fact.key: fact for fact in facts}.values())
     for fact, (order, values) in zip(once, read(once, keys), strict=True):
         for one in by_trigger[fact.trigger] if order else ():
-            merchant_id = one.version.merchant_id
-            if order and merchant_id in (None, order.merchant_id):
+            if order and one.looks_at(fact, order):
                 yield _run(one, fact, values)
 
 

@@ -34,7 +34,8 @@ class AutomationRuleQuerySet(models.QuerySet["AutomationRule"]):
 class AutomationRule(models.Model):
     """A rule. Its owner is the author of its current version: the rule may do what the owner may do by hand.
 
-    It is switched on once a dry run of exactly the current version was looked at. `paused_at` (UTC) with
+    It is switched on once a dry run of exactly the current version was looked at, and acts on what has happened since
+    `switched_on_at` (UTC; empty for rules that were on before that was kept). `paused_at` (UTC) with
     `paused_why` and `paused_detail`: the product has stopped it. `most_an_hour`: more matches within an hour pause it.
     """
 
@@ -53,6 +54,7 @@ class AutomationRule(models.Model):
         verbose_name=_("current version"),
     )
     is_on = models.BooleanField(pgettext_lazy("rule", "switched on"), default=False)
+    switched_on_at = models.DateTimeField(_("switched on at"), null=True, editable=False)
     paused_at = models.DateTimeField(_("paused at"), null=True, editable=False)
     paused_why = models.CharField(_("paused because"), max_length=10, choices=RulePause.choices, default="")
     paused_detail = models.CharField(max_length=200, default="", editable=False)
@@ -84,7 +86,8 @@ class AutomationRule(models.Model):
 
 
 class RuleVersion(models.Model):
-    """One version of a rule: when, if and then, as JSON that was checked when it was saved. It never changes.
+    """One version of a rule: when, if and then, as JSON that was checked when it was saved. It never changes: a
+    trigger of the database refuses.
 
     `trigger` is an event of the flow, or the name of a schedule, of which `hours` is the span. `merchant` None: every
     shop. `digest` is the SHA-256 of all that decides.

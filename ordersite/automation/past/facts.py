@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
 
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
-from logistics.models import Shipment, ShipmentException
+from logistics.carriers.types import TrackingStatus
+from logistics.models import Shipment, ShipmentException, TrackingEvent
 from orders.models import Order, OrderEvent, OrderStatus
 from ordersite.automation.catalogue.triggers import OF_CASES, OF_PARCELS, SCHEDULES
 from ordersite.automation.engine.scheduled import fact_of
@@ -40,6 +41,20 @@ _BEGAN: Mapping[str, Q] = {
     "shipped": _LINES["order.shipped"],
 }
 
+# The column of a parcel that says when it happened.
+_TIMES: Mapping[str, str] = {"shipment.shipped": "created_at", "shipment.delivered": "delivered_at"}
+# The tracking events that prove what happened on the way.
+_WAY: Mapping[str, tuple[TrackingStatus, ...]] = {
+    "shipment.moved": (
+        TrackingStatus.PICKED_UP,
+        TrackingStatus.IN_TRANSIT,
+        TrackingStatus.OUT_FOR_DELIVERY,
+        TrackingStatus.READY_FOR_PICKUP,
+    ),
+    "shipment.out_for_delivery": (TrackingStatus.OUT_FOR_DELIVERY,),
+    "shipment.ready_for_pickup": (TrackingStatus.READY_FOR_PICKUP,),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class PastFacts:
@@ -64,6 +79,8 @@ def _newest(version: RuleVersion, since: datetime, until: datetime) -> Iterator[
         return _replayed(version, since, until)
     if version.trigger in OF_CASES:
         return _cases(version, since, until)
+    if version.trigger in _WAY:
+        return _on_the_way(version, since, until)
     if version.trigger in OF_PARCELS:
         return _parcels(version, since, until)
     return _lines(version, since, until)
@@ -111,13 +128,33 @@ def _cases(version: RuleVersion, since: datetime, until: datetime) -> Iterator[R
 
 
 def _parcels(version: RuleVersion, since: datetime, until: datetime) -> Iterator[RuleFact]:
-    event, first = version.trigger, first_since(Shipment.objects.all(), "created_at", since - _LONGEST_WAY)
+    event, column = version.trigger, _TIMES[version.trigger]
+    first = first_since(Shipment.objects.all(), "created_at", since - _LONGEST_WAY)
     rows = Shipment.objects.of_merchant(version.merchant_id).filter(
-        pk__gte=first, delivered_at__gte=since, delivered_at__lt=until
+        Q(**{f"{column}__gte": since, f"{column}__lt": until}), pk__gte=first
     )
-    for pk, order_id, at in rows.order_by("-delivered_at").values_list("pk", "order_id", "delivered_at"):
+    for pk, order_id, at in rows.order_by(f"-{column}").values_list("pk", "order_id", column):
         if at is not None:
             yield RuleFact(row_key(event, pk), event, order_id, at)
+
+
+def _on_the_way(version: RuleVersion, since: datetime, until: datetime) -> Iterator[RuleFact]:
+    """A parcel's first tracking event of the kind, at the moment at which it was received."""
+    event, states = version.trigger, _WAY[version.trigger]
+    same = TrackingEvent.objects.filter(
+        shipment=OuterRef("shipment"), status__in=states, pk__lt=OuterRef("pk")
+    )
+    rows = TrackingEvent.objects.filter(
+        ~Exists(same),
+        pk__gte=first_since(TrackingEvent.objects.all(), "received_at", since),
+        received_at__gte=since,
+        received_at__lt=until,
+        status__in=states,
+    )
+    if version.merchant_id:
+        rows = rows.filter(shipment__merchant_id=version.merchant_id)
+    for pk, order_id, at in rows.order_by("-pk").values_list("shipment", "shipment__order", "received_at"):
+        yield RuleFact(row_key(event, pk), event, order_id, at)
 
 
 def _scheduled(version: RuleVersion, since: datetime, until: datetime) -> Iterator[RuleFact]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.contrib.auth.models import AbstractUser
 from django.db import transaction
+from django.utils import timezone
 
 from ordersite.automation.actions.registry import ACTIONS
 from ordersite.automation.errors import not_looked_at, not_permitted
@@ -19,7 +20,7 @@ def is_looked_at(rule: AutomationRule) -> bool:
 
 
 def switch_on(rule_id: int, *, by: AbstractUser) -> AutomationRule:
-    """Let a rule act, also one that was paused. Its owner's rights are checked, not those of who switches.
+    """Let a rule act from now on, also one that was paused. Its owner's rights are checked, not those of who switches.
 
     Raises `DomainError` not_permitted, not_looked_at, right_missing.
     """
@@ -32,7 +33,8 @@ def switch_on(rule_id: int, *, by: AbstractUser) -> AutomationRule:
         known = [ACTIONS[one["action"]] for one in rule.current.actions if one["action"] in ACTIONS]
         check_rights(rule.owner, known)
         rule.is_on, rule.paused_at, rule.paused_why, rule.paused_detail = True, None, "", ""
-        rule.save(update_fields=["is_on", "paused_at", "paused_why", "paused_detail"])
+        rule.switched_on_at = timezone.now()
+        rule.save(update_fields=["is_on", "switched_on_at", "paused_at", "paused_why", "paused_detail"])
         pause.heal(rule.pk)
     return rule
 

@@ -75,7 +75,9 @@ def _rows_of(events: Iterable[Delivered]) -> Mapping[tuple[str, int], tuple[int,
             found |= {
                 (name, pk): (order, kind) for pk, order, kind in rows.values_list("pk", "order", "kind")
             }
-    if parcels := ids.get("shipment.delivered"):
-        orders = Shipment.objects.filter(pk__in=parcels).values_list("pk", "order")
-        found |= {("shipment.delivered", pk): (order, "") for pk, order in orders}
+    if parcels := {pk for name in OF_PARCELS for pk in ids.get(name, ())}:
+        orders = dict(Shipment.objects.filter(pk__in=parcels).values_list("pk", "order"))
+        found |= {
+            (name, pk): (orders[pk], "") for name in OF_PARCELS for pk in ids.get(name, ()) if pk in orders
+        }
     return found

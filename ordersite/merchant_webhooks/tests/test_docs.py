@@ -16,6 +16,9 @@ from django.utils import timezone
 from standardwebhooks.webhooks import Webhook
 
 from orders.tests.builders import build_order_in
+from ordersite.automation.engine.execute import run_actions
+from ordersite.automation.engine.run import run_rules
+from ordersite.automation.tests.builders import build_running
 from ordersite.lib.webhooks.signature import secret_bytes, signed_headers
 from ordersite.merchant_webhooks import catalogue
 from ordersite.merchant_webhooks.events import handle_event
@@ -31,8 +34,8 @@ PAGES = {name: (DOCS / name / "webhooks.md").read_text(encoding="utf-8") for nam
 SECRET = "whsec_" + "A" * 43 + "="
 
 
-def example(page: str) -> dict[str, object]:
-    found: dict[str, object] = json.loads(re.findall(r"```json\n(.*?)```", page, re.DOTALL)[0])
+def example(page: str, number: int = 0) -> dict[str, object]:
+    found: dict[str, object] = json.loads(re.findall(r"```json\n(.*?)```", page, re.DOTALL)[number])
     return found
 
 
@@ -60,6 +63,21 @@ def test_examples_have_the_keys_that_are_sent(kind: catalogue.EventType) -> None
     assert keys_of(sent) == {**expected, "data": {**expected["data"], **more}}
     assert set(sent["data"]) == set(kind.data_keys)
     assert sent["type"] == kind.name
+
+
+@pytest.mark.django_db
+def test_the_example_of_a_rule_has_the_keys_that_are_sent() -> None:
+    order = build_order_in("paid")
+    endpoint = add_endpoint(order.merchant, url="https://hooks.example.com/", events=["order.paid"]).endpoint
+    params = {"endpoint": str(endpoint.pk), "text": "核对地址"}
+    rule = build_running(actions=({"action": "call_webhook", "params": params},))
+    run_rules([Delivered(1, "order.paid", order.pk, timezone.now(), {})])
+    run_actions()
+
+    sent, shown = json.loads(EventMessage.objects.get().body), example(PAGES["en"], 1)
+    assert keys_of(sent) == keys_of(shown)
+    assert (sent["type"], shown["type"]) == (catalogue.RULE_MATCHED, catalogue.RULE_MATCHED)
+    assert sent["data"] == {"order": order.number, "rule": rule.name, "text": "核对地址"}
 
 
 def test_both_languages_show_the_same() -> None:

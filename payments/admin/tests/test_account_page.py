@@ -49,7 +49,7 @@ def test_open_circuit_may_be_half_opened(staff: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("failures", "minutes", "label"), [(7, 5, "熔断"), (7, -1, "试探中"), (0, -1, "已恢复")]
+    ("failures", "minutes", "label"), [(7, 5, "熔断"), (7, -1, "试探中"), (0, -1, "正常")]
 )
 def test_page_shows_the_circuit(staff: Client, failures: int, minutes: int, label: str) -> None:
     account = build.build_webhook()
@@ -58,7 +58,7 @@ def test_page_shows_the_circuit(staff: Client, failures: int, minutes: int, labe
 
     page = staff.get(address(account)).content.decode()
 
-    shown = [name for name in ("熔断", "试探中", "已恢复") if f">{name}<" in page]
+    shown = [name for name in ("熔断", "试探中", "正常") if f">{name}<" in page]
     assert shown == [label]
 
 
