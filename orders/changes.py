@@ -189,8 +189,12 @@ def _may_go_on(order: Order, now: datetime) -> outbox.Event | None:
     if order.is_stopped or order.status not in _GOING_ON:
         return None
     if order.refunded_amount > ZERO:
-        return outbox.Event("order.partly_refunded", order.pk, now, {"number": order.number})
+        return _partly_refunded(order, now)
     return outbox.Event("order.released", order.pk, now) if order.status == OrderStatus.PAID else None
+
+
+def _partly_refunded(order: Order, now: datetime) -> outbox.Event:
+    return outbox.Event("order.partly_refunded", order.pk, now, {"number": order.number})
 
 
 def _must_stay(order: Order, now: datetime) -> outbox.Event | None:
@@ -220,7 +224,9 @@ class PartialRefund(_Silent):
         )
 
     def event(self, order: Order, now: datetime) -> outbox.Event | None:
-        return _may_go_on(order, now)
+        # A completed order goes nowhere any more, but its buyer and its shop hear of the money.
+        is_done = order.status == OrderStatus.COMPLETED
+        return _partly_refunded(order, now) if is_done else _may_go_on(order, now)
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,6 +81,7 @@ FLOW: Table = {
         "automation.run": RULES,
         "logistics.end_with_refund": refunded_rest.handle_partly_refunded,
         "logistics.instruct_of_partly_refunded": route.handle_may_ship,
+        "messaging.order_partly_refunded": order_message(MessageEvent.PARTLY_REFUNDED),
         "merchant_webhooks.order_partly_refunded": WEBHOOKS,
     },
     "switches.change_proposed": {"orders.notify_approvers_of_switches": partial(mail_approvers, SWITCHES)},

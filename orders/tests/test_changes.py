@@ -104,6 +104,17 @@ def test_partial_refund_and_release_at_once() -> None:
     verify_history()
 
 
+@pytest.mark.parametrize("status", ["paid", "shipped", "completed"])
+def test_money_that_goes_back_is_an_event(status: str) -> None:
+    order = build_order_in(status)
+
+    apply_changes(reserve(order, "60.00"))
+    apply_changes(part_back(order, "60.00"), release(order, "60.00"))
+
+    events = OutboxEntry.objects.filter(subject_id=order.pk, name="order.partly_refunded")
+    assert events.count() == 1
+
+
 def test_changes_see_those_before_them() -> None:
     order = build_order_in("paid")
     ship = Move(order.pk, Action.SHIP, machine.WAREHOUSE, Actor("warehouse", "main"))

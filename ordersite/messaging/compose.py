@@ -51,6 +51,11 @@ def fact_key(order: Order, event: MessageEvent, subject: int | str) -> str:
     return f"{order.pk}/{event.value}/{subject}"
 
 
+def subject_of(order: Order, event: MessageEvent) -> int | str:
+    """What a message about the whole order is about: the order; of a refund in part, all that has gone back so far."""
+    return f"{order.refunded_amount:.2f}" if event is MessageEvent.PARTLY_REFUNDED else order.pk
+
+
 def queue_message(
     order_id: int,
     *,

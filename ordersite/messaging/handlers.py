@@ -9,7 +9,7 @@ from django.db.models import Exists, OuterRef
 
 from logistics.models import Shipment, ShipmentException
 from orders.models import Order
-from ordersite.messaging.compose import FactToTell, fact_key, queue
+from ordersite.messaging.compose import FactToTell, fact_key, queue, subject_of
 from ordersite.messaging.models import MessageAccount, MessageEvent
 from ordersite.queue.relay import Answer, Delivered, OnDemand
 
@@ -23,7 +23,7 @@ def tell_of_orders(event: MessageEvent, deliveries: Sequence[Delivered]) -> Sequ
     """Queue a message for each order that these events are about."""
     ids = {one.subject_id for one in deliveries}
     orders = Order.objects.filter(_WRITES, pk__in=ids).select_related("buyer", "merchant").order_by("pk")
-    _queue([FactToTell(order, event, fact_key(order, event, order.pk)) for order in orders])
+    _queue([FactToTell(order, event, fact_key(order, event, subject_of(order, event))) for order in orders])
     return [None] * len(deliveries)
 
 

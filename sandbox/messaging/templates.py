@@ -16,6 +16,8 @@ TEXTS = {
     "shipment.stalled": "您的包裹${tracking_number}遇到延误，我们正在联系${carrier}处理。查看物流：${link}",
     "order.refunded": "您的订单${order_number}已退款${refunded_amount}元，款项将原路退回。查看详情：${link}",
     "order.closed": "您的订单${order_number}未在规定时间内付款，已关闭。",
+    "order.partly_refunded": "您的订单${order_number}已部分退款，累计${refunded_amount}元，"
+    "款项将原路退回。查看详情：${link}",
 }
 _ORDER, _PARCEL = "character_string1 amount2 thing3", "character_string1 thing2 character_string3"
 _LENGTHS = {"thing": 20, "character_string": 32, "number": 32, "phrase": 5, "name": 10, "amount": 20}

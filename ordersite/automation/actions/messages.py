@@ -19,7 +19,7 @@ from ordersite.automation.actions.interface import (
     one_by_one,
     skipped,
 )
-from ordersite.messaging.compose import FactToTell, QueueResult, fact_key, queue
+from ordersite.messaging.compose import FactToTell, QueueResult, fact_key, queue, subject_of
 from ordersite.messaging.models import MessageEvent, MessageTemplate
 from ordersite.messaging.models.events import OF_ORDERS, OF_PARCELS
 
@@ -50,7 +50,8 @@ def _send(task: ActionTask) -> ActionOutcome:
     text = task.params["message"]
     if text.startswith(_OWN_TEXT):
         return _send_own(task, order, text.removeprefix(_OWN_TEXT), channels)
-    event, subject, shipment_id = MessageEvent(text), order.pk, None
+    event, shipment_id = MessageEvent(text), None
+    subject = subject_of(order, event)
     if event in OF_PARCELS:
         newest = Shipment.objects.filter(order=order).order_by("-pk").values_list("pk", flat=True).first()
         if newest is None:

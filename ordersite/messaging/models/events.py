@@ -18,6 +18,7 @@ class MessageEvent(models.TextChoices):
     READY_FOR_PICKUP = "shipment.ready_for_pickup", pgettext_lazy("message", "waits to be picked up")
     DELIVERED = "shipment.delivered", pgettext_lazy("message", "parcel signed for")
     STALLED = "shipment.stalled", pgettext_lazy("message", "parcel stalled")
+    PARTLY_REFUNDED = "order.partly_refunded", pgettext_lazy("message", "order refunded in part")
     REFUNDED = "order.refunded", pgettext_lazy("message", "order refunded")
     CLOSED = "order.closed", pgettext_lazy("message", "order closed")
     RULE = "rule", pgettext_lazy("message", "by a rule")

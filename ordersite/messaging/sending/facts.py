@@ -12,6 +12,7 @@ _GOES_ON = (OrderStatus.PAID, OrderStatus.SHIPPED, OrderStatus.COMPLETED)
 _ORDER_STATES: Mapping[MessageEvent, tuple[str, ...]] = {
     MessageEvent.CREATED: (OrderStatus.PENDING, *_GOES_ON),
     MessageEvent.PAID: _GOES_ON,
+    MessageEvent.PARTLY_REFUNDED: _GOES_ON,
     MessageEvent.REFUNDED: (OrderStatus.REFUNDED,),
     MessageEvent.CLOSED: (OrderStatus.CLOSED,),
 }

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from logistics.carriers.types import TrackingStatus
 from logistics.dispatch.route import apply_route
 from logistics.tests.builders import build_shipment, event, route_of
+from orders.changes import PartialRefund
+from orders.history.lines import Actor, Evidence
 from orders.models import Order
-from orders.tests.builders import build_merchant, build_order_in
+from orders.tests.builders import apply_changes, build_merchant, build_order_in
 from ordersite.flow import FLOW
 from ordersite.messaging.compose import QueueResult, queue_message
 from ordersite.messaging.handlers import tell_of_orders
 from ordersite.messaging.models import BuyerMessage, MessageEvent, MessageTemplate
+from ordersite.messaging.sending.send import send_messages
 from ordersite.messaging.tests.builders import (
     add_channel,
     build_announced,
@@ -114,6 +120,26 @@ def test_fifty_deliveries_make_one_message(writes: None) -> None:
 
     assert problems == []
     assert events() == ["order.paid"]
+
+
+def part_back(order: Order, total: str) -> None:
+    """So much of the order has gone back in all; its events are delivered."""
+    proof = Evidence("test", "1", "ab")
+    apply_changes(PartialRefund(order.pk, Decimal(total), Actor("provider"), proof, timezone.now()))
+    run_relay()
+
+
+def test_each_part_that_goes_back_is_a_message(writes: None) -> None:
+    order = build_announced()
+
+    part_back(order, "10.00")
+    run_relay()
+    part_back(order, "25.50")
+
+    assert events() == ["order.created", "order.paid", "order.partly_refunded", "order.partly_refunded"]
+    send_messages(seconds=2)
+    found = BuyerMessage.objects.filter(event="order.partly_refunded")
+    assert set(found.values_list("status", flat=True)) == {"sent"}
 
 
 def test_a_parcel_is_followed_on_its_way(writes: None) -> None:

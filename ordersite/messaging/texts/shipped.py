@@ -58,6 +58,10 @@ _CHINESE: Mapping[MessageEvent, tuple[str, str]] = {
         "订单 {order_number} 的包裹遇到延误",
         "您的包裹{tracking_number}遇到延误，我们正在联系{carrier}处理。查看物流：{link}",
     ),
+    MessageEvent.PARTLY_REFUNDED: (
+        "订单 {order_number} 已部分退款",
+        "您的订单{order_number}已部分退款，累计{refunded_amount}元，款项将原路退回。查看详情：{link}",
+    ),
     MessageEvent.REFUNDED: (
         "订单 {order_number} 已退款",
         "您的订单{order_number}已退款{refunded_amount}元，款项将原路退回。查看详情：{link}",
@@ -97,6 +101,10 @@ _ENGLISH: Mapping[MessageEvent, tuple[str, str]] = {
         "Order {order_number}: parcel delayed",
         "Your parcel {tracking_number} is delayed; we are asking {carrier}. Follow it here: {link}",
     ),
+    MessageEvent.PARTLY_REFUNDED: (
+        "Order {order_number} refunded in part",
+        "Of your order {order_number}, {refunded_amount} yuan in all go back the way you paid. Details: {link}",
+    ),
     MessageEvent.REFUNDED: (
         "Order {order_number} refunded",
         "{refunded_amount} yuan of your order {order_number} go back the way you paid. Details: {link}",
@@ -106,6 +114,7 @@ _ENGLISH: Mapping[MessageEvent, tuple[str, str]] = {
         "Your order {order_number} was not paid in time and is closed.",
     ),
 }
+_REFUND_EVENTS = frozenset({MessageEvent.PARTLY_REFUNDED, MessageEvent.REFUNDED})
 _PARCEL_EVENTS = frozenset(
     event for event, (_subject, text) in _CHINESE.items() if "{tracking_number}" in text
 )
@@ -117,4 +126,4 @@ def shipped_text(event: MessageEvent, language: str) -> MessageText | None:
     if found is None:
         return None
     fields = _PARCEL_FIELDS if event in _PARCEL_EVENTS else _ORDER_FIELDS
-    return MessageText(*found, _REFUND_FIELDS if event is MessageEvent.REFUNDED else fields)
+    return MessageText(*found, _REFUND_FIELDS if event in _REFUND_EVENTS else fields)
