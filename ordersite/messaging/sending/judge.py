@@ -6,7 +6,7 @@ A process that dies afterwards leaves attempts that may have arrived: whoever ta
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -31,6 +31,7 @@ from ordersite.messaging.senders.interface import Sender
 from ordersite.messaging.senders.types import OutgoingMessage
 from ordersite.messaging.sending import consents
 from ordersite.messaging.sending.caps import SentToday
+from ordersite.messaging.sending.doubts import doubts_of, is_final
 from ordersite.messaging.sending.facts import is_true
 from ordersite.messaging.sending.quiet_hours import next_day, quiet_until, start_of_day
 from ordersite.messaging.sending.write_out import NoText, Writer, texts_of
@@ -86,7 +87,7 @@ def move_on(message: BuyerMessage, shop: ShopRoutes, code: str, now: datetime) -
     """Give the message's channel up for it and plan the next one at once; without one the message ends."""
     if message.account is not None and message.account.channel not in message.given_up:
         message.given_up = [*message.given_up, message.account.channel]
-    account = None if message.is_for_staff or message.is_uncertain else shop.account_for(wanted_of(message))
+    account = None if message.is_for_staff or is_final(message) else shop.account_for(wanted_of(message))
     if account is None:
         end(message, code, now)
         return
@@ -165,22 +166,35 @@ class _ClaimedMessages:
         if message.status == MessageStatus.IN_FLIGHT:  # its process died with the attempt
             message.is_uncertain = True
             self.taken_over.append(message.pk)
-        if message.is_uncertain and not self._may_repeat(message):
-            end(message, "unknown", self.now)
-        elif code := self._obstacle(message):
+        if message.is_uncertain and self._ends_in_doubt(message):
+            return
+        if code := self._obstacle(message):
             end(message, code, self.now)
         elif message.is_for_staff:
             self._start(message, "")
         else:
             self._judge_person(message)
 
-    def _may_repeat(self, message: BuyerMessage) -> bool:
-        """Whether the vendor still knows the key of an attempt that may have arrived."""
-        if not self.sender.has_message_key:
+    def _ends_in_doubt(self, message: BuyerMessage) -> bool:
+        """End a message that may have been sent too often, or give its channel up; False where it may go out again here."""
+        doubts, channel = doubts_of(message), self.account.channel
+        message.may_be_twice = message.may_be_twice or doubts.times > 1
+        if doubts.is_safe(channel, self.now):
             return False
-        lasts = self.sender.message_key_lasts
-        first = MessageAttempt.objects.filter(outside_id=message.outside_id).order_by("at").first()
-        return lasts is None or first is None or self.now <= first.at + lasts
+        if not doubts.allow_another:
+            end(message, "unknown", self.now)
+            return True
+        # It has not answered for as long as its key lasts: another channel, if there is one, may work.
+        if channel in doubts.safe_until and self._has_other_channel(message):
+            move_on(message, self.shop, "unknown", self.now)
+            return True
+        return False
+
+    def _has_other_channel(self, message: BuyerMessage) -> bool:
+        if message.is_for_staff:
+            return False
+        wanted = wanted_of(message)
+        return bool(self.shop.account_for(replace(wanted, given_up=[*wanted.given_up, self.account.channel])))
 
     def _obstacle(self, message: BuyerMessage) -> str:
         """Why nobody is to be told any more; empty where somebody is."""

@@ -25,12 +25,15 @@ from ordersite.messaging.senders.interface import Sender
 from ordersite.messaging.senders.types import Action, SendError
 from ordersite.messaging.sending import consents
 from ordersite.messaging.sending.call import Called
+from ordersite.messaging.sending.doubts import doubts_of, is_final
 from ordersite.messaging.sending.judge import Outgoing, end, move_on, write
 
 # After the first failure over a channel, the second …
 PAUSES = tuple(timedelta(seconds=seconds) for seconds in (5, 15, 60, 300, 1200))
 # Then the next channel has its chance.
 MOST_FAILURES = 6
+# A vendor's report may end the doubt before the message goes out again.
+REPORT_WITHIN = timedelta(minutes=3)
 # One template that the vendor does not know stops its messages, not the account.
 _OF_ONE_TEMPLATE = "bad_template"
 _LOST_TOKEN = "token_expired"  # noqa: S105 (a code)
@@ -52,16 +55,19 @@ def record(account: MessageAccount, sender: Sender, results: Sequence[Ended]) ->
     by_id = {outgoing.message_id: (outgoing, called) for outgoing, called in results}
     with transaction.atomic():
         messages = BuyerMessage.objects.filter(pk__in=by_id).lock_in_order()
+        # First the attempts: what is done with a message depends on how often it may have arrived.
+        bulk.update_rows(
+            MessageAttempt,
+            [_attempt(outgoing, called) for outgoing, called in results],
+            ("result", "code", "words", "vendor_id", "duration_ms"),
+        )
         shop = shops_of([account.merchant_id]).get(account.merchant_id)
         batch = _Results(
             sender, shop or ShopRoutes(MessageSettings(merchant_id=account.merchant_id), ()), timezone.now()
         )
         for message in messages:
-            batch.note(message, *by_id[message.pk])
+            batch.note(message, by_id[message.pk][1])
         write(messages)
-        bulk.update_rows(
-            MessageAttempt, batch.attempts, ("result", "code", "words", "vendor_id", "duration_ms")
-        )
         if batch.not_sent and account.channel == consents.CHANNEL:
             consents.give_back(batch.not_sent)
     _tend_account(account, batch)
@@ -73,15 +79,15 @@ class _Results:
     sender: Sender
     shop: ShopRoutes
     now: datetime
-    attempts: list[MessageAttempt] = field(default_factory=list)
     not_sent: list[int] = field(default_factory=list)
     recorded: Recorded = field(default_factory=Recorded)
     has_sent: bool = False
 
-    def note(self, message: BuyerMessage, outgoing: Outgoing, called: Called) -> None:
+    def note(self, message: BuyerMessage, called: Called) -> None:
         """Apply one result. A message that was ended meanwhile (its report came first) keeps its end."""
         message.leased_until = None
-        self.attempts.append(_attempt(outgoing, called))
+        if message.attempts > 1 and (called.error is None or not called.error.outcome_known):
+            message.may_be_twice = message.may_be_twice or doubts_of(message).times > 1
         if called.error is None:
             self.has_sent = True
             self.recorded.outages.append(False)
@@ -117,7 +123,7 @@ class _Results:
         others = ShopRoutes(
             self.shop.settings, [one for one in self.shop.accounts if one.pk != message.account_id]
         )
-        is_fixed = message.is_for_staff or message.is_uncertain
+        is_fixed = message.is_for_staff or is_final(message)
         account = None if is_fixed else others.account_for(wanted_of(message))
         if account is None:
             message.retry(self.now + error.pause, error.code)
@@ -126,10 +132,14 @@ class _Results:
             message.retry(self.now, error.code)
 
     def _not_known(self, message: BuyerMessage, error: SendError) -> None:
-        """It may have arrived: only a vendor that sends a key once gets it again."""
+        """It may have arrived: a vendor that sends a key once gets it again; others get it again after a while."""
         message.is_uncertain = True
-        if self.sender.has_message_key:
+        doubts = doubts_of(message)
+        if self.sender.has_message_key and doubts.is_safe(self.sender.name, self.now):
             self._try_again(message, error)
+        elif doubts.allow_another:
+            within = REPORT_WITHIN if self.sender.takes_reports else timedelta(0)
+            message.retry(self.now + max(error.pause, within), error.code)
         else:
             end(message, "unknown", self.now)
 

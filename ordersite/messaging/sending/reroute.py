@@ -9,7 +9,8 @@ from django.db.models import Q
 from django.utils import timezone
 
 from ordersite.messaging.models import BuyerMessage, MessageSettings, MessageStatus
-from ordersite.messaging.routes import ShopRoutes, sender_of, shops_of, wanted_of
+from ordersite.messaging.routes import ShopRoutes, shops_of, wanted_of
+from ordersite.messaging.sending.doubts import is_final
 from ordersite.messaging.sending.judge import TOO_LATE, end, wait, write
 
 BATCH = 200
@@ -36,21 +37,14 @@ def reroute() -> int:
             )
             if message.status == MessageStatus.IN_FLIGHT:  # its process died with the attempt
                 message.is_uncertain = True
-            account = (
-                None if message.is_for_staff or message.is_uncertain else shop.account_for(wanted_of(message))
-            )
+            is_over = is_final(message)
+            account = None if message.is_for_staff or is_over else shop.account_for(wanted_of(message))
             if account is not None and account.pk != message.account_id:
                 message.account = account
                 moved += 1
-            elif (message.is_uncertain and not _knows_keys(message)) or now > message.queued_at + TOO_LATE:
+            elif is_over or now > message.queued_at + TOO_LATE:
                 end(message, "unknown" if message.is_uncertain else "no_channel", now)
             else:
                 wait(message, now + _LATER, "no_channel")
         write(messages)
     return moved
-
-
-def _knows_keys(message: BuyerMessage) -> bool:
-    """Whether the vendor sends a key once, so that an attempt that may have arrived can be repeated."""
-    sender = sender_of(message.account) if message.account is not None else None
-    return sender is not None and sender.has_message_key

@@ -72,7 +72,7 @@ def test_a_report_ends_the_doubt(sms: ScriptedSender) -> None:
     sms.answers.append(SendError("unknown", "time-out"))
     order = build_sent()
     message = message_of(order, "order.created")
-    assert (message.status, message.is_uncertain) == ("failed", True)
+    assert (message.status, message.is_uncertain) == ("awaiting_retry", True)
 
     report(f"V-9 {message.outside_id} delivered")
 
