@@ -27,6 +27,7 @@ from ordersite.automation.tags import tags_of
 from ordersite.lib.adminkit import badges
 from ordersite.lib.panels import Entry, Item, Panel
 from ordersite.messaging import about as messaging_about
+from ordersite.messaging.resend import RIGHT as RESEND
 from payments import about as payments_about
 
 ROOMS = (orders_about, payments_about, logistics_about)
@@ -124,6 +125,15 @@ OFFERS: dict[str, tuple[Offer, ...]] = {
             frozenset({"waiting", "moving", "bad"}),
         ),
     ),
+    "messaging_buyermessage_change": (
+        Offer(
+            "messaging_buyermessage_do",
+            "resend",
+            _("Send again"),
+            RESEND,
+            frozenset({"good", "bad", "plain"}),
+        ),
+    ),
     "logistics_shipment_change": (
         Offer(
             "logistics_shipment_do",
@@ -179,7 +189,12 @@ def compose(request: HttpRequest, order: Order) -> dict[str, Any]:
 
 
 def _panels(order: Order) -> list[Panel | None]:
-    return [payments_about.panel(order), logistics_about.dispatch_panel(order), logistics_about.panel(order)]
+    return [
+        payments_about.panel(order),
+        logistics_about.dispatch_panel(order),
+        logistics_about.panel(order),
+        messaging_about.panel(order),
+    ]
 
 
 def _timeline(order: Order) -> dict[str, Any]:

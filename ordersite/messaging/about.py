@@ -5,8 +5,8 @@ from __future__ import annotations
 from django.utils.translation import gettext as _
 
 from orders.models import Order
-from ordersite.lib.panels import Entry
-from ordersite.messaging.labels import TONES, channel_label, reason_text, state_text
+from ordersite.lib.panels import Entry, Item, Panel
+from ordersite.messaging.labels import channel_label, reason_text, state_text, tone_of
 from ordersite.messaging.models import BuyerMessage, MessageResend
 
 _PAGE = "admin:messaging_buyermessage_change"
@@ -21,6 +21,30 @@ def timeline(order: Order) -> list[Entry]:
     return sorted(entries, key=lambda entry: entry.at)
 
 
+def panel(order: Order) -> Panel | None:
+    """What became of each message to the buyer; None where there is none. One query."""
+    messages = BuyerMessage.objects.filter(order_id=order.pk).select_related("account", "template")
+    items = [_item(message) for message in messages.order_by("pk")]
+    return Panel(_("Messages to the buyer"), items) if items else None
+
+
+def _item(message: BuyerMessage) -> Item:
+    facts = [
+        (_("channel"), channel_label(message.account.channel) if message.account else ""),
+        (_("recipient"), message.recipient),
+        (_("reason"), reason_text(message.reason)),
+        (_("the vendor's report"), message.delivery_words),
+    ]
+    return Item(
+        title=str(message.template or message.get_event_display()),
+        facts=[(name, value) for name, value in facts if value],
+        state=state_text(message),
+        tone=tone_of(message),
+        url_name=_PAGE,
+        url_id=message.pk,
+    )
+
+
 def _entry(message: BuyerMessage) -> Entry:
     channel = channel_label(message.account.channel) if message.account else ""
     parts = (channel, message.recipient, state_text(message), reason_text(message.reason))
@@ -29,7 +53,7 @@ def _entry(message: BuyerMessage) -> Entry:
         topic="message",
         title=_("Message: %(event)s") % {"event": message.get_event_display()},
         detail=" · ".join(filter(None, parts)),
-        tone="bad" if message.is_delivered is False else TONES.get(str(message.status), "plain"),
+        tone=tone_of(message),
         url_name=_PAGE,
         url_id=message.pk,
     )

@@ -45,6 +45,11 @@ def channel_label(name: str) -> str:
     return str(sender.label) if sender else name
 
 
+def tone_of(message: BuyerMessage) -> str:
+    """How the state of a message looks: one that its vendor could not deliver has failed."""
+    return "bad" if message.is_delivered is False else TONES.get(str(message.status), "plain")
+
+
 def state_text(message: BuyerMessage) -> str:
     """The state in words, with what the vendor reported and what may have happened twice."""
     parts = [str(message.get_status_display())]

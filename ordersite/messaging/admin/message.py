@@ -16,7 +16,7 @@ from ordersite.lib.adminkit import badges, columns
 from ordersite.lib.adminkit.confirmed import Confirmed, ConfirmedActionsMixin, ReasonForm, person
 from ordersite.lib.adminkit.read_only import ReadOnlyAdmin, ReadOnlyInline
 from ordersite.lib.adminkit.search import ShapeSearchMixin, order_number, row_id
-from ordersite.messaging.labels import TONES, channel_label, reason_text, state_text
+from ordersite.messaging.labels import channel_label, reason_text, state_text, tone_of
 from ordersite.messaging.models import BuyerMessage, MessageAttempt, MessageEvent, MessageResend
 from ordersite.messaging.resend import RIGHT, resend
 
@@ -102,8 +102,7 @@ class BuyerMessageAdmin(ShapeSearchMixin, ConfirmedActionsMixin, ReadOnlyAdmin):
 
     @admin.display(description=_("status"))
     def state(self, message: BuyerMessage) -> SafeString:
-        tone = "bad" if message.is_delivered is False else TONES.get(str(message.status), "plain")
-        return badges.badge(state_text(message), tone=tone)
+        return badges.badge(state_text(message), tone=tone_of(message))
 
     @admin.display(description=_("reason"))
     def why(self, message: BuyerMessage) -> Any:

@@ -18,12 +18,14 @@ from ordersite.messaging.models import (
     StopListEntry,
 )
 from ordersite.messaging.senders.types import SendError
+from ordersite.messaging.stop_list import stop
 from ordersite.messaging.tests.builders import (
     add_channel,
     build_announced,
     build_message_account,
     message_of,
     send,
+    send_again,
     set_channels,
 )
 from ordersite.messaging.tests.scripted import ScriptedSender
@@ -142,9 +144,10 @@ def test_an_account_shows_no_secret(sms: ScriptedSender) -> None:
 
 
 def test_a_message_is_sent_again_with_a_reason(sms: ScriptedSender) -> None:
-    sms.answers.append(SendError("unknown", "time-out"))
+    sms.answers.extend([SendError("unknown", "time-out")] * 3)
     order = build_announced("pending")
-    send()
+    for _ in range(3):
+        send_again()
     message = message_of(order, "order.created")
     agent = person("agent")
     address = f"{ADMIN}/buyermessage/{message.pk}/do/resend/"
@@ -154,12 +157,40 @@ def test_a_message_is_sent_again_with_a_reason(sms: ScriptedSender) -> None:
     send()
 
     message.refresh_from_db()
-    assert (message.status, message.may_be_twice, message.attempts) == ("sent", True, 2)
+    assert (message.status, message.may_be_twice, message.attempts) == ("sent", True, 4)
     assert MessageResend.objects.values_list("by__username", "reason").get() == ("agent", "买家说没收到")
     assert len({one.key for one in sms.seen}) == 2
     page = agent.get(f"/admin/orders/order/{order.pk}/change/").content.decode()
     assert "买家说没收到" in page
     assert "138****8000" in page
+
+
+@pytest.mark.parametrize(
+    ("code", "state", "words"),
+    [
+        ("blocked", "发送失败", "收件人拒收消息，或被渠道列入黑名单"),
+        ("stopped", "未发送", "该地址在拒收名单中"),
+    ],
+)
+def test_the_orders_page_says_why_none_arrived(
+    sms: ScriptedSender, code: str, state: str, words: str
+) -> None:
+    sms.answers.append(SendError("blocked", "isv.MOBILE_IN_BLACK"))
+    if code == "stopped":
+        stop(build_merchant(), kind="phone", address="13800138000", reason="x", by=None)
+    order = build_announced("pending")
+    send()
+    again = f"{ADMIN}/buyermessage/{message_of(order, 'order.created').pk}/do/resend/"
+    address = f"/admin/orders/order/{order.pk}/change/"
+
+    page, seen_by_viewer = (person(role).get(address).content.decode() for role in ("agent", "viewer"))
+
+    for shown in (page, seen_by_viewer):
+        assert "发给买家的消息" in shown
+        assert state in shown
+        assert words in shown
+    assert again in page
+    assert again not in seen_by_viewer
 
 
 def test_a_viewer_sends_nothing_again(sms: ScriptedSender) -> None:
