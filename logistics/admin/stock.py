@@ -116,8 +116,8 @@ class StockAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnlyAdmin):
     def free(self, row: Stock) -> SafeString:
         if row.available is None:
             return badges.badge(_("always"))
-        if row.on_hand is not None and row.on_hand < row.reserved:
-            return badges.badge(_("%(count)d missing") % {"count": row.reserved - row.on_hand}, tone="bad")
+        if row.missing:
+            return badges.badge(_("%(count)d missing") % {"count": row.missing}, tone="bad")
         return badges.number(row.available) if row.available else badges.badge("0", tone="waiting")
 
     @admin.display(description=_("stock"))

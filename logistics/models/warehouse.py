@@ -151,6 +151,11 @@ class Stock(models.Model):
         """What new instructions may take; None where the product is not counted."""
         return None if self.on_hand is None else max(self.on_hand - self.reserved, 0)
 
+    @property
+    def missing(self) -> int:
+        """How much less is on the shelf than open instructions will take."""
+        return 0 if self.on_hand is None else max(self.reserved - self.on_hand, 0)
+
 
 class CarrierAccount(OutsideAccount):
     """A merchant's account at a carrier or aggregator.

@@ -3,7 +3,7 @@ from __future__ import annotations
 from django.contrib.auth import views as auth
 from django.urls import path
 
-from ordersite.merchant import pages
+from ordersite.merchant import pages, stock
 
 urlpatterns = [
     path("", pages.home, name="home"),
@@ -13,4 +13,5 @@ urlpatterns = [
     path("accounts/password/done/", auth.PasswordChangeDoneView.as_view(), name="password_change_done"),
     path("shop/orders/", pages.order_list, name="shop-orders"),
     path("shop/orders/<str:number>/", pages.order_detail, name="shop-order"),
+    path("shop/stock/", stock.stock_list, name="shop-stock"),
 ]

@@ -44,6 +44,15 @@ def build_dispatched(parcel: Shipment, *, sentence: str) -> None:
     stock = Stock.objects.create(
         warehouse_id=parcel.warehouse_id, product_id=product, on_hand=3, reserved=line.quantity
     )
+    for number, (on_hand, reserved) in {
+        "P" * 64: (1_000_000, 0),
+        "cup-short": (1, 4),
+        "cup-new": (None, 2),
+    }.items():
+        Stock.objects.create(
+            warehouse_id=parcel.warehouse_id, product_id=number, on_hand=on_hand, reserved=reserved,
+            counted_at=None if on_hand is None else timezone.now(),
+        )  # fmt: skip
     build_webhook(row, sentence=sentence)
     StockMovement.objects.create(
         stock=stock,

@@ -47,6 +47,7 @@ MORE: Mapping[str, Sequence[str]] = {
     "/admin/bulk_jobs/bulkjob/<path:object_id>/change/": ("?result=stopped", "?result=failed&p=2"),
     "/admin/orders/riskstrategy/simulation/": ("?kind=address&window=1&unit=3600&threshold=1",),
     "/shop/orders/": ("?q=nothing-like-it", "?status=closed"),
+    "/shop/stock/": ("?q=nothing-like-it", "?level=none"),
 }
 # Who sees most comes first.
 SEE_MOST = ("superuser", *ROLES, "merchant", "anonymous")
