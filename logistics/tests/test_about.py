@@ -89,7 +89,7 @@ def test_explain_names_the_first_broken_link() -> None:
     Shipment.objects.update(last_problem="misconfigured: 503 验证签名失败")
     broken = about.explain(parcel.order)[2]
 
-    assert (broken.state, broken.cause_code) == ("broken", "misconfigured")
+    assert (broken.state, broken.cause_code) == ("broken", "carrier_account_unusable")
 
     signed = event(900, TrackingStatus.DELIVERED, "已签收")
     apply_route(parcel, route_of(signed), next_check_in=timedelta(hours=2))

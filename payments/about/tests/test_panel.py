@@ -123,13 +123,13 @@ def test_explain_a_paid_order() -> None:
 
 
 def test_explain_without_attempts() -> None:
-    assert states(build_order()) == [("payment_attempt", "waiting", "no_attempt")]
+    assert states(build_order()) == [("payment_attempt", "waiting", "no_payment_attempt")]
 
 
 def test_explain_a_missing_notification() -> None:
     assert states(build_payment(build_alipay()).order) == [
         ("payment_attempt", "good", ""),
-        ("notification", "waiting", "no_notification"),
+        ("notification", "waiting", "buyer_has_not_paid"),
         ("signature", "not_applicable", ""),
         ("business_checks", "not_applicable", ""),
         ("applied", "not_applicable", ""),
@@ -139,7 +139,7 @@ def test_explain_a_missing_notification() -> None:
 def test_explain_a_bad_signature() -> None:
     payment = build_payment(build_alipay())
     post_alipay(alipay_body(payment).replace(b"sign=", b"sign=AA"))
-    assert states(payment.order)[2] == ("signature", "broken", "bad_signature")
+    assert states(payment.order)[2] == ("signature", "broken", "notification_rejected")
 
 
 def test_explain_a_wrong_amount() -> None:
@@ -152,6 +152,6 @@ def test_explain_a_wrong_amount() -> None:
 def test_explain_a_notification_left_queued() -> None:
     payment = build_payment(build_alipay())
     post_alipay(alipay_body(payment))
-    assert states(payment.order)[4] == ("applied", "waiting", "queued")
+    assert states(payment.order)[4] == ("applied", "waiting", "notification_waiting")
     apply.PaymentNotification.objects.update(received_at=timezone.now() - timedelta(minutes=2))
-    assert states(payment.order)[4] == ("applied", "broken", "queued")
+    assert states(payment.order)[4] == ("applied", "broken", "notification_waiting")
