@@ -24,13 +24,15 @@ from orders.models import HistorySeal, HoldReview, Order, OrderEvent, OrderStatu
 from orders.truth.sentence import truth_of
 from ordersite.admin.order_labels import STATUS_TONES, answers_to, next_step
 from ordersite.automation.tags import tags_of
+from ordersite.diagnosis.diagnose import diagnose
+from ordersite.diagnosis.labels import chain_of
+from ordersite.diagnosis.rooms import ROOMS
 from ordersite.lib.adminkit import badges
 from ordersite.lib.panels import Entry, Item, Panel
 from ordersite.messaging import about as messaging_about
 from ordersite.messaging.resend import RIGHT as RESEND
 from payments import about as payments_about
 
-ROOMS = (orders_about, payments_about, logistics_about)
 TOPICS: tuple[tuple[str, str | Promise], ...] = (
     ("all", _("all of it")),
     ("order", _("order")),
@@ -166,7 +168,7 @@ def find(term: str, user: AbstractBaseUser | AnonymousUser) -> list[int]:
 
 def compose(request: HttpRequest, order: Order) -> dict[str, Any]:
     """Build the template's context with a fixed number of queries."""
-    links = [link for room in ROOMS for link in room.explain(order)]
+    diagnosis = diagnose(order, request.user)
     truth, entries = truth_of(order), timeline(order)
     topics = {entry.topic for entry, _words, _url in entries}
     return {
@@ -178,7 +180,9 @@ def compose(request: HttpRequest, order: Order) -> dict[str, Any]:
         "review": HoldReview.objects.open().filter(order_id=order.pk).first(),
         "may_review": request.user.has_perm("orders.view_holdreview"),
         "truth": truth,
-        "next_step": next_step(order, truth, links),
+        "next_step": next_step(order, truth, diagnosis.links),
+        "diagnosis": diagnosis,
+        "chain": chain_of(diagnosis.links),
         "answers": answers_to(request, truth),
         "topics": [(code, name) for code, name in TOPICS if code == "all" or code in topics],
         "timeline": entries,

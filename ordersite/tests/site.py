@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx2
 from honcho.environ import parse_procfile
 
+from ordersite.tests.migrated import migrate_file, migrate_server
 from scripts.env_file import ROOT, new_values
 from scripts.processes import free_port, kill_family, wait_until
 from scripts.web import WEB, place
@@ -127,6 +128,20 @@ class Site:
         except httpx2.HTTPError:
             return False
 
+    def migrate(self) -> None:
+        """Make the tables of the new database."""
+        url = self.environment["DATABASE_URL"]
+
+        def run() -> None:
+            self.manage("migrate", "--no-input")
+
+        if url.startswith("postgres"):
+            migrate_server(url, run)
+        else:
+            migrate_file(
+                Path(url.removeprefix("sqlite:///") or self.folder / "var" / "ordersite.sqlite3"), run
+            )
+
     def login(self, username: str) -> str:
         """The password that the seeding made for this person."""
         lines = (self.folder / "var" / "demo-logins.txt").read_text().splitlines()
@@ -168,7 +183,7 @@ def whole_site(
     subprocess.run(
         [sys.executable, "-m", "sandbox", "keys"], cwd=ROOT, env=variables, check=True, capture_output=True
     )
-    site.manage("migrate", "--no-input")
+    site.migrate()
     site.manage("seed_demo")
     try:
         yield site

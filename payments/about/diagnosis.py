@@ -116,7 +116,7 @@ def _silence(payment: Payment) -> Link | None:
         return None
     code = answer.error_code if answer and answer.is_failure else stored_code(payment.last_answer)
     provider = {"provider": provider_label(payment.account.provider)}
-    if code in _UNUSABLE:
+    if code in _UNUSABLE or (answer and answer.is_refusal):
         return Link(
             "notification", "broken", evidence=payment.account.slug, cause_code="provider_account_unusable",
             cause=_("The account at %(provider)s is not set up correctly: it cannot be queried.") % provider,
@@ -235,12 +235,12 @@ def explain(order: Order) -> list[Link]:
     if not order.payments.exists():
         state = "waiting" if order.status == OrderStatus.PENDING else "not_applicable"
         return [
+            *_settlement(order),
             Link(
                 "payment_attempt",
                 state,
                 cause_code="no_payment_attempt",
                 cause=_("Nobody has tried to pay yet."),
             ),
-            *_settlement(order),
         ]
-    return [*explain_attempts(order), *_settlement(order)]
+    return [*_settlement(order), *explain_attempts(order)]

@@ -14,6 +14,7 @@ from logistics.carriers.sf.tests.account import sample
 from logistics.models import CarrierNotification
 from logistics.pushes.tests.senders import build_sender, message, said
 from orders.tests.builders import build_merchant
+from ordersite.tests.migrated import fill
 from ordersite.tests.outage import hold_lock, shop_on
 from sandbox.tests.nobody import nobody
 from scripts.services import new_folder, start_postgres
@@ -44,6 +45,7 @@ UNAVAILABLE = '{"code": "unavailable"}'
 def test_stopped_database_is_503_till_it_is_back_and_no_broker_is_needed() -> None:
     """Redis and the broker are away the whole time: what is stored is stored, and answered."""
     server = start_postgres(new_folder("outage") / "postgres")
+    fill(server.url)
     away = nobody().replace("http://", "redis://") + "/0"
     try:
         with shop_on(server.url, SHOP, REDIS_URL=away, CELERY_BROKER_URL=away) as shop:

@@ -28,6 +28,7 @@ from orders import clients
 from orders.tests.builders import build_merchant
 from orders.tests.calls import order_body
 from orders.tests.web import web_server
+from ordersite.tests.migrated import migrate_file
 from scripts.processes import free_port, kill_family, wait_until
 from scripts.services import new_folder, start_redis
 from scripts.web import WEB, place
@@ -178,7 +179,7 @@ def embedded_shop(folder: Path) -> Iterator[Shop]:
         with contextlib.closing(sqlite3.connect(path, timeout=20)) as link, link:
             return list(link.execute(sql).fetchall())
 
-    manage("migrate", "--no-input")
+    migrate_file(path, lambda: manage("migrate", "--no-input"))
     manage(
         "shell", "-c", "from orders.models import Merchant; Merchant.objects.create(slug='demo', name='demo')"
     )

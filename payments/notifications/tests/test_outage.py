@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from ordersite.tests.migrated import fill
 from ordersite.tests.outage import Shop, hold_lock, shop_on
 from payments.models import PaymentNotification
 from payments.tests import builders as build
@@ -42,6 +43,7 @@ for line in sys.stdin:
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
     found = start_postgres(new_folder("outage") / "postgres")
+    fill(found.url)
     yield found
     found.thaw()
     found.stop()

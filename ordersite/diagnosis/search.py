@@ -1,0 +1,87 @@
+"""Diagnoses what somebody reads out: an order number, a payment's, a provider's or a parcel's number, or a phone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.db.models import Q
+from django.utils.translation import gettext as _
+
+from orders.models import Order
+from ordersite.diagnosis.diagnose import Diagnosis, diagnose, judge
+from ordersite.diagnosis.rooms import ROOMS
+from ordersite.lib.panels import Link
+from payments.models import PaymentNotification, StatementLine
+
+User = AbstractBaseUser | AnonymousUser
+# Of so many orders the newest with a broken link is looked for.
+MOST_LOOKED_AT = 20
+
+
+def diagnose_query(
+    query: str, user: User | None = None, *, find: Callable[[str], Sequence[int]] | None = None
+) -> Diagnosis | None:
+    """Diagnose what this query names; None where nothing is known under it.
+
+    Of several orders the newest with a broken link speaks, else the newest. `find` finds the orders' ids; unless given,
+    whole phone numbers find orders too, so the caller has to record the look.
+    """
+    ids = list((find or find_ids)(query))
+    if not ids:
+        return _without_order(query.strip(), user)
+    orders = list(Order.objects.filter(pk__in=ids).select_related("merchant", "buyer").order_by("-pk"))
+    found = None
+    for order in orders[:MOST_LOOKED_AT]:
+        one = diagnose(order, user)
+        found = found or one
+        if one.is_broken:
+            found = one
+            break
+    if found is None or found.order is None:
+        return None
+    others = [order.number for order in orders if order.pk != found.order.pk]
+    return judge(found.subject, found.links, user, order=found.order, others=others)
+
+
+def find_ids(query: str) -> Sequence[int]:
+    """Ids of the orders that this query names; the first app that knows it decides."""
+    return next((ids for room in ROOMS if (ids := room.find(query))), [])
+
+
+def _without_order(number: str, user: User | None) -> Diagnosis | None:
+    """Money that arrived, or stands in a statement, under a number of which there is no order."""
+    if not number or len(number) > 64:
+        return None
+    notification = _notification(number)
+    if notification is not None:
+        words = _("A payment with this number arrived for the account %(account)s, and no order has it.")
+        link = Link(
+            "notification", "broken", notification.received_at, f"#{notification.pk}", "unknown_reference",
+            words % {"account": notification.account.slug},
+            advice=_("Find the order by the buyer and the amount and propose a manual settlement, or refund the money."),
+        )  # fmt: skip
+        return judge(number, [link], user)
+    line = _statement_line(number)
+    if line is None:
+        return None
+    words = _("A statement of the account %(account)s shows money under this number, and no order has it.")
+    link = Link(
+        "statement", "broken", line.occurred_at, f"#{line.pk}", "statement_shows_money",
+        words % {"account": line.account.slug},
+        advice=_("Compare the line with the orders of that day and amount, then settle it from the statement or by hand."),
+    )  # fmt: skip
+    return judge(number, [link], user)
+
+
+def _notification(number: str) -> PaymentNotification | None:
+    """By our number among all, by the provider's among those whose order nobody knows: that is what indexes serve."""
+    rows = PaymentNotification.objects.verified().select_related("account").order_by("-pk")
+    unknown = rows.filter(outcome=PaymentNotification.Outcome.UNKNOWN_ORDER)
+    return rows.filter(reference=number).first() or unknown.filter(provider_reference=number).first()
+
+
+def _statement_line(number: str) -> StatementLine | None:
+    lines = StatementLine.objects.filter(Q(reference=number) | Q(provider_reference=number))
+    unmatched = lines.exclude(result=StatementLine.Result.MATCHED)
+    return unmatched.select_related("account").order_by("-pk").first()
