@@ -18,6 +18,7 @@ from orders.closing import closing_estimate
 from orders.models import Order, OrderStatus
 from orders.truth.facts import TruthLine
 from orders.truth.sentence import Truth
+from ordersite.diagnosis.labels import LINKS
 from ordersite.lib.adminkit import badges
 from ordersite.lib.panels import Link
 
@@ -78,8 +79,9 @@ class NextStep:
 def next_step(order: Order, truth: Truth, links: Sequence[Link]) -> NextStep:
     """The box at the top of the order's page."""
     said = _SAID | {"business_checks"} if truth.code.startswith("case_") else _SAID
+    said = said | {"notification"} if truth.has("silent", "unstarted") else said
     broken = [link for link in links if link.state == "broken" and link.name not in said]
-    causes = [str(link.cause or link.name) for link in broken]
+    causes = [str(link.cause or LINKS.get(link.name, link.name)) for link in broken]
     why_closed = [Note(str(link.cause), "plain", "") for link in links if link.name == "closing"]
     if order.is_waiting_to_close:
         causes.append(_estimate())

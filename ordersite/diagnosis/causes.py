@@ -1,6 +1,6 @@
 """The causes that a diagnosis names, by stable codes: who has to act, and which actions mend it.
 
-What each looks like and what mends it is described in the documentation (`causes.md`), which a test compares with this table.
+What each looks like and what mends it stands in the documentation (`causes.md`), which a test compares with this table.
 """
 
 from __future__ import annotations

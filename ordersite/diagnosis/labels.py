@@ -26,7 +26,7 @@ LINKS: Mapping[str, str | Promise] = {
     "dispatched": _("instruction to a warehouse"),
     "shipped": _("shipping"),
     "tracked": _("tracking"),
-    "signed": _("delivery"),
+    "signed": _("signed for"),
     "message": _("message to the buyer"),
 }
 STATES: Mapping[str, tuple[str | Promise, str]] = {

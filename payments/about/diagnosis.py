@@ -160,7 +160,7 @@ def _signature(payment: Payment, notifications: Sequence[PaymentNotification]) -
     if not notifications or payment.is_settled:
         return Link("signature", "not_applicable")
     last = notifications[-1]
-    cause = str(REJECTIONS.get(last.reject_code, last.reject_code))
+    cause = str(REJECTIONS.get(last.reject_code, last.reject_code)) or _("The call was refused.")
     advice = _(
         "Compare the account's keys with the provider's page. Once they are right, replay the notification."
     )
