@@ -25,6 +25,7 @@ PAGES = (
     "messages",
     "automation",
     "webhooks",
+    "causes",
 )
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
