@@ -7,6 +7,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 
 from ordersite.api import views
 from ordersite.lib.api import errors
+from ordersite.messaging.consents_api import OrderConsents
 from ordersite.server.content_policy import api_page
 
 urlpatterns = [
@@ -15,6 +16,7 @@ urlpatterns = [
     path("api/v1/orders/", views.OrderList.as_view(), name="orders"),
     path("api/v1/orders/<str:number>/", views.OrderDetail.as_view(), name="order"),
     path("api/v1/orders/<str:number>/cancel/", views.OrderCancel.as_view(), name="order-cancel"),
+    path("api/v1/orders/<str:number>/consents/", OrderConsents.as_view(), name="order-consents"),
 ]
 # Included last: an unknown address under /api/ gets an error in the API's own form.
 not_found_urlpatterns = [re_path(r"^api/", errors.no_such_address)]

@@ -24,6 +24,7 @@ OPERATIONS = [
     ("/api/v1/orders/", "post"),
     ("/api/v1/orders/{number}/", "get"),
     ("/api/v1/orders/{number}/cancel/", "post"),
+    ("/api/v1/orders/{number}/consents/", "post"),
 ]
 CASES = [
     pytest.param(path, method, mode, id=f"{method} {path} {mode.value}")

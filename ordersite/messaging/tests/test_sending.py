@@ -24,7 +24,7 @@ from ordersite.messaging.senders.registry import SENDERS
 from ordersite.messaging.senders.types import SendError, Sent
 from ordersite.messaging.sending.account_run import throttle_of
 from ordersite.messaging.sending.call import Called
-from ordersite.messaging.sending.consents import give_consent
+from ordersite.messaging.sending.consents import record_consents
 from ordersite.messaging.sending.doubts import MOST_COPIES
 from ordersite.messaging.sending.judge import judge
 from ordersite.messaging.sending.record import MOST_FAILURES, REPORT_WITHIN, record
@@ -372,7 +372,7 @@ def test_one_consent_is_one_message(monkeypatch: pytest.MonkeyPatch) -> None:
     build_message_account("wechat_subscribe", templates={"order.created": "T1", "order.paid": "T1"})
     set_channels("wechat_subscribe")
     order = build_announced()
-    give_consent(order, "T1")
+    record_consents(order, ["order.created"], times=1)
 
     send()
 
@@ -389,7 +389,7 @@ def test_a_refused_message_gives_its_consent_back(monkeypatch: pytest.MonkeyPatc
     wechat = add_channel(monkeypatch, "wechat_subscribe", AddressKind.OPENID, uses_templates=True)
     build_message_account("wechat_subscribe", templates={"order.created": "T1"})
     set_channels("wechat_subscribe")
-    give_consent(build_announced("pending"), "T1")
+    record_consents(build_announced("pending"), ["order.created"], times=1)
     wechat.answers.append(SendError("bad_content", "47003"))
 
     send()
