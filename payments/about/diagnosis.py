@@ -133,7 +133,7 @@ def _lost(payment: Payment) -> Link | None:
     """A call of this account that ended at the proxy since the attempt began: it may have been about this attempt."""
     slug = payment.account.slug
     calls = DeadCall.objects.filter(at__gte=payment.created_at, provider=payment.account.provider)
-    lost = calls.filter(account_slug=slug, upstream_status=0).order_by("-id").first()
+    lost = calls.filter(account_slug=slug, upstream_status=0).order_by("-at").first()
     if lost is None:
         return None
     cause = _("A call of the provider for this account ended at the proxy with %(status)s: its body is lost.")
