@@ -237,6 +237,14 @@ def _obstacle_line(obstacle: Obstacle) -> TruthLine:
     )
 
 
+_SIGNED_BACK = BuyerWords(
+    _("The parcel is on its way back"),
+    _(
+        "The carrier reports a signature besides; the shop asks whose it is. If you have the parcel, tell the shop."
+    ),
+)
+
+
 def _case_line(case: ShipmentException, order: Order) -> TruthLine:
     """The buyer sees the parcel itself; the merchant hears of it while the order is on its way.
 
@@ -266,6 +274,7 @@ def _case_line(case: ShipmentException, order: Order) -> TruthLine:
         merchant=merchant.get(ShipmentException.Kind(case.kind), "")
         if order.status == OrderStatus.SHIPPED
         else merchant_words(case.kind),
+        buyer=_SIGNED_BACK if case.kind == ShipmentException.Kind.SIGNED_BACK else None,
         mark=kind,
         url_name=_CASE_PAGE,
         url_id=case.pk,

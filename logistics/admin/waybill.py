@@ -13,6 +13,7 @@ from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.functional import Promise
+from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext_lazy as _
 
@@ -111,7 +112,8 @@ class WaybillLineInline(ReadOnlyInline):
 @admin.register(WaybillOrder)
 class WaybillOrderAdmin(BulkActionsMixin, ConfirmedActionsMixin, ShapeSearchMixin, ReadOnlyAdmin):
     order_link = columns.order()
-    list_display = ("reference", "carrier", "number", "state", "age", "order_link", "account", "problem")
+    ended = columns.plain("settled_at", _("ended at"))
+    list_display = ("reference", "number", "state", "age", "order_link", "account", "problem")
     list_display_links = ("reference",)
     list_filter = (WaybillStageFilter,)
     list_select_related = ("order", "account")
@@ -186,9 +188,9 @@ class WaybillOrderAdmin(BulkActionsMixin, ConfirmedActionsMixin, ShapeSearchMixi
     )
     fields = (
         "order", "merchant", "warehouse", "account", "carrier", "reference", "tracking_number", "state",
-        "insured_value", "created_at", "settled_at", "calls", "next_try_at", "cancelled_because", "problem",
+        "insured_value", "created_at", "ended", "calls", "next_try_at", "cancelled_because", "problem",
     )  # fmt: skip
-    readonly_fields = ("state", "problem", "cancelled_because")
+    readonly_fields = ("state", "ended", "problem", "cancelled_because")
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.label_view)
@@ -237,10 +239,13 @@ class WaybillOrderAdmin(BulkActionsMixin, ConfirmedActionsMixin, ShapeSearchMixi
         return made
 
     @admin.display(description=_("waybill number"))
-    def number(self, waybill: WaybillOrder) -> SafeString | str:
-        if not waybill.tracking_number or not waybill.is_made:
-            return waybill.tracking_number or badges.NOTHING
-        return badges.link(waybill.tracking_number, "admin:logistics_shipment_change", waybill.parcel_id)
+    def number(self, waybill: WaybillOrder) -> SafeString:
+        """The number, and whose it is or will be."""
+        number: SafeString | str = waybill.tracking_number or badges.NOTHING
+        if waybill.tracking_number and waybill.is_made:
+            number = badges.link(number, "admin:logistics_shipment_change", waybill.parcel_id)
+        carrier = waybill.get_carrier_display()
+        return format_html("{}<br><small>{}</small>", number, carrier)
 
     @admin.display(description=_("status"))
     def state(self, waybill: WaybillOrder) -> SafeString:

@@ -70,7 +70,7 @@ class CarrierCall(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.operation} {self.subject} {self.result}"
+        return f"#{self.pk} {self.subject}".rstrip()
 
     @property
     def is_ok(self) -> bool:

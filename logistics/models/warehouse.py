@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models import Q, Value
 from django.db.models.functions import Now
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from ordersite.lib.money import ZERO, MoneyField
@@ -144,7 +145,8 @@ class Stock(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.product_id
+        # Titles begin with a capital, and a product's number is read as it is.
+        return gettext("Stock of %(product)s") % {"product": self.product_id}
 
     @property
     def available(self) -> int | None:

@@ -35,7 +35,7 @@ _SAID = frozenset({"closing", "dispatched", "shipped"})
 # Of the actions of the row that a line is about, those that answer it; the rest stand on the row's own page.
 _ANSWERS: dict[str, frozenset[str]] = {
     "payments_paymentexception_change": frozenset({"refund", "revive", "settle", "replay", "ask", "take"}),
-    "logistics_shipmentexception_change": frozenset({"take", "resolve"}),
+    "logistics_shipmentexception_change": frozenset({"back", "kept", "take", "resolve"}),
     "payments_payment_change": frozenset({"ask"}),
     "logistics_dispatch_change": frozenset({"again", "move"}),
     "logistics_waybillorder_change": frozenset({"resolve"}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -61,6 +62,9 @@ def test_it_is_kept_and_shown_and_a_case(agent: Client) -> None:
     card = Client().get(f"/track/{parcel.order.tracking_token}/").content.decode()
     assert "已签收" in card
     assert "退回中" in card
+    assert "包裹正在退回" in card
+    order_page = agent.get(reverse("admin:orders_order_change", args=[parcel.order_id])).content.decode()
+    assert {"已退回到店", "买家已收到"} <= set(re.findall(r"[\u4e00-\u9fff]+", order_page))
 
 
 def test_after_a_delivery_it_moves_nothing() -> None:

@@ -59,7 +59,7 @@ def test_order_and_parcel_stay(agent: Client, carrier: SmallCarrier, waybill: Wa
     assert "改用其他单号" in case_page(agent)
     assert OrderEvent.objects.filter(trigger="waybill_cancelled").count() == 1
     page = agent.get(reverse("admin:logistics_waybillorder_change", args=[waybill.pk])).content.decode()
-    assert "已在承运商处取消" in page
+    assert "已在快递公司取消" in page
     assert agent.get(reverse("admin:logistics_waybillorder_label", args=[waybill.pk])).status_code == 404
 
 
