@@ -45,18 +45,18 @@ def note(
     """Write a change into the audit and queue a mail to the others who hold the right to approve such changes.
 
     `before` and `after` hold values as an auditor may read them: secrets as fingerprints. `by`: who made it in the back
-    office; None for a command on the server. Call it in the transaction of the change. Nothing is written where nothing
-    changed.
+    office or, of the merchant's people, on the shop's pages; None for a command on the server. Call it in the
+    transaction of the change. Nothing is written where nothing changed.
     """
     changed = differences(before, after)
     if not changed:
         return
-    actor = audit.command_actor() if by is None else f"staff: {by.get_username()}"
+    actor = audit.command_actor() if by is None else audit.actor_of(by)
     entries = audit.record(
         [audit.AuditedChange(row.table, row.row_id, name, old, new) for name, (old, new) in changed.items()],
         actor=actor,
     )
-    write = _mail_of_command if by is None else _mail_of_person
+    write = _mail_of_command if by is None else _mail_of_person if by.is_staff else _mail_of_merchant
     mail.queue(
         write(entries[0].pk, one, _values(row.subject, actor, changed))
         for one in addressees(permission)
@@ -102,6 +102,22 @@ def _mail_of_person(entry_id: int, receiver: Addressee, values: Mapping[str, str
             body=_(
                 "%(actor)s changed %(subject)s in the back office: %(names)s. No second person was needed. If nobody of"
                 " you knows of it, look at once:\n%(url)s\n"
+            )
+            % values,
+        )
+
+
+def _mail_of_merchant(entry_id: int, receiver: Addressee, values: Mapping[str, str]) -> StaffMail:
+    """The same for a change that the shop's owner made."""
+    with translation.override(receiver.language):
+        return StaffMail(
+            event=EVENT,
+            subject_id=entry_id,
+            address=receiver.address,
+            subject=_("Changed by the merchant: %(subject)s") % values,
+            body=_(
+                "%(actor)s changed %(subject)s on the shop's own pages: %(names)s. If the merchant knows nothing of it,"
+                " look at once:\n%(url)s\n"
             )
             % values,
         )

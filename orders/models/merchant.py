@@ -7,6 +7,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 
 class LatePayments(models.TextChoices):
@@ -66,11 +67,20 @@ class Merchant(models.Model):
 
 
 class MerchantMember(models.Model):
-    """A user of the merchant's company; sees the orders of this merchant and no others."""
+    """A user of the merchant's company; sees the orders of this merchant and no others.
+
+    An owner also has the pages of what speaks for the shop to programs: its webhooks.
+    """
 
     merchant = models.ForeignKey(Merchant, models.CASCADE, related_name="members", verbose_name=_("merchant"))
     user = models.OneToOneField(
         settings.AUTH_USER_MODEL, models.CASCADE, related_name="membership", verbose_name=_("user")
+    )
+    is_owner = models.BooleanField(
+        pgettext_lazy("merchant", "owner"),
+        default=False,
+        db_default=False,
+        help_text=_("Also sets up the shop's webhooks."),
     )
 
     class Meta:

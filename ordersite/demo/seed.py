@@ -212,7 +212,7 @@ def make_people(merchant: Merchant) -> list[Login]:
         User.objects.get(username=username).groups.add(Group.objects.get(name=group))
     logins.append(make_person("shop", role="merchant", is_staff=False))
     MerchantMember.objects.get_or_create(
-        user=User.objects.get(username="shop"), defaults={"merchant": merchant}
+        user=User.objects.get(username="shop"), defaults={"merchant": merchant, "is_owner": True}
     )
     return [login for login in logins if login]
 

@@ -31,3 +31,15 @@ def for_members(view: View) -> View:
         return view(request, merchant, *args, **kwargs)
 
     return login_required(guarded)
+
+
+def for_owners(view: View) -> View:
+    """The same for the shop's owners alone: its other people are refused too."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, merchant: Merchant, *args: Any, **kwargs: Any) -> HttpResponse:
+        if not merchant.members.filter(user=request.user.pk, is_owner=True).exists():
+            raise PermissionDenied
+        return view(request, merchant, *args, **kwargs)
+
+    return for_members(guarded)

@@ -4,6 +4,7 @@ from django.contrib.auth import views as auth
 from django.urls import path
 
 from ordersite.merchant import pages, stock
+from ordersite.merchant_webhooks.shop.urls import urlpatterns as webhooks
 
 urlpatterns = [
     path("", pages.home, name="home"),
@@ -14,4 +15,5 @@ urlpatterns = [
     path("shop/orders/", pages.order_list, name="shop-orders"),
     path("shop/orders/<str:number>/", pages.order_detail, name="shop-order"),
     path("shop/stock/", stock.stock_list, name="shop-stock"),
+    *webhooks,
 ]

@@ -88,4 +88,4 @@ def _send_again(ids: Sequence[int]) -> int:
 
 def _audit(table: str, row_id: int, text: str, by: AbstractUser) -> None:
     entry = audit.AuditedChange(table, row_id, "sent again", "", text)
-    audit.record([entry], actor=f"staff: {by.get_username()}")
+    audit.record([entry], actor=audit.actor_of(by))

@@ -26,6 +26,7 @@ _ASKED_BEFORE = re.compile(
     # keys of outside accounts and of programs
     r"/admin/(payments/paymentaccount|logistics/carrieraccount|orders/apiclient|messaging/messageaccount"
     r"|merchant_webhooks/webhookendpoint)/(add|\d+/do/\w+)/"
+    r"|/shop/webhooks/(add|\d+/(settings|rotate))/"
     # people, their roles, a shop's people
     r"|/admin/(auth/user|auth/group|orders/merchantmember)/(?!.*history/).+"
     # decisions about what another person proposed

@@ -6,6 +6,7 @@ import getpass
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from django.contrib.auth.models import AbstractUser
 from django.utils import timezone
 
 from ordersite.queue.models import AuditEntry
@@ -22,6 +23,11 @@ class AuditedChange:
     column: str
     before: str
     after: str
+
+
+def actor_of(user: AbstractUser) -> str:
+    """`staff:` or `merchant:` and the name of who is logged in."""
+    return f"{'staff' if user.is_staff else 'merchant'}: {user.get_username()}"
 
 
 def command_actor() -> str:

@@ -140,7 +140,7 @@ def _expand(route: str) -> Iterator[str]:
 def build_visitors(shop: Merchant) -> dict[str, User | None]:
     """One person of each kind; the merchant's user is no staff."""
     merchant = User.objects.create_user("merchant")
-    MerchantMember.objects.create(merchant=shop, user=merchant)
+    MerchantMember.objects.create(merchant=shop, user=merchant, is_owner=True)
     staff = {role: User.objects.create_user(role, is_staff=True) for role in ROLES}
     for role, user in staff.items():
         user.groups.add(Group.objects.get(name=role))
@@ -195,7 +195,12 @@ def build_world() -> dict[str, str]:
         label = f"{model._meta.app_label}.{model._meta.model_name}"
         if label not in values and (first := model._default_manager.order_by("pk").first()):
             values[label] = str(first.pk)
-    return {**values, "<int:file_id>": values["payments.settlementfile"], **_in_addresses(order)}
+    return {
+        **values,
+        "<int:file_id>": values["payments.settlementfile"],
+        **_in_addresses(order),
+        **_of_webhooks(values),
+    }
 
 
 def _message_rows(order: Order) -> list[Model]:
@@ -215,6 +220,13 @@ def _message_rows(order: Order) -> list[Model]:
     )
     text = MessageTemplate.objects.create(merchant=order.merchant, event="order.paid", text="{order_number}")
     return [account, message, entry, text, MessageSettings.objects.create(merchant=order.merchant)]
+
+
+def _of_webhooks(values: Mapping[str, str]) -> dict[str, str]:
+    return {
+        "<int:endpoint_id>": values["merchant_webhooks.webhookendpoint"],
+        "<int:delivery_id>": values["merchant_webhooks.webhookdelivery"],
+    }
 
 
 def _in_addresses(order: Order) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -15,20 +14,17 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
-from logistics.labels import problem_label
 from ordersite.lib.adminkit import badges, columns
 from ordersite.lib.adminkit.confirmed import Confirmed, ConfirmedActionsMixin, ReasonForm, person
 from ordersite.lib.adminkit.raw_call import preformatted
 from ordersite.lib.adminkit.read_only import ReadOnlyAdmin
 from ordersite.lib.adminkit.search import ShapeSearchMixin, column, order_number, row_id
 from ordersite.merchant_webhooks.admin.endpoint import RESEND
+from ordersite.merchant_webhooks.admin.words import answer_of, body_of, last_answer_of, state_of
 from ordersite.merchant_webhooks.catalogue import label_of
-from ordersite.merchant_webhooks.judge import personal_of
-from ordersite.merchant_webhooks.models import DeliveryStatus, WebhookDelivery, WebhookEndpoint, WebhookTry
+from ordersite.merchant_webhooks.models import WebhookDelivery, WebhookEndpoint, WebhookTry
 from ordersite.merchant_webhooks.resend import resend
-from ordersite.outside_accounts.body_masking import masker
 
-_TONES = {"delivered": "good", "waiting": "waiting", "given_up": "bad", "dropped": "bad"}
 _MOST_TRIES = 50
 
 
@@ -99,16 +95,12 @@ class WebhookDeliveryAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnlyAdmi
 
     @admin.display(description=_("status"))
     def state(self, delivery: WebhookDelivery) -> SafeString:
-        tone = _TONES.get(str(delivery.status), "plain")
-        if delivery.is_waiting and delivery.failures:
-            return badges.badge(pgettext_lazy("webhook", "failed, tried again"), tone="bad")
-        return badges.badge(DeliveryStatus(delivery.status).label, tone=tone)
+        words, tone = state_of(delivery)
+        return badges.badge(words, tone=tone)
 
     @admin.display(description=_("answer"))
     def answer(self, delivery: WebhookDelivery) -> str:
-        if delivery.last_status is None:
-            return problem_label(delivery.last_words)
-        return f"HTTP {delivery.last_status}"
+        return last_answer_of(delivery)
 
     @admin.display(description=pgettext_lazy("webhook", "times"))
     def times(self, delivery: WebhookDelivery) -> SafeString:
@@ -126,9 +118,8 @@ class WebhookDeliveryAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnlyAdmi
     def sent(self, delivery: WebhookDelivery) -> SafeString:
         """Its id and the beginning of its body, without personal data."""
         message = delivery.message
-        indented = json.dumps(json.loads(message.body), ensure_ascii=False, indent=2)
-        shown = masker(personal_of(message.body))(indented.encode())
-        return format_html("{}{}", badges.facts([(_("message id"), message.webhook_id)]), preformatted(shown))
+        facts = badges.facts([(_("message id"), message.webhook_id)])
+        return format_html("{}{}", facts, preformatted(body_of(message)))
 
     @admin.display(description=_("attempts"))
     def tries(self, delivery: WebhookDelivery) -> SafeString:
@@ -137,11 +128,4 @@ class WebhookDeliveryAdmin(ConfirmedActionsMixin, ShapeSearchMixin, ReadOnlyAdmi
 
 def _lines(tries: Iterable[WebhookTry]) -> Iterable[tuple[SafeString, str]]:
     for one in tries:
-        yield badges.ago(one.at), f"{_words(one.http_status, one.words)} · {one.duration_ms:,} ms"
-
-
-def _words(status: int | None, words: str) -> str:
-    """The HTTP status and the receiver's words, or what kept it from answering."""
-    if status is None:
-        return problem_label(words)
-    return f"HTTP {status} · {words}" if words else f"HTTP {status}"
+        yield badges.ago(one.at), f"{answer_of(one.http_status, one.words)} · {one.duration_ms:,} ms"

@@ -27,6 +27,7 @@ from ordersite.merchant_webhooks.admin.forms import (
     last_day,
     values_of,
 )
+from ordersite.merchant_webhooks.admin.words import condition_of
 from ordersite.merchant_webhooks.catalogue import label_of
 from ordersite.merchant_webhooks.models import WebhookDelivery, WebhookEndpoint
 from ordersite.merchant_webhooks.resend import QueuedIn, resend_range
@@ -160,11 +161,8 @@ class WebhookEndpointAdmin(AccountColumnsMixin, AddByFormMixin, ConfirmedActions
     @admin.display(description=_("status"))
     def condition(self, endpoint: WebhookEndpoint) -> SafeString:
         """Paused, failing, or on: in words."""
-        if not endpoint.is_active:
-            return badges.badge(pgettext_lazy("webhook", "paused"), tone="bad")
-        if endpoint.failing_since is not None:
-            return badges.badge(pgettext_lazy("webhook", "failing"), tone="waiting")
-        return badges.badge(_("on"), tone="good")
+        words, tone = condition_of(endpoint)
+        return badges.badge(words, tone=tone)
 
     @admin.display(description=pgettext_lazy("webhook", "events"))
     def number_of_events(self, endpoint: WebhookEndpoint) -> SafeString:

@@ -59,6 +59,8 @@ ANSWERS: tuple[tuple[str, str, Mapping[str, str]], ...] = (
     ("superuser", "/accounts/security/set-up/", {"code": "0"}),
     ("superuser", "/accounts/security/recovery-codes/", {}),
     ("merchant", "/accounts/password-again/", {"password_again": "wrong"}),
+    ("merchant", "/shop/webhooks/add/", {"url": "ftp://erp.example.com/", "events": "order.paid"}),
+    ("merchant", "/shop/webhooks/add/", {"url": "https://erp.example.com/hooks", "events": "order.paid"}),
     ("superuser", "/admin/orders/apiclient/add/", {}),
     (
         "superuser",

@@ -40,6 +40,7 @@ from orders.tests.builders import PATHS, build_merchant, build_order, build_orde
 from ordersite.automation.tests.rows import build_many
 from ordersite.demo.checkout import WAYS
 from ordersite.demo.seed import CHECKOUT_CLIENT
+from ordersite.merchant_webhooks.models import WebhookDelivery
 from ordersite.queue.models import AuditEntry
 from ordersite.tests.access import build_visitors, build_world
 from ordersite.tests.approval_cases import propose_keys, propose_limit
@@ -121,7 +122,12 @@ def build_layout_world() -> LayoutWorld:
     world.add("orders.holdreview", *(row.pk for row in build_reviews(busy, chief, sentence=SENTENCE)))
     build_messages(busy, chief, sentence=SENTENCE)
     webhooks = build_webhooks(shop, busy, sentence=SENTENCE)
-    world.add("merchant_webhooks.webhookendpoint", *(row.pk for row in webhooks))
+    for key in ("merchant_webhooks.webhookendpoint", "<int:endpoint_id>"):
+        world.add(key, *(row.pk for row in webhooks))
+    world.add(
+        "<int:delivery_id>",
+        *WebhookDelivery.objects.filter(endpoint__in=webhooks).order_by("pk").values_list("pk", flat=True),
+    )
     for key, rows in build_many(busy, chief, sentence=SENTENCE).items():
         world.add(key, *rows)
     request = RequestFactory().get("/")
