@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.db.models import prefetch_related_objects
+from django.utils import timezone
 from django.utils.translation import gettext
 
 from orders.intake import numbers
@@ -30,7 +31,7 @@ def digits_of(term: str) -> str:
 def find(
     term: str, *, merchant_id: int | None = None, by_phone: bool = True, parts_of_phones: bool = True
 ) -> list[int]:
-    """Ids of at most 50 orders by number, its beginning, or the buyer's phone; newest first, by index only.
+    """Ids of at most 50 orders by number, its beginning or end, or the buyer's phone; newest first, by index only.
 
     Searches the orders of one merchant if `merchant_id` is given: fifty orders of others must not hide its own. Pages
     search through `orders.phone_search`, which knows who may search by a part of a phone.
@@ -41,6 +42,9 @@ def find(
         return list(rows.filter(number=text))
     if len(text) > 8 and text[:8].isdigit() and text[8] == "-":
         return list(rows.filter(number__startswith=text)[:MOST_FOUND])
+    tailed = numbers.numbers_with_tail(text, timezone.now())
+    if tailed and (found := list(rows.filter(number__in=tailed)[:MOST_FOUND])):
+        return found
     digits = digits_of(text)
     if not by_phone or not (digits.isascii() and digits.isdigit()) or len(digits) < _SHORTEST_PREFIX:
         return []

@@ -29,6 +29,7 @@ from ordersite.admin.order_filters import BuyerFilter, ClientAddressFilter, Orde
 from ordersite.admin.order_labels import STATUS_TONES, own_buttons, tag_badge
 from ordersite.automation.tags import joined_tags, split_tags
 from ordersite.bulk_jobs.desk import BulkAction, BulkActionsMixin
+from ordersite.diagnosis.search import diagnose_without_order
 from ordersite.lib import masking
 from ordersite.lib.adminkit import badges
 from ordersite.lib.adminkit.confirmed import ConfirmedActionsMixin, person
@@ -37,6 +38,7 @@ from ordersite.lib.errors import DomainError
 from ordersite.order_bulk.operations import CLOSE_ORDERS, HOLD_ORDERS, RELEASE_ORDERS
 
 PHONE = "orders.view_buyer_phone"
+MONEY = "payments.view_paymentnotification"
 
 
 class CreatedFilter(admin.SimpleListFilter):
@@ -81,7 +83,9 @@ class OrderAdmin(OwnPage, BulkActionsMixin, ConfirmedActionsMixin, ReadOnlyAdmin
     )  # fmt: skip
     list_select_related = ("merchant",)
     search_fields = ("number",)
-    search_help_text = _("Order number, merchant reference, provider's reference, waybill number or phone")
+    search_help_text = _(
+        "Order number or its last eight characters, merchant reference, provider's reference, waybill number or phone"
+    )
     confirmed = ACTIONS
     leads = LEADS
     bulk_actions = (
@@ -130,6 +134,8 @@ class OrderAdmin(OwnPage, BulkActionsMixin, ConfirmedActionsMixin, ReadOnlyAdmin
             messages.warning(
                 request, _("Without the right to see phones you search by all digits of a phone.")
             )
+        elif not found and request.user.has_perm(MONEY) and (money := diagnose_without_order(term)):
+            messages.warning(request, f"{money.text} {money.advice}")
         return found
 
     def own_page(self, request: HttpRequest, row: Order) -> HttpResponse:

@@ -29,7 +29,7 @@ def diagnose_query(
     """
     ids = list((find or find_ids)(query))
     if not ids:
-        return _without_order(query.strip(), user)
+        return diagnose_without_order(query.strip(), user)
     orders = list(Order.objects.filter(pk__in=ids).select_related("merchant", "buyer").order_by("-pk"))
     found = None
     for order in orders[:MOST_LOOKED_AT]:
@@ -49,7 +49,7 @@ def find_ids(query: str) -> Sequence[int]:
     return next((ids for room in ROOMS if (ids := room.find(query))), [])
 
 
-def _without_order(number: str, user: User | None) -> Diagnosis | None:
+def diagnose_without_order(number: str, user: User | None = None) -> Diagnosis | None:
     """Money that arrived, or stands in a statement, under a number of which there is no order."""
     if not number or len(number) > 64:
         return None

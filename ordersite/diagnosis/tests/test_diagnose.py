@@ -321,3 +321,14 @@ def test_queries_do_not_grow_with_the_history(django_assert_max_num_queries: Cal
 
     with django_assert_max_num_queries(20):  # type: ignore[attr-defined]
         diagnose(order)
+
+
+def test_search_says_where_money_without_an_order_is(client: Client) -> None:
+    payment = attempt()
+    post_alipay(alipay_body(payment, out_trade_no="NOSUCHORDER1"))
+    apply.drain_notifications()
+    client.force_login(User.objects.create_superuser("root"))
+
+    page = client.get("/admin/orders/order/?q=NOSUCHORDER1").content.decode()
+
+    assert page.count("账号 demo-alipay 收到一笔使用这个单号的付款，但没有订单使用它。") == 1
