@@ -42,7 +42,7 @@ def _state_and_code(message: BuyerMessage) -> tuple[str, str]:
     if message.status == MessageStatus.SENT:
         if message.is_delivered is False:
             return "broken", "message_failed"
-        return ("waiting", "message_maybe_sent") if message.may_be_twice else ("good", "")
+        return "good", ""  # where it may have been sent twice it has arrived all the same
     if message.next_try_at is not None:
         return "waiting", "message_waiting"
     code = "message_maybe_sent" if message.is_uncertain else _CODES.get(message.reason, "message_failed")

@@ -22,6 +22,9 @@ _OURS: Mapping[str, str | Promise] = {
     "no_text": _("The shop has no text for it, or one that cannot be filled in."),
     "quiet_hours": _("It waits for the end of the quiet hours."),
     "cap": _("The buyer has had as many messages today as may be sent; it waits for the next day."),
+    "doubt": _(
+        "No answer came: it may have been sent. It goes out again, unless the vendor reports it before."
+    ),
     "unknown": _("No answer came: it may have been sent. Send it again only if the buyer did not get it."),
 }
 TONES: Mapping[str, str] = {

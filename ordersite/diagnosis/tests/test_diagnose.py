@@ -194,6 +194,7 @@ FAULTS: dict[str, tuple[Callable[[], Order], str]] = {
     "no message account": (lambda: message(MessageStatus.FAILED, "no_channel"), "no_channel"),
     "moves": (lambda: build_travelling_with_account(), "nothing_wrong"),
     "told": (lambda: message(MessageStatus.SENT), "nothing_wrong"),
+    "told perhaps twice": (lambda: message(MessageStatus.SENT, may_be_twice=True), "nothing_wrong"),
 }  # fmt: skip
 
 

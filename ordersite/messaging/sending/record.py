@@ -139,7 +139,7 @@ class _Results:
             self._try_again(message, error)
         elif doubts.allow_another:
             within = REPORT_WITHIN if self.sender.takes_reports else timedelta(0)
-            message.retry(self.now + max(error.pause, within), error.code)
+            message.retry(self.now + max(error.pause, within), "doubt")
         else:
             end(message, "unknown", self.now)
 
