@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
 from rest_framework.request import Request
@@ -16,24 +15,20 @@ from logistics.carriers.registry import CARRIERS
 from logistics.carriers.types import PushReply
 from logistics.pushes.receive import receive
 from logistics.pushes.rejected import count_wrong_address, failure, refuse
-from ordersite.server.machine_view import MachineView
+from ordersite.server.machine_view import MachineMiddleware, MachineView, unlogged_response
 
 # Addresses are typed into carriers' consoles by hand: too many slashes or none at the end are the same address.
 _PATH = re.compile(r"/+push/+(?P<carrier>[a-z0-9]{1,20})/+(?P<token>[-\w]{16,64})/*", re.ASCII)
-_BEGIN = re.compile(r"/+push(?:/|\Z)")
 
 logger = logging.getLogger(__name__)
 
 
-class PushMiddleware:
-    """Answer every request under /push/ before any other middleware runs."""
+class PushMiddleware(MachineMiddleware):
+    """Answers every request under /push/."""
 
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
-        self.get_response = get_response
+    begin = re.compile(r"/+push(?:/|\Z)")
 
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        if not _BEGIN.match(request.path_info):
-            return self.get_response(request)
+    def answer(self, request: HttpRequest) -> HttpResponse:
         match = _PATH.fullmatch(request.path_info)
         connector = CARRIERS.get(match["carrier"]) if match else None
         if match is None or connector is None or not connector.takes_pushes:
@@ -61,8 +56,6 @@ push = PushView.as_view()
 
 
 def _answer(reply: PushReply) -> HttpResponse:
-    response = HttpResponse(reply.body, status=reply.status, content_type=reply.content_type)
     if reply.status >= 400:
         logger.warning("push refused", extra={"status": reply.status})
-    response._has_been_logged = True  # type: ignore[attr-defined]  # Django would log the path, token and all
-    return response
+    return unlogged_response(reply.status, reply.content_type, reply.body)

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from rest_framework.request import Request
 
-from ordersite.server.machine_view import MachineView
+from ordersite.server.machine_view import MachineMiddleware, MachineView
 from payments.notifications.receive import receive
 from payments.notifications.rejected import count_wrong_address, refuse
 from payments.providers.registry import PROVIDERS
@@ -21,20 +20,16 @@ from payments.providers.responses import NotificationResponse
 
 # Addresses are typed into providers' consoles by hand: too many slashes or none at the end are the same address.
 _PATH = re.compile(r"/+notify/+(?P<provider>[a-z0-9]{1,20})/+(?P<account>[-\w]{1,40})/*", re.ASCII)
-_BEGIN = re.compile(r"/+notify(?:/|\Z)")
 
 logger = logging.getLogger(__name__)
 
 
-class NotifyMiddleware:
-    """Answer every request under /notify/ before any other middleware runs."""
+class NotifyMiddleware(MachineMiddleware):
+    """Answers every request under /notify/."""
 
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
-        self.get_response = get_response
+    begin = re.compile(r"/+notify(?:/|\Z)")
 
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        if not _BEGIN.match(request.path_info):
-            return self.get_response(request)
+    def answer(self, request: HttpRequest) -> HttpResponse:
         match = _PATH.fullmatch(request.path_info)
         if match is None or match["provider"] not in PROVIDERS:
             count_wrong_address(request.path_info)

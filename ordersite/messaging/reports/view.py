@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
 from rest_framework.request import Request
@@ -15,24 +14,20 @@ from rest_framework.request import Request
 from ordersite.messaging.reports.receive import receive, refuse, refuse_address
 from ordersite.messaging.senders.registry import SENDERS
 from ordersite.messaging.senders.types import ReportReply
-from ordersite.server.machine_view import MachineView
+from ordersite.server.machine_view import MachineMiddleware, MachineView, unlogged_response
 
 # Addresses are typed into vendors' consoles by hand: too many slashes or none at the end are the same address.
 _PATH = re.compile(r"/+push/+message/+(?P<channel>[a-z0-9_]{1,20})/+(?P<token>[-\w]{16,64})/*", re.ASCII)
-_BEGIN = re.compile(r"/+push/+message(?:/|\Z)")
 
 logger = logging.getLogger(__name__)
 
 
-class ReportMiddleware:
-    """Answer every request under /push/message/ before any other middleware runs."""
+class ReportMiddleware(MachineMiddleware):
+    """Answers every request under /push/message/."""
 
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
-        self.get_response = get_response
+    begin = re.compile(r"/+push/+message(?:/|\Z)")
 
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        if not _BEGIN.match(request.path_info):
-            return self.get_response(request)
+    def answer(self, request: HttpRequest) -> HttpResponse:
         match = _PATH.fullmatch(request.path_info)
         sender = SENDERS.get(match["channel"]) if match else None
         if match is None or sender is None or not sender.takes_reports:
@@ -64,8 +59,6 @@ take_report = ReportView.as_view()
 
 
 def _answer(reply: ReportReply) -> HttpResponse:
-    response = HttpResponse(reply.body, status=reply.status, content_type=reply.content_type)
     if reply.status >= 400:
         logger.warning("report refused", extra={"status": reply.status})
-    response._has_been_logged = True  # type: ignore[attr-defined]  # Django would log the path, token and all
-    return response
+    return unlogged_response(reply.status, reply.content_type, reply.body)
