@@ -71,6 +71,8 @@ TRIGGERS: Mapping[str, Promise] = {
     "dispatch_cancelled": _("a person took the warehouse's instruction back"),
     "payment_surplus": _("another payment has paid the order"),
     "rule_note": _("a note of an automation rule"),
+    "tag_added": _("a person put a tag on the order"),
+    "tag_removed": _("a person took a tag off the order"),
 }
 ACTORS: Mapping[str, Promise] = {
     "provider": _("payment provider"),

@@ -33,8 +33,10 @@ ACTIONS = {
     "resolve": _("Resolve"),
     "retry": _("Try again"),
     "revive": _("Propose to revive the order"),
+    "tag": _("Put a tag on"),
     "take": _("Take it on"),
     "try": _("Query the provider"),
+    "untag": _("Take a tag off"),
     "withdraw": _("Withdraw"),
 }
 

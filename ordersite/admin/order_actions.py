@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from django import forms
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from logistics.admin.dispatch import AnyWarehouseForm, said_of
 from logistics.admin.waybill_form import WaybillOrderForm, first_choice, order_by_staff
@@ -17,6 +19,10 @@ from orders import closing, machine
 from orders.approvals.order_kind import staff
 from orders.models import Order, OrderStatus
 from orders.risk import reviews
+from ordersite.automation import tagging
+from ordersite.automation.models.tag import LONGEST_TAG
+from ordersite.automation.tags import tags_of
+from ordersite.lib.adminkit import fields
 from ordersite.lib.adminkit.confirmed import ActionReply, Confirmed, Lead, ReasonForm, person
 from ordersite.order_bulk.operations import CLOSE, HOLD
 from payments.manual.settle import SETTLEMENT
@@ -53,6 +59,39 @@ def _dispatch(request: HttpRequest, order: Order, data: Mapping[str, Any]) -> Pr
         return said_of(by_hand.route_again(order.pk, actor=staff(person(request)), reason=reason))
     by_hand.send_from(warehouse, order.pk, actor=staff(person(request)), reason=reason)
     return str(_("%(warehouse)s is instructed now.") % {"warehouse": warehouse.name})
+
+
+class TagForm(forms.Form):
+    """A new tag."""
+
+    tag = forms.CharField(
+        label=pgettext_lazy("order", "tag"), max_length=LONGEST_TAG, widget=fields.text_input()
+    )
+
+
+class RemoveTagForm(forms.Form):
+    """One of the order's tags."""
+
+    tag = forms.ChoiceField(label=pgettext_lazy("order", "tag"), widget=fields.select())
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        choice: Any = self.fields["tag"]
+        choice.choices = [(name, name) for name in self.initial.get("tags", ())]
+
+
+def _add_tag(request: HttpRequest, order: Order, data: Mapping[str, Any]) -> Promise:
+    tagging.add_tag(order.pk, data["tag"], actor=staff(person(request)))
+    return _("The tag is on the order.")
+
+
+def _remove_tag(request: HttpRequest, order: Order, data: Mapping[str, Any]) -> Promise:
+    tagging.remove_tag(order.pk, data["tag"], actor=staff(person(request)))
+    return _("The tag is off the order.")
+
+
+def _has_tags(order: Order) -> bool:
+    return bool(tags_of([order.pk])[order.pk])
 
 
 def _may_be_dispatched(order: Order) -> bool:
@@ -134,5 +173,25 @@ ACTIONS = (
         fits=_may_be_dispatched,
         icon="hub",
         initial=lambda order: {"merchant": order.merchant_id},
+    ),
+    Confirmed(
+        "tag",
+        _("Put a tag on"),
+        tagging.ADD,
+        _("The list of orders shows it and filters by it. It stands in the order's history."),
+        _add_tag,
+        form=TagForm,
+        icon="new_label",
+    ),
+    Confirmed(
+        "untag",
+        _("Take a tag off"),
+        tagging.ADD,
+        _("Whoever put it there. It stands in the order's history."),
+        _remove_tag,
+        form=RemoveTagForm,
+        fits=_has_tags,
+        icon="label_off",
+        initial=lambda order: {"tags": tags_of([order.pk])[order.pk]},
     ),
 )
