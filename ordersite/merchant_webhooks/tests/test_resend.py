@@ -31,7 +31,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def ada() -> User:
-    return User.objects.create_user("ada")
+    return User.objects.create_user("ada", is_staff=True)
 
 
 def last_minutes(number: int = 5) -> QueuedIn:
