@@ -71,7 +71,12 @@ def press(path: str, **form: object) -> object:
     """Press a button of the back office all the same, for the page may have been open before; whether it says why not."""
     page = member("supervisor").post(path, {"reason": "please", **form})
     text = page.content.decode()
-    return "(it is held)" in text or "The order is held; it must not ship" in text
+    said = (
+        "(it is held)",
+        "The order is held; it must not ship",
+        "The order is held, or a refund of it is under way",
+    )
+    return any(words in text for words in said)
 
 
 def route_again_on_board(_order: Order, row: Dispatch) -> object:
