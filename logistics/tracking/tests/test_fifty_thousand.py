@@ -28,7 +28,7 @@ from sandbox.carrier.kuaidi100 import CUSTOMER, KEY
 from sandbox.tests.running import Running, started
 
 OPEN = 50_000
-SLICE = int(os.environ.get("POLLED_SLICE", "1000"))
+SLICE = int(os.environ.get("POLLED_SLICE", "2000"))
 SHARES = {"sto": 4, "sf": 3, "zto": 2, "yto": 1}  # of ten
 # With the two signs of a carrier's numbers and nine digits they are as long as the carrier takes them.
 PREFIXES = {"sto": "1", "sf": "200", "zto": "3", "yto": "4000"}

@@ -55,7 +55,7 @@ def test_resolved_case_opens_again_later() -> None:
     find_stalled()
 
     case = ShipmentException.objects.get()
-    assert resolve(case, user=None, note="已联系承运商")
+    assert resolve(case, user=None, note="已联系快递公司")
     assert not resolve(case, user=None, note="again")
     assert find_stalled() == StalledCounts()
 
