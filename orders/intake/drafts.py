@@ -6,6 +6,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
 
 from django.utils.translation import gettext as _
 
@@ -49,7 +50,7 @@ class AddressDraft:
     postcode: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: sums and digests are kept
 class OrderDraft:
     """An order to create. Money is yuan.
 
@@ -69,15 +70,15 @@ class OrderDraft:
     confirm_duplicate: bool = False
     trigger: str = "api"
 
-    @property
+    @cached_property
     def goods_amount(self) -> Decimal:
         return sum((line.amount for line in self.lines), ZERO)
 
-    @property
+    @cached_property
     def total_amount(self) -> Decimal:
         return self.goods_amount + self.shipping_fee - self.discount
 
-    @property
+    @cached_property
     def product_set(self) -> str:
         """The SHA-256 of the set of products; their order and quantities do not matter."""
         products = sorted({line.product_id for line in self.lines})

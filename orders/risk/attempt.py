@@ -8,6 +8,7 @@ import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import cached_property
 
 from orders.intake.drafts import OrderDraft
 
@@ -25,7 +26,7 @@ def normalised(*parts: str) -> str:
     return _NOISE.sub("", unicodedata.normalize("NFKC", "".join(parts))).lower()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: what is worked out from the draft is kept, for each layer asks again
 class Attempt:
     """One call that wants an order. `key` is the idempotency key, `at` is UTC."""
 
@@ -35,7 +36,7 @@ class Attempt:
     at: datetime
     draft: OrderDraft
 
-    @property
+    @cached_property
     def member(self) -> str:
         """The name under which it is counted: a replay of its key is no other attempt."""
         return digest_of(self.client_id, self.key)[:32]
@@ -49,21 +50,21 @@ class Attempt:
     def phone(self) -> str:
         return self.draft.buyer.phone
 
-    @property
+    @cached_property
     def products(self) -> tuple[str, ...]:
         return tuple(sorted({line.product_id for line in self.draft.lines}))
 
-    @property
+    @cached_property
     def amount(self) -> Decimal:
         """Yuan."""
         return self.draft.total_amount
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """Buyer, products and amount. The time is left out: with it no two would be alike."""
         return digest_of(self.merchant_id, self.buyer, self.draft.product_set, self.amount)
 
-    @property
+    @cached_property
     def address(self) -> str:
         """The address in one spelling; see `normalised`."""
         given = self.draft.address

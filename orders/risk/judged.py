@@ -42,6 +42,9 @@ NOTHING = Judged()
 
 def judge(attempt: Attempt, rules: Sequence[StrategyRule], counts: Mapping[Window, int]) -> Judged:
     """Judge an attempt by the counts of its windows. `rules` are those in force."""
+    if max(counts.values(), default=0) <= min((rule.threshold for rule in rules), default=0):
+        grounds = brushing.marked(attempt)  # nearly everybody: no rule can have counted too many
+        return Judged(grounds=grounds) if grounds else NOTHING
     judgement = strategies.judge(attempt, rules, counts)
     too_often = list(_too_often(attempt, rules, counts))
     acting = [(rule, grounds) for rule, grounds in too_often if not rule.is_dry_run]

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Protocol
 
 from orders.models import RiskAction, StrategyKind
@@ -74,9 +75,12 @@ class StrategyRule:
 
     def window(self, value: str, part: str = "") -> Window:
         """Counts under this value; rules that count the same within the same time share one count."""
-        return Window(
-            ":".join(filter(None, (self.kind, part, str(self.window_seconds)))), value, self.window_seconds
-        )
+        return Window(_name(self.kind, part, self.window_seconds), value, self.window_seconds)
+
+
+@lru_cache(maxsize=1024)
+def _name(kind: str, part: str, seconds: int) -> str:
+    return ":".join(filter(None, (kind, part, str(seconds))))
 
 
 @dataclass(frozen=True, slots=True)
