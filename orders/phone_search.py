@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
+from collections.abc import Sequence
 from datetime import timedelta
 
 from django.conf import settings
@@ -83,6 +84,14 @@ def _record(user: User, digits: str, found: list[int]) -> None:
             order_id=found[0] if found else None,
             searched=fingerprint,
         )
+
+
+def record_command(username: str, term: str, found: Sequence[int]) -> None:
+    """Record a search by phone of a person at a terminal, whom no page knows; nothing where the term is no phone."""
+    digits = about.digits_of(term)
+    if _WHOLE.fullmatch(digits):
+        first = found[0] if found else None
+        PhoneLook.objects.create(user_id=0, username=username, order_id=first, searched=_fingerprint(digits))
 
 
 def _searches(user: User) -> QuerySet[PhoneLook]:

@@ -18,7 +18,7 @@ from logistics.diagnosis.tests import test_obstacles as goods
 from logistics.dispatch.route import apply_route
 from logistics.models import Shipment, ShipmentException
 from logistics.tests.builders import build_account, build_shipment, build_travelling, event, route_of
-from orders.models import Order
+from orders.models import Order, PhoneLook
 from orders.tests.builders import build_order, build_order_in
 from ordersite.diagnosis.diagnose import diagnose
 from ordersite.messaging.models import BuyerMessage, MessageStatus
@@ -254,6 +254,16 @@ def test_command_finds_by_reference_waybill_and_phone() -> None:
     assert run("YT1234567890123")["subject"] == shipped.order.number
     newest = run(payment.order.buyer_phone)
     assert newest["others"]
+
+
+def test_search_by_phone_is_recorded() -> None:
+    order = build_order()
+
+    run(order.number)
+    run(order.buyer_phone)
+
+    look = PhoneLook.objects.get()
+    assert (look.username.split()[0], look.order_id, len(look.searched)) == ("diagnose", order.pk, 16)
 
 
 def test_of_several_orders_the_broken_one_speaks() -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import getpass
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
+from orders import phone_search
 from ordersite.diagnosis.diagnose import Diagnosis
-from ordersite.diagnosis.search import diagnose_query
+from ordersite.diagnosis.search import diagnose_query, find_ids
 from ordersite.lib.panels import Link
 
 
@@ -24,10 +27,17 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print JSON")
 
     def handle(self, *_args: Any, query: str, json: bool, **_options: Any) -> None:
-        found = diagnose_query(query)
+        found = diagnose_query(query, find=_find)
         if found is None:
             raise CommandError(f"Nothing is known under {query}.")
         self.stdout.write(_as_json(found) if json else "\n".join(_lines(found)))
+
+
+def _find(query: str) -> Sequence[int]:
+    """A search by phone is recorded with the name of the machine's user."""
+    found = find_ids(query)
+    phone_search.record_command(f"diagnose ({getpass.getuser()})", query, found)
+    return found
 
 
 def _as_json(found: Diagnosis) -> str:
