@@ -72,6 +72,8 @@ class Delivery(QueueRow):
             models.Index(
                 fields=["handler", "id"], name="delivery_parked", condition=Q(parked_at__isnull=False)
             ),
+            # Webhooks ask whether an earlier event of the same order waits.
+            models.Index(fields=["subject_id"], name="delivery_subject", condition=Q(parked_at__isnull=True)),
         ]
 
     def __str__(self) -> str:
