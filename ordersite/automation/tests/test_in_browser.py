@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,8 +18,11 @@ from orders.tests.builders import build_order, move
 from ordersite.automation.models import AutomationRule, OrderTag, RuleRun
 from ordersite.automation.past.run import run_dry_runs
 from ordersite.automation.tests.builders import build_person, work
+from ordersite.automation.tests.test_wechat_else_sms import build_channels, got, pay
+from ordersite.messaging.tests.vendors import fault
 from ordersite.tests.chromium import launch_options
 from ordersite.tests.layout.walk import FORBIDDEN
+from sandbox.tests.running import Running
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300), pytest.mark.django_db(transaction=True)]
 # Where a person can look at the pages afterwards.
@@ -62,8 +65,19 @@ def order_of(total: str, province: str) -> Order:
     return order
 
 
-def build_by_clicking(page: Page) -> None:
-    """Payment succeeded, and the amount over 500, and the province is 广东 → a tag."""
+def choose_tag(page: Page) -> None:
+    page.select_option("[name=actions-0-action]", label="给订单打标签")
+    page.fill("[name=actions-0-tag__tag]", "大单")
+
+
+def choose_wechat_else_sms(page: Page) -> None:
+    page.select_option("[name=actions-0-action]", label="给买家发消息")
+    page.select_option("[name=actions-0-send_message__message]", value="text:vip")
+    page.select_option("[name=actions-0-send_message__channels]", label="先微信，不行再短信")
+
+
+def build_by_clicking(page: Page, choose: Callable[[Page], None]) -> None:
+    """Payment succeeded, and the amount over 500, and the province is 广东 → what is chosen."""
     page.goto("/admin/automation/automationrule/add/")
     shot(page, "rule-new")
     page.fill("[name=name]", "广东大单")
@@ -75,18 +89,14 @@ def build_by_clicking(page: Page) -> None:
     page.get_by_role("button", name="再加一个条件").click()
     page.select_option("[name=conditions-1-field]", label="省份")
     page.locator(".os-picks label", has_text="广东").click()
-    page.select_option("[name=actions-0-action]", label="给订单打标签")
-    page.fill("[name=actions-0-tag__tag]", "大单")
+    choose(page)
     shot(page, "rule-built")
     page.get_by_role("button", name="保存").click()
 
 
-def test_a_rule_built_by_clicking_works_on_the_next_order(page: Page) -> None:
-    past = order_of("900.00", "广东省")
-    move(past, "pay", machine.NOTIFICATION)
-    work()
-
-    build_by_clicking(page)
+def switch_on_by_clicking(page: Page, choose: Callable[[Page], None], past: Order) -> None:
+    """Build the rule, look at its dry run, which names this order, and switch it on."""
+    build_by_clicking(page, choose)
     expect(page.locator("body")).to_contain_text("订单总额 大于 ¥500.00")
     shot(page, "rule-saved")
     page.locator("a.os-button", has_text="试运行").click()
@@ -102,6 +112,14 @@ def test_a_rule_built_by_clicking_works_on_the_next_order(page: Page) -> None:
     expect(page.locator("body")).to_contain_text("已启用")
     assert AutomationRule.objects.get().is_running
 
+
+def test_a_rule_built_by_clicking_works_on_the_next_order(page: Page) -> None:
+    past = order_of("900.00", "广东省")
+    move(past, "pay", machine.NOTIFICATION)
+    work()
+
+    switch_on_by_clicking(page, choose_tag, past)
+
     meant, cheap, elsewhere = (
         order_of(*one) for one in (("500.01", "广东省"), ("500.00", "广东省"), ("900.00", "浙江省"))
     )
@@ -115,3 +133,20 @@ def test_a_rule_built_by_clicking_works_on_the_next_order(page: Page) -> None:
     shot(page, "rule-run")
     page.goto("/admin/automation/automationrule/")
     shot(page, "rule-list")
+
+
+def test_a_rule_built_by_clicking_writes_over_wechat_else_by_sms(
+    page: Page, box: Running, tmp_path: Path
+) -> None:
+    build_channels(box, tmp_path)
+    past = pay()
+    switch_on_by_clicking(page, choose_wechat_else_sms, past)
+
+    follower = pay()
+    fault(box, "wechat_template.send", "not_follower")
+    stranger = pay()
+    cheap = pay(total="500.00")
+
+    assert [got(box, order) for order in (past, follower, stranger, cheap)] == [
+        [], [("wechat_template", "oReader-0001")], [("aliyun_sms", "13800138000")], [],
+    ]  # fmt: skip

@@ -21,9 +21,8 @@ GUANGDONG = {"field": "province", "operator": "one_of", "value": ["广东"]}
 TEXT = "尊敬的顾客，订单{order_number}已安排优先发货。"
 
 
-@pytest.fixture
-def rule(box: Running, tmp_path: Path) -> AutomationRule:
-    """Paid, over 500, Guangdong: WeChat message, else SMS. The shop itself writes e-mails alone."""
+def build_channels(box: Running, tmp_path: Path) -> None:
+    """The shop has WeChat and SMS with a text of its own for rules; by itself it writes e-mails alone."""
     add_template(box, "wechat", "TPL-vip", "character_string1 thing2")
     add_template(box, "aliyun_sms", "SMS_VIP", TEXT.replace("{", "${"))
     for channel, template in (("wechat_template", "TPL-vip"), ("aliyun_sms", "SMS_VIP")):
@@ -33,6 +32,12 @@ def rule(box: Running, tmp_path: Path) -> AutomationRule:
         merchant=build_merchant(), event="rule", name="vip", text=TEXT,
         wechat="character_string1: {order_number}\nthing2: 已安排优先发货",
     )  # fmt: skip
+
+
+@pytest.fixture
+def rule(box: Running, tmp_path: Path) -> AutomationRule:
+    """Paid, over 500, Guangdong: WeChat message, else SMS."""
+    build_channels(box, tmp_path)
     action = {"action": "send_message", "params": {"message": "text:vip", "channels": "wechat_sms"}}
     return build_running(conditions=all_of(over(500), GUANGDONG), actions=(action,))
 
