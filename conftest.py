@@ -20,6 +20,7 @@ from orders.risk import marks, snapshot
 from ordersite.queue import claims
 from ordersite.server.client_address import networks
 from ordersite.server.quick_cache import QuickRedis
+from ordersite.server.request_rate import RequestRate
 from ordersite.tests import person
 from ordersite.tests.flushing import Flusher
 from sandbox.tests.nobody import nobody
@@ -91,6 +92,7 @@ def own_places(settings: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) ->
         default["OPTIONS"] = {**default["OPTIONS"], "socket_timeout": 5, "socket_connect_timeout": 5}
     settings.CACHES = {**settings.CACHES, "default": default}
     monkeypatch.setattr(claims, "_held", claims._Held())  # what one test could not give back is not another's
+    monkeypatch.setattr(RequestRate, "_paused_until", 0.0)  # nor is the pause of one whose cache was away
     snapshot.forget()  # the strategies of another test
     marks.forget_quiet()
 
