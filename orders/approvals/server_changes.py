@@ -13,7 +13,8 @@ from django.conf import settings
 from django.contrib.auth.models import AbstractUser
 from django.urls import reverse
 from django.utils import translation
-from django.utils.translation import gettext as _
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 
 from orders.approvals import mail
 from orders.approvals.change_kind import differences
@@ -32,6 +33,37 @@ class Changed:
     table: str
     row_id: int
     subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """What the mail says, with blanks for `_values`."""
+
+    subject: Promise
+    body: Promise
+
+
+_BY_COMMAND = Wording(
+    _("Changed on the server: %(subject)s"),
+    _(
+        "%(actor)s changed %(subject)s on the server: %(names)s. If nobody of you knows of it, look at once:"
+        "\n%(url)s\n"
+    ),
+)
+_BY_PERSON = Wording(
+    _("Changed by one person: %(subject)s"),
+    _(
+        "%(actor)s changed %(subject)s in the back office: %(names)s. No second person was needed. If nobody of"
+        " you knows of it, look at once:\n%(url)s\n"
+    ),
+)
+_BY_MERCHANT = Wording(
+    _("Changed by the merchant: %(subject)s"),
+    _(
+        "%(actor)s changed %(subject)s on the shop's own pages: %(names)s. If the merchant knows nothing of it,"
+        " look at once:\n%(url)s\n"
+    ),
+)
 
 
 def note(
@@ -56,9 +88,9 @@ def note(
         [audit.AuditedChange(row.table, row.row_id, name, old, new) for name, (old, new) in changed.items()],
         actor=actor,
     )
-    write = _mail_of_command if by is None else _mail_of_person if by.is_staff else _mail_of_merchant
+    wording = _BY_COMMAND if by is None else _BY_PERSON if by.is_staff else _BY_MERCHANT
     mail.queue(
-        write(entries[0].pk, one, _values(row.subject, actor, changed))
+        _mail(entries[0].pk, one, wording, _values(row.subject, actor, changed))
         for one in addressees(permission)
         if by is None or one.pk != by.pk
     )
@@ -75,49 +107,13 @@ def _values(subject: str, actor: str, changed: Iterable[str]) -> dict[str, str]:
     }
 
 
-def _mail_of_command(entry_id: int, receiver: Addressee, values: Mapping[str, str]) -> StaffMail:
+def _mail(entry_id: int, receiver: Addressee, wording: Wording, values: Mapping[str, str]) -> StaffMail:
     """The mail in the receiver's language, with the address of the audit."""
     with translation.override(receiver.language):
         return StaffMail(
             event=EVENT,
             subject_id=entry_id,
             address=receiver.address,
-            subject=_("Changed on the server: %(subject)s") % values,
-            body=_(
-                "%(actor)s changed %(subject)s on the server: %(names)s. If nobody of you knows of it, look at once:"
-                "\n%(url)s\n"
-            )
-            % values,
-        )
-
-
-def _mail_of_person(entry_id: int, receiver: Addressee, values: Mapping[str, str]) -> StaffMail:
-    """The same for a change in the back office."""
-    with translation.override(receiver.language):
-        return StaffMail(
-            event=EVENT,
-            subject_id=entry_id,
-            address=receiver.address,
-            subject=_("Changed by one person: %(subject)s") % values,
-            body=_(
-                "%(actor)s changed %(subject)s in the back office: %(names)s. No second person was needed. If nobody of"
-                " you knows of it, look at once:\n%(url)s\n"
-            )
-            % values,
-        )
-
-
-def _mail_of_merchant(entry_id: int, receiver: Addressee, values: Mapping[str, str]) -> StaffMail:
-    """The same for a change that the shop's owner made."""
-    with translation.override(receiver.language):
-        return StaffMail(
-            event=EVENT,
-            subject_id=entry_id,
-            address=receiver.address,
-            subject=_("Changed by the merchant: %(subject)s") % values,
-            body=_(
-                "%(actor)s changed %(subject)s on the shop's own pages: %(names)s. If the merchant knows nothing of it,"
-                " look at once:\n%(url)s\n"
-            )
-            % values,
+            subject=str(wording.subject) % values,
+            body=str(wording.body) % values,
         )
