@@ -7,6 +7,7 @@ from typing import Any
 
 from django.conf import settings
 from django.utils import timezone
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 from rest_framework import serializers
 
 from orders.history.lines import Actor, Evidence
@@ -174,6 +175,40 @@ class ErrorView(serializers.Serializer[Any]):
     code = serializers.CharField()
     message = serializers.CharField()
     details = serializers.DictField()
+
+
+# What the calls of the order API share in the OpenAPI schema.
+ORDER_NUMBER = OpenApiParameter(
+    "number",
+    {"type": "string", "pattern": "^[0-9]{8}-[0-9A-HJKMNP-TV-Z]{4}-[0-9A-HJKMNP-TV-Z]{4}$"},
+    OpenApiParameter.PATH,
+    description="The order number.",
+)
+BODY_REFUSALS = {"e413": "The body is too large.", "e415": "The body is not application/json."}
+
+
+def retry_after(*statuses: int) -> OpenApiParameter:
+    """Return the header of answers that may be asked for again later."""
+    return OpenApiParameter(
+        "Retry-After",
+        {"type": "string", "pattern": "^[0-9]+$"},
+        OpenApiParameter.HEADER,
+        response=list(statuses),
+        description="Seconds.",
+    )
+
+
+def refusals(**also: str) -> dict[int, OpenApiResponse]:
+    """Return the refusals of a call: those of every call, and its own as in `e409="already_paid"`."""
+    known = {
+        "e400": "A field is not right; `details` names it.",
+        "e401": "No token, or an unknown one.",
+        "e403": "The token has not the scope.",
+        "e406": "Only JSON is spoken here.",
+        "e429": "More requests than this client may make; see Retry-After.",
+        "e503": "The database is busy or away; see Retry-After.",
+    }
+    return {int(code[1:]): OpenApiResponse(ErrorView, text) for code, text in {**known, **also}.items()}
 
 
 _AMOUNTS = ("goods_amount", "shipping_fee", "discount", "total_amount", "refunded_amount")

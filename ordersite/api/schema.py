@@ -13,7 +13,16 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 from rest_framework.serializers import ListSerializer
 
 from orders.models import OrderStatus
-from orders.serializers import CancelForm, ErrorView, OrderForm, OrderPage, OrderView
+from orders.serializers import (
+    BODY_REFUSALS,
+    ORDER_NUMBER,
+    CancelForm,
+    OrderForm,
+    OrderPage,
+    OrderView,
+    refusals,
+    retry_after,
+)
 from ordersite.lib import paging
 
 
@@ -58,12 +67,6 @@ class TextField(OpenApiSerializerFieldExtension):
         }
 
 
-_NUMBER = OpenApiParameter(
-    "number",
-    {"type": "string", "pattern": "^[0-9]{8}-[0-9A-HJKMNP-TV-Z]{4}-[0-9A-HJKMNP-TV-Z]{4}$"},
-    OpenApiParameter.PATH,
-    description="The order number.",
-)
 _KEY = OpenApiParameter(
     "Idempotency-Key",
     {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]([ -~]*[!-~])?$"},
@@ -79,13 +82,7 @@ _REPLAYED = OpenApiParameter(
     required=True,
     description="An earlier call with this key made the order.",
 )
-_RETRY_AFTER = OpenApiParameter(
-    "Retry-After",
-    {"type": "string", "pattern": "^[0-9]+$"},
-    OpenApiParameter.HEADER,
-    response=[409, 429, 503],
-    description="Seconds.",
-)
+_RETRY_AFTER = retry_after(409, 429, 503)
 _TIME = {"type": "string", "format": "date-time"}
 _FILTERS = [
     OpenApiParameter("status", {"type": "string", "enum": list(OrderStatus.values)}),
@@ -99,21 +96,6 @@ _FILTERS = [
     OpenApiParameter("page_size", {"type": "integer", "minimum": 1, "maximum": 100, "default": 50}),
 ]
 
-
-def refusals(**also: str) -> dict[int, OpenApiResponse]:
-    """Return the refusals of a call: those of every call, and its own as in `e409="already_paid"`."""
-    known = {
-        "e400": "A field is not right; `details` names it.",
-        "e401": "No token, or an unknown one.",
-        "e403": "The token has not the scope.",
-        "e406": "Only JSON is spoken here.",
-        "e429": "More requests than this client may make; see Retry-After.",
-        "e503": "The database is busy or away; see Retry-After.",
-    }
-    return {int(code[1:]): OpenApiResponse(ErrorView, text) for code, text in {**known, **also}.items()}
-
-
-_BODY = {"e413": "The body is too large.", "e415": "The body is not application/json."}
 
 LIST: dict[str, Any] = {
     "operation_id": "list_orders",
@@ -130,7 +112,7 @@ CREATE: dict[str, Any] = {
         201: OrderView,
         200: OpenApiResponse(OrderView, "The order that this key made before, as it is now."),
         **refusals(
-            **_BODY,
+            **BODY_REFUSALS,
             e409="`request_in_progress`, `duplicate_suspected` with `details.order_number`, or `order_refused`.",
             e422="`idempotency_key_reused`: this key was used with another body.",
         ),
@@ -139,17 +121,17 @@ CREATE: dict[str, Any] = {
 DETAIL: dict[str, Any] = {
     "operation_id": "read_order",
     "summary": "Read an order",
-    "parameters": [_NUMBER, _RETRY_AFTER],
+    "parameters": [ORDER_NUMBER, _RETRY_AFTER],
     "responses": {200: OrderView, **refusals(e404="`unknown_order`.")},
 }
 CANCEL: dict[str, Any] = {
     "operation_id": "cancel_order",
     "summary": "Cancel an unpaid order",
-    "parameters": [_NUMBER, _RETRY_AFTER],
+    "parameters": [ORDER_NUMBER, _RETRY_AFTER],
     "request": CancelForm,
     "responses": {
         200: OpenApiResponse(OrderView, "The order is closed."),
         202: OpenApiResponse(OrderView, "A provider is still being queried."),
-        **refusals(**_BODY, e404="`unknown_order`.", e409="`already_paid`."),
+        **refusals(**BODY_REFUSALS, e404="`unknown_order`.", e409="`already_paid`."),
     },
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -13,25 +13,10 @@ from rest_framework.views import APIView
 from orders.clients import client_of
 from orders.errors import unknown_order
 from orders.models import Order
-from orders.serializers import ErrorView
+from orders.serializers import BODY_REFUSALS, ORDER_NUMBER, refusals, retry_after
 from ordersite.lib.api.fields import StrictSerializer, Text, Whole
 from ordersite.lib.api.json_parser import StrictJSONParser, body_of
 from ordersite.messaging.sending.consents import MOST_LEFT, record_consents
-
-_REFUSALS = {
-    400: "A field is not right; `details` names it.",
-    401: "No token, or an unknown one.",
-    403: "The token has not the scope.",
-    404: "`unknown_order`.",
-    406: "Only JSON is spoken here.",
-    409: "`no_openid`: the buyer was given without `openid`. `no_subscription`: no account of the shop for subscription "
-    "messages has a template for `details.name`.",
-    413: "The body is too large.",
-    415: "The body is not application/json.",
-    429: "More requests than this client may make; see Retry-After.",
-    503: "The database is busy or away; see Retry-After.",
-}
-_NUMBER = {"type": "string", "pattern": "^[0-9]{8}-[0-9A-HJKMNP-TV-Z]{4}-[0-9A-HJKMNP-TV-Z]{4}$"}
 
 
 class ConsentsRequest(StrictSerializer):
@@ -66,20 +51,16 @@ class OrderConsents(APIView):
     @extend_schema(
         operation_id="record_consents",
         summary="Note that a buyer has agreed to subscription messages of WeChat",
-        parameters=[
-            OpenApiParameter("number", _NUMBER, OpenApiParameter.PATH, description="The order number."),
-            OpenApiParameter(
-                "Retry-After",
-                {"type": "string", "pattern": "^[0-9]+$"},
-                OpenApiParameter.HEADER,
-                response=[429, 503],
-                description="Seconds.",
-            ),
-        ],
+        parameters=[ORDER_NUMBER, retry_after(429, 503)],
         request=ConsentsRequest,
         responses={
             201: OpenApiResponse(ConsentsView, f"Noted. No more than {MOST_LEFT} of a kind are kept."),
-            **{code: OpenApiResponse(ErrorView, text) for code, text in _REFUSALS.items()},
+            **refusals(
+                **BODY_REFUSALS,
+                e404="`unknown_order`.",
+                e409="`no_openid`: the buyer was given without `openid`. `no_subscription`: no account of the shop for "
+                "subscription messages has a template for `details.name`.",
+            ),
         },
     )
     def post(self, request: Request, number: str) -> Response:
