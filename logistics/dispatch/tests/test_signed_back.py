@@ -6,7 +6,6 @@ import re
 from datetime import timedelta
 
 import pytest
-from django.contrib.auth.models import Group, User
 from django.test import Client
 from django.urls import reverse
 
@@ -14,6 +13,7 @@ from logistics.carriers.types import TrackingStatus
 from logistics.dispatch.route import Applied, apply_route
 from logistics.models import Shipment, ShipmentException
 from logistics.tests.builders import build_shipment, event, route_of
+from logistics.tests.people import build_agent
 from logistics.tracking.stalled import find_stalled
 from orders.history.verify import verify_history
 from orders.models import OrderEvent
@@ -29,12 +29,7 @@ FIRST = event(60, TrackingStatus.DELIVERED, "买家签收")
 
 @pytest.fixture
 def agent() -> Client:
-    user = User.objects.create_user("agent", is_staff=True)
-    user.groups.add(Group.objects.get(name="agent"))
-    client = Client()
-    client.cookies["django_language"] = "zh-hans"
-    client.force_login(user)
-    return client
+    return build_agent()
 
 
 def outcome() -> tuple[str, str, str]:

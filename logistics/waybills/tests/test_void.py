@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from django.contrib.auth.models import Group, User
 from django.test import Client
 from django.urls import reverse
 
 from logistics.dispatch.renumber import change_number
 from logistics.models import Shipment, ShipmentException, WaybillOrder
 from logistics.tests.builders import build_paid
+from logistics.tests.people import build_agent
 from logistics.tracking.stalled import find_stalled
 from logistics.waybills.resolve import resolve_waybills
 from logistics.waybills.tests.builders import build_reserved, build_small_account, make_due
@@ -22,12 +22,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def agent() -> Client:
-    user = User.objects.create_user("agent", is_staff=True)
-    user.groups.add(Group.objects.get(name="agent"))
-    client = Client()
-    client.cookies["django_language"] = "zh-hans"
-    client.force_login(user)
-    return client
+    return build_agent()
 
 
 @pytest.fixture
