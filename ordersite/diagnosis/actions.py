@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.contrib.auth.models import AnonymousUser, User
 from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
@@ -131,15 +131,15 @@ class Offered:
 
 
 def actions_for(
-    code: str, order: Order | None, user: AbstractBaseUser | AnonymousUser | None = None
+    code: str, order: Order | None, user: User | AnonymousUser | None = None
 ) -> Sequence[Offered]:
     """What mends this cause, best first. With a person: only what that person may do."""
     codes = CAUSES[code].actions if code in CAUSES else ()
     return [_offered(one, order) for one in codes if user is None or _may(user, ACTIONS[one])]
 
 
-def _may(user: AbstractBaseUser | AnonymousUser, action: Remedy) -> bool:
-    return not action.permission or user.has_perm(action.permission)  # type: ignore[union-attr]
+def _may(user: User | AnonymousUser, action: Remedy) -> bool:
+    return not action.permission or user.has_perm(action.permission)
 
 
 def _offered(code: str, order: Order | None) -> Offered:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.contrib.auth.models import AnonymousUser, User
 from django.utils.translation import gettext as _
 
 from orders.models import Order
@@ -43,7 +43,7 @@ def links_of(order: Order) -> list[Link]:
     return [*(link for room in ROOMS for link in room.explain(order)), *messages.explain(order)]
 
 
-def diagnose(order: Order, user: AbstractBaseUser | AnonymousUser | None = None) -> Diagnosis:
+def diagnose(order: Order, user: User | AnonymousUser | None = None) -> Diagnosis:
     """Diagnose an order. With a person, only the actions that this person may do are offered."""
     links = links_of(order)
     return judge(order.number, links, user, order=order)
@@ -52,7 +52,7 @@ def diagnose(order: Order, user: AbstractBaseUser | AnonymousUser | None = None)
 def judge(
     subject: str,
     links: Sequence[Link],
-    user: AbstractBaseUser | AnonymousUser | None = None,
+    user: User | AnonymousUser | None = None,
     *,
     order: Order | None = None,
     others: Sequence[str] = (),

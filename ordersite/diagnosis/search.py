@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.contrib.auth.models import AnonymousUser, User
 from django.db.models import Q
 from django.utils.translation import gettext as _
 
@@ -14,13 +14,13 @@ from ordersite.diagnosis.rooms import ROOMS
 from ordersite.lib.panels import Link
 from payments.models import PaymentNotification, StatementLine
 
-User = AbstractBaseUser | AnonymousUser
+Person = User | AnonymousUser
 # Of so many orders the newest with a broken link is looked for.
 MOST_LOOKED_AT = 20
 
 
 def diagnose_query(
-    query: str, user: User | None = None, *, find: Callable[[str], Sequence[int]] | None = None
+    query: str, user: Person | None = None, *, find: Callable[[str], Sequence[int]] | None = None
 ) -> Diagnosis | None:
     """Diagnose what this query names; None where nothing is known under it.
 
@@ -49,29 +49,40 @@ def find_ids(query: str) -> Sequence[int]:
     return next((ids for room in ROOMS if (ids := room.find(query))), [])
 
 
-def diagnose_without_order(number: str, user: User | None = None) -> Diagnosis | None:
+def diagnose_without_order(number: str, user: Person | None = None) -> Diagnosis | None:
     """Money that arrived, or stands in a statement, under a number of which there is no order."""
     if not number or len(number) > 64:
         return None
-    notification = _notification(number)
-    if notification is not None:
-        words = _("A payment with this number arrived for the account %(account)s, and no order has it.")
-        link = Link(
-            "notification", "broken", notification.received_at, f"#{notification.pk}", "unknown_reference",
-            words % {"account": notification.account.slug},
-            advice=_("Find the order by the buyer and the amount and propose a manual settlement, or refund the money."),
-        )  # fmt: skip
-        return judge(number, [link], user)
-    line = _statement_line(number)
-    if line is None:
+    link = _of_notification(number) or _of_statement(number)
+    return judge(number, [link], user) if link else None
+
+
+def _of_notification(number: str) -> Link | None:
+    found = _notification(number)
+    if found is None:
+        return None
+    words = _("A payment with this number arrived for the account %(account)s, and no order has it.")
+    advice = _(
+        "Find the order by the buyer and the amount and propose a manual settlement, or refund the money."
+    )
+    return Link(
+        "notification", "broken", found.received_at, f"#{found.pk}", "unknown_reference",
+        words % {"account": found.account.slug}, advice=advice,
+    )  # fmt: skip
+
+
+def _of_statement(number: str) -> Link | None:
+    found = _statement_line(number)
+    if found is None:
         return None
     words = _("A statement of the account %(account)s shows money under this number, and no order has it.")
-    link = Link(
-        "statement", "broken", line.occurred_at, f"#{line.pk}", "statement_shows_money",
-        words % {"account": line.account.slug},
-        advice=_("Compare the line with the orders of that day and amount, then settle it from the statement or by hand."),
+    advice = _(
+        "Compare the line with the orders of that day and amount, then settle it from the statement or by hand."
+    )
+    return Link(
+        "statement", "broken", found.occurred_at, f"#{found.pk}", "statement_shows_money",
+        words % {"account": found.account.slug}, advice=advice,
     )  # fmt: skip
-    return judge(number, [link], user)
 
 
 def _notification(number: str) -> PaymentNotification | None:

@@ -6,12 +6,14 @@ import json
 from collections.abc import Callable
 from datetime import timedelta
 from io import StringIO
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, User
 from django.core.management import CommandError, call_command
 from django.test import Client
 from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
 
 from logistics.carriers.types import TrackingStatus
 from logistics.diagnosis.tests import test_obstacles as goods
@@ -224,10 +226,10 @@ def test_healed_faults_are_named_no_more() -> None:
     assert diagnose(Order.objects.get(pk=order.pk)).code == "nothing_wrong"
 
 
-def run(query: str) -> dict[str, object]:
+def run(query: str) -> dict[str, Any]:
     out = StringIO()
     call_command("diagnose", query, "--json", stdout=out)
-    found: dict[str, object] = json.loads(out.getvalue())
+    found: dict[str, Any] = json.loads(out.getvalue())
     return found
 
 
@@ -237,12 +239,12 @@ def test_command_speaks_json() -> None:
     found = run(order.number)
 
     assert found["subject"] == order.number
-    assert found["cause"]["code"] == "notification_rejected"  # type: ignore[index]
-    links = {link["name"]: link for link in found["links"]}  # type: ignore[attr-defined]
+    assert found["cause"]["code"] == "notification_rejected"
+    links = {link["name"]: link for link in found["links"]}
     assert links["signature"]["state"] == "broken"
     assert links["order"]["at"].endswith("+08:00")
     assert set(links["order"]) == {"name", "state", "at", "evidence"}
-    assert found["actions"][0]["code"] == "query_provider"  # type: ignore[index]
+    assert found["actions"][0]["code"] == "query_provider"
     assert "others" not in found
 
 
@@ -282,8 +284,8 @@ def test_money_without_an_order() -> None:
 
     found = run("NOSUCHORDER1")
 
-    assert found["cause"]["code"] == "unknown_reference"  # type: ignore[index]
-    assert "demo-alipay" in found["cause"]["text"]  # type: ignore[index]
+    assert found["cause"]["code"] == "unknown_reference"
+    assert "demo-alipay" in found["cause"]["text"]
 
 
 def test_nothing_found_is_an_error() -> None:
@@ -317,7 +319,7 @@ def test_agent_reads_it_on_the_orders_page(client: Client) -> None:
     assert "查看收款账户" not in page  # an agent may not
 
 
-def test_queries_do_not_grow_with_the_history(django_assert_max_num_queries: Callable[..., object]) -> None:
+def test_queries_do_not_grow_with_the_history(django_assert_max_num_queries: DjangoAssertNumQueries) -> None:
     build_account("http://127.0.0.1:9/query")
     order = build_travelling().order
     for number in range(30):
@@ -330,7 +332,7 @@ def test_queries_do_not_grow_with_the_history(django_assert_max_num_queries: Cal
             outside_id=f"k{number}",
         )
 
-    with django_assert_max_num_queries(20):  # type: ignore[attr-defined]
+    with django_assert_max_num_queries(20):
         diagnose(order)
 
 
