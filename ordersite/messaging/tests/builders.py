@@ -11,7 +11,7 @@ from django.utils import timezone
 from orders.models import Order
 from orders.tests.builders import build_merchant, build_order_in
 from ordersite.messaging.accounts import save_account
-from ordersite.messaging.models import BuyerMessage, MessageAccount, MessageSettings
+from ordersite.messaging.models import BuyerMessage, MessageAccount, MessageAttempt, MessageSettings
 from ordersite.messaging.senders.interface import AddressKind
 from ordersite.messaging.senders.registry import SENDERS
 from ordersite.messaging.sending.send import send_messages
@@ -79,3 +79,8 @@ def send_again() -> int:
     BuyerMessage.objects.waiting().update(next_try_at=now, leased_until=None)
     MessageAccount.objects.update(next_call_at=None, leased_until=None)
     return send()
+
+
+def results() -> list[tuple[str, str]]:
+    """Channel and result of each attempt, in order."""
+    return list(MessageAttempt.objects.order_by("pk").values_list("channel", "result"))

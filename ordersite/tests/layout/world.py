@@ -5,7 +5,6 @@ It stands on the world of the access table, which has one plain row for each pag
 
 from __future__ import annotations
 
-import io
 import json
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -47,6 +46,7 @@ from ordersite.tests.approval_cases import propose_keys, propose_limit
 from ordersite.tests.layout.goods import build_bulk_jobs, build_dispatched, build_goods_cases, build_pushes
 from ordersite.tests.layout.messages import build_messages
 from ordersite.tests.layout.risk import build_reviews
+from ordersite.tests.layout.statements import build_statements
 from ordersite.tests.layout.webhooks import build_webhooks
 from payments.accounts.save import save_account
 from payments.attempts.start import start_attempt
@@ -61,15 +61,10 @@ from payments.models import (
     RefundRequest,
     RevivalRequest,
     SettlementRequest,
-    Statement,
 )
 from payments.models.refund_request import RefundStatus
 from payments.providers.alipay.tests.messages import PAYMENT
 from payments.providers.unionpay.tests.messages import account as unionpay_keys
-from payments.reconciliation import choosing
-from payments.reconciliation.importing import Origin
-from payments.reconciliation.tests import bills
-from payments.reconciliation.tests.shop import account_at, attempt, paid, row_of, take
 from payments.tests.builders import build_payment, build_webhook, new_reference, trade_number
 from sandbox.tests.nobody import nobody
 
@@ -116,7 +111,9 @@ def build_layout_world() -> LayoutWorld:
     _notifications(world, busy)
     _cases(busy, chief)
     _requests(busy, chief)
-    _statements(world)
+    *shown, chosen = build_statements(sentence=SENTENCE, file_name=long_text(200))
+    world.own["/admin/payments/statement/<int:object_id>/reading/"] = {"payments.statement": str(chosen)}
+    world.add("payments.statement", *shown, chosen)
     _machinery()
     world.add("bulk_jobs.bulkjob", *build_bulk_jobs(Shipment.objects.latest("pk"), chief, sentence=SENTENCE))
     world.add("orders.holdreview", *(row.pk for row in build_reviews(busy, chief, sentence=SENTENCE)))
@@ -357,34 +354,6 @@ def _requests(busy: Order, chief: User) -> None:
         )  # fmt: skip
     propose_limit(Group.objects.get(name="supervisor"), chief)
     propose_keys(account, chief)
-
-
-def _statements(world: LayoutWorld) -> None:
-    """Bills that are matched with every difference, refused and being read."""
-    account = account_at("wechatpay", slug="shop-wechatpay-of-the-bills")
-    known = [paid(account) for _payment in range(3)]
-    missing = [attempt(account) for _payment in range(3)]
-    rows = [*map(row_of, known[:2]), *map(row_of, missing)]
-    rows += [row_of(known[2]).but(amount="1.00"), rows[0], bills.Row("UNKNOWN0001", trade_number(), "88.80")]
-    matched = take(
-        account, bills.wechat_csv(rows), file_name="2026-11-21 微信支付商户平台 交易账单（全部）下载.csv"
-    )
-    refused = take(account, "日期,金额\n,\n".encode(), file_name="x.csv")
-    reading = Statement.objects.create(
-        account=account, file_name=long_text(200), sha256="cd", size=123456789, source="upload", status="reading",
-        progress=42, lines_read=420000,
-    )  # fmt: skip
-    rows_of_a_bank = [
-        f"2026-11-{day:02d},09:{day:02d}:11,{day}88.80,,{day * 1000}.00,{SENTENCE},转账,{trade_number()}"
-        for day in range(1, 25)
-    ]
-    bank = "\n".join(
-        ["交易日期,交易时间,收入金额,支出金额,账户余额,对方户名,摘要,交易流水号", *rows_of_a_bank]
-    )
-    origin = Origin(source=Statement.Source.UPLOAD, file_name="招商银行_交易明细_20261128.csv")
-    chosen = choosing.take_in(account, io.BytesIO(bank.encode("gb18030")), origin).statement
-    world.own["/admin/payments/statement/<int:object_id>/reading/"] = {"payments.statement": str(chosen.pk)}
-    world.add("payments.statement", matched.pk, refused.pk, reading.pk, chosen.pk)
 
 
 def _machinery() -> None:
