@@ -55,7 +55,6 @@ def judge(
     user: User | AnonymousUser | None = None,
     *,
     order: Order | None = None,
-    others: Sequence[str] = (),
 ) -> Diagnosis:
     """Name the cause: the first broken link, else why it is closed, else the first link that is waited for."""
     first = _first(links)
@@ -68,7 +67,6 @@ def judge(
         advice=str(first.advice) if first else "",
         who=str(WHO[CAUSES[code].who]),
         actions=actions_for(code, order, user),
-        others=others,
         order=order,
     )
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 
 import pytest
+from django.contrib import admin
 from django.contrib.auth.models import AnonymousUser, Group, User
+from django.test import RequestFactory
 from django.utils.translation import override
 
 from logistics.diagnosis import links as parcels
+from orders.models import Order
 from orders.tests.builders import build_order
 from ordersite.diagnosis.actions import ACTIONS, actions_for
 from ordersite.diagnosis.causes import CAUSES, NOTHING_WRONG, WHO
@@ -123,3 +126,26 @@ def test_every_action_names_a_right_that_exists() -> None:
     rights = User.objects.create_superuser("root").get_all_permissions()
 
     assert {action.permission for action in ACTIONS.values()} - {""} <= rights
+
+
+LISTS = [code for code, action in ACTIONS.items() if action.of_order and action.page.endswith("_changelist")]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("code", LISTS)
+def test_its_list_is_searched_by_the_orders_number(rf: RequestFactory, code: str) -> None:
+    page = next(
+        page
+        for model, page in admin.site._registry.items()
+        if ACTIONS[code].page == f"{model._meta.app_label}_{model._meta.model_name}_changelist"
+    )
+    request = rf.get("/")
+    request.user = User(username="root", is_superuser=True, is_active=True)
+    build_order()
+    number = "20260101-AB12-CD34"
+    Order.objects.update(number=number)
+
+    rows, _more = page.get_search_results(request, page.get_queryset(request), number)
+
+    assert not rows.query.is_empty(), "a term of no known shape finds nothing"
+    assert number in str(rows.query)
