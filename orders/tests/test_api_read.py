@@ -160,13 +160,13 @@ def test_cancel_refused_by_a_disabled_rule() -> None:
 
 def test_rate_limit_is_429() -> None:
     row, token = clients.add_client(build_merchant(), name="slow", scopes=["orders:read"])
-    ApiClient.objects.filter(pk=row.pk).update(requests_per_second=1)
+    ApiClient.objects.filter(pk=row.pk).update(requests_per_second=3)
 
     caller = Client(headers={"authorization": f"Bearer {token}"})
 
-    answers = [caller.get(LIST) for _ in range(12)]
+    answers = [caller.get(LIST) for _ in range(8)]
     refused = [answer for answer in answers if answer.status_code == 429]
-    assert refused, "twelve calls take less than twelve seconds"
+    assert len(refused) >= 2  # at most two seconds of the clock were touched
     assert {answer.status_code for answer in answers} == {200, 429}
     assert refused[0].headers["Retry-After"] == "1"
     assert refused[0].json()["code"] == "throttled"

@@ -79,20 +79,12 @@ def in_threads(count: int, work: Callable[[], object]) -> None:
 
 
 @pytest.mark.postgres
+@pytest.mark.serial  # beside other tests one of fifty may not get its turn within the time for an answer
 def test_fifty_copies_succeed_and_pay_once() -> None:
     payment = build.build_payment(build.build_alipay())
     body = build.alipay_body(payment)
     answers: list[bytes] = []
-
-    def call() -> None:
-        """A machine that is busy with something else answers «not now», and the provider calls again."""
-        for _try in range(5):
-            answer = build.post_alipay(body).content
-            if answer == b"success":
-                break
-        answers.append(answer)
-
-    in_threads(50, call)
+    in_threads(50, lambda: answers.append(build.post_alipay(body).content))
     assert answers == [b"success"] * 50
     in_threads(4, drain_notifications)
     assert (PaymentNotification.objects.count(), state(payment)) == (1, ("paid", "paid"))

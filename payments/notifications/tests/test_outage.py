@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from statistics import median
 from typing import Any
 
 import pytest
@@ -56,24 +55,29 @@ def shop(server: Server) -> Iterator[Shop]:
 
 
 def is_taken(shop: Shop, number: int) -> bool:
-    """The provider calls again after a refusal: a machine that has just come back may be slow at first."""
-    return wait_until(lambda: shop.post(number)[:2] == (200, "success"), 10)
+    """The provider calls again after a refusal: a server that has just come back may be slow at first."""
+    return wait_until(lambda: shop.post(number)[:2] == (200, "success"), 3)
 
 
-def are_refused_soon(answers: list[tuple[int, str, float]]) -> bool:
-    """One of them may meet a machine that is busy with something else."""
-    seconds = [one[2] for one in answers]
-    refused = [one[:2] for one in answers] == [(503, "fail")] * len(answers)
-    return refused and median(seconds) < 1 and max(seconds) < 3
+def refusals(shop: Shop, number: int, calls: int) -> list[float]:
+    """The seconds that each of these refusals took; measured once more where one took a second, for a busy machine."""
+    for _try in range(2):
+        answers = [shop.post(number) for _ in range(calls)]
+        assert [one[:2] for one in answers] == [(503, "fail")] * calls
+        seconds = [one[2] for one in answers]
+        if max(seconds) < 1:
+            break
+    return seconds
 
 
 @pytest.mark.kill
 def test_stopped_database_is_503_till_it_is_back(server: Server, shop: Shop) -> None:
     assert is_taken(shop, 0)
     server.kill()
-    answers = [shop.post(1) for _ in range(3)]
-    server.start()
-    assert are_refused_soon(answers), answers
+    try:
+        assert max(refusals(shop, 1, 3)) < 1
+    finally:
+        server.start()  # the next test needs it too
     assert is_taken(shop, 1)
     assert is_taken(shop, 0)
 
@@ -82,10 +86,12 @@ def test_stopped_database_is_503_till_it_is_back(server: Server, shop: Shop) -> 
 def test_frozen_database_is_503_till_it_thaws(server: Server, shop: Shop) -> None:
     assert is_taken(shop, 2)
     server.freeze()
-    answers = [shop.post(3) for _ in range(4)]
-    server.thaw()
-    assert are_refused_soon(answers), answers
-    assert min(seconds for _status, _body, seconds in answers) < 0.1, "known by then"
+    try:
+        seconds = refusals(shop, 3, 4)
+    finally:
+        server.thaw()
+    assert max(seconds) < 1
+    assert min(seconds) < 0.1, "known by then"
     assert is_taken(shop, 3)
     assert is_taken(shop, 4)
 
