@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db.models import Q
@@ -131,8 +131,11 @@ def _tracked_link(parcels: Sequence[Shipment], cases: Sequence[ShipmentException
     late = next((parcel for parcel in under_way if _is_late(parcel)), None)
     if late is not None:
         return _unpolled(late)
-    if under_way and (refused := next((case for case in cases if case.kind == Kind.PUSH_REJECTED), None)):
-        return _case_link("tracked", "push_refused", refused)
+    refused = next((case for case in cases if case.kind == Kind.PUSH_REJECTED), None)
+    if under_way and refused:
+        # What is polled all the same is heard of later, and not lost.
+        is_heard_of = all(_is_checked_since(parcel, refused.created_at) for parcel in under_way)
+        return _case_link("tracked", "push_refused", refused, state="waiting" if is_heard_of else "broken")
     unpolled = next((parcel for parcel in parcels if parcel.last_checked_at is None), None)
     if unpolled is not None:
         return _unpolled(unpolled)
@@ -157,6 +160,10 @@ def _is_late(parcel: Shipment) -> bool:
     """Whether its next poll is overdue by more than the time between two."""
     patience = timedelta(hours=settings.TRACKING_POLL_HOURS)
     return parcel.next_check_at is not None and timezone.now() - parcel.next_check_at > patience
+
+
+def _is_checked_since(parcel: Shipment, moment: datetime) -> bool:
+    return parcel.last_checked_at is not None and parcel.last_checked_at > moment
 
 
 def _unpolled(parcel: Shipment) -> Link:

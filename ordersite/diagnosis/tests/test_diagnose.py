@@ -226,6 +226,17 @@ def test_healed_faults_are_named_no_more() -> None:
     assert diagnose(Order.objects.get(pk=order.pk)).code == "nothing_wrong"
 
 
+def test_a_polled_parcel_is_heard_of_while_pushes_are_refused() -> None:
+    order = pushes_refused()
+    assert {link.name: link.state for link in diagnose(order).links}["tracked"] == "broken"
+
+    Shipment.objects.update(last_checked_at=timezone.now())
+
+    found = diagnose(Order.objects.get(pk=order.pk))
+    assert {link.name: link.state for link in found.links}["tracked"] == "waiting"
+    assert found.code == "push_refused"
+
+
 def run(query: str) -> dict[str, Any]:
     out = StringIO()
     call_command("diagnose", query, "--json", stdout=out)
